@@ -2,11 +2,12 @@
 /* The kind-independent half of hypervisor.h: wrappers over the ops table. */
 #include "hypervisor.h"
 
-G_DEFINE_QUARK(hv-error, hv_error)
+G_DEFINE_QUARK(hv - error, hv_error)
 
 static const char *const state_names[] = {
-	[HV_STATE_UNKNOWN] = "no state", [HV_STATE_RUNNING] = "running", [HV_STATE_PAUSED] = "paused",
-	[HV_STATE_SHUTOFF] = "shut off", [HV_STATE_CRASHED] = "crashed",
+	[HV_STATE_UNKNOWN] = "no state", [HV_STATE_RUNNING] = "running",
+	[HV_STATE_PAUSED] = "paused",	 [HV_STATE_SHUTOFF] = "shut off",
+	[HV_STATE_CRASHED] = "crashed",
 };
 
 const char *hv_state_name(enum hv_state state)
@@ -28,13 +29,14 @@ int64_t hv_deadline_ms(unsigned int ms)
 
 static void set_unsupported(const struct hv_guest *guest, const char *what, GError **error)
 {
-	g_set_error(error, HV_ERROR, HV_ERROR_UNSUPPORTED, "%s: %s is not possible for a guest reached by %s",
-		    guest->address, what, guest->ops->kind);
+	g_set_error(error, HV_ERROR, HV_ERROR_UNSUPPORTED,
+		    "%s: %s is not possible for a guest reached by %s", guest->address, what,
+		    guest->ops->kind);
 }
 
 /* Calls op @name if the kind has it; else says that it cannot @what. */
-#define CALL(guest, name, what, failure, error, ...)                                                      \
-	((guest)->ops->name ? (guest)->ops->name(guest, __VA_ARGS__, error)                                \
+#define CALL(guest, name, what, failure, error, ...)                                               \
+	((guest)->ops->name ? (guest)->ops->name(guest, __VA_ARGS__, error)                        \
 			    : (set_unsupported(guest, what, error), failure))
 
 bool hv_guest_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info, GError **error)
@@ -42,24 +44,29 @@ bool hv_guest_info(struct hv_guest *guest, int64_t deadline, struct hv_info *inf
 	return CALL(guest, info, "asking for its settings", false, error, deadline, info);
 }
 
-bool hv_guest_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes, GError **error)
+bool hv_guest_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
+			  GError **error)
 {
-	return CALL(guest, balloon_get, "asking for its memory", false, error, deadline, actual_bytes);
+	return CALL(guest, balloon_get, "asking for its memory", false, error, deadline,
+		    actual_bytes);
 }
 
 bool hv_guest_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
 			  unsigned int scope, GError **error)
 {
-	return CALL(guest, balloon_set, "setting its memory", false, error, deadline, target_bytes, scope);
+	return CALL(guest, balloon_set, "setting its memory", false, error, deadline, target_bytes,
+		    scope);
 }
 
 bool hv_guest_max_set(struct hv_guest *guest, int64_t deadline, uint64_t max_bytes,
 		      unsigned int scope, GError **error)
 {
-	return CALL(guest, max_set, "setting its maximum memory", false, error, deadline, max_bytes, scope);
+	return CALL(guest, max_set, "setting its maximum memory", false, error, deadline, max_bytes,
+		    scope);
 }
 
-bool hv_guest_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats, GError **error)
+bool hv_guest_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
+			GError **error)
 {
 	return CALL(guest, stats_get, "asking for statistics", false, error, deadline, stats);
 }
@@ -67,11 +74,12 @@ bool hv_guest_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stat
 bool hv_guest_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
 			       unsigned int scope, GError **error)
 {
-	return CALL(guest, stats_period_set, "setting the statistics period", false, error, deadline,
-		    period_s, scope);
+	return CALL(guest, stats_period_set, "setting the statistics period", false, error,
+		    deadline, period_s, scope);
 }
 
-bool hv_guest_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event, GError **error)
+bool hv_guest_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
+			 GError **error)
 {
 	return CALL(guest, event_wait, "waiting for events", false, error, deadline, event);
 }

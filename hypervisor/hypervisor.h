@@ -36,63 +36,64 @@
 GQuark hv_error_quark(void);
 
 enum hv_error {
-	HV_ERROR_FAILED,	/* asked and answered with an error that fits nothing below */
-	HV_ERROR_NOT_FOUND,	/* no such guest */
-	HV_ERROR_AMBIGUOUS,	/* the name fits several guests */
-	HV_ERROR_NOT_RUNNING,	/* the guest is shut off */
-	HV_ERROR_UNREACHABLE,	/* no socket, nobody listens, the connection was lost for good */
-	HV_ERROR_TIMEOUT,	/* connected, but no answer before the deadline */
-	HV_ERROR_BUSY,		/* another client holds the monitor */
-	HV_ERROR_NO_BALLOON,	/* the guest has no balloon device */
-	HV_ERROR_REFUSED,	/* the hypervisor understood and will not */
-	HV_ERROR_DENIED,	/* permission */
-	HV_ERROR_PROTOCOL,	/* garbage, truncated or oversized replies */
-	HV_ERROR_UNSUPPORTED,	/* this kind of guest cannot do that (e.g. XML over QMP) */
-	HV_ERROR_INVALID,	/* the caller's input is unusable */
+	HV_ERROR_FAILED,      /* asked and answered with an error that fits nothing below */
+	HV_ERROR_NOT_FOUND,   /* no such guest */
+	HV_ERROR_AMBIGUOUS,   /* the name fits several guests */
+	HV_ERROR_NOT_RUNNING, /* the guest is shut off */
+	HV_ERROR_UNREACHABLE, /* no socket, nobody listens, the connection was lost for good */
+	HV_ERROR_TIMEOUT,     /* connected, but no answer before the deadline */
+	HV_ERROR_BUSY,	      /* another client holds the monitor */
+	HV_ERROR_NO_BALLOON,  /* the guest has no balloon device */
+	HV_ERROR_REFUSED,     /* the hypervisor understood and will not */
+	HV_ERROR_DENIED,      /* permission */
+	HV_ERROR_PROTOCOL,    /* garbage, truncated or oversized replies */
+	HV_ERROR_UNSUPPORTED, /* this kind of guest cannot do that (e.g. XML over QMP) */
+	HV_ERROR_INVALID,     /* the caller's input is unusable */
 };
 
 enum hv_state {
 	HV_STATE_UNKNOWN,
 	HV_STATE_RUNNING,
-	HV_STATE_PAUSED,	/* paused by the host: the driver cannot act */
+	HV_STATE_PAUSED, /* paused by the host: the driver cannot act */
 	HV_STATE_SHUTOFF,
-	HV_STATE_CRASHED,	/* the guest panicked */
+	HV_STATE_CRASHED, /* the guest panicked */
 };
-const char *hv_state_name(enum hv_state state);	/* libvirt's words: "running", "paused", "shut off", … */
+const char *
+hv_state_name(enum hv_state state); /* libvirt's words: "running", "paused", "shut off", … */
 
 /* Is a balloon driver at work in the guest? */
 enum hv_driver {
-	HV_DRIVER_UNKNOWN,	/* the hypervisor has no way to say */
-	HV_DRIVER_ABSENT,	/* the device was never set up, or was let go */
-	HV_DRIVER_READY,	/* DRIVER_OK is set */
+	HV_DRIVER_UNKNOWN, /* the hypervisor has no way to say */
+	HV_DRIVER_ABSENT,  /* the device was never set up, or was let go */
+	HV_DRIVER_READY,   /* DRIVER_OK is set */
 };
 
 /* Which of libvirt's two settings a change is for; a bit mask. */
 enum hv_scope {
-	HV_SCOPE_CURRENT = 0,	/* running: live; shut off: config */
+	HV_SCOPE_CURRENT = 0, /* running: live; shut off: config */
 	HV_SCOPE_LIVE = 1 << 0,
 	HV_SCOPE_CONFIG = 1 << 1,
 };
 
-#define HV_UNSET UINT64_MAX	/* "not known" in every uint64_t below */
+#define HV_UNSET UINT64_MAX /* "not known" in every uint64_t below */
 
 typedef struct hv_info {
 	char *name;
-	char *uuid;		/* NULL when unknown */
-	int id;			/* libvirt's id, -1 when none */
+	char *uuid; /* NULL when unknown */
+	int id;	    /* libvirt's id, -1 when none */
 	enum hv_state state;
-	pid_t pid;		/* the VMM's process on this host, 0 when unknown */
-	uint64_t max_bytes;	/* RAM at boot, libvirt <memory> */
-	uint64_t actual_bytes;	/* max minus the balloon; HV_UNSET without a balloon */
-	uint64_t config_bytes;	/* persistent currentMemory; HV_UNSET when not persistent */
-	unsigned int vcpus;	/* 0 when unknown */
-	uint64_t cpu_time_ns;	/* HV_UNSET when unknown */
+	pid_t pid;	       /* the VMM's process on this host, 0 when unknown */
+	uint64_t max_bytes;    /* RAM at boot, libvirt <memory> */
+	uint64_t actual_bytes; /* max minus the balloon; HV_UNSET without a balloon */
+	uint64_t config_bytes; /* persistent currentMemory; HV_UNSET when not persistent */
+	unsigned int vcpus;    /* 0 when unknown */
+	uint64_t cpu_time_ns;  /* HV_UNSET when unknown */
 	bool persistent;
 	bool has_balloon;
-	int autodeflate;	/* deflate-on-oom: 1 on, 0 off, -1 unknown */
+	int autodeflate;	 /* deflate-on-oom: 1 on, 0 off, -1 unknown */
 	int free_page_reporting; /* 1 on, 0 off, -1 unknown */
 	enum hv_driver driver;
-	char *version;		/* of the VMM, e.g. "QEMU 7.2.22"; NULL when unknown */
+	char *version; /* of the VMM, e.g. "QEMU 7.2.22"; NULL when unknown */
 } hv_info;
 void hv_info_clear(struct hv_info *info);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(hv_info, hv_info_clear)
@@ -107,36 +108,36 @@ enum hv_stat {
 	HV_STAT_SWAP_OUT,
 	HV_STAT_MAJOR_FAULT,
 	HV_STAT_MINOR_FAULT,
-	HV_STAT_UNUSED,		/* MemFree */
-	HV_STAT_AVAILABLE,	/* MemTotal as the guest sees it: libvirt's odd word */
-	HV_STAT_USABLE,		/* MemAvailable */
+	HV_STAT_UNUSED,	   /* MemFree */
+	HV_STAT_AVAILABLE, /* MemTotal as the guest sees it: libvirt's odd word */
+	HV_STAT_USABLE,	   /* MemAvailable */
 	HV_STAT_DISK_CACHES,
 	HV_STAT_HUGETLB_PGALLOC,
 	HV_STAT_HUGETLB_PGFAIL,
-	HV_STAT_OOM_KILLS,	/* from here: QEMU >= 11 and Linux >= 6.12 only */
+	HV_STAT_OOM_KILLS, /* from here: QEMU >= 11 and Linux >= 6.12 only */
 	HV_STAT_ALLOC_STALLS,
 	HV_STAT_ASYNC_SCANS,
 	HV_STAT_DIRECT_SCANS,
 	HV_STAT_ASYNC_RECLAIMS,
 	HV_STAT_DIRECT_RECLAIMS,
-	HV_STAT_RSS,		/* of the VMM's process on the host */
+	HV_STAT_RSS, /* of the VMM's process on the host */
 	HV_STAT_COUNT
 };
 
 struct hv_stat_row {
-	const char *name;	/* libvirt's: "swap_in" */
-	const char *qmp_name;	/* QEMU's: "stat-swap-in"; NULL when it has none */
-	int libvirt_tag;	/* VIR_DOMAIN_MEMORY_STAT_*; -1 when it has none */
-	bool is_count;		/* a plain count; otherwise bytes (shown in KiB) */
+	const char *name;     /* libvirt's: "swap_in" */
+	const char *qmp_name; /* QEMU's: "stat-swap-in"; NULL when it has none */
+	int libvirt_tag;      /* VIR_DOMAIN_MEMORY_STAT_*; -1 when it has none */
+	bool is_count;	      /* a plain count; otherwise bytes (shown in KiB) */
 	const char *help;
 };
 extern const struct hv_stat_row hv_stat_table[HV_STAT_COUNT];
 
 struct hv_stats {
-	uint64_t value[HV_STAT_COUNT];	/* bytes or counts; HV_UNSET when absent */
-	int64_t last_update_s;		/* host's epoch seconds when the guest last answered; 0 never */
-	int64_t taken_s;		/* host's epoch seconds when this was read */
-	int period_s;			/* polling period; 0 off, -1 unknown */
+	uint64_t value[HV_STAT_COUNT]; /* bytes or counts; HV_UNSET when absent */
+	int64_t last_update_s; /* host's epoch seconds when the guest last answered; 0 never */
+	int64_t taken_s;       /* host's epoch seconds when this was read */
+	int period_s;	       /* polling period; 0 off, -1 unknown */
 };
 /* Age in seconds, -1 when the guest never answered. */
 int64_t hv_stats_age_s(const struct hv_stats *stats);
@@ -150,45 +151,53 @@ enum hv_event_kind {
 
 struct hv_event {
 	enum hv_event_kind kind;
-	int64_t time_us;	/* wall clock (g_get_real_time) of its arrival here */
-	uint64_t actual_bytes;	/* BALLOON_CHANGE */
-	char detail[64];	/* LIFECYCLE: "Started", "Suspended Paused", "Shutdown", … in virsh's words */
+	int64_t time_us;       /* wall clock (g_get_real_time) of its arrival here */
+	uint64_t actual_bytes; /* BALLOON_CHANGE */
+	char detail[64]; /* LIFECYCLE: "Started", "Suspended Paused", "Shutdown", … in virsh's words
+			  */
 };
 
 typedef struct hv_guest hv_guest;
 
 /* One implementation of each kind.  NULL = this kind cannot (HV_ERROR_UNSUPPORTED). */
 struct hv_ops {
-	const char *kind;	/* "qmp", "libvirt" */
+	const char *kind; /* "qmp", "libvirt" */
 
-	bool (*info)(struct hv_guest *guest, int64_t deadline, struct hv_info *info, GError **error);
+	bool (*info)(struct hv_guest *guest, int64_t deadline, struct hv_info *info,
+		     GError **error);
 	/* The balloon's actual size seen by the guest: max minus balloon. */
-	bool (*balloon_get)(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes, GError **error);
+	bool (*balloon_get)(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
+			    GError **error);
 	/* Asks for a new target; returns as soon as the hypervisor has taken it. */
 	bool (*balloon_set)(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
 			    unsigned int scope, GError **error);
 	bool (*max_set)(struct hv_guest *guest, int64_t deadline, uint64_t max_bytes,
 			unsigned int scope, GError **error);
-	bool (*stats_get)(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats, GError **error);
+	bool (*stats_get)(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
+			  GError **error);
 	bool (*stats_period_set)(struct hv_guest *guest, int64_t deadline, int period_s,
 				 unsigned int scope, GError **error);
 	/* HV_ERROR_TIMEOUT when none came; after HV_ERROR_NOT_RUNNING or
 	 * HV_ERROR_UNREACHABLE there will be no more. */
-	bool (*event_wait)(struct hv_guest *guest, int64_t deadline, struct hv_event *event, GError **error);
+	bool (*event_wait)(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
+			   GError **error);
 	/* The domain's XML: the persistent one (HV_SCOPE_CONFIG) or the live one. */
-	char *(*xml_get)(struct hv_guest *guest, int64_t deadline, unsigned int scope, GError **error);
+	char *(*xml_get)(struct hv_guest *guest, int64_t deadline, unsigned int scope,
+			 GError **error);
 	/* Redefines the persistent domain. */
-	bool (*xml_define)(struct hv_guest *guest, int64_t deadline, const char *xml, GError **error);
+	bool (*xml_define)(struct hv_guest *guest, int64_t deadline, const char *xml,
+			   GError **error);
 
-	void (*close)(struct hv_guest *guest);	/* frees; may be called while a call is stuck in its thread */
+	void (*close)(struct hv_guest *
+			      guest); /* frees; may be called while a call is stuck in its thread */
 };
 
 /* Each kind embeds this as its first member. */
 struct hv_guest {
 	const struct hv_ops *ops;
-	char *address;	/* "qmp:/run/a.sock", or "NAME" of a libvirt domain; for messages */
-	char *source;	/* "qmp" or the libvirt URI */
-	bool hold;	/* keep the connection between calls, see hv_guest_hold() */
+	char *address; /* "qmp:/run/a.sock", or "NAME" of a libvirt domain; for messages */
+	char *source;  /* "qmp" or the libvirt URI */
+	bool hold;     /* keep the connection between calls, see hv_guest_hold() */
 };
 
 /*
@@ -196,16 +205,20 @@ struct hv_guest {
  * lacks, and keep callers from reaching into the struct.
  */
 bool hv_guest_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info, GError **error);
-bool hv_guest_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes, GError **error);
+bool hv_guest_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
+			  GError **error);
 bool hv_guest_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
 			  unsigned int scope, GError **error);
 bool hv_guest_max_set(struct hv_guest *guest, int64_t deadline, uint64_t max_bytes,
 		      unsigned int scope, GError **error);
-bool hv_guest_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats, GError **error);
+bool hv_guest_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
+			GError **error);
 bool hv_guest_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
 			       unsigned int scope, GError **error);
-bool hv_guest_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event, GError **error);
-char *hv_guest_xml_get(struct hv_guest *guest, int64_t deadline, unsigned int scope, GError **error);
+bool hv_guest_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
+			 GError **error);
+char *hv_guest_xml_get(struct hv_guest *guest, int64_t deadline, unsigned int scope,
+		       GError **error);
 bool hv_guest_xml_define(struct hv_guest *guest, int64_t deadline, const char *xml, GError **error);
 void hv_guest_close(struct hv_guest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(hv_guest, hv_guest_close)
@@ -229,8 +242,8 @@ struct hv_guest *hv_libvirt_open(const char *uri, const char *name_uuid_or_id);
  * sockets, from the configuration and the command line.
  */
 struct hv_sources {
-	char **libvirt_uris;	/* NULL-terminated */
-	char **qmp_globs;	/* NULL-terminated */
+	char **libvirt_uris; /* NULL-terminated */
+	char **qmp_globs;    /* NULL-terminated */
 };
 
 /* Domains of one libvirt URI; running ones, or all with @all. */
@@ -243,7 +256,8 @@ GPtrArray *hv_libvirt_list(const char *uri, bool all, int64_t deadline, GError *
  * Returns an array of struct hv_guest *, owned by the caller, each closed with
  * the array.  A source that cannot be reached is a problem, not a failure.
  */
-GPtrArray *hv_list(const struct hv_sources *sources, bool all, int64_t deadline, GPtrArray *problems);
+GPtrArray *hv_list(const struct hv_sources *sources, bool all, int64_t deadline,
+		   GPtrArray *problems);
 
 /*
  * hv_find - one guest by what a person typed
@@ -253,7 +267,8 @@ GPtrArray *hv_list(const struct hv_sources *sources, bool all, int64_t deadline,
  * Fails with NOT_FOUND (naming near misses), AMBIGUOUS, or UNREACHABLE when no
  * source at all could be asked.
  */
-struct hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t deadline, GError **error);
+struct hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t deadline,
+			 GError **error);
 
 /*
  * hv_host_bytes - what a guest's RAM costs the host now (host_memory.c)

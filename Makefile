@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# For daily work.  ./run and ./test are the front door and need no make.
+BUILD ?= build
+PREFIX ?= /usr/local
+
+help:
+	@echo 'make build     compile into $(BUILD)/'
+	@echo 'make run       ./run: the main job on real guests'
+	@echo 'make test      ./test: all tests'
+	@echo 'make coverage  all tests, then the lines they reached'
+	@echo 'make bench     the figures: setmem beside virsh, host bytes, heartbeat'
+	@echo 'make check     format and static checks'
+	@echo 'make format    apply the format'
+	@echo 'make lab       two guests to try the command on, until Ctrl-C'
+	@echo 'make install   PREFIX=$(PREFIX), DESTDIR'
+	@echo 'make clean     remove what was built (make distclean: the lab, too)'
+
+build:
+	@. scripts/common.sh && install_packages build && build_tree $(BUILD)
+
+run test:
+	@./$@
+
+coverage:
+	@./test --coverage
+
+bench lab: build
+	@. scripts/common.sh && install_packages lab && \
+	case $@ in \
+	bench) exec /usr/bin/python3 -m bench --build $(BUILD) ;; \
+	lab) exec /usr/bin/python3 -m lab up --build $(BUILD) ;; \
+	esac
+
+check format:
+	@scripts/$@
+
+install: build
+	/usr/bin/meson configure $(BUILD) --prefix $(PREFIX)
+	/usr/bin/meson install -C $(BUILD) $(if $(DESTDIR),--destdir $(DESTDIR))
+
+clean:
+	find $(BUILD) $(BUILD)-* -mindepth 1 -maxdepth 1 ! -name lab -exec rm -rf {} + 2>/dev/null || true
+
+distclean:
+	rm -rf $(BUILD) $(BUILD)-*
+
+.PHONY: help build run test coverage bench lab check format install clean distclean

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Blocking calls that are given up at a deadline.
+ *
+ * Theory of operation
+ * -------------------
+ * Each call has a thread and a struct job of its own.  Caller and thread meet
+ * in the job's state, under its lock: whoever comes second finds what the
+ * other has done and cleans up.  The thread comes second when the caller has
+ * given up, and then frees the data; else the caller does, and keeps it.
+ *
+ * The locks are pthread's and not GLib's, whose futexes ThreadSanitizer does
+ * not see.
+ */
+#include "deadline.h"
+
+#include <time.h>
+
+struct job {
+	void (*work)(void *data);
+	void *data;
+	GDestroyNotify free_data;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	enum { JOB_RUNNING, JOB_DONE, JOB_ABANDONED } state;
+};
+
+static void job_free(struct job *job)
+{
+	pthread_cond_destroy(&job->changed);
+	pthread_mutex_destroy(&job->lock);
+	g_free(job);
+}
+
+static void *job_thread(void *arg)
+{
+	struct job *job = arg;
+	bool abandoned;
+
+	job->work(job->data);
+
+	pthread_mutex_lock(&job->lock);
+	abandoned = job->state == JOB_ABANDONED;
+	job->state = JOB_DONE;
+	pthread_cond_signal(&job->changed);
+	pthread_mutex_unlock(&job->lock);
+	if (abandoned) {
+		job->free_data(job->data);
+		job_free(job);
+	}
+	return NULL;
+}
+
+bool deadline_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline)
+{
+	struct timespec until = {
+		.tv_sec = deadline / G_USEC_PER_SEC,
+		.tv_nsec = deadline % G_USEC_PER_SEC * 1000,
+	};
+
+	return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &until) == 0;
+}
+
+bool deadline_call(int64_t deadline, void (*work)(void *data), void *data, GDestroyNotify free_data)
+{
+	struct job *job;
+	bool done;
+
+	if (g_get_monotonic_time() >= deadline) {
+		free_data(data);
+		return false;
+	}
+	job = g_new(struct job, 1);
+	*job = (struct job){
+		.work = work,
+		.data = data,
+		.free_data = free_data,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.changed = PTHREAD_COND_INITIALIZER,
+	};
+	g_thread_unref(g_thread_new("deadline", job_thread, job));
+
+	pthread_mutex_lock(&job->lock);
+	while (job->state == JOB_RUNNING && deadline_wait(&job->changed, &job->lock, deadline))
+		;
+	done = job->state == JOB_DONE;
+	if (!done)
+		job->state = JOB_ABANDONED;
+	pthread_mutex_unlock(&job->lock);
+	if (done)
+		job_free(job);
+	return done;
+}

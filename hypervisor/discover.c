@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Finding guests: all of them, or the one that a person named.
+ *
+ * Theory of operation: a "qmp:PATH" is taken at its word.  Any other name is
+ * asked of each libvirt URI and matched against the QMP sockets that the globs
+ * yield, first by the socket's file name, then by the name that its QEMU was
+ * given.  Exactly one match is an answer; the errors for none and for several
+ * list what there is.
+ */
+#include "hypervisor.h"
+
+#include <glob.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define QMP_PREFIX "qmp:"
+#define PROBE_MS 1000 /* how long one QMP socket of a glob may take to say its name */
+#define NAMES_SHOWN 8
+
+static bool is_socket(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* Sockets that @pattern matches, as paths. */
+static GPtrArray *expand_glob(const char *pattern)
+{
+	GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+	glob_t found;
+
+	if (glob(pattern, GLOB_TILDE, NULL, &found) == 0) {
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			if (is_socket(found.gl_pathv[i]))
+				g_ptr_array_add(paths, g_strdup(found.gl_pathv[i]));
+		globfree(&found);
+	}
+	return paths;
+}
+
+static void list_globs(char **globs, GPtrArray *guests)
+{
+	for (; *globs; globs++) {
+		g_autoptr(GPtrArray) paths = expand_glob(*globs);
+
+		for (guint i = 0; i < paths->len; i++)
+			g_ptr_array_add(guests, hv_qmp_open(paths->pdata[i]));
+	}
+}
+
+GPtrArray *hv_list(const struct hv_sources *sources, bool all, int64_t deadline,
+		   GPtrArray *problems)
+{
+	GPtrArray *guests = g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
+
+	for (char **uri = sources->libvirt_uris; *uri; uri++) {
+		g_autoptr(GError) error = NULL;
+		g_autoptr(GPtrArray) domains = hv_libvirt_list(*uri, all, deadline, &error);
+
+		if (domains)
+			g_ptr_array_extend_and_steal(guests, g_steal_pointer(&domains));
+		else if (problems)
+			g_ptr_array_add(problems, g_strdup(error->message));
+	}
+	list_globs(sources->qmp_globs, guests);
+	return guests;
+}
+
+/* Adds the domain called @name at each URI to @found; a URI that fails to @problems. */
+static void find_domains(char **uris, const char *name, int64_t deadline, GPtrArray *found,
+			 GPtrArray *problems)
+{
+	for (; *uris; uris++) {
+		hv_guest *guest = hv_libvirt_open(*uris, name);
+		g_autoptr(GError) error = NULL;
+		g_auto(hv_info) info = { 0 };
+
+		/* A guest that does not answer in time was found all the same. */
+		if (hv_guest_info(guest, deadline, &info, &error) ||
+		    g_error_matches(error, HV_ERROR, HV_ERROR_TIMEOUT)) {
+			g_ptr_array_add(found, guest);
+			continue;
+		}
+		if (!g_error_matches(error, HV_ERROR, HV_ERROR_NOT_FOUND))
+			g_ptr_array_add(problems, g_strdup(error->message));
+		hv_guest_close(guest);
+	}
+}
+
+static bool qmp_guest_is_called(hv_guest *guest, const char *name)
+{
+	g_autofree char *file = g_path_get_basename(guest->address + strlen(QMP_PREFIX));
+	size_t length = strlen(name);
+	g_auto(hv_info) info = { 0 };
+
+	if (!strncmp(file, name, length) && (!file[length] || file[length] == '.'))
+		return true;
+	return hv_guest_info(guest, hv_deadline_ms(PROBE_MS), &info, NULL) &&
+	       (!strcmp(info.name, name) || !g_strcmp0(info.uuid, name));
+}
+
+static void find_sockets(char **globs, const char *name, GPtrArray *found)
+{
+	g_autoptr(GPtrArray) guests =
+		g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
+
+	list_globs(globs, guests);
+	for (guint i = 0; i < guests->len;) {
+		if (qmp_guest_is_called(guests->pdata[i], name))
+			g_ptr_array_add(found, g_ptr_array_steal_index(guests, i));
+		else
+			i++;
+	}
+}
+
+static char *join_names(GPtrArray *guests)
+{
+	GString *text = g_string_new(NULL);
+
+	for (guint i = 0; i < guests->len && i < NAMES_SHOWN; i++) {
+		const hv_guest *guest = guests->pdata[i];
+
+		g_string_append_printf(text, "%s%s", i ? ", " : "", guest->address);
+		if (strcmp(guest->source, "qmp"))
+			g_string_append_printf(text, " (%s)", guest->source);
+	}
+	if (guests->len > NAMES_SHOWN)
+		g_string_append_printf(text, " and %u more", guests->len - NAMES_SHOWN);
+	return g_string_free(text, FALSE);
+}
+
+static void set_not_found(const struct hv_sources *sources, const char *name, int64_t deadline,
+			  GError **error)
+{
+	g_autoptr(GPtrArray) guests = hv_list(sources, true, deadline, NULL);
+	g_autofree char *names = join_names(guests);
+
+	g_set_error(error, HV_ERROR, HV_ERROR_NOT_FOUND, "no guest '%s'; %s%s", name,
+		    guests->len
+			    ? "there are: "
+			    : "no guest was found anywhere; name one by its monitor "
+			      "socket (qmp:PATH), or say where to look with -c URI or --qmp GLOB",
+		    names);
+}
+
+hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t deadline,
+		  GError **error)
+{
+	g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
+	g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
+
+	if (g_str_has_prefix(name, QMP_PREFIX) && name[strlen(QMP_PREFIX)])
+		return hv_qmp_open(name + strlen(QMP_PREFIX));
+	find_domains(sources->libvirt_uris, name, deadline, found, problems);
+	find_sockets(sources->qmp_globs, name, found);
+	if (found->len == 1)
+		return g_ptr_array_steal_index(found, 0);
+	if (found->len > 1) {
+		g_autofree char *names = join_names(found);
+
+		g_set_error(error, HV_ERROR, HV_ERROR_AMBIGUOUS,
+			    "'%s' is the name of %u guests: %s; choose one with -c URI or qmp:PATH",
+			    name, found->len, names);
+	} else if (problems->len) {
+		g_ptr_array_add(problems, NULL);
+		g_autofree char *reasons = g_strjoinv("; ", (char **)problems->pdata);
+
+		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE, "cannot look for guest '%s': %s",
+			    name, reasons);
+	} else {
+		set_not_found(sources, name, deadline, error);
+	}
+	return NULL;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a guest's RAM costs the host, measured.
+ *
+ * Theory of operation: guest RAM lives in one of two places.  Private
+ * anonymous memory shows in the process's smaps_rollup as "Anonymous".  Shared
+ * RAM is a memfd or a file of tmpfs or hugetlbfs that the process holds open:
+ * its st_blocks are the pages really allocated, mapped or not, each inode
+ * counted once.  (RSS would miss pages that only another process maps, and
+ * falls when a huge page is merely split: see docs/architecture.md.)
+ */
+#include "hypervisor.h"
+
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#define STAT_BLOCK_BYTES 512 /* the unit of st_blocks, stat(3type) */
+
+static bool anonymous_bytes(pid_t pid, uint64_t *bytes, GError **error)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/smaps_rollup", (int)pid);
+	g_autofree char *text = NULL;
+	const char *line;
+
+	if (!g_file_get_contents(path, &text, NULL, error))
+		return false;
+	line = strstr(text, "\nAnonymous:");
+	if (!line) {
+		g_set_error(error, HV_ERROR, HV_ERROR_FAILED, "%s has no line 'Anonymous'", path);
+		return false;
+	}
+	*bytes = g_ascii_strtoull(line + strlen("\nAnonymous:"), NULL, 10) * 1024;
+	return true;
+}
+
+/* Blocks of the file behind @fd_path if it is memory; 0 for anything else. */
+static uint64_t memory_file_bytes(const char *fd_path, GHashTable *seen_inodes)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (stat(fd_path, &st) < 0 || !S_ISREG(st.st_mode) || statfs(fd_path, &fs) < 0)
+		return 0;
+	if (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC)
+		return 0;
+	if (!g_hash_table_add(seen_inodes, g_strdup_printf("%ju:%ju", (uintmax_t)st.st_dev,
+							   (uintmax_t)st.st_ino)))
+		return 0;
+	return (uint64_t)st.st_blocks * STAT_BLOCK_BYTES;
+}
+
+bool hv_host_bytes(pid_t pid, uint64_t *bytes, GError **error)
+{
+	g_autofree char *fd_folder = g_strdup_printf("/proc/%d/fd", (int)pid);
+	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	g_autoptr(GDir) dir = NULL;
+	const char *fd;
+
+	if (!anonymous_bytes(pid, bytes, error))
+		return false;
+	dir = g_dir_open(fd_folder, 0, error);
+	if (!dir)
+		return false;
+	while ((fd = g_dir_read_name(dir))) {
+		g_autofree char *fd_path = g_build_filename(fd_folder, fd, NULL);
+
+		*bytes += memory_file_bytes(fd_path, seen);
+	}
+	return true;
+}

@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A guest's own connection to libvirt, and calls over it that end at their
+ * deadline.
+ *
+ * Theory of operation
+ * -------------------
+ * libvirt's calls block: for 30 s or for good when QEMU or libvirtd is
+ * stopped.  So each runs in a thread (deadline.h) which is left alone with its
+ * struct libvirt_call when the deadline comes first.
+ *
+ * Every guest has a connection of its own.  libvirtd works on no more than
+ * five requests of one connection at a time, so that over a shared one five
+ * stuck guests would block all others.  And a guest has one call at a time,
+ * from call_run() to call_free(), also when that one was given up: a stuck
+ * guest would otherwise take up libvirtd's workers one by one, and old requests
+ * overtake new ones.  Later calls wait for the earlier one until their own
+ * deadline.
+ *
+ * libvirt does not reconnect.  A lost connection shows by the close callback
+ * (end of file, or keepalive after some 4 s), or by a call that fails over a
+ * connection no longer alive.  The call then connects again, at short
+ * intervals because libvirtd may just be restarting, until its deadline.  Only
+ * the first connection of all is tried once.
+ *
+ * References: the guest, each call and each event callback registered with
+ * libvirt hold one.  The callbacks belong to the connection and the connection
+ * to the link, so link_close() takes the connection apart explicitly.
+ */
+#include "libvirt_link.h"
+
+#include "deadline.h"
+#include "libvirt_loop.h"
+#include "vmm_process.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define RETRY_US 100000
+#define CLOSE_US 250000 /* for saying goodbye to libvirtd */
+#define KEEPALIVE_INTERVAL_S 1
+#define KEEPALIVE_COUNT 3
+
+typedef struct libvirt_call libvirt_call;
+
+struct libvirt_link *link_new(const char *uri, const char *address, const char *uuid)
+{
+	struct libvirt_link *link = g_new(struct libvirt_link, 1);
+
+	*link = (struct libvirt_link){
+		.uri = g_strdup(uri),
+		.address = g_strdup(address),
+		.event_ids = { -1, -1 },
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.changed = PTHREAD_COND_INITIALIZER,
+		.refs = 1,
+		.events = G_QUEUE_INIT,
+	};
+	if (uuid)
+		g_strlcpy(link->uuid, uuid, sizeof(link->uuid));
+	return link;
+}
+
+struct libvirt_link *link_ref(struct libvirt_link *link)
+{
+	pthread_mutex_lock(&link->lock);
+	link->refs++;
+	pthread_mutex_unlock(&link->lock);
+	return link;
+}
+
+void link_unref(void *data)
+{
+	struct libvirt_link *link = data;
+	bool last;
+
+	pthread_mutex_lock(&link->lock);
+	last = --link->refs == 0;
+	pthread_mutex_unlock(&link->lock);
+	if (!last)
+		return;
+	g_queue_clear_full(&link->events, g_free);
+	pthread_cond_destroy(&link->changed);
+	pthread_mutex_destroy(&link->lock);
+	g_free(link->denied);
+	g_free(link->address);
+	g_free(link->uri);
+	g_free(link);
+}
+
+/* "SCHEME://HOST/…" leads elsewhere, "SCHEME:///…" stays here. */
+bool link_is_local(const struct libvirt_link *link)
+{
+	const char *host = strstr(link->uri, "://");
+
+	return !host || host[strlen("://")] == '/';
+}
+
+/* ---- errors ---- */
+
+static char *describe(const struct libvirt_link *link, const char *format, va_list words)
+{
+	g_autofree char *text = g_strdup_vprintf(format, words);
+
+	return g_strconcat(link->address ? link->address : "", link->address ? ": " : "", text,
+			   NULL);
+}
+
+bool call_fail(struct libvirt_call *call, enum hv_error code, const char *format, ...)
+{
+	g_autofree char *text = NULL;
+	va_list words;
+
+	va_start(words, format);
+	text = describe(call->link, format, words);
+	va_end(words);
+	g_clear_error(&call->error);
+	call->error = g_error_new_literal(HV_ERROR, code, text);
+	return false;
+}
+
+static enum hv_error to_hv_error(const virError *error)
+{
+	static const struct {
+		int libvirt;
+		enum hv_error ours;
+	} table[] = {
+		{ VIR_ERR_NO_DOMAIN, HV_ERROR_NOT_FOUND },
+		{ VIR_ERR_OPERATION_DENIED, HV_ERROR_DENIED },
+		{ VIR_ERR_ACCESS_DENIED, HV_ERROR_DENIED },
+		{ VIR_ERR_AUTH_FAILED, HV_ERROR_DENIED },
+		{ VIR_ERR_AUTH_CANCELLED, HV_ERROR_DENIED },
+		{ VIR_ERR_AUTH_UNAVAILABLE, HV_ERROR_DENIED },
+		{ VIR_ERR_OPERATION_TIMEOUT, HV_ERROR_TIMEOUT },
+		{ VIR_ERR_AGENT_UNRESPONSIVE, HV_ERROR_TIMEOUT },
+		{ VIR_ERR_NO_SUPPORT, HV_ERROR_UNSUPPORTED },
+		{ VIR_ERR_OPERATION_INVALID, HV_ERROR_REFUSED },
+		{ VIR_ERR_OPERATION_UNSUPPORTED, HV_ERROR_REFUSED },
+		{ VIR_ERR_ARGUMENT_UNSUPPORTED, HV_ERROR_REFUSED },
+		{ VIR_ERR_CONFIG_UNSUPPORTED, HV_ERROR_REFUSED },
+		{ VIR_ERR_RESOURCE_BUSY, HV_ERROR_REFUSED },
+		{ VIR_ERR_INVALID_ARG, HV_ERROR_INVALID },
+		{ VIR_ERR_OVERFLOW, HV_ERROR_INVALID },
+		{ VIR_ERR_XML_ERROR, HV_ERROR_INVALID },
+		{ VIR_ERR_XML_DETAIL, HV_ERROR_INVALID },
+		{ VIR_ERR_XML_INVALID_SCHEMA, HV_ERROR_INVALID },
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
+		if (table[i].libvirt == error->code)
+			return table[i].ours;
+	return HV_ERROR_FAILED;
+}
+
+static bool is_denied(const virError *error)
+{
+	return to_hv_error(error) == HV_ERROR_DENIED ||
+	       (error->code == VIR_ERR_SYSTEM_ERROR &&
+		(error->int1 == EACCES || error->int1 == EPERM));
+}
+
+/* libvirt's last error in this thread, its text fit for the end of ours. */
+static virError last_error(char **text)
+{
+	const virError *last = virGetLastError();
+	virError error = last ? *last : (virError){ .code = VIR_ERR_INTERNAL_ERROR };
+
+	*text = g_strstrip(g_strdup(last && last->message ? last->message : "no reason given"));
+	error.message = *text;
+	return error;
+}
+
+/* Turns what libvirt said about the work, or about finding the domain, into our error. */
+static bool fail_as_libvirt(struct libvirt_call *call)
+{
+	struct libvirt_link *link = call->link;
+	g_autofree char *text = NULL;
+	virError error = last_error(&text);
+	enum hv_error code = to_hv_error(&error);
+
+	if (code == HV_ERROR_NOT_FOUND)
+		return call_fail(call, code, "no such guest at libvirt (%s)", link->uri);
+	if (code == HV_ERROR_DENIED && link->denied)
+		return call_fail(call, code,
+				 "no permission to %s: libvirt (%s) lets this user only look (%s); "
+				 "be root or a member of the group libvirt",
+				 call->asked, link->uri, link->denied);
+	return call_fail(call, code, "libvirt (%s) %s to %s: %s", link->uri,
+			 code == HV_ERROR_FAILED || code == HV_ERROR_TIMEOUT ? "failed" : "refused",
+			 call->asked, text);
+}
+
+/* ---- the connection ---- */
+
+static void on_close(virConnectPtr conn, int reason, void *data)
+{
+	struct libvirt_link *link = data;
+
+	(void)conn;
+	(void)reason;
+	pthread_mutex_lock(&link->lock);
+	link->lost = true;
+	link->listening = false;
+	pthread_cond_broadcast(&link->changed);
+	pthread_mutex_unlock(&link->lock);
+}
+
+static bool is_lost(struct libvirt_link *link)
+{
+	bool lost;
+
+	pthread_mutex_lock(&link->lock);
+	lost = link->lost;
+	pthread_mutex_unlock(&link->lock);
+	return lost || virConnectIsAlive(link->conn) == 0;
+}
+
+/* Takes the connection apart; whether libvirtd still answers does not matter. */
+static void link_disconnect(struct libvirt_link *link)
+{
+	if (!link->conn)
+		return;
+	for (int i = 0; i < LINK_EVENT_KINDS; i++) {
+		if (link->event_ids[i] >= 0)
+			virConnectDomainEventDeregisterAny(link->conn, link->event_ids[i]);
+		link->event_ids[i] = -1;
+	}
+	/* After this no close callback runs any more: it needs no reference. */
+	virConnectUnregisterCloseCallback(link->conn, on_close);
+	virConnectClose(link->conn);
+	link->conn = NULL;
+	g_clear_pointer(&link->denied, g_free);
+	pthread_mutex_lock(&link->lock);
+	link->lost = false;
+	link->listening = false;
+	pthread_mutex_unlock(&link->lock);
+}
+
+/* Answers libvirt's questions for names and passwords: there is nobody to ask. */
+static int ask_nobody(virConnectCredentialPtr credentials, unsigned int count, void *data)
+{
+	(void)credentials;
+	(void)count;
+	(void)data;
+	return -1;
+}
+
+static virConnectPtr open_uri(const char *uri, unsigned int flags)
+{
+	static int kinds[] = { VIR_CRED_AUTHNAME, VIR_CRED_PASSPHRASE, VIR_CRED_ECHOPROMPT,
+			       VIR_CRED_NOECHOPROMPT, VIR_CRED_REALM };
+	virConnectAuth auth = { kinds, G_N_ELEMENTS(kinds), ask_nobody, NULL };
+
+	return virConnectOpenAuth(uri, &auth, flags);
+}
+
+/* For reading only when more is denied, so that looking still works. */
+static bool link_connect(struct libvirt_call *call)
+{
+	struct libvirt_link *link = call->link;
+	g_autofree char *text = NULL;
+
+	if (link->conn && !is_lost(link))
+		return true;
+	link_disconnect(link);
+	libvirt_loop_start();
+	link->conn = open_uri(link->uri, 0);
+	if (!link->conn) {
+		virError error = last_error(&text);
+		bool denied = is_denied(&error);
+
+		if (denied)
+			link->conn = open_uri(link->uri, VIR_CONNECT_RO);
+		if (!link->conn)
+			return call_fail(call, denied ? HV_ERROR_DENIED : HV_ERROR_UNREACHABLE,
+					 "cannot reach libvirt (%s): %s", link->uri, text);
+		link->denied = g_steal_pointer(&text);
+	}
+	link->connected_before = true;
+	virConnectSetKeepAlive(link->conn, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT);
+	virConnectRegisterCloseCallback(link->conn, on_close, link, NULL);
+	return true;
+}
+
+/* By UUID once that is known; before, as virsh does: by id, UUID or name. */
+static virDomainPtr find_domain(struct libvirt_link *link)
+{
+	char uuid[VIR_UUID_STRING_BUFLEN];
+	virDomainPtr domain = NULL;
+	char *end;
+	long id;
+
+	pthread_mutex_lock(&link->lock);
+	g_strlcpy(uuid, link->uuid, sizeof(uuid));
+	pthread_mutex_unlock(&link->lock);
+	if (*uuid)
+		return virDomainLookupByUUIDString(link->conn, uuid);
+
+	errno = 0;
+	id = strtol(link->address, &end, 10);
+	if (!errno && !*end && end != link->address && id >= 0 && id <= INT_MAX)
+		domain = virDomainLookupByID(link->conn, (int)id);
+	if (!domain && strlen(link->address) == VIR_UUID_STRING_BUFLEN - 1)
+		domain = virDomainLookupByUUIDString(link->conn, link->address);
+	if (!domain)
+		domain = virDomainLookupByName(link->conn, link->address);
+	if (domain && virDomainGetUUIDString(domain, uuid) == 0) {
+		pthread_mutex_lock(&link->lock);
+		g_strlcpy(link->uuid, uuid, sizeof(link->uuid));
+		pthread_mutex_unlock(&link->lock);
+	}
+	return domain;
+}
+
+/* ---- calls ---- */
+
+/* Takes the link for one call; false when another had it until @deadline. */
+static bool link_reserve(struct libvirt_link *link, int64_t deadline)
+{
+	bool free;
+
+	pthread_mutex_lock(&link->lock);
+	while (link->busy && deadline_wait(&link->changed, &link->lock, deadline))
+		;
+	free = !link->busy;
+	if (free)
+		link->busy = true;
+	pthread_mutex_unlock(&link->lock);
+	return free;
+}
+
+static void link_release(struct libvirt_link *link)
+{
+	bool closing;
+
+	pthread_mutex_lock(&link->lock);
+	closing = link->closing;
+	if (!closing) {
+		link->busy = false;
+		pthread_cond_broadcast(&link->changed);
+	}
+	pthread_mutex_unlock(&link->lock);
+	if (closing)
+		link_disconnect(link);
+}
+
+struct libvirt_call *call_new(struct libvirt_link *link, int64_t deadline,
+			      bool (*work)(struct libvirt_call *, virDomainPtr), char *asked)
+{
+	struct libvirt_call *call = g_new0(struct libvirt_call, 1);
+
+	call->link = link_ref(link);
+	call->deadline = deadline;
+	call->work = work;
+	call->asked = asked;
+	return call;
+}
+
+void call_free(void *data)
+{
+	struct libvirt_call *call = data;
+
+	if (call->holds_link)
+		link_release(call->link);
+	link_unref(call->link);
+	hv_info_clear(&call->info);
+	g_clear_pointer(&call->guests, g_ptr_array_unref);
+	g_clear_error(&call->error);
+	g_free(call->asked);
+	g_free(call->xml);
+	g_free(call);
+}
+
+static bool is_late(const struct libvirt_call *call)
+{
+	return g_get_monotonic_time() >= call->deadline;
+}
+
+/* Finds the domain and does the work on it, over the connection there is. */
+static bool work_on_domain(struct libvirt_call *call)
+{
+	virDomainPtr domain = NULL;
+	bool ok;
+
+	if (call->link->address) {
+		domain = find_domain(call->link);
+		if (!domain)
+			return fail_as_libvirt(call);
+	}
+	/* When nobody waits any more, nobody expects a change either. */
+	if (is_late(call))
+		ok = call_fail(call, HV_ERROR_TIMEOUT, "no time was left to %s", call->asked);
+	else
+		ok = call->work(call, domain);
+	if (!ok && !call->error)
+		fail_as_libvirt(call);
+	if (!ok && call->needs_running && call->error->code != HV_ERROR_DENIED &&
+	    virDomainIsActive(domain) == 0)
+		call_fail(call, HV_ERROR_NOT_RUNNING, "is not running, so libvirt (%s) cannot %s%s",
+			  call->link->uri, call->asked,
+			  call->changes ? "; with --config it would apply from the next start"
+					: "");
+	if (domain)
+		virDomainFree(domain);
+	return ok;
+}
+
+/* One try.  Returns whether another may help: the connection was lost, or not yet to be had. */
+static bool try_call(struct libvirt_call *call)
+{
+	struct libvirt_link *link = call->link;
+
+	g_clear_error(&call->error);
+	if (!link_connect(call))
+		return link->connected_before && call->error->code == HV_ERROR_UNREACHABLE;
+	if (work_on_domain(call) || !is_lost(link))
+		return false;
+	call_fail(call, HV_ERROR_UNREACHABLE,
+		  "lost the connection to libvirt (%s) when asked to %s", link->uri, call->asked);
+	return true;
+}
+
+/* False when there is no time for another try. */
+static bool wait_before_retry(struct libvirt_call *call)
+{
+	int64_t until = g_get_monotonic_time() + RETRY_US;
+	struct libvirt_link *link = call->link;
+	bool closing;
+
+	if (until >= call->deadline)
+		return false;
+	pthread_mutex_lock(&link->lock);
+	while (!link->closing && deadline_wait(&link->changed, &link->lock, until))
+		;
+	closing = link->closing;
+	pthread_mutex_unlock(&link->lock);
+	return !closing;
+}
+
+static void call_thread(void *data)
+{
+	struct libvirt_call *call = data;
+
+	while (try_call(call) && wait_before_retry(call))
+		;
+}
+
+/* What the deadline is blamed on: a stopped QEMU, libvirt, or an earlier call. */
+static void set_late(struct libvirt_link *link, const char *asked, bool changes, GError **error)
+{
+	const char *later = changes ? "; the request may still be applied then" : "";
+	g_autofree char *uuid = NULL;
+
+	pthread_mutex_lock(&link->lock);
+	uuid = g_strdup(link->uuid);
+	pthread_mutex_unlock(&link->lock);
+	if (!*uuid) {
+		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE,
+			    "%s%slibvirt (%s) does not answer", link->address ? link->address : "",
+			    link->address ? ": " : "", link->uri);
+		return;
+	}
+	link->pid = link_is_local(link) ? vmm_process_find(uuid, link->pid) : 0;
+	if (link->pid && vmm_process_stopped(link->pid))
+		g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT,
+			    "%s: its QEMU (process %d) is stopped and cannot answer libvirt (%s), "
+			    "which was asked "
+			    "to %s; wake it with: kill -CONT %d%s",
+			    link->address, (int)link->pid, link->uri, asked, (int)link->pid, later);
+	else
+		g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT,
+			    "%s: libvirt (%s) did not answer in time when asked to %s%s",
+			    link->address, link->uri, asked, changes ? "; it may still do so" : "");
+}
+
+bool call_run(struct libvirt_call **call, GError **error)
+{
+	libvirt_call *taken = g_steal_pointer(call);
+	struct libvirt_link *link = link_ref(taken->link);
+	g_autofree char *asked = g_strdup(taken->asked);
+	bool changes = taken->changes;
+	bool ok = false;
+
+	taken->holds_link = link_reserve(link, taken->deadline);
+	if (!taken->holds_link) {
+		call_free(taken);
+		set_late(link, asked, false, error);
+	} else if (!deadline_call(taken->deadline, call_thread, taken, call_free)) {
+		set_late(link, asked, changes, error);
+	} else {
+		ok = !taken->error;
+		if (!ok)
+			g_propagate_error(error, g_steal_pointer(&taken->error));
+		*call = taken;
+	}
+	link_unref(link);
+	return ok;
+}
+
+static void disconnect_thread(void *data)
+{
+	link_disconnect(data);
+}
+
+void link_close(struct libvirt_link *link)
+{
+	bool busy;
+
+	pthread_mutex_lock(&link->lock);
+	link->closing = true;
+	busy = link->busy;
+	pthread_cond_broadcast(&link->changed);
+	pthread_mutex_unlock(&link->lock);
+
+	/* Saying goodbye may block as well; a call under way does it when it ends. */
+	if (busy ||
+	    deadline_call(g_get_monotonic_time() + CLOSE_US, disconnect_thread, link, link_unref))
+		link_unref(link);
+}

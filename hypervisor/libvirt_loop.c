@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The event loop that libvirt's events and keepalive need, in a thread of its
+ * own.
+ *
+ * Theory of operation
+ * -------------------
+ * libvirt's default implementation runs the process's default GMainContext,
+ * which belongs to the program: run from a second thread it would take the
+ * program's own sources there.  So libvirt is given this one, on a private
+ * context.
+ *
+ * libvirt knows a file descriptor or a timer (both a struct watch here) by its
+ * number and may add, change and remove it from any thread.  GLib's sources
+ * cannot be changed much, so a change replaces the source.  A removed watch is
+ * freed by the loop's thread, never by the one that removes it: libvirt may
+ * hold locks then which the free function takes, and the watch's callback may
+ * be running.
+ */
+#include "libvirt_loop.h"
+
+#include <glib-unix.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <pthread.h>
+
+struct watch {
+	int id;
+	int fd;		 /* -1: a timer */
+	GSource *source; /* NULL while switched off */
+	union {
+		virEventHandleCallback on_fd;
+		virEventTimeoutCallback on_time;
+	};
+	void *opaque;
+	virFreeCallback free_opaque;
+};
+
+static GMainContext *context;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static GHashTable *watches; /* id -> struct watch, under lock */
+static int last_id;	    /* under lock */
+
+static int to_libvirt_events(GIOCondition condition)
+{
+	return (condition & G_IO_IN ? VIR_EVENT_HANDLE_READABLE : 0) |
+	       (condition & G_IO_OUT ? VIR_EVENT_HANDLE_WRITABLE : 0) |
+	       (condition & (G_IO_ERR | G_IO_NVAL) ? VIR_EVENT_HANDLE_ERROR : 0) |
+	       (condition & G_IO_HUP ? VIR_EVENT_HANDLE_HANGUP : 0);
+}
+
+static GIOCondition to_glib_condition(int events)
+{
+	return (events & VIR_EVENT_HANDLE_READABLE ? G_IO_IN : 0) |
+	       (events & VIR_EVENT_HANDLE_WRITABLE ? G_IO_OUT : 0) |
+	       (events & VIR_EVENT_HANDLE_ERROR ? G_IO_ERR : 0) |
+	       (events & VIR_EVENT_HANDLE_HANGUP ? G_IO_HUP : 0);
+}
+
+static gboolean fd_ready(int fd, GIOCondition condition, void *data)
+{
+	struct watch *watch = data;
+
+	watch->on_fd(watch->id, fd, to_libvirt_events(condition), watch->opaque);
+	return G_SOURCE_CONTINUE;
+}
+
+static gboolean time_over(void *data)
+{
+	struct watch *watch = data;
+
+	watch->on_time(watch->id, watch->opaque);
+	return G_SOURCE_CONTINUE;
+}
+
+static void watch_unset(struct watch *watch)
+{
+	if (!watch->source)
+		return;
+	g_source_destroy(watch->source);
+	g_clear_pointer(&watch->source, g_source_unref);
+}
+
+/* @when: events of a file descriptor (0: none), or a timer's milliseconds (-1: off). */
+static void watch_set(struct watch *watch, int when)
+{
+	watch_unset(watch);
+	if (when == (watch->fd >= 0 ? 0 : -1))
+		return;
+	if (watch->fd >= 0) {
+		watch->source = g_unix_fd_source_new(watch->fd, to_glib_condition(when));
+		g_source_set_callback(watch->source, G_SOURCE_FUNC(fd_ready), watch, NULL);
+	} else {
+		watch->source = g_timeout_source_new(when);
+		g_source_set_callback(watch->source, time_over, watch, NULL);
+	}
+	g_source_attach(watch->source, context);
+}
+
+static int watch_add(struct watch *watch, int when)
+{
+	int id;
+
+	pthread_mutex_lock(&lock);
+	id = watch->id = ++last_id;
+	g_hash_table_insert(watches, GINT_TO_POINTER(id), watch);
+	watch_set(watch, when);
+	pthread_mutex_unlock(&lock);
+	return id;
+}
+
+static void watch_update(int id, int when)
+{
+	struct watch *watch;
+
+	pthread_mutex_lock(&lock);
+	watch = g_hash_table_lookup(watches, GINT_TO_POINTER(id));
+	if (watch)
+		watch_set(watch, when);
+	pthread_mutex_unlock(&lock);
+}
+
+static gboolean watch_free(void *data)
+{
+	struct watch *watch = data;
+
+	if (watch->free_opaque)
+		watch->free_opaque(watch->opaque);
+	g_free(watch);
+	return G_SOURCE_REMOVE;
+}
+
+static int watch_remove(int id)
+{
+	struct watch *watch;
+	GSource *idle;
+
+	pthread_mutex_lock(&lock);
+	watch = g_hash_table_lookup(watches, GINT_TO_POINTER(id));
+	if (watch) {
+		g_hash_table_remove(watches, GINT_TO_POINTER(id));
+		watch_unset(watch);
+	}
+	pthread_mutex_unlock(&lock);
+	if (!watch)
+		return -1;
+
+	idle = g_idle_source_new();
+	g_source_set_callback(idle, watch_free, watch, NULL);
+	g_source_attach(idle, context);
+	g_source_unref(idle);
+	return 0;
+}
+
+static int add_handle(int fd, int events, virEventHandleCallback callback, void *opaque,
+		      virFreeCallback free_opaque)
+{
+	struct watch *watch = g_new0(struct watch, 1);
+
+	*watch = (struct watch){ .fd = fd, .opaque = opaque, .free_opaque = free_opaque };
+	watch->on_fd = callback;
+	return watch_add(watch, events);
+}
+
+static int add_timeout(int milliseconds, virEventTimeoutCallback callback, void *opaque,
+		       virFreeCallback free_opaque)
+{
+	struct watch *watch = g_new0(struct watch, 1);
+
+	*watch = (struct watch){ .fd = -1, .opaque = opaque, .free_opaque = free_opaque };
+	watch->on_time = callback;
+	return watch_add(watch, milliseconds);
+}
+
+static void *loop_thread(void *data)
+{
+	for (;;)
+		g_main_context_iteration(context, TRUE);
+	return data;
+}
+
+/* Errors are taken from each call; libvirt's own habit is to print them. */
+static void print_nothing(void *opaque, virErrorPtr error)
+{
+	(void)opaque;
+	(void)error;
+}
+
+static void start(void)
+{
+	context = g_main_context_new();
+	watches = g_hash_table_new(NULL, NULL);
+	virSetErrorFunc(NULL, print_nothing);
+	virEventRegisterImpl(add_handle, watch_update, watch_remove, add_timeout, watch_update,
+			     watch_remove);
+	virInitialize();
+	g_thread_unref(g_thread_new("libvirt", loop_thread, NULL));
+}
+
+void libvirt_loop_start(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, start);
+}

@@ -1,0 +1,752 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Guests reached by the monitor socket (QMP) of a QEMU.
+ *
+ * Theory of operation
+ * -------------------
+ * Every call is a session: connect, greet, ask, close; run() makes one out of
+ * a work function.  A guest that is held, or whose events are waited for, keeps
+ * its connection.  When a connection is lost, run() opens another and does the
+ * work from its beginning, until the deadline; when nobody listens any more,
+ * QEMU is gone and that is said at once.
+ *
+ * A monitor that does not greet is either held by another program or part of
+ * a QEMU that is stopped; the state of its process tells which.  A held
+ * guest keeps such a connection, and with it its place in QEMU's queue.
+ *
+ * Events that arrive on any exchange wait in a short queue for event_wait().
+ * Commands and events share one connection, since QEMU serves only one.
+ *
+ * Nothing here outlives a call: closing a guest needs no thread to be waited
+ * for, and nobody else may be using it then.
+ */
+#include "hypervisor/hypervisor.h"
+#include "hypervisor/qmp_wire.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EVENTS_MAX 64
+#define RETRY_FIRST_MS 5
+#define RETRY_MAX_MS 160
+
+struct qmp_guest {
+	struct hv_guest base;
+	char *path;
+	struct qmp_wire *wire; /* NULL when not connected */
+	char *device;	       /* QOM path of the balloon, found on this connection */
+	GQueue events;	       /* struct hv_event, the oldest first */
+	bool watching;	       /* event_wait() was called */
+	bool seen;	       /* QEMU greeted us once */
+	bool absent;	       /* nobody listened when last tried */
+	bool gone;	       /* event_wait() has told so */
+};
+
+/*
+ * Processes
+ */
+
+/* The fields of /proc/PID/stat from the state on: the name before it may hold anything. */
+static char *process_stat(pid_t pid)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
+	g_autofree char *text = NULL;
+	char *name_end;
+
+	if (pid <= 0 || !g_file_get_contents(path, &text, NULL, NULL))
+		return NULL;
+	name_end = strrchr(text, ')');
+	return name_end ? g_strdup(g_strchug(name_end + 1)) : NULL;
+}
+
+static bool process_stopped(pid_t pid)
+{
+	g_autofree char *fields = process_stat(pid);
+
+	return fields && (*fields == 'T' || *fields == 't');
+}
+
+static uint64_t process_cpu_ns(pid_t pid)
+{
+	g_autofree char *fields = process_stat(pid);
+	unsigned long user, system;
+
+	if (!fields || sscanf(fields, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+			      &system) != 2)
+		return HV_UNSET;
+	return (user + system) * (UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+static uint64_t process_rss_bytes(pid_t pid)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/statm", (int)pid);
+	g_autofree char *text = NULL;
+	unsigned long pages;
+
+	if (!g_file_get_contents(path, &text, NULL, NULL) || sscanf(text, "%*u %lu", &pages) != 1)
+		return HV_UNSET;
+	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * Events
+ */
+
+static const struct {
+	const char *event;
+	const char *detail; /* virsh's words */
+} lifecycle[] = {
+	{ "SHUTDOWN", "Shutdown Finished" },
+	{ "STOP", "Suspended Paused" },
+	{ "RESUME", "Resumed Unpaused" },
+	{ "RESET", "Rebooted" },
+	{ "SUSPEND", "PMSuspended Memory" },
+	{ "SUSPEND_DISK", "PMSuspended Disk" },
+	{ "WAKEUP", "Started Event wakeup" },
+	{ "GUEST_PANICKED", "Crashed Panicked" },
+	{ "GUEST_CRASHLOADED", "Crashed Crashloaded" },
+};
+
+static void push_event(struct qmp_guest *g, enum hv_event_kind kind, uint64_t actual_bytes,
+		       const char *detail)
+{
+	struct hv_event *event = g_new0(struct hv_event, 1);
+
+	event->kind = kind;
+	event->time_us = g_get_real_time();
+	event->actual_bytes = actual_bytes;
+	g_strlcpy(event->detail, detail, sizeof(event->detail));
+	g_queue_push_tail(&g->events, event);
+	if (g_queue_get_length(&g->events) > EVENTS_MAX)
+		g_free(g_queue_pop_head(&g->events));
+}
+
+static bool bad_answer(const char *what, const json_t *answer, GError **error)
+{
+	g_autofree char *text = json_dumps(answer, JSON_COMPACT | JSON_ENCODE_ANY);
+	g_autofree char *excerpt = qmp_excerpt(text, strlen(text));
+
+	g_set_error(error, HV_ERROR, HV_ERROR_PROTOCOL, "QEMU sent an unusable %s: %s", what,
+		    excerpt);
+	return false;
+}
+
+static bool on_event(const json_t *message, void *data, GError **error)
+{
+	const char *name = json_string_value(json_object_get(message, "event"));
+	const json_t *details = json_object_get(message, "data");
+	struct qmp_guest *g = data;
+	uint64_t actual_bytes;
+
+	if (g_str_equal(name, "BALLOON_CHANGE")) {
+		if (!qmp_u64(json_object_get(details, "actual"), &actual_bytes))
+			return bad_answer(name, message, error);
+		push_event(g, HV_EVENT_BALLOON_CHANGE, actual_bytes, "");
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(lifecycle); i++)
+		if (g_str_equal(name, lifecycle[i].event))
+			push_event(g, HV_EVENT_LIFECYCLE, 0, lifecycle[i].detail);
+	return true;
+}
+
+/*
+ * Sessions
+ */
+
+static void close_session(struct qmp_guest *g)
+{
+	g_clear_pointer(&g->wire, qmp_wire_free);
+	g_clear_pointer(&g->device, g_free);
+}
+
+static bool open_session(struct qmp_guest *g, int64_t deadline, GError **error)
+{
+	if (!g->wire) {
+		g->wire = qmp_wire_connect(g->path, deadline, on_event, g, error);
+		g->absent = !g->wire && g_error_matches(*error, HV_ERROR, HV_ERROR_UNREACHABLE);
+		if (!g->wire)
+			return false;
+	}
+	if (!qmp_wire_greet(g->wire, deadline, error))
+		return false;
+	g->seen = true;
+	return true;
+}
+
+/* @failed in words for a person: whose it is, the state of QEMU, and what helps. */
+static GError *explain(const struct qmp_guest *g, const GError *failed)
+{
+	bool late = failed->code == HV_ERROR_TIMEOUT || failed->code == HV_ERROR_BUSY;
+	const char *command = late && g->wire ? g->wire->command : NULL;
+	g_autofree char *stopped = NULL;
+	const char *remedy = "";
+	int code = failed->code;
+	pid_t pid;
+
+	if (code == HV_ERROR_NO_BALLOON)
+		remedy = "; start QEMU with -device virtio-balloon-pci";
+	if (g_strcmp0(command, "balloon") == 0 || g_strcmp0(command, "qom-set") == 0)
+		remedy = "; the change may still be made when QEMU wakes up";
+	pid = !late ? 0 : g->wire ? g->wire->pid : qmp_listener_pid(g->path);
+	if (process_stopped(pid)) {
+		code = HV_ERROR_TIMEOUT;
+		stopped = g_strdup_printf("QEMU (pid %d) is stopped (SIGSTOP); kill -CONT %d "
+					  "wakes it",
+					  (int)pid, (int)pid);
+	}
+	return g_error_new(HV_ERROR, code, "%s: %s%s", g->base.address,
+			   stopped ? stopped : failed->message, remedy);
+}
+
+/* A part of a call that needs a connection.  It may be run several times. */
+typedef bool (*work_fn)(struct qmp_guest *g, int64_t deadline, void *arg, GError **error);
+
+static bool run(struct qmp_guest *g, int64_t deadline, work_fn work, void *arg, GError **error)
+{
+	unsigned int pause_ms = 0;
+
+	for (;;) {
+		g_autoptr(GError) failed = NULL;
+		bool ok = open_session(g, deadline, &failed) && work(g, deadline, arg, &failed);
+		bool lost = g->wire && g->wire->state == QMP_WIRE_LOST;
+		/* Leave the last attempt some time, or it would end as a timeout. */
+		bool again =
+			!ok && lost && deadline - g_get_monotonic_time() > 2000 * (int64_t)pause_ms;
+
+		if (!ok && !again)
+			g_propagate_error(error, explain(g, failed));
+		if (g->wire && (g->wire->state != QMP_WIRE_OPEN || !(g->base.hold || g->watching)))
+			close_session(g);
+		if (!again)
+			return ok;
+		poll(NULL, 0, (int)pause_ms);
+		pause_ms = CLAMP(2 * pause_ms, RETRY_FIRST_MS, RETRY_MAX_MS);
+	}
+}
+
+static json_t *ask(struct qmp_guest *g, int64_t deadline, const char *command, json_t *arguments,
+		   GError **error)
+{
+	return qmp_wire_ask(g->wire, deadline, command, arguments, error);
+}
+
+/* As ask(), but an error that QEMU answers is fine too: *answer is NULL then. */
+static bool ask_optional(struct qmp_guest *g, int64_t deadline, const char *command,
+			 json_t *arguments, json_t **answer, GError **error)
+{
+	g_autoptr(GError) failed = NULL;
+
+	*answer = ask(g, deadline, command, arguments, &failed);
+	if (*answer || qmp_answered(failed))
+		return true;
+	g_propagate_error(error, g_steal_pointer(&failed));
+	return false;
+}
+
+/*
+ * The balloon
+ */
+
+static bool query_actual(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+{
+	json_auto_t *answer = ask(g, deadline, "query-balloon", NULL, error);
+
+	if (!answer)
+		return false;
+	return qmp_u64(json_object_get(answer, "actual"), arg) ||
+	       bad_answer("answer to query-balloon", answer, error);
+}
+
+static bool query_max(struct qmp_guest *g, int64_t deadline, uint64_t *max_bytes, GError **error)
+{
+	json_auto_t *answer = ask(g, deadline, "query-memory-size-summary", NULL, error);
+	const json_t *plugged = json_object_get(answer, "plugged-memory");
+	uint64_t base_bytes, plugged_bytes = 0;
+
+	if (!answer)
+		return false;
+	if (!qmp_u64(json_object_get(answer, "base-memory"), &base_bytes) ||
+	    (plugged && !qmp_u64(plugged, &plugged_bytes)))
+		return bad_answer("answer to query-memory-size-summary", answer, error);
+	*max_bytes = base_bytes + plugged_bytes;
+	return true;
+}
+
+/* Looks for a balloon among the children of @folder. */
+static bool find_device_in(struct qmp_guest *g, int64_t deadline, const char *folder,
+			   GError **error)
+{
+	json_auto_t *children = NULL;
+	json_t *child;
+	size_t i;
+
+	if (!ask_optional(g, deadline, "qom-list", json_pack("{s:s}", "path", folder), &children,
+			  error))
+		return false;
+	json_array_foreach (children, i, child) {
+		const char *name = json_string_value(json_object_get(child, "name"));
+		const char *type = json_string_value(json_object_get(child, "type"));
+
+		if (!name || !type || g->device || !g_str_has_prefix(type, "child<virtio-balloon"))
+			continue;
+		/* The device is inside of its PCI or CCW proxy, if it has one. */
+		g->device = g_strconcat(
+			folder, "/", name,
+			g_str_equal(type, "child<virtio-balloon-device>") ? "" : "/virtio-backend",
+			NULL);
+	}
+	return true;
+}
+
+static bool find_device(struct qmp_guest *g, int64_t deadline, GError **error)
+{
+	if (!find_device_in(g, deadline, "/machine/peripheral", error) ||
+	    (!g->device && !find_device_in(g, deadline, "/machine/peripheral-anon", error)))
+		return false;
+	if (g->device)
+		return true;
+	g_set_error(error, HV_ERROR, HV_ERROR_NO_BALLOON,
+		    "no virtio-balloon below /machine/peripheral or /machine/peripheral-anon");
+	return false;
+}
+
+/* Reads property @name of the balloon, or writes @value to it. */
+static json_t *property(struct qmp_guest *g, int64_t deadline, const char *name, json_t *value,
+			GError **error)
+{
+	for (;;) {
+		g_autoptr(GError) failed = NULL;
+		bool known = g->device;
+		json_t *answer;
+
+		if (!known && !find_device(g, deadline, error))
+			return NULL;
+		answer = ask(g, deadline, value ? "qom-set" : "qom-get",
+			     json_pack("{s:s, s:s, s:O*}", "path", g->device, "property", name,
+				       "value", value),
+			     &failed);
+		/* A device that was known may have been unplugged and another plugged. */
+		if (known && qmp_answered(failed)) {
+			g_clear_pointer(&g->device, g_free);
+			continue;
+		}
+		if (!answer)
+			g_propagate_error(error, g_steal_pointer(&failed));
+		return answer;
+	}
+}
+
+static bool refuse_config(const struct qmp_guest *g, unsigned int scope, GError **error)
+{
+	if (!(scope & HV_SCOPE_CONFIG))
+		return false;
+	g_set_error(error, HV_ERROR, HV_ERROR_UNSUPPORTED,
+		    "%s: a QMP guest has no persistent configuration; leave --config out",
+		    g->base.address);
+	return true;
+}
+
+static bool set_target(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+{
+	const uint64_t target_bytes = *(const uint64_t *)arg;
+	json_auto_t *answer = NULL;
+	uint64_t max_bytes;
+
+	if (!query_max(g, deadline, &max_bytes, error))
+		return false;
+	if (target_bytes > max_bytes) {
+		/* QEMU would take it for the maximum without a word. */
+		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
+			    "cannot set memory to %" PRIu64 " KiB: the guest's maximum is %" PRIu64
+			    " KiB",
+			    (target_bytes - 1) / 1024 + 1, max_bytes / 1024);
+		return false;
+	}
+	answer = ask(g, deadline, "balloon", json_pack("{s:I}", "value", (json_int_t)target_bytes),
+		     error);
+	return answer != NULL;
+}
+
+static bool qmp_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
+			    GError **error)
+{
+	return run((struct qmp_guest *)guest, deadline, query_actual, actual_bytes, error);
+}
+
+static bool qmp_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
+			    unsigned int scope, GError **error)
+{
+	struct qmp_guest *g = (struct qmp_guest *)guest;
+
+	if (refuse_config(g, scope, error))
+		return false;
+	if (target_bytes == 0) {
+		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
+			    "%s: cannot set memory to 0: a guest needs some", guest->address);
+		return false;
+	}
+	return run(g, deadline, set_target, &target_bytes, error);
+}
+
+static bool qmp_max_set(struct hv_guest *guest, int64_t deadline, uint64_t max_bytes,
+			unsigned int scope, GError **error)
+{
+	(void)deadline;
+	(void)max_bytes;
+	if (refuse_config((struct qmp_guest *)guest, scope, error))
+		return false;
+	g_set_error(error, HV_ERROR, HV_ERROR_UNSUPPORTED,
+		    "%s: cannot resize the maximum memory of a running guest; change QEMU's "
+		    "option -m and start it anew",
+		    guest->address);
+	return false;
+}
+
+/*
+ * Statistics
+ */
+
+static bool read_period(struct qmp_guest *g, int64_t deadline, int *period_s, GError **error)
+{
+	json_auto_t *answer = property(g, deadline, "guest-stats-polling-interval", NULL, error);
+	uint64_t seconds;
+
+	if (!answer)
+		return false;
+	if (!qmp_u64(answer, &seconds) || seconds > INT_MAX)
+		return bad_answer("guest-stats-polling-interval", answer, error);
+	*period_s = (int)seconds;
+	return true;
+}
+
+static bool parse_stats(const json_t *answer, struct hv_stats *stats, GError **error)
+{
+	const json_t *values = json_object_get(answer, "stats");
+	uint64_t last_update_s;
+
+	if (!json_is_object(values) ||
+	    !qmp_u64(json_object_get(answer, "last-update"), &last_update_s))
+		return bad_answer("guest-stats", answer, error);
+	stats->last_update_s = (int64_t)last_update_s;
+
+	for (int i = 0; i < HV_STAT_COUNT; i++) {
+		const char *name = hv_stat_table[i].qmp_name;
+		const json_t *value = name ? json_object_get(values, name) : NULL;
+
+		/* From 2^63 on it is QEMU's 2^64 - 1: the guest did not send this one. */
+		if (!value || json_real_value(value) >= 0x1p63)
+			continue;
+		if (!qmp_u64(value, &stats->value[i]))
+			return bad_answer(name, value, error);
+	}
+	return true;
+}
+
+static bool read_stats(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+{
+	struct hv_stats *stats = arg;
+	json_auto_t *answer = NULL;
+
+	*stats = (struct hv_stats){ .period_s = -1 };
+	for (int i = 0; i < HV_STAT_COUNT; i++)
+		stats->value[i] = HV_UNSET;
+	if (!query_actual(g, deadline, &stats->value[HV_STAT_ACTUAL], error) ||
+	    !read_period(g, deadline, &stats->period_s, error))
+		return false;
+	answer = property(g, deadline, "guest-stats", NULL, error);
+	if (!answer || !parse_stats(answer, stats, error))
+		return false;
+	stats->value[HV_STAT_RSS] = process_rss_bytes(g->wire->pid);
+	stats->taken_s = g_get_real_time() / G_USEC_PER_SEC;
+	return true;
+}
+
+static bool write_period(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+{
+	json_auto_t *value = json_integer(*(const int *)arg);
+	json_auto_t *answer = property(g, deadline, "guest-stats-polling-interval", value, error);
+
+	return answer != NULL;
+}
+
+static bool qmp_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
+			  GError **error)
+{
+	return run((struct qmp_guest *)guest, deadline, read_stats, stats, error);
+}
+
+static bool qmp_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
+				 unsigned int scope, GError **error)
+{
+	struct qmp_guest *g = (struct qmp_guest *)guest;
+
+	if (refuse_config(g, scope, error))
+		return false;
+	if (period_s < 0) {
+		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
+			    "%s: a statistics period of %d s is negative; 0 turns them off",
+			    guest->address, period_s);
+		return false;
+	}
+	return run(g, deadline, write_period, &period_s, error);
+}
+
+/*
+ * What a guest is
+ */
+
+static const struct {
+	const char *word;
+	enum hv_state state;
+} run_states[] = {
+	{ "running", HV_STATE_RUNNING },	{ "shutdown", HV_STATE_SHUTOFF },
+	{ "guest-panicked", HV_STATE_CRASHED }, { "paused", HV_STATE_PAUSED },
+	{ "suspended", HV_STATE_PAUSED },	{ "prelaunch", HV_STATE_PAUSED },
+	{ "inmigrate", HV_STATE_PAUSED },	{ "postmigrate", HV_STATE_PAUSED },
+	{ "finish-migrate", HV_STATE_PAUSED },	{ "restore-vm", HV_STATE_PAUSED },
+	{ "save-vm", HV_STATE_PAUSED },		{ "watchdog", HV_STATE_PAUSED },
+	{ "io-error", HV_STATE_PAUSED },	{ "internal-error", HV_STATE_PAUSED },
+	{ "debug", HV_STATE_PAUSED },		{ "colo", HV_STATE_PAUSED },
+};
+
+static bool read_state(struct qmp_guest *g, int64_t deadline, enum hv_state *state, GError **error)
+{
+	json_auto_t *answer = ask(g, deadline, "query-status", NULL, error);
+	const char *word = json_string_value(json_object_get(answer, "status"));
+
+	if (!answer)
+		return false;
+	if (!word)
+		return bad_answer("answer to query-status", answer, error);
+	*state = HV_STATE_UNKNOWN;
+	for (size_t i = 0; i < G_N_ELEMENTS(run_states); i++)
+		if (g_str_equal(word, run_states[i].word))
+			*state = run_states[i].state;
+	return true;
+}
+
+/* A string member of a command's answer; NULL when QEMU has none to tell. */
+static bool read_string(struct qmp_guest *g, int64_t deadline, const char *command,
+			const char *member, char **value, GError **error)
+{
+	json_auto_t *answer = NULL;
+	const json_t *string;
+
+	if (!ask_optional(g, deadline, command, NULL, &answer, error))
+		return false;
+	string = json_object_get(answer, member);
+	if (string && !json_is_string(string))
+		return bad_answer(member, answer, error);
+	*value = g_strdup(json_string_value(string));
+	return true;
+}
+
+/* The name of the socket without its suffix. */
+static char *name_of_path(const char *path)
+{
+	char *name = g_path_get_basename(path);
+	char *dot = strrchr(name, '.');
+
+	if (dot && dot != name)
+		*dot = '\0';
+	return name;
+}
+
+static bool read_identity(struct qmp_guest *g, int64_t deadline, struct hv_info *info,
+			  GError **error)
+{
+	if (!read_string(g, deadline, "query-name", "name", &info->name, error) ||
+	    !read_string(g, deadline, "query-uuid", "UUID", &info->uuid, error))
+		return false;
+	if (!info->name || !*info->name) {
+		g_free(info->name);
+		info->name = name_of_path(g->path);
+	}
+	if (g_strcmp0(info->uuid, "00000000-0000-0000-0000-000000000000") == 0)
+		g_clear_pointer(&info->uuid, g_free);
+	return true;
+}
+
+static bool read_machine(struct qmp_guest *g, int64_t deadline, struct hv_info *info,
+			 GError **error)
+{
+	json_auto_t *cpus = NULL, *version = NULL;
+	double major, minor, micro;
+
+	if (!read_state(g, deadline, &info->state, error) ||
+	    !query_max(g, deadline, &info->max_bytes, error) ||
+	    !ask_optional(g, deadline, "query-cpus-fast", NULL, &cpus, error) ||
+	    !ask_optional(g, deadline, "query-version", NULL, &version, error))
+		return false;
+	info->vcpus = (unsigned int)json_array_size(cpus);
+	if (json_unpack(version, "{s:{s:F, s:F, s:F}}", "qemu", "major", &major, "minor", &minor,
+			"micro", &micro) == 0)
+		info->version = g_strdup_printf("QEMU %.0f.%.0f.%.0f", major, minor, micro);
+	return true;
+}
+
+/* 1, 0, or -1 when the device has no such property. */
+static bool read_flag(struct qmp_guest *g, int64_t deadline, const char *name, int *flag,
+		      GError **error)
+{
+	g_autoptr(GError) failed = NULL;
+	json_auto_t *answer = property(g, deadline, name, NULL, &failed);
+
+	*flag = json_is_boolean(answer) ? json_is_true(answer) : -1;
+	if (answer || qmp_answered(failed))
+		return true;
+	g_propagate_error(error, g_steal_pointer(&failed));
+	return false;
+}
+
+/* The driver has set DRIVER_OK: "VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready". */
+static bool read_driver(struct qmp_guest *g, int64_t deadline, enum hv_driver *driver,
+			GError **error)
+{
+	json_auto_t *answer = NULL;
+	const json_t *bits;
+	json_t *bit;
+	size_t i;
+
+	*driver = HV_DRIVER_UNKNOWN;
+	if (!g->device)
+		return true;
+	if (!ask_optional(g, deadline, "x-query-virtio-status",
+			  json_pack("{s:s}", "path", g->device), &answer, error))
+		return false;
+	bits = json_object_get(json_object_get(answer, "status"), "statuses");
+	if (json_is_array(bits))
+		*driver = HV_DRIVER_ABSENT;
+	json_array_foreach (bits, i, bit)
+		if (json_is_string(bit) && strstr(json_string_value(bit), "DRIVER_OK"))
+			*driver = HV_DRIVER_READY;
+	return true;
+}
+
+static bool read_balloon(struct qmp_guest *g, int64_t deadline, struct hv_info *info,
+			 GError **error)
+{
+	g_autoptr(GError) failed = NULL;
+
+	info->has_balloon = query_actual(g, deadline, &info->actual_bytes, &failed);
+	if (g_error_matches(failed, HV_ERROR, HV_ERROR_NO_BALLOON))
+		return true;
+	if (failed) {
+		g_propagate_error(error, g_steal_pointer(&failed));
+		return false;
+	}
+	return read_flag(g, deadline, "deflate-on-oom", &info->autodeflate, error) &&
+	       read_flag(g, deadline, "free-page-reporting", &info->free_page_reporting, error) &&
+	       read_driver(g, deadline, &info->driver, error);
+}
+
+static bool read_info(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+{
+	struct hv_info *info = arg;
+
+	hv_info_clear(info);
+	*info = (struct hv_info){
+		.id = -1,
+		.pid = g->wire->pid,
+		.actual_bytes = HV_UNSET,
+		.config_bytes = HV_UNSET,
+		.cpu_time_ns = process_cpu_ns(g->wire->pid),
+		.autodeflate = -1,
+		.free_page_reporting = -1,
+	};
+	return read_identity(g, deadline, info, error) && read_machine(g, deadline, info, error) &&
+	       read_balloon(g, deadline, info, error);
+}
+
+static bool qmp_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info, GError **error)
+{
+	*info = (struct hv_info){ 0 };
+	if (run((struct qmp_guest *)guest, deadline, read_info, info, error))
+		return true;
+	hv_info_clear(info);
+	return false;
+}
+
+/*
+ * Waiting for events
+ */
+
+static bool wait_event(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+{
+	(void)arg;
+	/* At least once, so that a deadline of now asks for what is there already. */
+	do {
+		if (!qmp_wire_pump(g->wire, deadline, error))
+			return false;
+		if (!g_queue_is_empty(&g->events))
+			return true;
+	} while (g_get_monotonic_time() < deadline);
+	g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT, "no event of interest came in time");
+	return false;
+}
+
+static bool qmp_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
+			   GError **error)
+{
+	struct qmp_guest *g = (struct qmp_guest *)guest;
+	g_autofree struct hv_event *next = NULL;
+	g_autoptr(GError) failed = NULL;
+
+	if (g->gone) {
+		g_set_error(error, HV_ERROR, HV_ERROR_NOT_RUNNING, "%s: QEMU is gone",
+			    guest->address);
+		return false;
+	}
+	g->watching = true;
+	if (g_queue_is_empty(&g->events) && !run(g, deadline, wait_event, NULL, &failed)) {
+		if (!g->absent || !g->seen) {
+			g_propagate_error(error, g_steal_pointer(&failed));
+			return false;
+		}
+		g->gone = true;
+		push_event(g, HV_EVENT_LIFECYCLE, 0, "Stopped");
+	}
+	next = g_queue_pop_head(&g->events);
+	*event = *next;
+	return true;
+}
+
+static void qmp_close(struct hv_guest *guest)
+{
+	struct qmp_guest *g = (struct qmp_guest *)guest;
+
+	close_session(g);
+	g_queue_clear_full(&g->events, g_free);
+	g_free(g->path);
+	g_free(guest->address);
+	g_free(guest->source);
+	g_free(g);
+}
+
+static const struct hv_ops qmp_ops = {
+	.kind = "qmp",
+	.info = qmp_info,
+	.balloon_get = qmp_balloon_get,
+	.balloon_set = qmp_balloon_set,
+	.max_set = qmp_max_set,
+	.stats_get = qmp_stats_get,
+	.stats_period_set = qmp_stats_period_set,
+	.event_wait = qmp_event_wait,
+	.close = qmp_close,
+};
+
+struct hv_guest *hv_qmp_open(const char *socket_path)
+{
+	struct qmp_guest *g = g_new0(struct qmp_guest, 1);
+
+	g->base.ops = &qmp_ops;
+	g->base.address = g_strconcat("qmp:", socket_path, NULL);
+	g->base.source = g_strdup("qmp");
+	g->path = g_strdup(socket_path);
+	g_queue_init(&g->events);
+	return &g->base;
+}

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation
+ * -------------------
+ * QEMU greets, we send "qmp_capabilities", and from then on each line is one
+ * JSON object: a command of ours, its answer, or an event of QEMU's, which may
+ * come at any time.  The socket does not block; whatever waits does so in
+ * wait_for(), which knows the deadline.
+ *
+ * At most one command is in flight.  One whose answer did not come in time
+ * stays in flight, and the next exchange begins by waiting for that answer.
+ * So a QEMU that was stopped wakes up to one old command, never to a pile of
+ * them.  Answers are told apart by id; one with an id that was not asked for
+ * is left over from somebody else's connection and is skipped.
+ *
+ * Nothing that arrives is believed: a message has a greatest length, must be
+ * JSON and must be of a known shape.  A wire on which that failed cannot be
+ * used again, as nobody knows what comes next on it.
+ *
+ * Numbers are read as doubles, because QEMU writes 2^64 - 1 for "unset", which
+ * jansson's integers cannot hold.  Doubles are exact up to 2^53, that is 8 PiB.
+ */
+#include "hypervisor/qmp_wire.h"
+
+#include "hypervisor/hypervisor.h"
+
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CHUNK 65536
+#define EXCERPT_MAX 80
+#define CONNECT_RETRY_MS 20
+
+static pid_t peer_pid(int fd)
+{
+	struct ucred peer = { 0 };
+	socklen_t length = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) ? 0 : peer.pid;
+}
+
+struct qmp_wire *qmp_wire_new(int fd, qmp_event_fn on_event, void *data)
+{
+	struct qmp_wire *wire = g_new0(struct qmp_wire, 1);
+
+	wire->fd = fd;
+	wire->pid = peer_pid(fd);
+	/* A clock, so that no two connections use the same ids. */
+	wire->serial = g_get_monotonic_time();
+	wire->in = g_string_new(NULL);
+	wire->on_event = on_event;
+	wire->data = data;
+	return wire;
+}
+
+void qmp_wire_free(struct qmp_wire *wire)
+{
+	if (!wire)
+		return;
+	close(wire->fd);
+	g_free(wire->command);
+	g_free(wire->id);
+	g_string_free(wire->in, TRUE);
+	g_free(wire);
+}
+
+char *qmp_excerpt(const char *text, size_t length)
+{
+	GString *out = g_string_new(NULL);
+
+	for (size_t i = 0; i < length && i < EXCERPT_MAX; i++) {
+		if (g_ascii_isprint(text[i]))
+			g_string_append_c(out, text[i]);
+		else
+			g_string_append_printf(out, "\\x%02x", (unsigned char)text[i]);
+	}
+	if (length > EXCERPT_MAX)
+		g_string_append(out, "...");
+	return g_string_free(out, FALSE);
+}
+
+bool qmp_u64(const json_t *number, uint64_t *value)
+{
+	double real = json_real_value(number);
+
+	/* Written so that a NaN fails as well. */
+	if (!json_is_real(number) || !(real >= 0 && real < 0x1p63) || real != floor(real))
+		return false;
+	*value = (uint64_t)real;
+	return true;
+}
+
+/* What the wire waits for, in words for an error. */
+static char *awaited(const struct qmp_wire *wire)
+{
+	if (!wire->greeted)
+		return g_strdup("its greeting");
+	if (wire->command)
+		return g_strdup_printf("the answer to %s", wire->command);
+	return g_strdup("the next event");
+}
+
+static bool fail_timeout(const struct qmp_wire *wire, GError **error)
+{
+	g_autofree char *what = awaited(wire);
+
+	if (!wire->greeted)
+		g_set_error(error, HV_ERROR, HV_ERROR_BUSY,
+			    "no greeting in time: another program holds the monitor "
+			    "(QEMU serves one client at a time)");
+	else
+		g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT, "QEMU did not send %s in time",
+			    what);
+	return false;
+}
+
+static bool fail_lost(struct qmp_wire *wire, const char *why, GError **error)
+{
+	g_autofree char *what = awaited(wire);
+
+	wire->state = QMP_WIRE_LOST;
+	if (wire->in->len && !memchr(wire->in->str, '\n', wire->in->len)) {
+		g_autofree char *excerpt = qmp_excerpt(wire->in->str, wire->in->len);
+
+		g_set_error(error, HV_ERROR, HV_ERROR_PROTOCOL,
+			    "the connection ended within a message of QEMU's: %s", excerpt);
+	} else {
+		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE,
+			    "the connection was lost before QEMU sent %s: %s", what, why);
+	}
+	return false;
+}
+
+static bool fail_protocol(struct qmp_wire *wire, const char *text, size_t length, const char *why,
+			  GError **error)
+{
+	g_autofree char *excerpt = qmp_excerpt(text, length);
+
+	wire->state = QMP_WIRE_BROKEN;
+	g_set_error(error, HV_ERROR, HV_ERROR_PROTOCOL, "QEMU sent %s: %s%s", excerpt, why,
+		    wire->greeted ? "" : "; is this a socket of QEMU's option -qmp?");
+	return false;
+}
+
+static bool fail_message(struct qmp_wire *wire, const json_t *message, const char *why,
+			 GError **error)
+{
+	g_autofree char *text = json_dumps(message, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	return fail_protocol(wire, text, strlen(text), why, error);
+}
+
+/* Waits until the socket is ready for POLLIN or POLLOUT. */
+static bool wait_for(struct qmp_wire *wire, short events, int64_t deadline, GError **error)
+{
+	struct pollfd pfd = { .fd = wire->fd, .events = events };
+	int64_t left_us;
+	int n;
+
+	do {
+		left_us = CLAMP(deadline - g_get_monotonic_time(), 0, G_MAXINT);
+		n = poll(&pfd, 1, (int)((left_us + 999) / 1000));
+	} while (n < 0 && errno == EINTR);
+	return n > 0 || fail_timeout(wire, error);
+}
+
+/* Appends what has arrived to the buffer. */
+static bool receive(struct qmp_wire *wire, int64_t deadline, GError **error)
+{
+	char chunk[CHUNK];
+	ssize_t n;
+
+	while ((n = recv(wire->fd, chunk, sizeof(chunk), MSG_DONTWAIT)) < 0) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN)
+			return fail_lost(wire, g_strerror(errno), error);
+		if (!wait_for(wire, POLLIN, deadline, error))
+			return false;
+	}
+	if (n == 0)
+		return fail_lost(wire, "it was closed", error);
+	g_string_append_len(wire->in, chunk, n);
+	return true;
+}
+
+static json_t *read_message(struct qmp_wire *wire, int64_t deadline, GError **error)
+{
+	size_t seen = 0, length;
+	json_t *message;
+	char *end;
+
+	while (!(end = memchr(wire->in->str + seen, '\n', wire->in->len - seen))) {
+		seen = wire->in->len;
+		if (seen > QMP_WIRE_MESSAGE_MAX) {
+			fail_protocol(wire, wire->in->str, seen, "a message over 4 MiB", error);
+			return NULL;
+		}
+		if (!receive(wire, deadline, error))
+			return NULL;
+	}
+	length = (size_t)(end - wire->in->str);
+	message = json_loadb(wire->in->str, length, JSON_DECODE_INT_AS_REAL, NULL);
+	if (message)
+		g_string_erase(wire->in, 0, (gssize)length + 1);
+	else
+		fail_protocol(wire, wire->in->str, length, "not a line of JSON", error);
+	return message;
+}
+
+static bool send_command(struct qmp_wire *wire, int64_t deadline, const char *command,
+			 json_t *arguments, GError **error)
+{
+	json_auto_t *message = NULL;
+	g_autofree char *text = NULL, *line = NULL;
+	size_t length, sent = 0;
+
+	wire->command = g_strdup(command);
+	wire->id = g_strdup_printf("aerostat-%" G_GINT64_FORMAT, wire->serial++);
+	message = json_pack("{s:s, s:o*, s:s}", "execute", command, "arguments", arguments, "id",
+			    wire->id);
+	text = json_dumps(message, JSON_COMPACT);
+	line = g_strconcat(text, "\n", NULL);
+	length = strlen(line);
+
+	while (sent < length) {
+		ssize_t n = send(wire->fd, line + sent, length - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n >= 0) {
+			sent += (size_t)n;
+		} else if (errno == EAGAIN) {
+			if (!wait_for(wire, POLLOUT, deadline, error)) {
+				wire->state = QMP_WIRE_BROKEN;
+				return false;
+			}
+		} else if (errno != EINTR) {
+			return fail_lost(wire, g_strerror(errno), error);
+		}
+	}
+	return true;
+}
+
+/* Reads one message; events and strays are dealt with here, the answer is for the caller. */
+static bool take_message(struct qmp_wire *wire, int64_t deadline, json_t **answer, GError **error)
+{
+	json_auto_t *message = read_message(wire, deadline, error);
+	const char *id;
+
+	if (!message)
+		return false;
+	if (json_is_string(json_object_get(message, "event"))) {
+		if (!wire->on_event || wire->on_event(message, wire->data, error))
+			return true;
+		wire->state = QMP_WIRE_BROKEN;
+		return false;
+	}
+	if (!json_object_get(message, "return") && !json_object_get(message, "error"))
+		return fail_message(wire, message, "neither an answer nor an event", error);
+	id = json_string_value(json_object_get(message, "id"));
+	if (wire->id && g_strcmp0(id, wire->id) == 0) {
+		*answer = g_steal_pointer(&message);
+		g_clear_pointer(&wire->command, g_free);
+		g_clear_pointer(&wire->id, g_free);
+	}
+	return true;
+}
+
+/* The answer to the command in flight. */
+static json_t *await_answer(struct qmp_wire *wire, int64_t deadline, GError **error)
+{
+	json_t *answer = NULL;
+
+	do {
+		if (!take_message(wire, deadline, &answer, error))
+			return NULL;
+		if (answer)
+			return answer;
+	} while (g_get_monotonic_time() < deadline);
+	fail_timeout(wire, error);
+	return NULL;
+}
+
+static enum hv_error error_of_class(const char *class)
+{
+	if (g_str_equal(class, "DeviceNotActive"))
+		return HV_ERROR_NO_BALLOON;
+	if (g_str_equal(class, "CommandNotFound"))
+		return HV_ERROR_UNSUPPORTED;
+	return HV_ERROR_REFUSED;
+}
+
+bool qmp_answered(const GError *error)
+{
+	return g_error_matches(error, HV_ERROR, HV_ERROR_NO_BALLOON) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_UNSUPPORTED) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_REFUSED);
+}
+
+/* What @answer returns, or the error that it is. */
+static json_t *open_answer(struct qmp_wire *wire, const char *command, const json_t *answer,
+			   GError **error)
+{
+	g_autofree char *excerpt = NULL;
+	const char *class, *desc;
+	json_t *result = json_object_get(answer, "return");
+
+	if (result)
+		return json_incref(result);
+	if (json_unpack((json_t *)answer, "{s:{s:s, s:s}}", "error", "class", &class, "desc",
+			&desc)) {
+		fail_message(wire, answer, "an error that does not say what is wrong", error);
+		return NULL;
+	}
+	excerpt = qmp_excerpt(desc, strlen(desc));
+	g_set_error(error, HV_ERROR, error_of_class(class), "QEMU refused %s: %s", command,
+		    excerpt);
+	return NULL;
+}
+
+json_t *qmp_wire_ask(struct qmp_wire *wire, int64_t deadline, const char *command,
+		     json_t *arguments, GError **error)
+{
+	json_auto_t *owned = arguments, *late = NULL, *answer = NULL;
+
+	if (wire->command && !(late = await_answer(wire, deadline, error)))
+		return NULL;
+	if (!send_command(wire, deadline, command, g_steal_pointer(&owned), error))
+		return NULL;
+	answer = await_answer(wire, deadline, error);
+	return answer ? open_answer(wire, command, answer, error) : NULL;
+}
+
+bool qmp_wire_pump(struct qmp_wire *wire, int64_t deadline, GError **error)
+{
+	json_auto_t *late = NULL;
+
+	return take_message(wire, deadline, &late, error);
+}
+
+bool qmp_wire_greet(struct qmp_wire *wire, int64_t deadline, GError **error)
+{
+	json_auto_t *answer = NULL, *result = NULL;
+
+	if (wire->ready)
+		return true;
+	if (!wire->greeted) {
+		json_auto_t *greeting = read_message(wire, deadline, error);
+
+		if (!greeting)
+			return false;
+		if (!json_is_object(json_object_get(greeting, "QMP")))
+			return fail_message(wire, greeting, "not a greeting", error);
+		wire->greeted = true;
+		if (!send_command(wire, deadline, "qmp_capabilities", NULL, error))
+			return false;
+	}
+	if (!(answer = await_answer(wire, deadline, error)))
+		return false;
+	result = open_answer(wire, "qmp_capabilities", answer, error);
+	wire->ready = result != NULL;
+	if (!wire->ready)
+		wire->state = QMP_WIRE_BROKEN;
+	return wire->ready;
+}
+
+/* One attempt: a connected socket, or -1 with errno. */
+static int connect_once(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int saved;
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+static void fail_connect(const char *path, int saved, GError **error)
+{
+	enum hv_error code = HV_ERROR_UNREACHABLE;
+	const char *what = g_strerror(saved);
+	struct stat st;
+
+	if (saved == EACCES || saved == EPERM) {
+		code = HV_ERROR_DENIED;
+		what = "permission denied; run this as root or as the user that QEMU runs as";
+	} else if (saved == EAGAIN) {
+		code = HV_ERROR_BUSY;
+		what = "the monitor's queue is full: another program holds the monitor "
+		       "(QEMU serves one client at a time)";
+	} else if (saved == ENOENT || saved == ENOTDIR) {
+		what = "no such socket";
+	} else if (saved == EPROTOTYPE || (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))) {
+		what = "not a stream socket";
+	} else if (saved == ECONNREFUSED) {
+		what = "nobody listens on the socket: QEMU is gone";
+	}
+	g_set_error(error, HV_ERROR, code, "%s", what);
+}
+
+struct qmp_wire *qmp_wire_connect(const char *path, int64_t deadline, qmp_event_fn on_event,
+				  void *data, GError **error)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
+			    "the path of a socket may have at most %zu bytes, this one has %zu",
+			    sizeof(address.sun_path) - 1, strlen(path));
+		return NULL;
+	}
+	strcpy(address.sun_path, path);
+	/* A full queue cannot be waited for by other means. */
+	while ((fd = connect_once(&address)) < 0 && errno == EAGAIN &&
+	       g_get_monotonic_time() < deadline)
+		poll(NULL, 0, CONNECT_RETRY_MS);
+	if (fd < 0) {
+		fail_connect(path, errno, error);
+		return NULL;
+	}
+	return qmp_wire_new(fd, on_event, data);
+}
+
+/* The inode of the socket that listens on @path, as text; NULL when there is none. */
+static char *listener_inode(const char *path)
+{
+	g_autofree char *text = NULL;
+	g_auto(GStrv) lines = NULL;
+
+	if (!g_file_get_contents("/proc/net/unix", &text, NULL, NULL))
+		return NULL;
+	lines = g_strsplit(text, "\n", -1);
+	for (size_t i = 0; lines[i]; i++) {
+		unsigned long flags, inode;
+		int name = 0;
+
+		if (sscanf(lines[i], "%*s %*x %*x %lx %*x %*x %lu %n", &flags, &inode, &name) ==
+			    2 &&
+		    flags & 0x10000 /* listens */ && g_str_equal(lines[i] + name, path))
+			return g_strdup_printf("socket:[%lu]", inode);
+	}
+	return NULL;
+}
+
+static bool process_holds(const char *pid, const char *inode)
+{
+	g_autofree char *fds = g_strdup_printf("/proc/%s/fd", pid);
+	g_autoptr(GDir) dir = g_dir_open(fds, 0, NULL);
+	const char *fd;
+
+	while (dir && (fd = g_dir_read_name(dir))) {
+		g_autofree char *link = g_build_filename(fds, fd, NULL);
+		g_autofree char *target = g_file_read_link(link, NULL);
+
+		if (g_strcmp0(target, inode) == 0)
+			return true;
+	}
+	return false;
+}
+
+pid_t qmp_listener_pid(const char *path)
+{
+	g_autofree char *inode = listener_inode(path);
+	g_autoptr(GDir) dir = g_dir_open("/proc", 0, NULL);
+	const char *name;
+
+	while (inode && dir && (name = g_dir_read_name(dir)))
+		if (g_ascii_isdigit(*name) && process_holds(name, inode))
+			return atoi(name);
+	return 0;
+}

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The guests' root: busybox, our init, and the kernel modules it loads.
+
+Built into one uncompressed cpio archive (under emulation, decompressing costs
+more than reading), named by a hash of all that is in it.
+"""
+
+import hashlib
+import lzma
+import os
+import pathlib
+import stat
+
+from .errors import LabError
+from .kernels import call, tool
+
+SOURCES = pathlib.Path(__file__).parent / "guest"
+# What init loads together: at boot, and when it is asked to.
+MODULE_SETS = {
+    "boot": ["virtio_pci", "virtio_blk"],
+    "virtio_balloon": ["virtio_balloon"],
+    # The compressors are what zram asks modprobe for, which the guest lacks.
+    "zram": ["lzo-rle", "lz4", "zram"],
+}
+FOLDERS = ["bin", "dev", "hold", "lab", "proc", "sys", "tmp"]
+
+
+def build(kernel, cache, progress):
+    """The archive for this kernel, built unless the cache folder has it already."""
+    files = contents(kernel, build_init(cache, progress))
+    digest = hashlib.sha256()
+    for name, mode, data in files:
+        digest.update(f"{name}\0{mode:o}\0{len(data)}\0".encode() + data)
+    path = cache / "initramfs" / f"{kernel.series}-{digest.hexdigest()[:16]}.cpio"
+    if not path.exists():
+        with progress.step(f"building the initramfs for kernel {kernel.series}"):
+            for old in path.parent.glob(f"{kernel.series}-*.cpio"):
+                old.unlink()
+            write_new(path, cpio(files))
+    return path
+
+
+def build_init(cache, progress):
+    sources = sorted(SOURCES.glob("*.[ch]"))
+    digest = hashlib.sha256(b"\0".join(source.read_bytes() for source in sources))
+    path = cache / "initramfs" / f"init-{digest.hexdigest()[:16]}"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with progress.step("compiling the guests' init"):
+            for old in path.parent.glob("init-*"):
+                old.unlink()
+            call([tool("gcc"), "-std=gnu11", "-D_GNU_SOURCE", "-static", "-O2", "-Wall",
+                  "-Wextra", "-Wshadow", "-o", path,
+                  *(source for source in sources if source.suffix == ".c")])
+    return path
+
+
+def contents(kernel, init):
+    """(name, mode, bytes) of all that goes into the archive."""
+    busybox = pathlib.Path(tool("busybox"))
+    files = [(folder, stat.S_IFDIR | 0o755, b"") for folder in FOLDERS]
+    files.append(("dev/console", stat.S_IFCHR | 0o600, b""))
+    files.append(("init", stat.S_IFREG | 0o755, init.read_bytes()))
+    files.append(("bin/busybox", stat.S_IFREG | 0o755, static_busybox(busybox)))
+    for applet in call([busybox, "--list"]).split():
+        if applet != "busybox":
+            files.append((f"bin/{applet}", stat.S_IFLNK | 0o777, b"busybox"))
+    return files + modules(kernel)
+
+
+def static_busybox(path):
+    data = path.read_bytes()
+    if b"ld-linux" in data:
+        raise LabError(f"{path} is not static: the lab needs Debian's busybox-static")
+    return data
+
+
+def modules(kernel):
+    """The modules, once each, and a list for each set: what is needed first comes first."""
+    files = {}
+    depends = read_depends(kernel)
+    for name, wanted in MODULE_SETS.items():
+        order = []
+        for module in wanted:
+            # depmod lists the direct needs first; they are loaded from the last.
+            for path in reversed(depends.get(module.replace("-", "_"), [])):
+                if path not in order:
+                    order.append(path)
+        names = [f"lab/{pathlib.Path(path).name.split('.')[0]}.ko" for path in order]
+        for path, inside in zip(order, names):
+            files[inside] = read_module(kernel.modules / path)
+        files[f"lab/{name}.modules"] = "".join(f"/{inside}\n" for inside in names).encode()
+    return [(name, stat.S_IFREG | 0o644, data) for name, data in sorted(files.items())]
+
+
+def read_depends(kernel):
+    """For each module its own path and those it needs; built-in ones have none."""
+    depends = {}
+    for line in (kernel.modules / "modules.dep").read_text().splitlines():
+        path, needs = line.split(":")
+        name = pathlib.Path(path).name.split(".")[0].replace("-", "_")
+        depends[name] = [path, *needs.split()]
+    return depends
+
+
+def read_module(path):
+    data = path.read_bytes()
+    return lzma.decompress(data) if path.suffix == ".xz" else data
+
+
+def cpio(files):
+    """The archive in the `newc` format, which needs neither root nor the cpio program."""
+    out = bytearray()
+    for number, (name, mode, data) in enumerate([*files, ("TRAILER!!!", 0, b"")], 1):
+        device = (5, 1) if stat.S_ISCHR(mode) else (0, 0)    # /dev/console, our only one
+        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(name) + 1, 0)
+        out += b"070701" + b"".join(b"%08x" % field for field in fields)
+        out += name.encode() + b"\0"
+        out += bytes(-len(out) % 4)
+        out += data
+        out += bytes(-len(out) % 4)
+    return bytes(out)
+
+
+def write_new(path, data):
+    """Writes a file that is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_bytes(data)
+    scratch.rename(path)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A temporary folder, and the certainty that nothing in it outlives its user.
+
+Theory of operation
+-------------------
+Every guest and every libvirt daemon of the lab lives in a folder of its own,
+whose random name stands on the command line of each of its processes.  Beside
+it runs a guard: this file as a program, which waits for the end of its standard
+input.  That comes when the nest is closed, and just as well when the test that
+opened it is killed.  The guard then kills whatever still names the folder, and
+removes it.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+
+def processes(folder):
+    """Pids of the processes, but for guards, whose command line names this folder."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and names(int(entry), folder):
+            found.append(int(entry))
+    return found
+
+
+def names(pid, folder):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+    except OSError:
+        return False
+    guard = os.fsencode(__file__) in words
+    return not guard and any(os.fsencode(str(folder)) in word for word in words)
+
+
+def kill_processes(folder, deadline_s=10):
+    end = time.monotonic() + deadline_s
+    while time.monotonic() < end:
+        pids = processes(folder)
+        if not pids:
+            return
+        for pid in pids:
+            kill_if_names(pid, folder)
+        time.sleep(0.01)
+
+
+def kill_if_names(pid, folder):
+    """Through a pidfd, so that a number used anew meanwhile is never hit."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if names(pid, folder):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(pidfd)
+
+
+class Nest:
+    """A temporary folder with a guard; `path` is short enough for Unix sockets."""
+
+    def __init__(self, owner=None):
+        # Not $TMPDIR: a socket's path may have 107 characters, and libvirt adds many.
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="lab-", dir="/tmp"))
+        if owner is not None:
+            os.chown(self.path, owner, -1)
+        self._guard = subprocess.Popen(
+            [sys.executable, "-IS", __file__, str(self.path)],
+            stdin=subprocess.PIPE, start_new_session=True)
+
+    def processes(self):
+        return processes(self.path)
+
+    def close(self):
+        """Kills what still runs in the nest, and removes it."""
+        if self._guard.stdin.closed:
+            return
+        self._guard.stdin.close()
+        self._guard.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def guard(folder):
+    sys.stdin.buffer.read()
+    kill_processes(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    guard(sys.argv[1])

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "policy/floor.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+static void follows_hyper_v_bands(void **state)
+{
+	(void)state;
+	assert_int_equal(floor_bytes(64 * MIB), 40 * MIB);
+	assert_int_equal(floor_bytes(256 * MIB), 104 * MIB);
+	assert_int_equal(floor_bytes(1024 * MIB), 232 * MIB);
+	assert_int_equal(floor_bytes(4096 * MIB), 488 * MIB);
+	assert_int_equal(floor_bytes(16384 * MIB), 1000 * MIB);
+}
+
+static void never_exceeds_the_guest(void **state)
+{
+	(void)state;
+	assert_int_equal(floor_bytes(0), 0);
+	assert_int_equal(floor_bytes(4 * MIB), 4 * MIB);
+}
+
+static void never_falls_as_the_guest_grows(void **state)
+{
+	(void)state;
+	for (uint64_t mib = 1; mib < 16384; mib++)
+		assert_true(floor_bytes(mib * MIB) >= floor_bytes((mib - 1) * MIB));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(follows_hyper_v_bands),
+		cmocka_unit_test(never_exceeds_the_guest),
+		cmocka_unit_test(never_falls_as_the_guest_grows),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
