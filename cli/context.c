@@ -20,6 +20,28 @@ static char *config_path(bool *required)
 	return g_strdup(path ? path : "/etc/aerostat/aerostat.conf");
 }
 
+/* A key that nobody reads is a misspelt one. */
+static bool read_group(GKeyFile *file, char ***uris, char ***globs, GError **error)
+{
+	g_auto(GStrv) keys = g_key_file_get_keys(file, CONFIG_GROUP, NULL, NULL);
+
+	for (char **key = keys; key && *key; key++) {
+		char ***list = g_str_equal(*key, "libvirt") ? uris
+			       : g_str_equal(*key, "qmp")   ? globs
+							    : NULL;
+
+		if (!list) {
+			g_set_error(error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_KEY_NOT_FOUND,
+				    "[" CONFIG_GROUP "] has no key '%s', only libvirt and qmp", *key);
+			return false;
+		}
+		*list = g_key_file_get_string_list(file, CONFIG_GROUP, *key, NULL, error);
+		if (!*list)
+			return false;
+	}
+	return true;
+}
+
 static bool load_config(char ***uris, char ***globs, GError **error)
 {
 	g_autoptr(GKeyFile) file = g_key_file_new();
@@ -27,16 +49,14 @@ static bool load_config(char ***uris, char ***globs, GError **error)
 	bool required;
 	g_autofree char *path = config_path(&required);
 
-	if (!g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &reason)) {
-		if (!required && g_error_matches(reason, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+	if (g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &reason)) {
+		if (read_group(file, uris, globs, &reason))
 			return true;
-		g_propagate_prefixed_error(error, g_steal_pointer(&reason),
-					   "configuration %s: ", path);
-		return false;
+	} else if (!required && g_error_matches(reason, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
+		return true;
 	}
-	*uris = g_key_file_get_string_list(file, CONFIG_GROUP, "libvirt", NULL, NULL);
-	*globs = g_key_file_get_string_list(file, CONFIG_GROUP, "qmp", NULL, NULL);
-	return true;
+	g_propagate_prefixed_error(error, g_steal_pointer(&reason), "configuration %s: ", path);
+	return false;
 }
 
 /* virsh's rule: its environment variables, else system for root and session for others. */

@@ -21,9 +21,12 @@
 
 typedef struct libvirt_call libvirt_call;
 
-/* Adds @event, which replaces an older balloon change not yet taken; drops the oldest of too many.
+/*
+ * Adds @event, after which the guest does not run if @stopped.  Of balloon
+ * changes not yet taken only the newest is kept, and of too many events the
+ * newest.
  */
-static void queue_event(struct libvirt_link *link, struct hv_event *event)
+static void queue_event(struct libvirt_link *link, struct hv_event *event, bool stopped)
 {
 	const struct hv_event *last;
 
@@ -35,6 +38,8 @@ static void queue_event(struct libvirt_link *link, struct hv_event *event)
 	else if (link->events.length == EVENTS_MAX)
 		g_free(g_queue_pop_head(&link->events));
 	g_queue_push_tail(&link->events, event);
+	if (stopped)
+		link->listening = false;
 	pthread_cond_broadcast(&link->changed);
 	pthread_mutex_unlock(&link->lock);
 }
@@ -48,7 +53,7 @@ static void on_balloon_change(virConnectPtr conn, virDomainPtr domain,
 	(void)domain;
 	event->kind = HV_EVENT_BALLOON_CHANGE;
 	event->actual_bytes = actual_kib * 1024;
-	queue_event(data, event);
+	queue_event(data, event, false);
 }
 
 /* virsh's words. */
@@ -87,19 +92,13 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int kind, int d
 	const char *more = known && detail >= 0 && detail < DETAILS_MAX
 				   ? lifecycle_words[kind].details[detail]
 				   : NULL;
-	struct libvirt_link *link = data;
 
 	(void)conn;
 	(void)domain;
 	event->kind = HV_EVENT_LIFECYCLE;
 	g_snprintf(event->detail, sizeof(event->detail), "%s%s%s", word, more ? " " : "",
 		   more ? more : "");
-	queue_event(link, event);
-	if (kind == VIR_DOMAIN_EVENT_STOPPED) {
-		pthread_mutex_lock(&link->lock);
-		link->listening = false;
-		pthread_mutex_unlock(&link->lock);
-	}
+	queue_event(data, event, kind == VIR_DOMAIN_EVENT_STOPPED);
 	return 0;
 }
 

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Guests reached through libvirt.
+ *
+ * Theory of operation
+ * -------------------
+ * Each operation is a pair: NAME_work() speaks to libvirt, in the thread of a
+ * call that may be given up (libvirt_link.c), and libvirt_NAME() fills the call
+ * and takes the answer out of it.
+ *
+ * A guest's memory and statistics come from virDomainMemoryStats(), which asks
+ * QEMU; virDomainGetInfo() only tells what events have reported so far.  A
+ * guest without statistics still tells its balloon's size there.
+ *
+ * Why a change was refused is found out afterwards, from the guest's state:
+ * libvirt has few error codes and its texts are translated.
+ */
+#include "libvirt_link.h"
+
+#include "common/size.h"
+#include "domain_xml.h"
+#include "vmm_process.h"
+
+#include <limits.h>
+#include <string.h>
+
+typedef struct libvirt_call libvirt_call;
+
+G_STATIC_ASSERT(HV_SCOPE_CURRENT == VIR_DOMAIN_AFFECT_CURRENT);
+G_STATIC_ASSERT(HV_SCOPE_LIVE == (int)VIR_DOMAIN_AFFECT_LIVE);
+G_STATIC_ASSERT(HV_SCOPE_CONFIG == (int)VIR_DOMAIN_AFFECT_CONFIG);
+
+struct libvirt_guest {
+	struct hv_guest base;
+	struct libvirt_link *link;
+};
+
+static struct libvirt_link *guest_link(struct hv_guest *guest)
+{
+	return ((struct libvirt_guest *)guest)->link;
+}
+
+static struct libvirt_call *guest_call(struct hv_guest *guest, int64_t deadline,
+				       bool (*work)(struct libvirt_call *, virDomainPtr), char *asked)
+{
+	return call_new(guest_link(guest), deadline, work, asked);
+}
+
+/* ---- reading ---- */
+
+static bool read_xml(virDomainPtr domain, unsigned int flags, struct domain_xml *xml)
+{
+	char *text = virDomainGetXMLDesc(domain, flags);
+	bool ok = text && domain_xml_parse(text, xml, NULL);
+
+	free(text);
+	return ok;
+}
+
+static void take_stat(struct hv_stats *stats, const virDomainMemoryStatStruct *raw)
+{
+	if (raw->tag == VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE)
+		stats->last_update_s = (int64_t)raw->val;
+	for (int i = 0; i < HV_STAT_COUNT; i++) {
+		const struct hv_stat_row *row = &hv_stat_table[i];
+
+		if (row->libvirt_tag == raw->tag)
+			stats->value[i] = row->is_count ? raw->val : raw->val * 1024;
+	}
+}
+
+/* Asks QEMU.  Without a balloon there is an answer as well, about the process. */
+static bool read_stats(virDomainPtr domain, struct hv_stats *stats)
+{
+	virDomainMemoryStatStruct raw[VIR_DOMAIN_MEMORY_STAT_NR];
+	int count = virDomainMemoryStats(domain, raw, G_N_ELEMENTS(raw), 0);
+
+	for (int i = 0; i < HV_STAT_COUNT; i++)
+		stats->value[i] = HV_UNSET;
+	stats->last_update_s = 0;
+	stats->taken_s = g_get_real_time() / G_USEC_PER_SEC;
+	stats->period_s = -1;
+	for (int i = 0; i < count; i++)
+		take_stat(stats, &raw[i]);
+	return count >= 0;
+}
+
+static bool fail_without_balloon(struct libvirt_call *call)
+{
+	return call_fail(call, HV_ERROR_NO_BALLOON,
+			 "has no balloon device, so libvirt (%s) cannot %s; give it one with "
+			 "aerostat edit: <memballoon model='virtio'/>",
+			 call->link->uri, call->asked);
+}
+
+static enum hv_state to_hv_state(int state)
+{
+	static const enum hv_state table[] = {
+		[VIR_DOMAIN_NOSTATE] = HV_STATE_UNKNOWN,      [VIR_DOMAIN_RUNNING] = HV_STATE_RUNNING,
+		[VIR_DOMAIN_BLOCKED] = HV_STATE_RUNNING,      [VIR_DOMAIN_PAUSED] = HV_STATE_PAUSED,
+		[VIR_DOMAIN_SHUTDOWN] = HV_STATE_RUNNING,     [VIR_DOMAIN_SHUTOFF] = HV_STATE_SHUTOFF,
+		[VIR_DOMAIN_CRASHED] = HV_STATE_CRASHED,      [VIR_DOMAIN_PMSUSPENDED] = HV_STATE_PAUSED,
+	};
+
+	return state >= 0 && state < (int)G_N_ELEMENTS(table) ? table[state] : HV_STATE_UNKNOWN;
+}
+
+/* "QEMU 7.2.22": what libvirt starts guests with. */
+static char *read_version(virConnectPtr conn)
+{
+	const char *type = virConnectGetType(conn);
+	unsigned long version;
+
+	if (!type || virConnectGetVersion(conn, &version) < 0 || !version)
+		return NULL;
+	return g_strdup_printf("%s %lu.%lu.%lu", type, version / 1000000, version / 1000 % 1000,
+			       version % 1000);
+}
+
+static bool read_balloon(struct libvirt_call *call, virDomainPtr domain, int period_s)
+{
+	struct hv_info *info = &call->info;
+
+	if (!read_stats(domain, &call->stats))
+		return false;
+	call->stats.period_s = period_s;
+	info->actual_bytes = call->stats.value[HV_STAT_ACTUAL];
+	if (!hv_stats_stale(&call->stats))
+		info->driver = HV_DRIVER_READY;
+	return true;
+}
+
+static bool info_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	g_auto(domain_xml) live = { 0 };
+	g_auto(domain_xml) config = { 0 };
+	char uuid[VIR_UUID_STRING_BUFLEN];
+	struct hv_info *info = &call->info;
+	virDomainInfo raw;
+
+	if (virDomainGetInfo(domain, &raw) < 0 || virDomainGetUUIDString(domain, uuid) < 0 ||
+	    !read_xml(domain, 0, &live))
+		return false;
+	hv_info_clear(info);
+	*info = (struct hv_info){
+		.name = g_strdup(virDomainGetName(domain)),
+		.uuid = g_strdup(uuid),
+		.id = (int)virDomainGetID(domain),
+		.state = to_hv_state(raw.state),
+		.max_bytes = (uint64_t)raw.maxMem * 1024,
+		.actual_bytes = HV_UNSET,
+		.config_bytes = HV_UNSET,
+		.vcpus = raw.nrVirtCpu,
+		.cpu_time_ns = raw.cpuTime,
+		.persistent = virDomainIsPersistent(domain) == 1,
+		.has_balloon = domain_xml_has_balloon(&live),
+		.autodeflate = live.autodeflate,
+		.free_page_reporting = live.free_page_reporting,
+		.version = read_version(virDomainGetConnect(domain)),
+	};
+	if (info->persistent && read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config))
+		info->config_bytes = config.current_bytes;
+	return info->id < 0 || !info->has_balloon || read_balloon(call, domain, live.stats_period_s);
+}
+
+static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info, GError **error)
+{
+	struct libvirt_link *link = guest_link(guest);
+	g_autoptr(libvirt_call) call = guest_call(guest, deadline, info_work, g_strdup("tell its settings"));
+
+	if (!call_run(&call, error))
+		return false;
+	*info = call->info;
+	call->info = (struct hv_info){ 0 };
+	if (info->id >= 0 && link_is_local(link))
+		info->pid = link->pid = vmm_process_find(info->uuid, link->pid);
+	return true;
+}
+
+static bool balloon_get_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	if (!read_stats(domain, &call->stats))
+		return false;
+	call->bytes = call->stats.value[HV_STAT_ACTUAL];
+	return call->bytes != HV_UNSET || fail_without_balloon(call);
+}
+
+static bool libvirt_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
+				GError **error)
+{
+	g_autoptr(libvirt_call) call = guest_call(guest, deadline, balloon_get_work, g_strdup("tell its memory"));
+
+	call->needs_running = true;
+	if (!call_run(&call, error))
+		return false;
+	*actual_bytes = call->bytes;
+	return true;
+}
+
+static bool stats_get_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	g_auto(domain_xml) live = { 0 };
+
+	if (!read_stats(domain, &call->stats))
+		return false;
+	if (call->stats.value[HV_STAT_ACTUAL] == HV_UNSET)
+		return fail_without_balloon(call);
+	if (read_xml(domain, 0, &live))
+		call->stats.period_s = live.stats_period_s;
+	return true;
+}
+
+static bool libvirt_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
+			      GError **error)
+{
+	g_autoptr(libvirt_call) call = guest_call(guest, deadline, stats_get_work,
+						  g_strdup("tell its statistics"));
+
+	call->needs_running = true;
+	if (!call_run(&call, error))
+		return false;
+	*stats = call->stats;
+	return true;
+}
+
+/* ---- changing ---- */
+
+/* Which settings a change is for, CURRENT resolved as libvirt does. */
+struct effect {
+	bool live;
+	bool config;
+};
+
+static struct effect effect_of(struct libvirt_call *call, virDomainPtr domain)
+{
+	bool active = virDomainIsActive(domain) == 1;
+
+	return (struct effect){
+		.live = active && call->scope != HV_SCOPE_CONFIG,
+		.config = call->scope & HV_SCOPE_CONFIG || (!active && !call->scope),
+	};
+}
+
+/* A change of --config asked of a guest that has none. */
+static bool is_transient(struct libvirt_call *call, virDomainPtr domain)
+{
+	if (!(call->scope & HV_SCOPE_CONFIG) || virDomainIsPersistent(domain) != 0)
+		return false;
+	call_fail(call, HV_ERROR_REFUSED,
+		  "is transient: it has no persistent configuration, so libvirt (%s) cannot %s with "
+		  "--config; leave --config out",
+		  call->link->uri, call->asked);
+	return true;
+}
+
+static bool is_above_max(struct libvirt_call *call, const struct domain_xml *xml)
+{
+	g_autofree char *max = NULL;
+
+	if (xml->memory_bytes == HV_UNSET || call->bytes <= xml->memory_bytes)
+		return false;
+	max = size_format(xml->memory_bytes);
+	call_fail(call, HV_ERROR_REFUSED,
+		  "libvirt (%s) refused to %s: its maximum is %s; raise that with setmaxmem while it is "
+		  "shut off, or with setmaxmem --config for the next start",
+		  call->link->uri, call->asked, max);
+	return true;
+}
+
+/* The last error is kept for the caller while @explain asks libvirt more. */
+static bool explain_failure(struct libvirt_call *call, virDomainPtr domain,
+			    void (*explain)(struct libvirt_call *, virDomainPtr))
+{
+	virErrorPtr saved = virSaveLastError();
+
+	if (virGetLastErrorCode() != VIR_ERR_OPERATION_DENIED)
+		explain(call, domain);
+	if (saved)
+		virSetError(saved);
+	virFreeError(saved);
+	return false;
+}
+
+static void explain_balloon_set(struct libvirt_call *call, virDomainPtr domain)
+{
+	struct effect effect = effect_of(call, domain);
+	g_auto(domain_xml) live = { 0 };
+	g_auto(domain_xml) config = { 0 };
+
+	if (is_transient(call, domain))
+		return;
+	if (effect.live && read_xml(domain, 0, &live)) {
+		if (!domain_xml_has_balloon(&live))
+			fail_without_balloon(call);
+		else if (is_above_max(call, &live))
+			return;
+	}
+	if (effect.config && !call->error && read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config))
+		is_above_max(call, &config);
+}
+
+static bool balloon_set_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	return virDomainSetMemoryFlags(domain, call->bytes / 1024, call->scope) == 0 ||
+	       explain_failure(call, domain, explain_balloon_set);
+}
+
+/* Runs a call that changes something. */
+static bool run_change(struct libvirt_call *call, unsigned int scope, GError **error)
+{
+	g_autoptr(libvirt_call) running = call;
+
+	call->scope = scope;
+	call->changes = true;
+	call->needs_running = scope & HV_SCOPE_LIVE;
+	return call_run(&running, error);
+}
+
+static bool libvirt_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
+				unsigned int scope, GError **error)
+{
+	g_autofree char *size = size_format(target_bytes);
+	struct libvirt_call *call = guest_call(guest, deadline, balloon_set_work,
+					       g_strdup_printf("set its memory to %s", size));
+
+	call->bytes = target_bytes;
+	return run_change(call, scope, error);
+}
+
+static void explain_max_set(struct libvirt_call *call, virDomainPtr domain)
+{
+	if (!is_transient(call, domain) && effect_of(call, domain).live)
+		call_fail(call, HV_ERROR_REFUSED,
+			  "libvirt (%s) cannot %s while it runs; shut it down first, or use --config to "
+			  "change it from the next start",
+			  call->link->uri, call->asked);
+}
+
+static bool max_set_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	return virDomainSetMemoryFlags(domain, call->bytes / 1024, call->scope | VIR_DOMAIN_MEM_MAXIMUM) == 0 ||
+	       explain_failure(call, domain, explain_max_set);
+}
+
+static bool libvirt_max_set(struct hv_guest *guest, int64_t deadline, uint64_t max_bytes,
+			    unsigned int scope, GError **error)
+{
+	g_autofree char *size = size_format(max_bytes);
+	struct libvirt_call *call = guest_call(guest, deadline, max_set_work,
+					       g_strdup_printf("set its maximum memory to %s", size));
+
+	call->bytes = max_bytes;
+	return run_change(call, scope, error);
+}
+
+static void explain_period_set(struct libvirt_call *call, virDomainPtr domain)
+{
+	unsigned int flags = effect_of(call, domain).live ? 0 : VIR_DOMAIN_XML_INACTIVE;
+	g_auto(domain_xml) xml = { 0 };
+
+	if (!is_transient(call, domain) && read_xml(domain, flags, &xml) && !domain_xml_has_balloon(&xml))
+		fail_without_balloon(call);
+}
+
+static bool period_set_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	return virDomainSetMemoryStatsPeriod(domain, call->period_s, call->scope) == 0 ||
+	       explain_failure(call, domain, explain_period_set);
+}
+
+static bool libvirt_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
+				     unsigned int scope, GError **error)
+{
+	struct libvirt_call *call;
+
+	if (period_s < 0) {
+		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
+			    "%s: a statistics period of %d s is not possible; give seconds, or 0 for none",
+			    guest->address, period_s);
+		return false;
+	}
+	call = guest_call(guest, deadline, period_set_work,
+			  g_strdup_printf("set its statistics period to %d s", period_s));
+	call->period_s = period_s;
+	return run_change(call, scope, error);
+}
+
+/* ---- XML ---- */
+
+static bool xml_get_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	unsigned int flags = 0;
+	char *text;
+
+	if (is_transient(call, domain) ||
+	    (call->scope & HV_SCOPE_LIVE && virDomainIsActive(domain) != 1))
+		return false;
+	/* With its secrets, or they would be lost when it is defined again. */
+	if (call->scope & HV_SCOPE_CONFIG)
+		flags = VIR_DOMAIN_XML_INACTIVE | (call->link->denied ? 0 : VIR_DOMAIN_XML_SECURE);
+	text = virDomainGetXMLDesc(domain, flags);
+	call->xml = g_strdup(text);
+	free(text);
+	return call->xml;
+}
+
+static char *libvirt_xml_get(struct hv_guest *guest, int64_t deadline, unsigned int scope, GError **error)
+{
+	g_autoptr(libvirt_call) call = guest_call(guest, deadline, xml_get_work, g_strdup("tell its XML"));
+
+	call->scope = scope;
+	call->needs_running = scope & HV_SCOPE_LIVE;
+	return call_run(&call, error) ? g_steal_pointer(&call->xml) : NULL;
+}
+
+static bool xml_define_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	virDomainPtr defined = virDomainDefineXMLFlags(virDomainGetConnect(domain), call->xml,
+						       VIR_DOMAIN_DEFINE_VALIDATE);
+
+	if (defined)
+		virDomainFree(defined);
+	return defined;
+}
+
+static bool libvirt_xml_define(struct hv_guest *guest, int64_t deadline, const char *xml, GError **error)
+{
+	struct libvirt_call *call = guest_call(guest, deadline, xml_define_work,
+					       g_strdup("define its new XML"));
+
+	call->xml = g_strdup(xml);
+	return run_change(call, HV_SCOPE_CURRENT, error);
+}
+
+/* ---- events, opening, listing ---- */
+
+static bool libvirt_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
+			       GError **error)
+{
+	return link_event_wait(guest_link(guest), deadline, event, error);
+}
+
+static void libvirt_close(struct hv_guest *guest)
+{
+	link_close(guest_link(guest));
+	g_free(guest->address);
+	g_free(guest->source);
+	g_free(guest);
+}
+
+static const struct hv_ops libvirt_ops = {
+	.kind = "libvirt",
+	.info = libvirt_info,
+	.balloon_get = libvirt_balloon_get,
+	.balloon_set = libvirt_balloon_set,
+	.max_set = libvirt_max_set,
+	.stats_get = libvirt_stats_get,
+	.stats_period_set = libvirt_stats_period_set,
+	.event_wait = libvirt_event_wait,
+	.xml_get = libvirt_xml_get,
+	.xml_define = libvirt_xml_define,
+	.close = libvirt_close,
+};
+
+static struct hv_guest *open_guest(const char *uri, const char *address, const char *uuid)
+{
+	struct libvirt_guest *guest = g_new0(struct libvirt_guest, 1);
+
+	guest->base.ops = &libvirt_ops;
+	guest->base.address = g_strdup(address);
+	guest->base.source = g_strdup(uri);
+	guest->link = link_new(uri, address, uuid);
+	return &guest->base;
+}
+
+struct hv_guest *hv_libvirt_open(const char *uri, const char *name_uuid_or_id)
+{
+	return open_guest(uri, name_uuid_or_id, NULL);
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct hv_guest *const *left = a, *const *right = b;
+
+	return strcmp((*left)->address, (*right)->address);
+}
+
+static bool list_work(struct libvirt_call *call, virDomainPtr no_domain)
+{
+	struct libvirt_link *link = call->link;
+	char uuid[VIR_UUID_STRING_BUFLEN];
+	virDomainPtr *domains;
+	int count = virConnectListAllDomains(link->conn, &domains, call->scope);
+
+	(void)no_domain;
+	if (count < 0)
+		return false;
+	call->guests = g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
+	for (int i = 0; i < count; i++) {
+		if (virDomainGetUUIDString(domains[i], uuid) == 0)
+			g_ptr_array_add(call->guests, open_guest(link->uri, virDomainGetName(domains[i]), uuid));
+		virDomainFree(domains[i]);
+	}
+	free(domains);
+	g_ptr_array_sort(call->guests, by_address);
+	return true;
+}
+
+GPtrArray *hv_libvirt_list(const char *uri, bool all, int64_t deadline, GError **error)
+{
+	struct libvirt_link *link = link_new(uri, NULL, NULL);
+	libvirt_call *call = call_new(link, deadline, list_work, g_strdup("list its guests"));
+	GPtrArray *guests = NULL;
+
+	call->scope = all ? 0 : VIR_CONNECT_LIST_DOMAINS_ACTIVE;
+	if (call_run(&call, error))
+		guests = g_steal_pointer(&call->guests);
+	g_clear_pointer(&call, call_free);
+	link_close(link);
+	return guests;
+}
