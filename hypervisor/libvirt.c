@@ -24,9 +24,7 @@
 #include <limits.h>
 #include <string.h>
 
-typedef struct libvirt_call libvirt_call;
-
-G_STATIC_ASSERT(HV_SCOPE_CURRENT == VIR_DOMAIN_AFFECT_CURRENT);
+G_STATIC_ASSERT(HV_SCOPE_CURRENT == (int)VIR_DOMAIN_AFFECT_CURRENT);
 G_STATIC_ASSERT(HV_SCOPE_LIVE == (int)VIR_DOMAIN_AFFECT_LIVE);
 G_STATIC_ASSERT(HV_SCOPE_CONFIG == (int)VIR_DOMAIN_AFFECT_CONFIG);
 
@@ -41,7 +39,8 @@ static struct libvirt_link *guest_link(struct hv_guest *guest)
 }
 
 static struct libvirt_call *guest_call(struct hv_guest *guest, int64_t deadline,
-				       bool (*work)(struct libvirt_call *, virDomainPtr), char *asked)
+				       bool (*work)(struct libvirt_call *, virDomainPtr),
+				       char *asked)
 {
 	return call_new(guest_link(guest), deadline, work, asked);
 }
@@ -96,10 +95,14 @@ static bool fail_without_balloon(struct libvirt_call *call)
 static enum hv_state to_hv_state(int state)
 {
 	static const enum hv_state table[] = {
-		[VIR_DOMAIN_NOSTATE] = HV_STATE_UNKNOWN,      [VIR_DOMAIN_RUNNING] = HV_STATE_RUNNING,
-		[VIR_DOMAIN_BLOCKED] = HV_STATE_RUNNING,      [VIR_DOMAIN_PAUSED] = HV_STATE_PAUSED,
-		[VIR_DOMAIN_SHUTDOWN] = HV_STATE_RUNNING,     [VIR_DOMAIN_SHUTOFF] = HV_STATE_SHUTOFF,
-		[VIR_DOMAIN_CRASHED] = HV_STATE_CRASHED,      [VIR_DOMAIN_PMSUSPENDED] = HV_STATE_PAUSED,
+		[VIR_DOMAIN_NOSTATE] = HV_STATE_UNKNOWN,
+		[VIR_DOMAIN_RUNNING] = HV_STATE_RUNNING,
+		[VIR_DOMAIN_BLOCKED] = HV_STATE_RUNNING,
+		[VIR_DOMAIN_PAUSED] = HV_STATE_PAUSED,
+		[VIR_DOMAIN_SHUTDOWN] = HV_STATE_RUNNING,
+		[VIR_DOMAIN_SHUTOFF] = HV_STATE_SHUTOFF,
+		[VIR_DOMAIN_CRASHED] = HV_STATE_CRASHED,
+		[VIR_DOMAIN_PMSUSPENDED] = HV_STATE_PAUSED,
 	};
 
 	return state >= 0 && state < (int)G_N_ELEMENTS(table) ? table[state] : HV_STATE_UNKNOWN;
@@ -160,13 +163,16 @@ static bool info_work(struct libvirt_call *call, virDomainPtr domain)
 	};
 	if (info->persistent && read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config))
 		info->config_bytes = config.current_bytes;
-	return info->id < 0 || !info->has_balloon || read_balloon(call, domain, live.stats_period_s);
+	return info->id < 0 || !info->has_balloon ||
+	       read_balloon(call, domain, live.stats_period_s);
 }
 
-static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info, GError **error)
+static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info,
+			 GError **error)
 {
 	struct libvirt_link *link = guest_link(guest);
-	g_autoptr(libvirt_call) call = guest_call(guest, deadline, info_work, g_strdup("tell its settings"));
+	g_autoptr(libvirt_call) call =
+		guest_call(guest, deadline, info_work, g_strdup("tell its settings"));
 
 	if (!call_run(&call, error))
 		return false;
@@ -188,7 +194,8 @@ static bool balloon_get_work(struct libvirt_call *call, virDomainPtr domain)
 static bool libvirt_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
 				GError **error)
 {
-	g_autoptr(libvirt_call) call = guest_call(guest, deadline, balloon_get_work, g_strdup("tell its memory"));
+	g_autoptr(libvirt_call) call =
+		guest_call(guest, deadline, balloon_get_work, g_strdup("tell its memory"));
 
 	call->needs_running = true;
 	if (!call_run(&call, error))
@@ -213,8 +220,8 @@ static bool stats_get_work(struct libvirt_call *call, virDomainPtr domain)
 static bool libvirt_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
 			      GError **error)
 {
-	g_autoptr(libvirt_call) call = guest_call(guest, deadline, stats_get_work,
-						  g_strdup("tell its statistics"));
+	g_autoptr(libvirt_call) call =
+		guest_call(guest, deadline, stats_get_work, g_strdup("tell its statistics"));
 
 	call->needs_running = true;
 	if (!call_run(&call, error))
@@ -246,10 +253,11 @@ static bool is_transient(struct libvirt_call *call, virDomainPtr domain)
 {
 	if (!(call->scope & HV_SCOPE_CONFIG) || virDomainIsPersistent(domain) != 0)
 		return false;
-	call_fail(call, HV_ERROR_REFUSED,
-		  "is transient: it has no persistent configuration, so libvirt (%s) cannot %s with "
-		  "--config; leave --config out",
-		  call->link->uri, call->asked);
+	call_fail(
+		call, HV_ERROR_REFUSED,
+		"is transient: it has no persistent configuration, so libvirt (%s) cannot %s with "
+		"--config; leave --config out",
+		call->link->uri, call->asked);
 	return true;
 }
 
@@ -261,23 +269,20 @@ static bool is_above_max(struct libvirt_call *call, const struct domain_xml *xml
 		return false;
 	max = size_format(xml->memory_bytes);
 	call_fail(call, HV_ERROR_REFUSED,
-		  "libvirt (%s) refused to %s: its maximum is %s; raise that with setmaxmem while it is "
+		  "libvirt (%s) refused to %s: its maximum is %s; raise that with setmaxmem while "
+		  "it is "
 		  "shut off, or with setmaxmem --config for the next start",
 		  call->link->uri, call->asked, max);
 	return true;
 }
 
-/* The last error is kept for the caller while @explain asks libvirt more. */
+/* Keeps what libvirt said unless @explain knows better; returns false. */
 static bool explain_failure(struct libvirt_call *call, virDomainPtr domain,
 			    void (*explain)(struct libvirt_call *, virDomainPtr))
 {
-	virErrorPtr saved = virSaveLastError();
-
-	if (virGetLastErrorCode() != VIR_ERR_OPERATION_DENIED)
+	call_fail_as_libvirt(call);
+	if (call->error->code != HV_ERROR_DENIED)
 		explain(call, domain);
-	if (saved)
-		virSetError(saved);
-	virFreeError(saved);
 	return false;
 }
 
@@ -290,12 +295,14 @@ static void explain_balloon_set(struct libvirt_call *call, virDomainPtr domain)
 	if (is_transient(call, domain))
 		return;
 	if (effect.live && read_xml(domain, 0, &live)) {
-		if (!domain_xml_has_balloon(&live))
+		if (!domain_xml_has_balloon(&live)) {
 			fail_without_balloon(call);
-		else if (is_above_max(call, &live))
+			return;
+		}
+		if (is_above_max(call, &live))
 			return;
 	}
-	if (effect.config && !call->error && read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config))
+	if (effect.config && read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config))
 		is_above_max(call, &config);
 }
 
@@ -331,14 +338,16 @@ static void explain_max_set(struct libvirt_call *call, virDomainPtr domain)
 {
 	if (!is_transient(call, domain) && effect_of(call, domain).live)
 		call_fail(call, HV_ERROR_REFUSED,
-			  "libvirt (%s) cannot %s while it runs; shut it down first, or use --config to "
+			  "libvirt (%s) cannot %s while it runs; shut it down first, or use "
+			  "--config to "
 			  "change it from the next start",
 			  call->link->uri, call->asked);
 }
 
 static bool max_set_work(struct libvirt_call *call, virDomainPtr domain)
 {
-	return virDomainSetMemoryFlags(domain, call->bytes / 1024, call->scope | VIR_DOMAIN_MEM_MAXIMUM) == 0 ||
+	return virDomainSetMemoryFlags(domain, call->bytes / 1024,
+				       call->scope | VIR_DOMAIN_MEM_MAXIMUM) == 0 ||
 	       explain_failure(call, domain, explain_max_set);
 }
 
@@ -346,8 +355,9 @@ static bool libvirt_max_set(struct hv_guest *guest, int64_t deadline, uint64_t m
 			    unsigned int scope, GError **error)
 {
 	g_autofree char *size = size_format(max_bytes);
-	struct libvirt_call *call = guest_call(guest, deadline, max_set_work,
-					       g_strdup_printf("set its maximum memory to %s", size));
+	struct libvirt_call *call =
+		guest_call(guest, deadline, max_set_work,
+			   g_strdup_printf("set its maximum memory to %s", size));
 
 	call->bytes = max_bytes;
 	return run_change(call, scope, error);
@@ -358,7 +368,8 @@ static void explain_period_set(struct libvirt_call *call, virDomainPtr domain)
 	unsigned int flags = effect_of(call, domain).live ? 0 : VIR_DOMAIN_XML_INACTIVE;
 	g_auto(domain_xml) xml = { 0 };
 
-	if (!is_transient(call, domain) && read_xml(domain, flags, &xml) && !domain_xml_has_balloon(&xml))
+	if (!is_transient(call, domain) && read_xml(domain, flags, &xml) &&
+	    !domain_xml_has_balloon(&xml))
 		fail_without_balloon(call);
 }
 
@@ -375,7 +386,8 @@ static bool libvirt_stats_period_set(struct hv_guest *guest, int64_t deadline, i
 
 	if (period_s < 0) {
 		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
-			    "%s: a statistics period of %d s is not possible; give seconds, or 0 for none",
+			    "%s: a statistics period of %d s is not possible; give seconds, or 0 "
+			    "for none",
 			    guest->address, period_s);
 		return false;
 	}
@@ -404,9 +416,11 @@ static bool xml_get_work(struct libvirt_call *call, virDomainPtr domain)
 	return call->xml;
 }
 
-static char *libvirt_xml_get(struct hv_guest *guest, int64_t deadline, unsigned int scope, GError **error)
+static char *libvirt_xml_get(struct hv_guest *guest, int64_t deadline, unsigned int scope,
+			     GError **error)
 {
-	g_autoptr(libvirt_call) call = guest_call(guest, deadline, xml_get_work, g_strdup("tell its XML"));
+	g_autoptr(libvirt_call) call =
+		guest_call(guest, deadline, xml_get_work, g_strdup("tell its XML"));
 
 	call->scope = scope;
 	call->needs_running = scope & HV_SCOPE_LIVE;
@@ -423,10 +437,11 @@ static bool xml_define_work(struct libvirt_call *call, virDomainPtr domain)
 	return defined;
 }
 
-static bool libvirt_xml_define(struct hv_guest *guest, int64_t deadline, const char *xml, GError **error)
+static bool libvirt_xml_define(struct hv_guest *guest, int64_t deadline, const char *xml,
+			       GError **error)
 {
-	struct libvirt_call *call = guest_call(guest, deadline, xml_define_work,
-					       g_strdup("define its new XML"));
+	struct libvirt_call *call =
+		guest_call(guest, deadline, xml_define_work, g_strdup("define its new XML"));
 
 	call->xml = g_strdup(xml);
 	return run_change(call, HV_SCOPE_CURRENT, error);
@@ -498,7 +513,8 @@ static bool list_work(struct libvirt_call *call, virDomainPtr no_domain)
 	call->guests = g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
 	for (int i = 0; i < count; i++) {
 		if (virDomainGetUUIDString(domains[i], uuid) == 0)
-			g_ptr_array_add(call->guests, open_guest(link->uri, virDomainGetName(domains[i]), uuid));
+			g_ptr_array_add(call->guests,
+					open_guest(link->uri, virDomainGetName(domains[i]), uuid));
 		virDomainFree(domains[i]);
 	}
 	free(domains);

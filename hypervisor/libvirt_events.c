@@ -19,8 +19,6 @@
 
 #define EVENTS_MAX 64
 
-typedef struct libvirt_call libvirt_call;
-
 /*
  * Adds @event, after which the guest does not run if @stopped.  Of balloon
  * changes not yet taken only the newest is kept, and of too many events the
@@ -161,8 +159,10 @@ static bool start_listening(struct libvirt_link *link, int64_t deadline, GError 
 		return true;
 	/* A transient guest vanishes when it stops. */
 	if (found_before && problem->code == HV_ERROR_NOT_FOUND)
-		problem->code = HV_ERROR_NOT_RUNNING;
-	g_propagate_error(error, g_steal_pointer(&problem));
+		g_set_error(error, HV_ERROR, HV_ERROR_NOT_RUNNING,
+			    "%s: is gone, so nothing happens to it any more", link->address);
+	else
+		g_propagate_error(error, g_steal_pointer(&problem));
 	return false;
 }
 

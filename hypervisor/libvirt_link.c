@@ -41,8 +41,6 @@
 #define KEEPALIVE_INTERVAL_S 1
 #define KEEPALIVE_COUNT 3
 
-typedef struct libvirt_call libvirt_call;
-
 struct libvirt_link *link_new(const char *uri, const char *address, const char *uuid)
 {
 	struct libvirt_link *link = g_new(struct libvirt_link, 1);
@@ -166,12 +164,13 @@ static virError last_error(char **text)
 	virError error = last ? *last : (virError){ .code = VIR_ERR_INTERNAL_ERROR };
 
 	*text = g_strstrip(g_strdup(last && last->message ? last->message : "no reason given"));
+	g_strdelimit(*text, "\n", ' ');
 	error.message = *text;
 	return error;
 }
 
 /* Turns what libvirt said about the work, or about finding the domain, into our error. */
-static bool fail_as_libvirt(struct libvirt_call *call)
+bool call_fail_as_libvirt(struct libvirt_call *call)
 {
 	struct libvirt_link *link = call->link;
 	g_autofree char *text = NULL;
@@ -385,7 +384,7 @@ static bool work_on_domain(struct libvirt_call *call)
 	if (call->link->address) {
 		domain = find_domain(call->link);
 		if (!domain)
-			return fail_as_libvirt(call);
+			return call_fail_as_libvirt(call);
 	}
 	/* When nobody waits any more, nobody expects a change either. */
 	if (is_late(call))
@@ -393,7 +392,7 @@ static bool work_on_domain(struct libvirt_call *call)
 	else
 		ok = call->work(call, domain);
 	if (!ok && !call->error)
-		fail_as_libvirt(call);
+		call_fail_as_libvirt(call);
 	if (!ok && call->needs_running && call->error->code != HV_ERROR_DENIED &&
 	    virDomainIsActive(domain) == 0)
 		call_fail(call, HV_ERROR_NOT_RUNNING, "is not running, so libvirt (%s) cannot %s%s",
@@ -445,32 +444,29 @@ static void call_thread(void *data)
 		;
 }
 
-/* What the deadline is blamed on: a stopped QEMU, libvirt, or an earlier call. */
-static void set_late(struct libvirt_link *link, const char *asked, bool changes, GError **error)
+/* What the deadline is blamed on: libvirt, or a stopped QEMU.  @fate is the request's. */
+static void set_late(struct libvirt_link *link, const char *asked, const char *fate, GError **error)
 {
-	const char *later = changes ? "; the request may still be applied then" : "";
+	const char *address = link->address ? link->address : "";
+	const char *colon = link->address ? ": " : "";
 	g_autofree char *uuid = NULL;
 
 	pthread_mutex_lock(&link->lock);
 	uuid = g_strdup(link->uuid);
 	pthread_mutex_unlock(&link->lock);
-	if (!*uuid) {
+	link->pid = *uuid && link_is_local(link) ? vmm_process_find(uuid, link->pid) : 0;
+	if (!*uuid)
 		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE,
-			    "%s%slibvirt (%s) does not answer", link->address ? link->address : "",
-			    link->address ? ": " : "", link->uri);
-		return;
-	}
-	link->pid = link_is_local(link) ? vmm_process_find(uuid, link->pid) : 0;
-	if (link->pid && vmm_process_stopped(link->pid))
+			    "%s%slibvirt (%s) does not answer", address, colon, link->uri);
+	else if (link->pid && vmm_process_stopped(link->pid))
 		g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT,
-			    "%s: its QEMU (process %d) is stopped and cannot answer libvirt (%s), "
-			    "which was asked "
-			    "to %s; wake it with: kill -CONT %d%s",
-			    link->address, (int)link->pid, link->uri, asked, (int)link->pid, later);
+			    "%s: its QEMU (process %d) is stopped and does not answer libvirt (%s), "
+			    "asked to %s; wake it with: kill -CONT %d%s",
+			    address, (int)link->pid, link->uri, asked, (int)link->pid, fate);
 	else
 		g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT,
-			    "%s: libvirt (%s) did not answer in time when asked to %s%s",
-			    link->address, link->uri, asked, changes ? "; it may still do so" : "");
+			    "%s: libvirt (%s) did not answer in time, asked to %s%s", address,
+			    link->uri, asked, fate);
 }
 
 bool call_run(struct libvirt_call **call, GError **error)
@@ -478,15 +474,16 @@ bool call_run(struct libvirt_call **call, GError **error)
 	libvirt_call *taken = g_steal_pointer(call);
 	struct libvirt_link *link = link_ref(taken->link);
 	g_autofree char *asked = g_strdup(taken->asked);
-	bool changes = taken->changes;
+	const char *fate = taken->changes ? "; the request may still be applied later" : "";
 	bool ok = false;
 
 	taken->holds_link = link_reserve(link, taken->deadline);
 	if (!taken->holds_link) {
 		call_free(taken);
-		set_late(link, asked, false, error);
+		set_late(link, asked, "; it was not asked again, for an earlier request is unanswered",
+			 error);
 	} else if (!deadline_call(taken->deadline, call_thread, taken, call_free)) {
-		set_late(link, asked, changes, error);
+		set_late(link, asked, fate, error);
 	} else {
 		ok = !taken->error;
 		if (!ok)
@@ -512,8 +509,8 @@ void link_close(struct libvirt_link *link)
 	pthread_cond_broadcast(&link->changed);
 	pthread_mutex_unlock(&link->lock);
 
-	/* Saying goodbye may block as well; a call under way does it when it ends. */
-	if (busy ||
+	/* Saying goodbye may block as well; a call that was given up does it when it ends. */
+	if (busy || !link->conn ||
 	    deadline_call(g_get_monotonic_time() + CLOSE_US, disconnect_thread, link, link_unref))
 		link_unref(link);
 }

@@ -39,7 +39,7 @@ struct libvirt_link {
 };
 
 /* One call: what it asks and what came back.  Each work uses what it needs. */
-struct libvirt_call {
+typedef struct libvirt_call {
 	struct libvirt_link *link;
 	int64_t deadline;
 	bool holds_link;
@@ -63,7 +63,7 @@ struct libvirt_call {
 	GPtrArray *guests; /* struct hv_guest * */
 
 	GError *error;
-};
+} libvirt_call;
 
 /* @address may be NULL; @uuid too, or it is what finds the domain. */
 struct libvirt_link *link_new(const char *uri, const char *address, const char *uuid);
@@ -96,5 +96,8 @@ bool link_event_wait(struct libvirt_link *link, int64_t deadline, struct hv_even
 /* For the works: sets the call's error, the guest's name in front; returns false. */
 bool call_fail(struct libvirt_call *call, enum hv_error code, const char *format, ...)
 	G_GNUC_PRINTF(3, 4);
+
+/* The same, from libvirt's last error in this thread. */
+bool call_fail_as_libvirt(struct libvirt_call *call);
 
 #endif

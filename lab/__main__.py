@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: BSD-3-Clause
+import sys
+
+from .errors import LabError
+from .prepare import main
+
+try:
+    main()
+except LabError as error:
+    sys.exit(f"error: {error}")
+except KeyboardInterrupt:
+    sys.exit(130)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Finding out whether KVM works.
+
+/dev/kvm may be there and yet unable to run a stock kernel, as on many nested
+hosts: QEMU aborts, or the guest crawls.  So a guest is booted with it, and must
+be up soon; the answer is kept in the build folder.
+"""
+
+import os
+import platform
+
+from .errors import LabError
+
+PROBE_S = 10
+
+
+def find(lab):
+    """"kvm" or "tcg", from the cache folder or by a probe."""
+    key = f"{lab.qemu} {platform.node()} {platform.release()}"
+    cache = lab.cache / "accel"
+    if cache.exists():
+        answer, known = cache.read_text().rstrip("\n").split(" ", 1)
+        if known == key:
+            return answer
+    answer = probe(lab)
+    cache.write_text(f"{answer} {key}\n")
+    return answer
+
+
+def probe(lab):
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg"
+    with lab.progress.step("trying KVM") as word:
+        try:
+            with lab.guest("kvm-probe", memory=256, accel="kvm", boot_s=PROBE_S):
+                word("works")
+                return "kvm"
+        except LabError:
+            word("cannot run a guest here: QEMU will emulate")
+            return "tcg"

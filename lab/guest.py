@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One virtual machine, up and answering inside its `with` statement.
+
+Theory of operation
+-------------------
+A guest lives in a nest (nest.py).  Its kernel and initramfs are linked there,
+for a libvirt daemon may run as a user who cannot see the build folder.  QEMU is
+started by us (QemuGuest) or by a libvirt daemon (LibvirtGuest), and connects
+the guest's serial ports to our channel and heartbeat (channel.py).  When init
+says hello the disks are there; the balloon driver is loaded next, if the guest
+is to have one, and a guest with `current` is ready when it has that size.
+"""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+from . import qmp
+from .channel import Channel, Heartbeat
+from .domain import SERIAL_PORTS, domain_xml
+from .errors import GuestError, GuestGone, LabError
+from .libvirtd import SessionLibvirt
+from .nest import Nest
+from .wait import wait_for
+
+MIB = 1024 * 1024
+BALLOON_PATH = "/machine/peripheral/balloon0"
+KERNEL_ARGS = "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off nowatchdog"
+
+
+@dataclasses.dataclass
+class Spec:
+    """What a guest is to be.  Sizes are MiB."""
+
+    name: str
+    kernel: str = "6.12"
+    memory: int = 1024          # RAM at boot
+    current: int | None = None  # the balloon's first target; None: no balloon to begin with
+    driver: bool = True         # load virtio_balloon in the guest
+    backing: str = "memfd"      # or "anon"
+    # The device's properties in QEMU's words, and "stats-period"; None: no device.
+    balloon: dict | None = dataclasses.field(default_factory=dict)
+    swap_disk: int | None = None    # a disk for `swap("on disk")`
+    cpus: int = 1
+    kernel_args: str = ""       # more words for the guest's kernel
+    accel: str | None = None    # None: what the probe found
+    boot_s: int = 90            # how long it may take until it is ready
+
+
+@dataclasses.dataclass
+class Pass:
+    """One pass over held memory: is its holder alive, how long it took, what it found."""
+
+    alive: bool
+    mib: int
+    ms: int | None = None
+    bad_pages: int | None = None
+    signal: int | None = None   # what killed the holder
+
+
+@dataclasses.dataclass
+class Run:
+    status: int     # 124: it was stopped, being late
+    output: str
+
+
+class Guest:
+    """What all guests have in common, whoever started them."""
+
+    def __init__(self, lab, spec):
+        self.lab = lab
+        self.spec = spec
+        self.name = spec.name
+        self.accel = spec.accel or lab.accel
+        self.kernel, self.initramfs = lab.kernel(spec.kernel)
+        self.nest = None
+        self.pid = None
+        self.boot_s = None
+        self.boot_id = None
+
+    # Life
+
+    def __enter__(self):
+        start = time.monotonic()
+        self.nest = self._make_nest()
+        try:
+            self._build()
+            self._start()
+            self._boot(start + self.spec.boot_s)
+        except BaseException as error:
+            self._tell(error)
+            self.__exit__()
+            raise
+        self.boot_s = time.monotonic() - start
+        return self
+
+    def __exit__(self, *_):
+        for end in (self._end, *(line.close for line in self._lines()), self.nest.close):
+            end()
+
+    def _lines(self):
+        return [getattr(self, name) for name in ("channel", "heartbeat") if hasattr(self, name)]
+
+    def _make_nest(self):
+        return Nest()
+
+    def _build(self):
+        path = self.nest.path
+        self.console = path / "console.log"
+        self.vmlinuz = give(self.kernel.vmlinuz, path / "vmlinuz")
+        self.initrd = give(self.initramfs, path / "initrd")
+        self.disks = {"scratch": 2 * self.spec.memory}
+        if self.spec.swap_disk:
+            self.disks["swap"] = self.spec.swap_disk
+        for serial, size in self.disks.items():
+            with open(path / serial, "wb") as file:
+                file.truncate(size * MIB)
+            self._own(path / serial)
+        self.channel = Channel(path / "channel")
+        self.heartbeat = Heartbeat(path / "heartbeat")
+        self._own(path / "channel")
+        self._own(path / "heartbeat")
+
+    def _own(self, path):
+        """Gives a file to whoever runs QEMU."""
+
+    def _boot(self, deadline):
+        hello = self.channel.hello(deadline - time.monotonic())
+        self.boot_id = dict(word.split("=") for word in hello.split())["boot_id"]
+        if self.spec.driver and self.spec.balloon is not None:
+            self.load_driver()
+            if self.spec.current:
+                wait_for(lambda: self.actual() <= self.spec.current * MIB,
+                         deadline - time.monotonic(), f"{self.name} to start at its size")
+        self.heartbeat.mark()
+
+    def _tell(self, error):
+        """Adds to an error what the guest and QEMU had to say."""
+        if isinstance(error, Exception):
+            for what, path in (("console", self.console), ("QEMU", self.nest.path / "qemu.log")):
+                if path.exists():
+                    lines = path.read_text(errors="replace").splitlines()[-20:]
+                    error.add_note("\n".join([f"{self.name}'s {what}, its end:", *lines]))
+
+    @property
+    def kernel_args(self):
+        return f"{KERNEL_ARGS} {self.spec.kernel_args}".strip()
+
+    def alive(self):
+        """Is its QEMU there?  A stopped one is."""
+        try:
+            with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as file:
+                return file.read().rpartition(")")[2].split()[0] not in "ZX"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    def stop(self):
+        """Stops the QEMU process, so that it no longer answers anybody."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def cont(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        self._reap()
+
+    def poweroff(self, timeout=30):
+        """Lets the guest shut itself down."""
+        self.channel.ask("poweroff")
+        wait_for(lambda: not self._running(), timeout, f"{self.name} to power off")
+
+    def _running(self):
+        return self.alive()
+
+    def _reap(self):
+        wait_for(lambda: not self.alive(), 30, f"{self.name}'s QEMU to end")
+
+    # What the guest is asked
+
+    def run(self, command, timeout=30):
+        """Runs a shell command in the guest."""
+        limit = int(timeout * 1000)
+        return Run(*self.channel.ask("run", f"{limit} {command}", timeout + 10))
+
+    def hold(self, name, mib, kind="anon", timeout=120):
+        """Holds memory in the guest: "anon", "tmpfs" or "cache" (see guest/hold.c)."""
+        return self._pass("hold", f"{name} {mib} {kind}", timeout)
+
+    def touch(self, name, full=False, timeout=120):
+        """One pass over what is held, which checks a few words of each page, or all."""
+        return self._pass("touch", f"{name} {'full' if full else 'quick'}", timeout)
+
+    def release(self, name, timeout=60):
+        self.channel.order("release", name, timeout)
+
+    def _pass(self, verb, args, timeout):
+        words = dict(word.split("=") for word in self.channel.order(verb, args, timeout).split())
+        alive = words.pop("alive") == "1"
+        return Pass(alive, **{key: int(value) for key, value in words.items()})
+
+    def meminfo(self):
+        """/proc/meminfo in bytes."""
+        return {key: int(value) * 1024 for key, value in
+                re.findall(r"^(\S+):\s+(\d+) kB$", self.channel.order("meminfo"), re.M)}
+
+    def vmstat(self):
+        return {key: int(value) for key, value in
+                re.findall(r"^(\S+) (\d+)$", self.channel.order("vmstat"), re.M)}
+
+    def psi(self):
+        """Memory pressure, as {"some": {"avg10": …, "total": …}, "full": …}."""
+        return {line.split()[0]: {key: float(value) for key, value in
+                                  (word.split("=") for word in line.split()[1:])}
+                for line in self.channel.order("psi").splitlines()}
+
+    def swap(self, what, timeout=60):
+        """"on disk", "off disk", "on zram MIB", "off zram"."""
+        self.channel.order("swap", what, timeout)
+
+    def load_driver(self, timeout=60):
+        self.channel.order("load", "virtio_balloon", timeout)
+
+    def unload_driver(self, timeout=120):
+        self.channel.order("unload", "virtio_balloon", timeout)
+
+    def ping(self, timeout=10):
+        """The boot id and the uptime in ms; a different id is a reboot."""
+        words = dict(word.split("=") for word in self.channel.order("ping", "", timeout).split())
+        return words["boot_id"], int(words["uptime_ms"])
+
+    # What the host sees
+
+    def qmp(self, command, **args):
+        raise NotImplementedError
+
+    def actual(self):
+        """The guest's size in bytes, as QEMU has it."""
+        return self.qmp("query-balloon")["actual"]
+
+    def host_bytes(self):
+        """What the guest's process costs the host: anonymous memory, and blocks of memfds."""
+        with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
+            total = int(re.search(r"^Anonymous:\s+(\d+) kB$", file.read(), re.M)[1]) * 1024
+        files = {}
+        for entry in os.scandir(f"/proc/{self.pid}/fd"):
+            if os.readlink(entry.path).startswith("/memfd:"):
+                status = os.stat(entry.path)
+                files[status.st_dev, status.st_ino] = status.st_blocks * 512
+        return total + sum(files.values())
+
+
+class QemuGuest(Guest):
+    """A QEMU of our own, reached by its monitor socket."""
+
+    uri = None
+
+    def _start(self):
+        self._process = None
+        self.qmp_path = self.nest.path / "qmp"
+        with open(self.nest.path / "qemu.log", "wb") as log:
+            self._process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
+                                             stderr=log, start_new_session=True)
+        self.pid = self._process.pid
+        wait_for(lambda: self.qmp_path.exists() or self._process.poll() is not None, 30,
+                 f"{self.name}'s QEMU to start")
+        if self._process.poll() is not None:
+            raise LabError(f"{self.name}'s QEMU ended with {self._process.returncode}")
+        if self.spec.current:
+            self.qmp("balloon", value=self.spec.current * MIB)
+        period = (self.spec.balloon or {}).get("stats-period")
+        if period:
+            self.qmp("qom-set", path=BALLOON_PATH, property="guest-stats-polling-interval",
+                     value=period)
+
+    @property
+    def address(self):
+        """What to call the guest on aerostat's command line."""
+        return f"qmp:{self.qmp_path}"
+
+    def command(self):
+        spec, path = self.spec, self.nest.path
+        argv = [self.lab.qemu, "-name", spec.name, "-nodefaults", "-no-user-config",
+                "-display", "none", "-no-reboot",
+                *(["-accel", "kvm", "-cpu", "host"] if self.accel == "kvm" else
+                  ["-accel", "tcg,tb-size=128", "-cpu", "max"]),
+                "-smp", str(spec.cpus), "-m", str(spec.memory),
+                "-kernel", str(self.vmlinuz), "-initrd", str(self.initrd),
+                "-append", self.kernel_args,
+                "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
+                "-chardev", f"file,id=console,path={self.console}"]
+        if spec.backing == "memfd":
+            argv += ["-object", f"memory-backend-memfd,id=mem,size={spec.memory}M,share=on",
+                     "-machine", "pc,memory-backend=mem"]
+        else:
+            argv += ["-machine", "pc"]
+        for name in ("channel", "heartbeat"):
+            argv += ["-chardev", f"socket,id={name},path={path / name}"]
+        for index, (name, iobase, irq) in enumerate(SERIAL_PORTS):
+            argv += ["-device", f"isa-serial,index={index},chardev={name},"
+                                f"iobase={iobase:#x},irq={irq}"]
+        for serial in self.disks:
+            argv += ["-drive", f"if=none,id={serial},file={path / serial},format=raw,cache=unsafe",
+                     "-device", f"virtio-blk-pci,drive={serial},serial={serial}"]
+        if spec.balloon is not None:
+            words = ["virtio-balloon-pci", "id=balloon0",
+                     *(f"{key}={qemu_word(value)}" for key, value in spec.balloon.items()
+                       if key != "stats-period")]
+            argv += ["-device", ",".join(words)]
+        return argv
+
+    def qmp(self, command, **args):
+        """One command in a session of its own: QEMU serves one client at a time."""
+        return qmp.ask(self.qmp_path, command, args)
+
+    def _reap(self):
+        self._process.wait(30)
+
+    def _running(self):
+        return self._process.poll() is None
+
+    def _end(self):
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+
+class LibvirtGuest(Guest):
+    """A domain of a libvirt daemon."""
+
+    def __init__(self, lab, spec, libvirt=None):
+        self._own_libvirt = libvirt is None
+        self.libvirt = libvirt
+        super().__init__(lab, spec)
+
+    @property
+    def address(self):
+        return self.name
+
+    @property
+    def uri(self):
+        """The daemon's address, by which any user of the lab can reach it."""
+        return self.libvirt.uri
+
+    def _make_nest(self):
+        if self._own_libvirt:
+            self.libvirt = SessionLibvirt().__enter__()
+        return Nest(self.libvirt.uid)
+
+    def _own(self, path):
+        os.chown(path, self.libvirt.uid, -1)
+
+    def _start(self):
+        if self.accel == "kvm" and not self.libvirt.may_use_kvm():
+            self.accel = "tcg"
+        self.libvirt.define_and_start(self.name, domain_xml(self))
+        self.pid = wait_for(self.nest.processes, 30, f"the QEMU of domain {self.name}")[0]
+
+    def qmp(self, command, **args):
+        """One monitor command, passed on by libvirt."""
+        request = json.dumps({"execute": command, **({"arguments": args} if args else {})})
+        answer = json.loads(self.libvirt.virsh("qemu-monitor-command", self.name, request))
+        if "error" in answer:
+            raise GuestError(f"{command}: {answer['error']['desc']}", 1)
+        return answer["return"]
+
+    def _end(self):
+        if self.pid and self.alive():
+            self.kill()
+        if self._own_libvirt:
+            self.libvirt.__exit__()
+        else:
+            self.libvirt.forget(self.name)
+
+
+def qemu_word(value):
+    return {True: "on", False: "off"}.get(value, value)
+
+
+def give(source, target):
+    """A second name for a file, or a copy where that cannot be."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+    return target

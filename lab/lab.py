@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The lab: what guests are made of, prepared once and kept under the build folder.
+
+    BUILD/lab/kernels/SERIES/     a Debian kernel, unpacked
+    BUILD/lab/initramfs/          init, and an archive for each kernel
+    BUILD/lab/apt/                only where the machine's apt does not know a kernel
+    BUILD/lab/accel               what the probe found: kvm or tcg
+    BUILD/lab/lock                taken while any of it is made
+"""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+
+from . import accel, initramfs, kernels
+from .guest import LibvirtGuest, QemuGuest, Spec
+from .progress import Progress
+
+DEFAULT_KERNEL = "6.12"
+
+
+class Lab:
+    """Guests from one build folder, which any number of runs may share at a time."""
+
+    def __init__(self, build_dir, progress=None):
+        self.cache = pathlib.Path(build_dir).resolve() / "lab"
+        self.progress = progress or Progress()
+        self.qemu = os.environ.get("LAB_QEMU", "qemu-system-x86_64")
+        self._accel = None
+        self._parts = {}
+
+    @contextlib.contextmanager
+    def _locked(self):
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with open(self.cache / "lock", "w", encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def kernel(self, series=DEFAULT_KERNEL):
+        """The kernel and its initramfs, made if need be."""
+        if series not in self._parts:
+            with self._locked():
+                kernel = kernels.fetch(series, self.cache, self.progress)
+                self._parts[series] = (kernel, initramfs.build(kernel, self.cache, self.progress))
+        return self._parts[series]
+
+    @property
+    def accel(self):
+        """"kvm" where it really works, else "tcg"."""
+        if not self._accel:
+            self.kernel()
+            with self._locked():
+                self._accel = accel.find(self)
+        return self._accel
+
+    def prepare(self, series=tuple(kernels.METAPACKAGES)):
+        """Makes all that guests need, so that none has to wait for it."""
+        for each in series:
+            self.kernel(each)
+        return self.accel
+
+    def guest(self, name, *, via="qmp", libvirt=None, **spec):
+        """A guest to be used in a `with` statement; Spec in guest.py says what it may be.
+
+        via: "qmp", or "libvirt" by the daemon `libvirt`, or else by one of its own.
+        """
+        if via == "libvirt":
+            return LibvirtGuest(self, Spec(name, **spec), libvirt)
+        return QemuGuest(self, Spec(name, **spec))

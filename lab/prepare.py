@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The lab's commands: prepare what guests are made of, and bring two of them up to try."""
+
+import argparse
+import contextlib
+import pathlib
+import signal
+import time
+
+from .kernels import METAPACKAGES
+from .lab import Lab
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python3 -m lab", description=__doc__)
+    parser.add_argument("--build", metavar="DIR", type=pathlib.Path,
+                        default=pathlib.Path(__file__).parent.parent / "build",
+                        help="the build folder, whose lab/ holds all caches (default: build)")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    command = commands.add_parser("prepare", help="fetch and build what guests are made of")
+    command.add_argument("series", nargs="*", metavar="KERNEL",
+                         help=f"kernels to prepare (default: {' '.join(METAPACKAGES)})")
+    command = commands.add_parser("up", help="boot two guests, for trying aerostat by hand")
+    command.add_argument("--kernel", default="6.12", choices=METAPACKAGES)
+    command.add_argument("--memory", type=int, default=1024, metavar="MIB")
+    options = parser.parse_args(argv)
+    lab = Lab(options.build)
+    if options.command == "prepare":
+        prepare(lab, options.series or METAPACKAGES)
+    else:
+        up(lab, options)
+
+
+def prepare(lab, series):
+    start = time.monotonic()
+    lab.progress.say("Preparing the lab\n")
+    accel = lab.prepare(series)
+    lab.progress.say(f"  ready in {time.monotonic() - start:.1f} s, guests run by {accel}\n")
+
+
+def up(lab, options):
+    prepare(lab, [options.kernel])
+    with contextlib.ExitStack() as stack:
+        for name in ("alice", "bob"):
+            with lab.progress.step(f"booting {name}, {options.memory} MiB"):
+                guest = lab.guest(name, kernel=options.kernel, memory=options.memory,
+                                  balloon={"deflate-on-oom": False, "stats-period": 1})
+                stack.enter_context(guest)
+            print(f"{guest.address}   console: {guest.console}", flush=True)
+        print("Try: aerostat info ADDRESS.  Ctrl-C ends both guests.", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()

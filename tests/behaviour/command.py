@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command under test: runs aerostat and keeps what it said."""
+import json
+import os
+import subprocess
+
+DONE, REFUSED, USAGE, SHORT, NO_DRIVER, UNREACHABLE, NO_GUEST = range(7)
+MIB = 1 << 20
+
+
+class Result:
+    """How one run ended."""
+
+    def __init__(self, argv, process):
+        self.argv = argv
+        self.code = process.returncode
+        self.out = process.stdout
+        self.err = process.stderr
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    @property
+    def error(self):
+        """The one line that a failure may print."""
+        lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, f"one clear line expected, not:\n{self.err}"
+        return lines[0]
+
+    def __repr__(self):
+        return f"{' '.join(self.argv)}\nexit {self.code}\n{self.out}\n{self.err}"
+
+
+class Aerostat:
+    """aerostat as one user with one environment sees it."""
+
+    def __init__(self, binary, args=(), env=None, user=None):
+        self.binary = binary
+        self.args = list(args)
+        # Nothing of the tester's own libvirt or configuration may leak in.
+        self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8",
+                    "AEROSTAT_CONFIG": "/dev/null", **(env or {})}
+        self.user = user
+
+    def __call__(self, *words, timeout=180, env=None, stdin=None):
+        argv = [self.binary, *self.args, *words]
+        process = subprocess.run(argv, capture_output=True, text=True, timeout=timeout,
+                                 env={**self.env, **(env or {})}, input=stdin, **self._as_user())
+        return Result(argv, process)
+
+    def start(self, *words, env=None):
+        """The same in the background, as a subprocess.Popen."""
+        return subprocess.Popen([self.binary, *self.args, *words], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True,
+                                env={**self.env, **(env or {})}, **self._as_user())
+
+    def _as_user(self):
+        return {"user": self.user, "group": self.user, "extra_groups": []} if self.user else {}

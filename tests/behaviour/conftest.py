@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Real guests for the behaviour tests.
+
+The guests `alpha` (plain QEMU) and `beta` (libvirt) are shared by the tests
+that change nothing, or put back what they changed; a test that hurts its guest
+boots one of its own with `lab.guest(…)`.
+"""
+import os
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from command import MIB, Aerostat  # noqa: E402
+from lab import Lab  # noqa: E402
+from lab.libvirtd import SessionLibvirt  # noqa: E402
+
+BUILD = pathlib.Path(os.environ.get("AEROSTAT_BUILD", ROOT / "build")).resolve()
+
+
+@pytest.fixture(scope="session")
+def lab():
+    return Lab(BUILD)
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory):
+    """Where the commands under test keep their claims."""
+    folder = tmp_path_factory.mktemp("runtime")
+    folder.chmod(0o777)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def aerostat(runtime):
+    """aerostat with no source of guests: for help, and guests by qmp:PATH."""
+    return Aerostat(str(BUILD / "cli/aerostat"), ["--qmp", "/nonexistent/*"],
+                    {"XDG_RUNTIME_DIR": str(runtime)})
+
+
+@pytest.fixture(scope="session")
+def libvirt():
+    """A session daemon of an unprivileged user, for this run alone."""
+    with SessionLibvirt() as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def aerostat_libvirt(libvirt, aerostat):
+    """aerostat as the owner of the session daemon's guests would use it."""
+    return Aerostat(aerostat.binary, ["-c", libvirt.uri], aerostat.env)
+
+
+def put_back(guest):
+    """A shared guest as the next test expects it."""
+    guest.qmp("balloon", value=guest.spec.memory * MIB)
+
+
+@pytest.fixture(scope="session")
+def _alpha(lab):
+    with lab.guest("alpha", memory=512) as guest:
+        yield guest
+
+
+@pytest.fixture(scope="session")
+def _beta(lab, libvirt):
+    with lab.guest("beta", via="libvirt", libvirt=libvirt, memory=512) as guest:
+        yield guest
+
+
+@pytest.fixture
+def alpha(_alpha):
+    yield _alpha
+    put_back(_alpha)
+
+
+@pytest.fixture
+def beta(_beta):
+    yield _beta
+    put_back(_beta)
+
+
+class Reached:
+    """A guest and the command that reaches it, whichever way."""
+
+    def __init__(self, guest, run):
+        self.guest = guest
+        self.run = run
+        self.name = guest.address
+
+    def settled(self, mib):
+        """The guest reaches a size, and stays."""
+        result = self.run("setmem", self.name, f"{mib}M")
+        assert result.code == 0, result
+        return result
+
+
+@pytest.fixture(params=["qmp", "libvirt"])
+def reached(request):
+    """A shared guest over each of the two ways to reach one."""
+    if request.param == "qmp":
+        return Reached(request.getfixturevalue("alpha"), request.getfixturevalue("aerostat"))
+    return Reached(request.getfixturevalue("beta"), request.getfixturevalue("aerostat_libvirt"))

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Processes stop, die, restart and lie; the command answers in time and says what happened."""
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from command import DONE, MIB, NO_DRIVER, NO_GUEST, REFUSED, SHORT, UNREACHABLE
+from lab.wait import wait_for
+from test_setmem import wait_for_claim
+
+FAKE = pathlib.Path(__file__).parents[1] / "fake_qmp.py"
+ANSWER_S = 20   # far above the deadline of one call, far below libvirt's own 30 s
+
+
+@contextlib.contextmanager
+def fake_qmp(tmp_path, mode, *words):
+    """A QMP server that misbehaves as no real QEMU would."""
+    path = tmp_path / "fake.qmp"
+    process = subprocess.Popen([sys.executable, str(FAKE), str(path), "--mode", mode, *words],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline().startswith("ready ")
+        yield f"qmp:{path}"
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("mode, code, says", [
+    ("no-greeting", UNREACHABLE, "another program holds the monitor"),
+    ("garbage", UNREACHABLE, ""),
+    ("truncated", UNREACHABLE, ""),
+    ("huge", UNREACHABLE, ""),
+    ("deep", UNREACHABLE, ""),
+    ("drop-after-greeting", UNREACHABLE, ""),
+    ("drop-mid-command", UNREACHABLE, ""),
+    ("wrong-types", UNREACHABLE, ""),
+    ("negative-actual", UNREACHABLE, ""),
+    ("huge-actual", UNREACHABLE, ""),
+    ("no-balloon", NO_DRIVER, "no balloon device"),
+    ("slow", UNREACHABLE, ""),
+])
+def test_a_monitor_that_answers_nonsense(aerostat, tmp_path, mode, code, says):
+    with fake_qmp(tmp_path, mode) as address:
+        start = time.monotonic()
+        result = aerostat("setmem", address, "400M")
+        assert time.monotonic() - start < ANSWER_S
+    assert result.code == code, result
+    assert says in result.error
+    assert result.err.count("\n") == 1
+    assert len(result.err) < 1000
+
+
+def test_a_guest_that_takes_the_target_and_never_moves(aerostat, tmp_path):
+    with fake_qmp(tmp_path, "never-move") as address:
+        result = aerostat("setmem", address, "400M", "--stall", "1")
+    assert result.code in (SHORT, NO_DRIVER), result
+
+
+def test_a_flood_of_events_hides_no_answer(aerostat, tmp_path):
+    with fake_qmp(tmp_path, "event-flood") as address:
+        assert aerostat("setmem", address, "400M", "--stall", "5").code == DONE
+
+
+def test_a_stopped_qemu_is_named_and_does_not_hang(reached, lab, request):
+    guest = reached.guest
+    guest.stop()
+    try:
+        start = time.monotonic()
+        result = reached.run("setmem", reached.name, "400M")
+        assert time.monotonic() - start < ANSWER_S
+    finally:
+        guest.cont()
+    assert result.code == UNREACHABLE, result
+    assert "SIGSTOP" in result.error and f"kill -CONT {guest.pid}" in result.error
+    wait_for(lambda: reached.run("dominfo", reached.name).code == DONE, 60, "the guest to answer again")
+
+
+def test_a_stopped_qemu_delays_no_other_guest(alpha, beta, aerostat_libvirt):
+    both = aerostat_libvirt.__class__(aerostat_libvirt.binary,
+                                      [*aerostat_libvirt.args, "--qmp", str(alpha.qmp_path)],
+                                      aerostat_libvirt.env)
+    alpha.stop()
+    try:
+        rows = {row.get("name", row["address"]): row for row in both("list", "--json").json}
+    finally:
+        alpha.cont()
+    assert rows["beta"]["actual_bytes"] == 512 * MIB
+    assert "error" in rows[alpha.address]
+
+
+@pytest.mark.parametrize("via", ["qmp", "libvirt"])
+def test_qemu_killed_in_the_middle_of_a_change(lab, request, via):
+    run = request.getfixturevalue("aerostat" if via == "qmp" else "aerostat_libvirt")
+    libvirt = request.getfixturevalue("libvirt") if via == "libvirt" else None
+    with lab.guest("doomed", via=via, libvirt=libvirt, memory=256, driver=False) as guest:
+        process = run.start("setmem", guest.address, "200M", "--stall", "60")
+        wait_for_claim(run, process)
+        guest.kill()
+        out, err = process.communicate(timeout=60)
+        assert process.returncode in (UNREACHABLE, NO_GUEST, NO_DRIVER), out + err
+        assert "error: " in err or "no balloon driver" in out
+
+
+def test_a_monitor_held_by_another_program(lab, aerostat):
+    with lab.guest("busy", memory=256) as guest, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.connect(str(guest.qmp_path))
+        assert b"QMP" in other.recv(4096)
+        result = aerostat("dominfo", guest.address)
+        assert result.code == UNREACHABLE
+        assert "another program holds the monitor" in result.error
+        other.close()
+        assert aerostat("dominfo", guest.address).code == DONE
+
+
+def test_libvirtd_restarted_in_the_middle_of_a_change(lab, libvirt, aerostat_libvirt):
+    with lab.guest("survivor", via="libvirt", libvirt=libvirt, memory=256, driver=False) as guest:
+        process = aerostat_libvirt.start("setmem", "survivor", "200M", "--stall", "60", "--json")
+        wait_for_claim(aerostat_libvirt, process)
+        libvirt.restart()
+        guest.load_driver()
+        out, err = process.communicate(timeout=60)
+        # Either the wait outlived the restart, or the driver was loaded too late for it.
+        assert process.returncode in (DONE, NO_DRIVER), out + err
+        assert aerostat_libvirt("setmem", "survivor", "180M").code == DONE
+
+
+def test_a_guest_that_is_shut_off(lab, libvirt, aerostat_libvirt):
+    with lab.guest("off", via="libvirt", libvirt=libvirt, memory=256) as guest:
+        libvirt.virsh("destroy", "off")
+        result = aerostat_libvirt("setmem", "off", "200M")
+        assert result.code == NO_GUEST
+        assert "off is not running; --config changes its next start" in result.error
+        assert aerostat_libvirt("dommemstat", "off").code == NO_GUEST
+        assert aerostat_libvirt("setmem", "off", "200M", "--current").code == DONE
+        assert "off" in aerostat_libvirt("list", "--inactive", "--name").out.split()
+        assert "off" not in aerostat_libvirt("list", "--name").out.split()
+        assert aerostat_libvirt("setmaxmem", "off", "300M").code in (DONE, REFUSED)
+        assert guest.name
+
+
+def test_the_device_removed_under_a_running_guest(lab, aerostat):
+    with lab.guest("unplugged", memory=256) as guest:
+        guest.qmp("device_del", id="balloon0")
+        wait_for(lambda: not any(entry["name"] == "balloon0" for entry in
+                                 guest.qmp("qom-list", path="/machine/peripheral")), 60,
+                 "the guest to let go of the device")
+        result = aerostat("setmem", guest.address, "200M")
+        assert result.code == NO_DRIVER
+        assert "no balloon device" in result.error
+
+
+def test_output_that_nobody_reads_is_no_crash(aerostat):
+    process = aerostat.start("help")
+    process.stdout.close()
+    process.wait(20)
+    process.stderr.close()
+    assert process.returncode != -signal.SIGPIPE
+    assert process.returncode is not None and process.returncode >= 0
+
+
+def test_nothing_of_ours_is_left_in_the_runtime_folder(aerostat):
+    folder = pathlib.Path(aerostat.env["XDG_RUNTIME_DIR"]) / "aerostat"
+    for file in folder.glob("*.target"):
+        pid = int(file.read_text().split()[1])
+        assert not os.path.exists(f"/proc/{pid}")

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command explains itself, and its documents agree with its tables."""
+import pathlib
+import re
+
+import pytest
+
+from command import DONE, USAGE
+
+ROOT = pathlib.Path(__file__).parents[2]
+VERBS = ["list", "dominfo", "setmem", "setmaxmem", "dommemstat", "domstats", "event", "edit", "help"]
+
+
+@pytest.fixture(scope="module")
+def tables(aerostat):
+    return aerostat("--json", "help").json
+
+
+def test_help_lists_every_verb_and_exit_code(aerostat, tables):
+    result = aerostat("help")
+    assert result.code == DONE
+    for verb in tables["verbs"]:
+        assert re.search(rf"^  {verb['name']} ", result.out, re.M)
+    for row in tables["exit_codes"]:
+        assert re.search(rf"^ +{row['code']}  {re.escape(row['meaning'])}$", result.out, re.M)
+
+
+def test_the_verbs_are_those_that_this_file_tests(tables):
+    assert [verb["name"] for verb in tables["verbs"]] == VERBS
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_teaches_by_example(aerostat, verb):
+    for words in ([verb, "--help"], ["help", verb]):
+        result = aerostat(*words)
+        assert result.code == DONE
+        assert f"Usage:\n  aerostat {verb}" in result.out
+        assert re.search(rf"^Examples:\n  (.*)aerostat .*{verb}", result.out, re.M)
+
+
+def test_man_page_holds_every_verb_and_exit_code(tables):
+    page = (ROOT / "docs/man/aerostat.1.scd").read_text()
+    for verb in tables["verbs"]:
+        assert re.search(rf"^\*{verb['name']}\*", page, re.M), verb
+    for row in tables["exit_codes"]:
+        assert f"*{row['code']}*\n\t{row['meaning']}" in page, row
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_man_page_holds_every_option(aerostat, verb):
+    page = (ROOT / "docs/man/aerostat.1.scd").read_text()
+    for option in re.findall(r"^  (?:-\w, )?(--[a-z-]+)", aerostat(verb, "--help").out, re.M):
+        if option not in ("--help", "--domain", "--size"):
+            assert f"*{option}*" in page, option
+
+
+@pytest.mark.parametrize("words, says", [
+    ([], "say what to do"),
+    (["frobnicate"], "no verb 'frobnicate'"),
+    (["--frobnicate", "list"], "--frobnicate"),
+    (["list", "--frobnicate"], "unknown option '--frobnicate'"),
+    (["list", "alpha"], "'alpha' is one word too many"),
+    (["dominfo"], "dominfo needs GUEST"),
+    (["dominfo", "a", "b"], "'b' is one word too many"),
+    (["setmem", "alpha"], "setmem needs GUEST SIZE"),
+    (["setmaxmem", "alpha"], "setmaxmem needs GUEST SIZE"),
+    (["dommemstat"], "dommemstat needs GUEST"),
+    (["dommemstat", "alpha", "--period", "-1"], "period '-1'"),
+    (["dommemstat", "alpha", "--period", "soon"], "period 'soon'"),
+    (["event", "--event", "party"], "event 'party' is not known"),
+    (["event", "--timeout", "-3"], "timeout '-3'"),
+    (["edit"], "edit needs GUEST"),
+    (["help", "frobnicate"], "no verb 'frobnicate'"),
+    (["setmem", "alpha", "512M", "--timeout", "0"], "--timeout and --stall"),
+    (["setmem", "alpha", "512M", "--timeout", "soon"], "soon"),
+    (["setmem", "alpha", "512M", "--size", "1G"], "one word too many"),
+])
+def test_a_wrong_command_line_is_one_clear_line(aerostat, words, says):
+    result = aerostat(*words)
+    assert result.code == USAGE
+    assert says in result.error
+    assert result.err.count("\n") == 1
+    assert result.out == ""
+
+
+def test_errors_are_json_too(aerostat):
+    result = aerostat("--json", "setmem", "alpha", "abc")
+    assert result.code == USAGE
+    assert result.json["error"]["code"] == "usage"
+    assert "size 'abc' is not a number" in result.json["error"]["message"]
+
+
+def test_version(aerostat):
+    assert re.fullmatch(r"aerostat \d+\.\d+\.\d+\n", aerostat("--version").out)
+
+
+def test_a_misspelt_configuration_is_refused(aerostat, tmp_path):
+    config = tmp_path / "aerostat.conf"
+    config.write_text("[discover]\nqpm=/run/*.qmp\n")
+    result = aerostat("list", env={"AEROSTAT_CONFIG": str(config)})
+    assert result.code != DONE
+    assert f"configuration {config}: [discover] has no key 'qpm'" in result.error
+
+
+def test_a_missing_configuration_that_was_named_is_refused(aerostat):
+    result = aerostat("list", env={"AEROSTAT_CONFIG": "/nowhere/aerostat.conf"})
+    assert result.code != DONE
+    assert "/nowhere/aerostat.conf" in result.error

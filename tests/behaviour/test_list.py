@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Guests are found, named and shown."""
+import os
+import re
+
+from command import DONE, MIB, NO_GUEST, UNREACHABLE, Aerostat
+
+
+def test_list_shows_guests_of_every_source(alpha, beta, aerostat, libvirt):
+    both = Aerostat(aerostat.binary, ["-c", libvirt.uri, "--qmp", f"{alpha.nest.path}/q*"], aerostat.env)
+    rows = {row["name"]: row for row in both("list", "--json").json}
+    assert rows["alpha"]["source"] == "qmp"
+    assert rows["beta"]["source"] == libvirt.uri
+    for row in rows.values():
+        assert row["max_bytes"] == row["actual_bytes"] == 512 * MIB
+        assert row["state"] == "running"
+    assert rows["alpha"]["driver"] == "ready"
+    table = both("list").out
+    assert re.search(r"^ -     alpha  running +512 MiB +512 MiB  ready", table, re.M), table
+
+
+def test_a_guest_behind_a_glob_goes_by_its_name(alpha, aerostat):
+    found = Aerostat(aerostat.binary, ["--qmp", f"{alpha.nest.path}/q*"], aerostat.env)
+    assert "alpha" in found("dominfo", "alpha").out
+    assert found("dominfo", "qmp").code == DONE     # the socket's file name
+    result = found("dominfo", "omega")
+    assert result.code == NO_GUEST
+    assert f"there are: {alpha.address}" in result.error
+
+
+def test_a_name_of_two_guests_is_refused(alpha, lab, aerostat):
+    with lab.guest("alpha", memory=256, driver=False) as twin:
+        both = Aerostat(aerostat.binary, ["--qmp", str(alpha.qmp_path), "--qmp", str(twin.qmp_path)],
+                        aerostat.env)
+        result = both("setmem", "alpha", "200M")
+        assert result.code == NO_GUEST
+        assert "the name of 2 guests" in result.error
+        assert alpha.address in result.error and twin.address in result.error
+
+
+def test_the_configuration_says_where_to_look(alpha, libvirt, beta, aerostat, tmp_path):
+    config = tmp_path / "aerostat.conf"
+    config.write_text(f"[discover]\nlibvirt={libvirt.uri}\nqmp={alpha.qmp_path};/nonexistent/*\n")
+    plain = Aerostat(aerostat.binary, [], {**aerostat.env, "AEROSTAT_CONFIG": str(config)})
+    assert set(plain("list", "--name").out.split()) == {"alpha", "beta"}
+
+
+def test_a_source_that_is_gone_is_a_warning(alpha, aerostat):
+    half = Aerostat(aerostat.binary, ["-c", "qemu:///session?socket=/nonexistent/libvirt",
+                                      "--qmp", str(alpha.qmp_path)], aerostat.env)
+    result = half("list", "--name")
+    assert result.code == DONE
+    assert result.out.split() == ["alpha"]
+    assert "warning: " in result.err and "/nonexistent/libvirt" in result.err
+
+
+def test_no_source_at_all_is_an_error(aerostat):
+    alone = Aerostat(aerostat.binary, ["-c", "qemu:///session?socket=/nonexistent/libvirt"], aerostat.env)
+    assert alone("list").code == UNREACHABLE
+    assert alone("setmem", "alpha", "1G").code == UNREACHABLE
+
+
+def test_dominfo_tells_what_virsh_does_not(reached):
+    reached.run("dommemstat", reached.name, "--period", "1")
+    result = reached.run("dominfo", reached.name)
+    assert result.code == DONE
+    keys = {line.split(":")[0]: line.split(":", 1)[1].strip() for line in result.out.splitlines()}
+    assert keys["Name"] == reached.guest.name
+    assert keys["State"] == "running"
+    assert keys["Max memory"] == "524288 KiB (512 MiB)"
+    assert keys["Used memory"] == "524288 KiB (512 MiB)"
+    assert keys["Floor"] == "172032 KiB (168 MiB)"
+    assert keys["PID"] == str(reached.guest.pid)
+    assert keys["Deflate on OOM"] == "off"
+    host = reached.run("dominfo", reached.name, "--json").json["host_bytes"]
+    assert abs(host - reached.guest.host_bytes()) < 16 * MIB
+
+
+def test_a_guest_by_uuid_and_id(beta, libvirt, aerostat_libvirt):
+    uuid = libvirt.virsh("domuuid", "beta").strip()
+    number = libvirt.virsh("domid", "beta").strip()
+    for name in (uuid, number):
+        assert "beta" in aerostat_libvirt("dominfo", name).out
+
+
+def test_output_is_plain_when_not_a_terminal(alpha, aerostat):
+    for words in (["list"], ["dominfo", alpha.address], ["setmem", alpha.address, "400M"]):
+        result = aerostat(*words)
+        assert "\033" not in result.out + result.err
+
+
+def test_a_terminal_gets_a_progress_bar(alpha, aerostat):
+    """Through a pseudo-terminal, as a person would see it."""
+    import pty
+    import subprocess
+    leader, follower = pty.openpty()
+    process = subprocess.Popen([aerostat.binary, *aerostat.args, "setmem", alpha.address, "300M"],
+                               stdout=follower, stderr=follower, env=aerostat.env)
+    os.close(follower)
+    seen = b""
+    while True:
+        try:
+            chunk = os.read(leader, 4096)
+        except OSError:
+            break
+        if not chunk:
+            break
+        seen += chunk
+    os.close(leader)
+    assert process.wait(60) == DONE
+    assert b"going to 300 MiB" in seen and b"[" in seen
+    assert b"alpha: 512 MiB -> 300 MiB" in seen

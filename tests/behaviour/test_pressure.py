@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Guests under pressure: each row of what Linux does when a balloon wants too much.
+
+A guest of 1 GiB holds 400 MiB and is asked down to 256 MiB.  What it does
+depends on how the memory is held, on swap, and on deflate-on-oom; setmem must
+say what happened, and never leave the guest where its next fork kills it.
+"""
+import pytest
+
+from command import DONE, MIB, SHORT
+
+
+def shrink(lab, aerostat, kind, autodeflate, swap=None, words=()):
+    """The story of one row; returns the answer and the guest's last word on its memory."""
+    with lab.guest("pressed", memory=1024, balloon={"deflate-on-oom": autodeflate, "stats-period": 1},
+                   swap_disk=1024 if swap == "disk" else None) as guest:
+        if swap:
+            guest.swap("on disk" if swap == "disk" else "on zram 512")
+        guest.hold("data", 400, kind)
+        result = aerostat("setmem", guest.address, "256M", "--json", "--stall", "6", *words)
+        held = guest.touch("data")
+        # The guest lives: its own init answers, and it can start a process.
+        assert guest.alive()
+        assert guest.run("echo alive").output.strip() == "alive"
+        assert not guest.heartbeat.rebooted
+        return result, held, guest.actual()
+
+
+@pytest.mark.parametrize("autodeflate", [False, True])
+def test_tmpfs_without_swap_stops_short_and_is_eased(lab, aerostat, autodeflate):
+    result, held, actual = shrink(lab, aerostat, "tmpfs", autodeflate)
+    assert result.code == SHORT, result
+    answer = result.json
+    assert answer["after_bytes"] > 400 * MIB
+    assert answer["eased_target_bytes"] >= 464 * MIB
+    assert "the guest" in answer["reason"]
+    assert "give it swap" in answer["remedy"]
+    assert ("deflate on OOM" in answer["reason"]) == autodeflate
+    assert held.alive and held.bad_pages == 0
+    assert actual >= 464 * MIB
+
+
+def test_anonymous_without_swap_is_killed_for_it(lab, aerostat):
+    """The row to warn of: the target is reached, at the price of the process."""
+    result, held, actual = shrink(lab, aerostat, "anon", False)
+    assert result.code == DONE, result
+    assert "cannot drop: it will swap or kill" in result.err or not held.alive
+    assert not held.alive
+    assert actual == 256 * MIB
+
+
+def test_anonymous_with_deflate_on_oom_survives_and_stops_short(lab, aerostat):
+    result, held, _ = shrink(lab, aerostat, "anon", True)
+    assert result.code == SHORT, result
+    assert "deflate on OOM" in result.json["reason"]
+    assert held.alive and held.bad_pages == 0
+
+
+@pytest.mark.parametrize("autodeflate", [False, True])
+def test_anonymous_with_a_swap_disk_gets_there(lab, aerostat, autodeflate):
+    result, held, actual = shrink(lab, aerostat, "anon", autodeflate, swap="disk")
+    assert result.code == DONE, result
+    assert held.alive and held.bad_pages == 0
+    assert actual == 256 * MIB
+
+
+def test_anonymous_with_zram_swaps_until_it_cannot(lab, aerostat):
+    """Swap that lives in the same memory helps little with data that does not compress."""
+    result, held, _ = shrink(lab, aerostat, "anon", False, swap="zram")
+    assert result.code in (DONE, SHORT)
+    if result.code == DONE:
+        assert not held.alive
+    else:
+        assert "the guest" in result.json["reason"]
+
+
+def test_page_cache_is_given_up_without_harm(lab, aerostat):
+    result, _, actual = shrink(lab, aerostat, "cache", False)
+    assert result.code == DONE, result
+    assert actual == 256 * MIB
+
+
+def test_keep_target_leaves_the_target_as_virsh_would(lab, aerostat):
+    with lab.guest("kept", memory=512, balloon={"deflate-on-oom": False}) as guest:
+        guest.hold("data", 300, "tmpfs")
+        result = aerostat("setmem", guest.address, "200M", "--json", "--stall", "5", "--keep-target")
+        assert result.code == SHORT
+        assert result.json["eased_target_bytes"] is None
+        guest.release("data")       # as soon as it can, the driver goes on
+        assert aerostat("setmem", guest.address, "200M").code == DONE
+
+
+def test_a_timeout_while_still_moving_says_so(lab, aerostat):
+    with lab.guest("slow", memory=1024, swap_disk=1024) as guest:
+        guest.swap("on disk")
+        guest.hold("data", 700)
+        result = aerostat("setmem", guest.address, "300M", "--json", "--timeout", "1")
+        assert result.code == SHORT
+        assert "still moving" in result.json["reason"]
+        assert "--timeout" in result.json["remedy"]
+        assert result.json["eased_target_bytes"] is None

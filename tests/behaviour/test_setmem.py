@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""setmem moves real memory, waits, and tells the truth about it."""
+import re
+
+import pytest
+
+from command import DONE, MIB, NO_DRIVER, SHORT
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+@pytest.mark.parametrize("via", ["qmp", "libvirt"])
+def test_touched_memory_goes_to_the_host_and_comes_back(lab, request, kernel, via):
+    run = request.getfixturevalue("aerostat" if via == "qmp" else "aerostat_libvirt")
+    libvirt = request.getfixturevalue("libvirt") if via == "libvirt" else None
+    with lab.guest("moving", kernel=kernel, via=via, libvirt=libvirt, memory=512) as guest:
+        guest.hold("all", 380)
+        guest.release("all")
+        host_before = guest.host_bytes()
+
+        result = run("setmem", guest.address, "256M", "--json")
+
+        assert result.code == DONE, result
+        answer = result.json
+        assert answer["outcome"] == "done"
+        assert answer["before_bytes"] == 512 * MIB
+        assert answer["after_bytes"] == 256 * MIB == guest.actual()
+        assert answer["host_gain_bytes"] > 200 * MIB
+        measured = host_before - guest.host_bytes()
+        assert abs(measured - answer["host_gain_bytes"]) < 8 * MIB
+        assert guest.meminfo()["MemTotal"] < 256 * MIB
+
+        assert run("setmem", guest.address, "512M").code == DONE
+        assert guest.actual() == 512 * MIB
+        guest.hold("again", 380)
+        assert guest.touch("again", full=True).bad_pages == 0
+
+
+def test_the_guest_is_neither_paused_nor_rebooted(alpha, aerostat):
+    boot_id = alpha.ping()[0]
+    alpha.heartbeat.mark()
+    assert aerostat("setmem", alpha.address, "256M").code == DONE
+    assert aerostat("setmem", alpha.address, "512M").code == DONE
+    assert alpha.ping()[0] == boot_id
+    assert not alpha.heartbeat.rebooted
+    assert alpha.heartbeat.beats > 0
+
+
+def test_the_report_for_people(alpha, aerostat):
+    result = aerostat("setmem", alpha.address, "300M")
+    assert re.match(r"alpha: 512 MiB -> 300 MiB in \d+\.\d s\n  host: got back \d+(\.\d)? [KM]iB of the "
+                    r"212 MiB taken, measured", result.out), result
+    result = aerostat("setmem", alpha.address, "512M")
+    assert re.match(r"alpha: 300 MiB -> 512 MiB in \d+\.\d s\n  host: 212 MiB more promised", result.out), result
+
+
+def test_already_there(reached):
+    result = reached.run("setmem", reached.name, "512M", "--json")
+    assert result.code == DONE
+    assert result.json["first_move_s"] is None
+    assert result.json["host_gain_bytes"] < 4 * MIB
+
+
+def test_no_wait_returns_before_the_guest_has_moved(reached):
+    result = reached.run("setmem", reached.name, "400M", "--no-wait", "--json")
+    assert result.code == DONE
+    assert result.json["outcome"] == "asked"
+    assert result.json["waited"] is False
+    reached.settled(400)
+
+
+def test_bare_sizes_are_kib_and_rounded_up_to_a_page(alpha, aerostat):
+    result = aerostat("setmem", alpha.address, "409598", "--json")
+    assert result.json["target_bytes"] == 409600 * 1024
+    assert alpha.actual() == 409600 * 1024
+
+
+def test_force_goes_below_the_floor(alpha, aerostat):
+    result = aerostat("setmem", alpha.address, "160M", "--force", "--json")
+    assert result.code in (DONE, SHORT)
+    assert result.json["after_bytes"] < 168 * MIB + 80 * MIB
+    assert alpha.ping()
+
+
+@pytest.mark.parametrize("via", ["qmp", "libvirt"])
+def test_a_guest_with_no_driver(lab, request, via):
+    run = request.getfixturevalue("aerostat" if via == "qmp" else "aerostat_libvirt")
+    libvirt = request.getfixturevalue("libvirt") if via == "libvirt" else None
+    with lab.guest("driverless", via=via, libvirt=libvirt, memory=256, driver=False) as guest:
+        result = run("setmem", guest.address, "200M", "--json")
+        assert result.code == NO_DRIVER
+        assert result.json["outcome"] == "no-driver"
+        assert "no balloon driver" in result.json["reason"]
+        assert guest.actual() == 256 * MIB
+
+        guest.load_driver()     # it follows the target that it finds
+        assert run("setmem", guest.address, "200M").code == DONE
+        assert guest.actual() == 200 * MIB
+
+
+@pytest.mark.parametrize("via", ["qmp", "libvirt"])
+def test_a_driver_that_was_unloaded(lab, request, via):
+    run = request.getfixturevalue("aerostat" if via == "qmp" else "aerostat_libvirt")
+    libvirt = request.getfixturevalue("libvirt") if via == "libvirt" else None
+    with lab.guest("unloaded", via=via, libvirt=libvirt, memory=256,
+                   balloon={"stats-period": 1}) as guest:
+        assert run("setmem", guest.address, "200M").code == DONE
+        guest.unload_driver()
+        assert guest.actual() == 256 * MIB
+        result = run("setmem", guest.address, "180M", "--json")
+        assert result.code == NO_DRIVER, result
+
+
+def test_a_paused_guest(lab, aerostat):
+    with lab.guest("paused", memory=256) as guest:
+        guest.qmp("stop")
+        result = aerostat("setmem", guest.address, "200M", "--stall", "1", "--json")
+        assert result.code == SHORT
+        assert "the guest is paused" in result.json["reason"]
+        guest.qmp("cont")
+        assert aerostat("setmem", guest.address, "200M").code == DONE
+
+
+def test_the_newer_of_two_setmem_stands(lab, aerostat):
+    with lab.guest("contested", memory=512, driver=False) as guest:
+        guest.qmp("balloon", value=512 * MIB)
+        first = aerostat.start("setmem", guest.address, "300M", "--json", "--stall", "100")
+        wait_for_claim(aerostat, first)
+        guest.load_driver()
+        second = aerostat("setmem", guest.address, "400M")
+        assert second.code == DONE, second
+        out, err = first.communicate(timeout=60)
+        assert first.returncode in (DONE, SHORT), err
+        if first.returncode == SHORT:
+            assert "another setmem asked for 400 MiB meanwhile" in out
+        assert guest.actual() == 400 * MIB
+
+
+def test_ctrl_c_leaves_the_target_and_says_so(lab, aerostat):
+    import signal
+    with lab.guest("interrupted", memory=256, driver=False) as guest:
+        process = aerostat.start("setmem", guest.address, "200M", "--json")
+        wait_for_claim(aerostat, process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert "interrupted" in out
+        guest.load_driver()
+        assert aerostat("setmem", guest.address, "200M").code == DONE
+
+
+def wait_for_claim(aerostat, process):
+    """Until a setmem in the background is known to wait."""
+    import pathlib
+
+    from lab.wait import wait_for
+    folder = pathlib.Path(aerostat.env["XDG_RUNTIME_DIR"]) / "aerostat"
+    wait_for(lambda: process.poll() is not None or any(
+        f" {process.pid} " in file.read_text() for file in folder.glob("*.target")), 30,
+        "setmem to ask")
+
+
+def test_config_changes_the_next_start_alone(libvirt, beta, aerostat_libvirt):
+    result = aerostat_libvirt("setmem", "beta", "400M", "--config")
+    assert result.code == DONE
+    assert result.out == "beta: starts with 400 MiB next time\n"
+    assert beta.actual() == 512 * MIB
+    assert "<currentMemory unit='KiB'>409600<" in libvirt.virsh("dumpxml", "--inactive", "beta")
+    aerostat_libvirt("setmem", "beta", "512M", "--config")
+
+
+def test_live_and_config_together(libvirt, beta, aerostat_libvirt):
+    assert aerostat_libvirt("setmem", "beta", "400M", "--live", "--config").code == DONE
+    assert beta.actual() == 400 * MIB
+    assert "<currentMemory unit='KiB'>409600<" in libvirt.virsh("dumpxml", "--inactive", "beta")
+    assert aerostat_libvirt("setmem", "beta", "512M", "--live", "--config").code == DONE
+
+
+def test_setmaxmem_for_the_next_start_warns_that_current_falls(libvirt, beta, aerostat_libvirt):
+    result = aerostat_libvirt("setmaxmem", "beta", "300M", "--config")
+    assert result.code == DONE
+    assert "currentMemory of the next start falls with it, from 512 MiB to 300 MiB" in result.err
+    assert "<memory unit='KiB'>307200<" in libvirt.virsh("dumpxml", "--inactive", "beta")
+    assert aerostat_libvirt("setmaxmem", "beta", "512M", "--config").code == DONE
+    assert aerostat_libvirt("setmem", "beta", "512M", "--config").code == DONE

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the guest says of its memory, and how old it is; events as they happen."""
+import json
+
+import pytest
+
+from command import DONE, MIB, REFUSED
+from lab.wait import wait_for
+
+VIRSH_NAMES = {"actual", "swap_in", "swap_out", "major_fault", "minor_fault", "unused", "available",
+               "usable", "last_update", "disk_caches", "hugetlb_pgalloc", "hugetlb_pgfail", "rss"}
+
+
+def fresh(reached):
+    """Statistics that flow."""
+    assert reached.run("dommemstat", reached.name, "--period", "1").code == DONE
+    wait_for(lambda: reached.run("dommemstat", reached.name, "--json").json["stale"] is False, 30,
+             "fresh statistics")
+
+
+def test_statistics_are_virshs_and_the_guests_own(reached):
+    fresh(reached)
+    result = reached.run("dommemstat", reached.name)
+    figures = dict(line.split() for line in result.out.splitlines())
+    assert VIRSH_NAMES <= set(figures)
+    assert figures["stale"] == "0"
+    assert int(figures["actual"]) == 512 * 1024
+    inside = reached.guest.meminfo()
+    assert int(figures["available"]) * 1024 == inside["MemTotal"]
+    assert abs(int(figures["usable"]) * 1024 - inside["MemAvailable"]) < 32 * MIB
+
+
+def test_domstats_prints_virshs_keys(reached):
+    fresh(reached)
+    result = reached.run("domstats", "--balloon", reached.name)
+    assert result.out.startswith(f"Domain: '{reached.guest.name}'\n")
+    keys = {line.strip().split("=")[0] for line in result.out.splitlines() if "=" in line}
+    assert {"balloon.current", "balloon.maximum", "balloon.usable", "balloon.last-update",
+            "balloon.age"} <= keys
+
+
+def test_statistics_agree_with_virsh(beta, libvirt, aerostat_libvirt):
+    aerostat_libvirt("dommemstat", "beta", "--period", "1")
+    wait_for(lambda: "usable" in libvirt.virsh("dommemstat", "beta"), 30, "statistics")
+    ours = dict(line.split() for line in aerostat_libvirt("dommemstat", "beta").out.splitlines())
+    theirs = dict(line.split() for line in libvirt.virsh("dommemstat", "beta").splitlines() if line)
+    for name in ("actual", "available"):
+        assert ours[name] == theirs[name]
+    assert set(theirs) <= set(ours)
+
+
+def test_never_asked_is_said_so(lab, aerostat):
+    with lab.guest("quiet", memory=256) as guest:
+        result = aerostat("dommemstat", guest.address)
+        assert result.code == DONE
+        assert "never been asked for statistics; --period 1" in result.err
+        assert "last_update 0" in result.out
+
+
+def test_stale_statistics_are_marked(lab, aerostat):
+    with lab.guest("stale", memory=256, balloon={"stats-period": 1}) as guest:
+        wait_for(lambda: aerostat("dommemstat", guest.address, "--json").json["stale"] is False, 30,
+                 "fresh statistics")
+        guest.unload_driver()
+        wait_for(lambda: aerostat("dommemstat", guest.address, "--json").json["stale"], 60,
+                 "statistics to grow old")
+        result = aerostat("dommemstat", guest.address)
+        assert "the guest does not answer" in result.err
+        assert "stale 1" in result.out
+
+
+def test_period_zero_stops_the_questions(alpha, aerostat):
+    assert aerostat("dommemstat", alpha.address, "--period", "0").code == DONE
+    assert alpha.qmp("qom-get", path="/machine/peripheral/balloon0",
+                     property="guest-stats-polling-interval") == 0
+
+
+def test_setmem_puts_the_period_back(alpha, aerostat):
+    aerostat("dommemstat", alpha.address, "--period", "0")
+    assert aerostat("setmem", alpha.address, "400M").code == DONE
+    assert alpha.qmp("qom-get", path="/machine/peripheral/balloon0",
+                     property="guest-stats-polling-interval") == 0
+
+
+def test_events_tell_of_a_balloon_that_moves(reached):
+    watcher = reached.run.start("event", reached.name, "--event", "balloon-change", "--timeout", "60",
+                                "--json")
+    # Events are not kept for those who come late: move until the watcher has seen it.
+    sizes = iter([400, 512] * 50)
+    wait_for(lambda: watcher.poll() is not None or move(reached, next(sizes)), 60, "an event")
+    out, err = watcher.communicate(timeout=10)
+    assert watcher.returncode == DONE, err
+    event = json.loads(out.splitlines()[0])
+    assert event["event"] == "balloon-change"
+    assert event["guest"] == reached.guest.name
+    assert 300 * MIB < event["actual_bytes"] <= 512 * MIB
+
+
+def move(reached, mib):
+    """Asks in ways that need no monitor, for the watcher of a QMP guest holds it."""
+    if reached.guest.uri:
+        reached.guest.qmp("balloon", value=mib * MIB)
+    elif mib == 400:
+        reached.guest.unload_driver()
+    else:
+        reached.guest.load_driver()
+    return False
+
+
+def test_an_event_that_does_not_come(alpha, aerostat):
+    result = aerostat("event", alpha.address, "--event", "lifecycle", "--timeout", "1")
+    assert result.code == REFUSED
+    assert "events received: 0" in result.out
+
+
+@pytest.mark.parametrize("via", ["qmp", "libvirt"])
+def test_events_tell_of_the_guests_end(lab, request, via):
+    run = request.getfixturevalue("aerostat" if via == "qmp" else "aerostat_libvirt")
+    libvirt = request.getfixturevalue("libvirt") if via == "libvirt" else None
+    with lab.guest("ending", via=via, libvirt=libvirt, memory=256) as guest:
+        watcher = run.start("event", guest.address, "--event", "lifecycle", "--loop", "--timeout", "60",
+                            "--json")
+        wait_for(lambda: watching(guest, watcher), 30, "the watcher")
+        guest.poweroff()
+        out, err = watcher.communicate(timeout=60)
+        assert watcher.returncode == DONE, err
+        details = [json.loads(line)["detail"] for line in out.splitlines()]
+        assert any("Shutdown" in detail or "Stopped" in detail for detail in details), details
+
+
+def watching(guest, watcher):
+    """A pause that the watcher reports shows that it listens; QMP: it holds the monitor."""
+    if guest.uri:
+        guest.qmp("stop")
+        guest.qmp("cont")
+        return select_readable(watcher.stdout)
+    try:
+        guest.qmp("query-name")
+        return False
+    except Exception:   # the monitor is taken
+        return True
+
+
+def select_readable(file):
+    import select
+    return bool(select.select([file], [], [], 0.2)[0])

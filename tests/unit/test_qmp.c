@@ -1,0 +1,816 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * QMP guests against a small fake QEMU in a thread of this program: a table of
+ * answers, which tests change, served to one client at a time.
+ */
+#include "hypervisor/hypervisor.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <jansson.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SOON hv_deadline_ms(100)
+#define LATER hv_deadline_ms(20000)
+#define MIB (UINT64_C(1) << 20)
+
+#define DEVICE "/machine/peripheral/b0/virtio-backend"
+#define NO_DEVICE "\"error\": {\"class\": \"DeviceNotActive\", \"desc\": \"No balloon device\"}"
+#define NO_COMMAND "\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"unknown\"}"
+#define UNSET "18446744073709551615"
+
+/* What QEMU 7.2 says; keys are a command and its path, and its property if any. */
+static const char *const honest[][2] = {
+	{ "qmp_capabilities", "\"return\": {}" },
+	{ "query-name", "\"return\": {\"name\": \"web 1\"}" },
+	{ "query-uuid", "\"return\": {\"UUID\": \"6ba7b810-9dad-11d1-80b4-00c04fd430c8\"}" },
+	{ "query-status", "\"return\": {\"status\": \"running\", \"running\": true}" },
+	{ "query-memory-size-summary",
+	  "\"return\": {\"base-memory\": 1073741824, \"plugged-memory\": 0}" },
+	{ "query-balloon", "\"return\": {\"actual\": 536870912}" },
+	{ "query-cpus-fast", "\"return\": [{\"cpu-index\": 0}, {\"cpu-index\": 1}]" },
+	{ "query-version", "\"return\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, "
+			   "\"package\": \"x\"}" },
+	{ "qom-list /machine/peripheral",
+	  "\"return\": [{\"name\": \"type\", \"type\": \"string\"}, "
+	  "{\"name\": \"b0\", \"type\": \"child<virtio-balloon-pci>\"}]" },
+	{ "qom-list /machine/peripheral-anon",
+	  "\"return\": [{\"name\": \"type\", \"type\": \"string\"}]" },
+	{ "qom-get " DEVICE " deflate-on-oom", "\"return\": true" },
+	{ "qom-get " DEVICE " free-page-reporting", "\"return\": false" },
+	{ "qom-get " DEVICE " guest-stats-polling-interval", "\"return\": 2" },
+	{ "qom-get " DEVICE " guest-stats",
+	  "\"return\": {\"stats\": {\"stat-swap-in\": 0, \"stat-free-memory\": 104857600, "
+	  "\"stat-available-memory\": 209715200, \"stat-htlb-pgfail\": " UNSET
+	  ", \"stat-of-the-future\": {}}, \"last-update\": 1700000000}" },
+	{ "qom-set " DEVICE " guest-stats-polling-interval", "\"return\": {}" },
+	{ "balloon", "\"return\": {}" },
+	{ "x-query-virtio-status " DEVICE,
+	  "\"return\": {\"status\": {\"statuses\": [\"VIRTIO_CONFIG_S_ACKNOWLEDGE: Valid\", "
+	  "\"VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready\"]}}" },
+};
+
+struct fake {
+	char *dir, *path;
+	int listener;
+	GThread *thread;
+	struct hv_guest *guest;
+
+	GMutex lock; /* over all below */
+	int client;
+	GHashTable *answers; /* NULL for no answer at all */
+	GString *heard;	     /* commands that change something, with their value */
+	char *events;	     /* said before the next answer */
+	const char *drop_on; /* the command at which the client is dropped ... */
+	unsigned int drops;  /* ... so many times */
+};
+
+/* The client may have left before all is said. */
+static bool fake_say(int fd, const char *text)
+{
+	return send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text);
+}
+
+static void fake_hear(struct fake *fake, const char *key, const json_t *arguments)
+{
+	const json_t *value = json_object_get(arguments, "value");
+
+	if (json_is_integer(value))
+		g_string_append_printf(fake->heard, "%s=%" JSON_INTEGER_FORMAT "\n", key,
+				       json_integer_value(value));
+}
+
+/* Answers one line; false to drop the client. */
+static bool fake_answer(struct fake *fake, int fd, const char *line)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fake->lock);
+	json_auto_t *message = json_loads(line, 0, NULL);
+	const json_t *arguments = json_object_get(message, "arguments");
+	const char *command = json_string_value(json_object_get(message, "execute"));
+	const char *path = json_string_value(json_object_get(arguments, "path"));
+	const char *property = json_string_value(json_object_get(arguments, "property"));
+	g_autofree char *key = g_strjoin(" ", command, path, property, NULL);
+	g_autofree char *answer = NULL;
+	gpointer known, body;
+
+	if (fake->drops && g_str_equal(key, fake->drop_on)) {
+		fake->drops--;
+		return false;
+	}
+	fake_hear(fake, key, arguments);
+	known = g_hash_table_lookup_extended(fake->answers, key, NULL, &body)
+			? body
+			: "\"error\": {\"class\": \"GenericError\", \"desc\": \"not in the "
+			  "table\"}";
+	if (fake->events && !fake_say(fd, fake->events))
+		return false;
+	g_clear_pointer(&fake->events, g_free);
+	if (!known)
+		return true;
+	answer = g_strdup_printf("{%s, \"id\": \"%s\"}\r\n", (const char *)known,
+				 json_string_value(json_object_get(message, "id")));
+	return fake_say(fd, answer);
+}
+
+static void fake_set_client(struct fake *fake, int fd)
+{
+	g_mutex_lock(&fake->lock);
+	fake->client = fd;
+	g_mutex_unlock(&fake->lock);
+}
+
+static void *fake_main(void *data)
+{
+	struct fake *fake = data;
+	int fd;
+
+	while ((fd = accept4(fake->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		g_autofree char *line = NULL;
+		FILE *file = fdopen(fd, "r");
+		size_t size = 0;
+
+		fake_set_client(fake, fd);
+		fake_say(fd, "{\"QMP\": {}}\r\n");
+		while (getline(&line, &size, file) > 0 && fake_answer(fake, fd, line))
+			;
+		fake_set_client(fake, -1);
+		fclose(file);
+	}
+	return NULL;
+}
+
+static int listen_at(const char *path, int backlog)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, backlog), 0);
+	return fd;
+}
+
+/* Ends it as SIGKILL ends QEMU: the socket stays in its folder. */
+static void fake_kill(struct fake *fake)
+{
+	if (!fake->thread)
+		return;
+	shutdown(fake->listener, SHUT_RDWR);
+	g_mutex_lock(&fake->lock);
+	if (fake->client >= 0)
+		shutdown(fake->client, SHUT_RDWR);
+	g_mutex_unlock(&fake->lock);
+	g_thread_join(g_steal_pointer(&fake->thread));
+	close(fake->listener);
+}
+
+static int setup(void **state)
+{
+	struct fake *fake = g_new0(struct fake, 1);
+
+	fake->dir = g_dir_make_tmp("aerostat-XXXXXX", NULL);
+	fake->path = g_build_filename(fake->dir, "sock.name.qmp", NULL);
+	fake->listener = listen_at(fake->path, 1);
+	fake->client = -1;
+	fake->heard = g_string_new(NULL);
+	fake->answers = g_hash_table_new(g_str_hash, g_str_equal);
+	for (size_t i = 0; i < G_N_ELEMENTS(honest); i++)
+		g_hash_table_insert(fake->answers, (void *)honest[i][0], (void *)honest[i][1]);
+	g_mutex_init(&fake->lock);
+	fake->thread = g_thread_new("fake QEMU", fake_main, fake);
+	fake->guest = hv_qmp_open(fake->path);
+	*state = fake;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fake *fake = *state;
+
+	hv_guest_close(fake->guest);
+	fake_kill(fake);
+	g_unlink(fake->path);
+	g_rmdir(fake->dir);
+	g_hash_table_unref(fake->answers);
+	g_string_free(fake->heard, TRUE);
+	g_free(fake->events);
+	g_free(fake->path);
+	g_free(fake->dir);
+	g_free(fake);
+	return 0;
+}
+
+/* From now on @key is answered with @body: a member of the answer, NULL for silence. */
+static void will_answer(struct fake *fake, const char *key, const char *body)
+{
+	g_mutex_lock(&fake->lock);
+	g_hash_table_insert(fake->answers, (void *)key, (void *)body);
+	g_mutex_unlock(&fake->lock);
+}
+
+static void will_say_first(struct fake *fake, const char *events)
+{
+	g_mutex_lock(&fake->lock);
+	fake->events = g_strdup(events);
+	g_mutex_unlock(&fake->lock);
+}
+
+static void will_drop(struct fake *fake, const char *command, unsigned int times)
+{
+	g_mutex_lock(&fake->lock);
+	fake->drop_on = command;
+	fake->drops = times;
+	g_mutex_unlock(&fake->lock);
+}
+
+static void assert_heard(struct fake *fake, const char *expected)
+{
+	g_mutex_lock(&fake->lock);
+	assert_string_equal(fake->heard->str, expected);
+	g_mutex_unlock(&fake->lock);
+}
+
+static void assert_error(GError **error, enum hv_error code, const char *part)
+{
+	assert_non_null(*error);
+	if (!strstr((*error)->message, part))
+		fail_msg("\"%s\" does not say \"%s\"", (*error)->message, part);
+	assert_int_equal((*error)->code, code);
+	assert_true(g_str_has_prefix((*error)->message, "qmp:/"));
+	g_clear_error(error);
+}
+
+static void get_gives(struct fake *fake, uint64_t expected)
+{
+	uint64_t actual_bytes = 0;
+	GError *error = NULL;
+
+	if (!hv_guest_balloon_get(fake->guest, LATER, &actual_bytes, &error))
+		fail_msg("%s", error->message);
+	assert_int_equal(actual_bytes, expected);
+}
+
+static void get_fails(struct hv_guest *guest, int64_t deadline, enum hv_error code,
+		      const char *part)
+{
+	uint64_t actual_bytes;
+	GError *error = NULL;
+
+	assert_false(hv_guest_balloon_get(guest, deadline, &actual_bytes, &error));
+	assert_error(&error, code, part);
+}
+
+static void set_fails(struct fake *fake, uint64_t bytes, unsigned int scope, enum hv_error code,
+		      const char *part)
+{
+	GError *error = NULL;
+
+	assert_false(hv_guest_balloon_set(fake->guest, LATER, bytes, scope, &error));
+	assert_error(&error, code, part);
+}
+
+static void event_gives(struct fake *fake, enum hv_event_kind kind, uint64_t actual_bytes,
+			const char *detail)
+{
+	struct hv_event event;
+	GError *error = NULL;
+
+	if (!hv_guest_event_wait(fake->guest, LATER, &event, &error))
+		fail_msg("%s", error->message);
+	assert_int_equal(event.kind, kind);
+	assert_int_equal(event.actual_bytes, actual_bytes);
+	assert_string_equal(event.detail, detail);
+	assert_true(event.time_us > 0);
+}
+
+static void event_fails(struct fake *fake, int64_t deadline, enum hv_error code, const char *part)
+{
+	struct hv_event event;
+	GError *error = NULL;
+
+	assert_false(hv_guest_event_wait(fake->guest, deadline, &event, &error));
+	assert_error(&error, code, part);
+}
+
+static void opening_does_no_io_and_names_the_guest(void **state)
+{
+	g_autoptr(hv_guest) guest = hv_qmp_open("/nowhere/at.all");
+
+	(void)state;
+	assert_string_equal(guest->address, "qmp:/nowhere/at.all");
+	assert_string_equal(guest->source, "qmp");
+	assert_string_equal(guest->ops->kind, "qmp");
+	get_fails(guest, LATER, HV_ERROR_UNREACHABLE, "qmp:/nowhere/at.all: no such socket");
+}
+
+static void info_tells_everything(void **state)
+{
+	struct fake *fake = *state;
+	g_auto(hv_info) info = { 0 };
+
+	assert_true(hv_guest_info(fake->guest, LATER, &info, NULL));
+	assert_string_equal(info.name, "web 1");
+	assert_string_equal(info.uuid, "6ba7b810-9dad-11d1-80b4-00c04fd430c8");
+	assert_int_equal(info.id, -1);
+	assert_int_equal(info.state, HV_STATE_RUNNING);
+	assert_int_equal(info.pid, getpid());
+	assert_int_equal(info.max_bytes, 1024 * MIB);
+	assert_int_equal(info.actual_bytes, 512 * MIB);
+	assert_true(info.config_bytes == HV_UNSET);
+	assert_int_equal(info.vcpus, 2);
+	assert_true(info.cpu_time_ns != HV_UNSET);
+	assert_false(info.persistent);
+	assert_true(info.has_balloon);
+	assert_int_equal(info.autodeflate, 1);
+	assert_int_equal(info.free_page_reporting, 0);
+	assert_int_equal(info.driver, HV_DRIVER_READY);
+	assert_string_equal(info.version, "QEMU 7.2.22");
+}
+
+static void info_makes_do_with_an_old_or_nameless_qemu(void **state)
+{
+	struct fake *fake = *state;
+	g_auto(hv_info) info = { 0 };
+
+	will_answer(fake, "query-name", "\"return\": {}");
+	will_answer(fake, "query-uuid",
+		    "\"return\": {\"UUID\": \"00000000-0000-0000-0000-000000000000\"}");
+	will_answer(fake, "query-version", NO_COMMAND);
+	will_answer(fake, "query-cpus-fast", NO_COMMAND);
+	will_answer(fake, "x-query-virtio-status " DEVICE, NO_COMMAND);
+	will_answer(fake, "qom-get " DEVICE " free-page-reporting",
+		    "\"error\": {\"class\": \"GenericError\", \"desc\": \"no such property\"}");
+	assert_true(hv_guest_info(fake->guest, LATER, &info, NULL));
+	assert_string_equal(info.name, "sock.name");
+	assert_null(info.uuid);
+	assert_null(info.version);
+	assert_int_equal(info.vcpus, 0);
+	assert_int_equal(info.driver, HV_DRIVER_UNKNOWN);
+	assert_int_equal(info.autodeflate, 1);
+	assert_int_equal(info.free_page_reporting, -1);
+}
+
+static void info_of_a_guest_without_balloon_succeeds(void **state)
+{
+	struct fake *fake = *state;
+	g_auto(hv_info) info = { 0 };
+
+	will_answer(fake, "query-balloon", NO_DEVICE);
+	assert_true(hv_guest_info(fake->guest, LATER, &info, NULL));
+	assert_false(info.has_balloon);
+	assert_true(info.actual_bytes == HV_UNSET);
+	assert_int_equal(info.autodeflate, -1);
+}
+
+static void a_driver_that_let_go_is_absent(void **state)
+{
+	struct fake *fake = *state;
+	g_auto(hv_info) info = { 0 };
+
+	will_answer(fake, "x-query-virtio-status " DEVICE,
+		    "\"return\": {\"status\": {\"statuses\": []}}");
+	assert_true(hv_guest_info(fake->guest, LATER, &info, NULL));
+	assert_int_equal(info.driver, HV_DRIVER_ABSENT);
+}
+
+static void every_run_state_has_its_meaning(void **state)
+{
+	static const struct {
+		const char *answer;
+		enum hv_state state;
+	} rows[] = {
+		{ "\"return\": {\"status\": \"paused\"}", HV_STATE_PAUSED },
+		{ "\"return\": {\"status\": \"io-error\"}", HV_STATE_PAUSED },
+		{ "\"return\": {\"status\": \"shutdown\"}", HV_STATE_SHUTOFF },
+		{ "\"return\": {\"status\": \"guest-panicked\"}", HV_STATE_CRASHED },
+		{ "\"return\": {\"status\": \"not invented yet\"}", HV_STATE_UNKNOWN },
+	};
+	struct fake *fake = *state;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_auto(hv_info) info = { 0 };
+
+		will_answer(fake, "query-status", rows[i].answer);
+		assert_true(hv_guest_info(fake->guest, LATER, &info, NULL));
+		assert_int_equal(info.state, rows[i].state);
+	}
+}
+
+static void hotplugged_memory_counts_into_the_maximum(void **state)
+{
+	struct fake *fake = *state;
+	g_auto(hv_info) info = { 0 };
+
+	will_answer(fake, "query-memory-size-summary",
+		    "\"return\": {\"base-memory\": 1073741824, \"plugged-memory\": 1048576}");
+	assert_true(hv_guest_info(fake->guest, LATER, &info, NULL));
+	assert_int_equal(info.max_bytes, 1025 * MIB);
+}
+
+static void info_refuses_answers_of_the_wrong_type(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "query-name", "\"return\": {\"name\": 5}" },
+		{ "query-uuid", "\"return\": {\"UUID\": []}" },
+		{ "query-status", "\"return\": {\"status\": 1}" },
+		{ "query-status", "\"return\": 1" },
+		{ "query-memory-size-summary", "\"return\": {\"base-memory\": \"1G\"}" },
+		{ "query-memory-size-summary",
+		  "\"return\": {\"base-memory\": 1, \"plugged-memory\": -1}" },
+		{ "query-balloon", "\"return\": []" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct hv_info info;
+		GError *error = NULL;
+		void *fresh;
+		struct fake *fake;
+
+		setup(&fresh);
+		fake = fresh;
+		will_answer(fake, rows[i][0], rows[i][1]);
+		assert_false(hv_guest_info(fake->guest, LATER, &info, &error));
+		assert_error(&error, HV_ERROR_PROTOCOL, "QEMU sent an unusable ");
+		teardown(&fresh);
+	}
+}
+
+static void actual_must_be_a_size(void **state)
+{
+	static const char *const bad[] = { "-1", "1.5", "9223372036854775808", "\"1G\"", "null" };
+	struct fake *fake = *state;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+		g_autofree char *body = g_strdup_printf("\"return\": {\"actual\": %s}", bad[i]);
+
+		will_answer(fake, "query-balloon", body);
+		get_fails(fake->guest, LATER, HV_ERROR_PROTOCOL,
+			  "unusable answer to query-balloon");
+	}
+}
+
+static void a_target_is_sent_in_bytes(void **state)
+{
+	struct fake *fake = *state;
+
+	assert_true(hv_guest_balloon_set(fake->guest, LATER, 256 * MIB, HV_SCOPE_LIVE, NULL));
+	assert_heard(fake, "balloon=268435456\n");
+}
+
+static void unusable_targets_change_nothing(void **state)
+{
+	struct fake *fake = *state;
+
+	set_fails(fake, 0, HV_SCOPE_CURRENT, HV_ERROR_INVALID, "cannot set memory to 0");
+	set_fails(fake, 1024 * MIB + 1, HV_SCOPE_CURRENT, HV_ERROR_INVALID,
+		  "cannot set memory to 1048577 KiB: the guest's maximum is 1048576 KiB");
+	set_fails(fake, MIB, HV_SCOPE_CONFIG, HV_ERROR_UNSUPPORTED, "no persistent configuration");
+	set_fails(fake, MIB, HV_SCOPE_CONFIG | HV_SCOPE_LIVE, HV_ERROR_UNSUPPORTED,
+		  "no persistent configuration");
+	assert_heard(fake, "");
+}
+
+static void a_missing_balloon_comes_with_its_remedy(void **state)
+{
+	struct fake *fake = *state;
+
+	will_answer(fake, "balloon", NO_DEVICE);
+	set_fails(fake, MIB, HV_SCOPE_LIVE, HV_ERROR_NO_BALLOON,
+		  "start QEMU with -device virtio-balloon-pci");
+}
+
+static void the_maximum_cannot_be_changed(void **state)
+{
+	struct fake *fake = *state;
+	GError *error = NULL;
+
+	assert_false(hv_guest_max_set(fake->guest, LATER, MIB, HV_SCOPE_LIVE, &error));
+	assert_error(&error, HV_ERROR_UNSUPPORTED, "cannot resize the maximum memory");
+	assert_false(hv_guest_max_set(fake->guest, LATER, MIB, HV_SCOPE_CONFIG, &error));
+	assert_error(&error, HV_ERROR_UNSUPPORTED, "no persistent configuration");
+	assert_null(hv_guest_xml_get(fake->guest, LATER, HV_SCOPE_LIVE, &error));
+	assert_error(&error, HV_ERROR_UNSUPPORTED, "");
+}
+
+static void a_change_that_was_sent_may_still_happen(void **state)
+{
+	struct fake *fake = *state;
+	GError *error = NULL;
+
+	hv_guest_hold(fake->guest, true);
+	get_gives(fake, 512 * MIB);
+	will_answer(fake, "balloon", NULL);
+	assert_false(hv_guest_balloon_set(fake->guest, SOON, MIB, HV_SCOPE_LIVE, &error));
+	assert_error(&error, HV_ERROR_TIMEOUT, "the change may still be made when QEMU wakes up");
+	hv_guest_hold(fake->guest, false);
+	get_fails(fake->guest, SOON, HV_ERROR_TIMEOUT, "the change may still be made");
+	will_answer(fake, "query-balloon", NULL);
+	assert_false(hv_guest_balloon_get(fake->guest, SOON, &(uint64_t){ 0 }, &error));
+	assert_null(strstr(error->message, "may still"));
+	assert_error(&error, HV_ERROR_TIMEOUT, "the answer to query-balloon");
+}
+
+static void stats_are_read_and_unset_ones_left_out(void **state)
+{
+	struct fake *fake = *state;
+	struct hv_stats stats;
+
+	assert_true(hv_guest_stats_get(fake->guest, LATER, &stats, NULL));
+	assert_int_equal(stats.value[HV_STAT_ACTUAL], 512 * MIB);
+	assert_int_equal(stats.value[HV_STAT_SWAP_IN], 0);
+	assert_int_equal(stats.value[HV_STAT_UNUSED], 100 * MIB);
+	assert_int_equal(stats.value[HV_STAT_USABLE], 200 * MIB);
+	assert_true(stats.value[HV_STAT_HUGETLB_PGFAIL] == HV_UNSET);
+	assert_true(stats.value[HV_STAT_OOM_KILLS] == HV_UNSET);
+	assert_true(stats.value[HV_STAT_RSS] > 0 && stats.value[HV_STAT_RSS] != HV_UNSET);
+	assert_int_equal(stats.last_update_s, 1700000000);
+	assert_true(stats.taken_s > stats.last_update_s);
+	assert_int_equal(stats.period_s, 2);
+}
+
+static void stats_of_the_wrong_type_are_refused(void **state)
+{
+	static const char *const bad[] = {
+		"5",
+		"{\"stats\": [], \"last-update\": 0}",
+		"{\"stats\": {}}",
+		"{\"stats\": {}, \"last-update\": -1}",
+		"{\"stats\": {}, \"last-update\": \"now\"}",
+		"{\"stats\": {\"stat-swap-in\": -1}, \"last-update\": 0}",
+		"{\"stats\": {\"stat-swap-in\": \"many\"}, \"last-update\": 0}",
+		"{\"stats\": {\"stat-swap-in\": 0.5}, \"last-update\": 0}",
+	};
+	struct fake *fake = *state;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+		g_autofree char *body = g_strconcat("\"return\": ", bad[i], NULL);
+		struct hv_stats stats;
+		GError *error = NULL;
+
+		will_answer(fake, "qom-get " DEVICE " guest-stats", body);
+		assert_false(hv_guest_stats_get(fake->guest, LATER, &stats, &error));
+		assert_error(&error, HV_ERROR_PROTOCOL, "unusable");
+	}
+}
+
+static void the_period_is_set_and_never_negative(void **state)
+{
+	struct fake *fake = *state;
+	GError *error = NULL;
+
+	assert_true(hv_guest_stats_period_set(fake->guest, LATER, 5, HV_SCOPE_LIVE, NULL));
+	assert_heard(fake, "qom-set " DEVICE " guest-stats-polling-interval=5\n");
+	assert_false(hv_guest_stats_period_set(fake->guest, LATER, -1, HV_SCOPE_LIVE, &error));
+	assert_error(&error, HV_ERROR_INVALID, "-1 s is negative");
+	assert_false(hv_guest_stats_period_set(fake->guest, LATER, 1, HV_SCOPE_CONFIG, &error));
+	assert_error(&error, HV_ERROR_UNSUPPORTED, "no persistent configuration");
+}
+
+static void balloons_without_an_id_or_a_bus_are_found(void **state)
+{
+	struct fake *fake = *state;
+	struct hv_stats stats;
+
+	will_answer(fake, "qom-list /machine/peripheral", "\"return\": []");
+	will_answer(fake, "qom-list /machine/peripheral-anon",
+		    "\"return\": [7, {\"name\": \"device[0]\", \"type\": \"child<e1000>\"}, "
+		    "{\"name\": \"device[1]\", \"type\": \"child<virtio-balloon-device>\"}]");
+	will_answer(fake, "qom-get /machine/peripheral-anon/device[1] guest-stats-polling-interval",
+		    "\"return\": 7");
+	will_answer(fake, "qom-get /machine/peripheral-anon/device[1] guest-stats",
+		    "\"return\": {\"stats\": {}, \"last-update\": 0}");
+	assert_true(hv_guest_stats_get(fake->guest, LATER, &stats, NULL));
+	assert_int_equal(stats.period_s, 7);
+	assert_int_equal(hv_stats_age_s(&stats), -1);
+}
+
+static void a_balloon_that_was_replaced_is_found_again(void **state)
+{
+	struct fake *fake = *state;
+	struct hv_stats stats;
+
+	hv_guest_hold(fake->guest, true);
+	assert_true(hv_guest_stats_get(fake->guest, LATER, &stats, NULL));
+	will_answer(fake, "qom-get " DEVICE " guest-stats-polling-interval",
+		    "\"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"gone\"}");
+	will_answer(fake, "qom-list /machine/peripheral",
+		    "\"return\": [{\"name\": \"b1\", "
+		    "\"type\": \"child<virtio-balloon-pci-non-transitional>\"}]");
+	will_answer(fake,
+		    "qom-get /machine/peripheral/b1/virtio-backend guest-stats-polling-interval",
+		    "\"return\": 9");
+	will_answer(fake, "qom-get /machine/peripheral/b1/virtio-backend guest-stats",
+		    "\"return\": {\"stats\": {}, \"last-update\": 0}");
+	assert_true(hv_guest_stats_get(fake->guest, LATER, &stats, NULL));
+	assert_int_equal(stats.period_s, 9);
+}
+
+static void a_guest_that_is_not_held_leaves_the_monitor(void **state)
+{
+	struct fake *fake = *state;
+	g_autoptr(hv_guest) other = hv_qmp_open(fake->path);
+	uint64_t actual_bytes;
+
+	get_gives(fake, 512 * MIB);
+	assert_true(hv_guest_balloon_get(other, LATER, &actual_bytes, NULL));
+	get_gives(fake, 512 * MIB);
+}
+
+static void a_held_monitor_is_busy_for_others_until_let_go(void **state)
+{
+	struct fake *fake = *state;
+	g_autoptr(hv_guest) other = hv_qmp_open(fake->path);
+	uint64_t actual_bytes;
+
+	hv_guest_hold(fake->guest, true);
+	get_gives(fake, 512 * MIB);
+	get_fails(other, SOON, HV_ERROR_BUSY, "another program holds the monitor");
+	hv_guest_hold(fake->guest, false);
+	get_gives(fake, 512 * MIB);
+	assert_true(hv_guest_balloon_get(other, LATER, &actual_bytes, NULL));
+}
+
+static void a_lost_connection_is_opened_again(void **state)
+{
+	struct fake *fake = *state;
+
+	will_drop(fake, "query-balloon", 3);
+	get_gives(fake, 512 * MIB);
+	will_drop(fake, "qmp_capabilities", 2);
+	get_gives(fake, 512 * MIB);
+	hv_guest_hold(fake->guest, true);
+	get_gives(fake, 512 * MIB);
+	will_drop(fake, "query-balloon", 1);
+	get_gives(fake, 512 * MIB);
+}
+
+static void a_connection_that_is_always_lost_is_unreachable(void **state)
+{
+	struct fake *fake = *state;
+
+	will_drop(fake, "query-balloon", 1000000);
+	get_fails(fake->guest, SOON, HV_ERROR_UNREACHABLE, "before QEMU sent the answer");
+}
+
+static void a_dead_qemu_is_told_at_once(void **state)
+{
+	struct fake *fake = *state;
+
+	hv_guest_hold(fake->guest, true);
+	get_gives(fake, 512 * MIB);
+	fake_kill(fake);
+	get_fails(fake->guest, LATER, HV_ERROR_UNREACHABLE, "nobody listens on the socket");
+	g_unlink(fake->path);
+	get_fails(fake->guest, LATER, HV_ERROR_UNREACHABLE, "no such socket");
+}
+
+static void events_arrive_in_order_in_virsh_words(void **state)
+{
+	struct fake *fake = *state;
+
+	hv_guest_hold(fake->guest, true);
+	will_say_first(fake, "{\"event\": \"BALLOON_CHANGE\", \"data\": {\"actual\": 4096}}\n"
+			     "{\"event\": \"RTC_CHANGE\", \"data\": {}}\n"
+			     "{\"event\": \"STOP\"}\n{\"event\": \"RESUME\"}\n"
+			     "{\"event\": \"GUEST_PANICKED\"}\n{\"event\": \"SHUTDOWN\"}\n");
+	get_gives(fake, 512 * MIB);
+	event_gives(fake, HV_EVENT_BALLOON_CHANGE, 4096, "");
+	event_gives(fake, HV_EVENT_LIFECYCLE, 0, "Suspended Paused");
+	event_gives(fake, HV_EVENT_LIFECYCLE, 0, "Resumed Unpaused");
+	event_gives(fake, HV_EVENT_LIFECYCLE, 0, "Crashed Panicked");
+	event_gives(fake, HV_EVENT_LIFECYCLE, 0, "Shutdown Finished");
+	event_fails(fake, SOON, HV_ERROR_TIMEOUT, "");
+}
+
+static void only_the_newest_events_are_kept(void **state)
+{
+	struct fake *fake = *state;
+	GString *flood = g_string_new(NULL);
+
+	for (int i = 0; i < 1000; i++)
+		g_string_append_printf(
+			flood, "{\"event\": \"BALLOON_CHANGE\", \"data\": {\"actual\": %d}}\n", i);
+	hv_guest_hold(fake->guest, true);
+	will_say_first(fake, flood->str);
+	g_string_free(flood, TRUE);
+	get_gives(fake, 512 * MIB);
+	for (unsigned int i = 1000 - 64; i < 1000; i++)
+		event_gives(fake, HV_EVENT_BALLOON_CHANGE, i, "");
+	event_fails(fake, SOON, HV_ERROR_TIMEOUT, "");
+}
+
+static void a_lying_event_is_refused(void **state)
+{
+	struct fake *fake = *state;
+
+	will_say_first(fake, "{\"event\": \"BALLOON_CHANGE\", \"data\": {\"actual\": -4096}}\n");
+	get_fails(fake->guest, LATER, HV_ERROR_PROTOCOL, "unusable BALLOON_CHANGE");
+}
+
+static void the_end_of_qemu_is_an_event_once(void **state)
+{
+	struct fake *fake = *state;
+
+	hv_guest_hold(fake->guest, true);
+	get_gives(fake, 512 * MIB);
+	event_fails(fake, SOON, HV_ERROR_TIMEOUT, "next event");
+	fake_kill(fake);
+	event_gives(fake, HV_EVENT_LIFECYCLE, 0, "Stopped");
+	event_fails(fake, LATER, HV_ERROR_NOT_RUNNING, "QEMU is gone");
+	event_fails(fake, LATER, HV_ERROR_NOT_RUNNING, "QEMU is gone");
+}
+
+static void events_of_a_qemu_never_seen_are_unreachable(void **state)
+{
+	struct fake *fake = *state;
+
+	fake_kill(fake);
+	event_fails(fake, LATER, HV_ERROR_UNREACHABLE, "nobody listens");
+}
+
+/* A process that listens and is then stopped, as QEMU may be. */
+static pid_t stopped_listener(const char *path)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		listen_at(path, 0);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	return pid;
+}
+
+static void a_stopped_qemu_is_told_from_a_busy_one(void **state)
+{
+	struct fake *fake = *state;
+	g_autofree char *path = g_build_filename(fake->dir, "stopped", NULL);
+	pid_t pid = stopped_listener(path);
+	g_autofree char *text = g_strdup_printf(
+		"QEMU (pid %d) is stopped (SIGSTOP); kill -CONT %d wakes it", (int)pid, (int)pid);
+	g_autoptr(hv_guest) guest = hv_qmp_open(path);
+
+	get_fails(guest, SOON, HV_ERROR_TIMEOUT, text);
+	/* The queue holds one: from here on there is no connection to learn the pid from. */
+	get_fails(guest, SOON, HV_ERROR_TIMEOUT, text);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	get_fails(guest, LATER, HV_ERROR_UNREACHABLE, "nobody listens");
+	g_unlink(path);
+}
+
+#define WITH_FAKE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(opening_does_no_io_and_names_the_guest),
+		WITH_FAKE(info_tells_everything),
+		WITH_FAKE(info_makes_do_with_an_old_or_nameless_qemu),
+		WITH_FAKE(info_of_a_guest_without_balloon_succeeds),
+		WITH_FAKE(a_driver_that_let_go_is_absent),
+		WITH_FAKE(every_run_state_has_its_meaning),
+		WITH_FAKE(hotplugged_memory_counts_into_the_maximum),
+		cmocka_unit_test(info_refuses_answers_of_the_wrong_type),
+		WITH_FAKE(actual_must_be_a_size),
+		WITH_FAKE(a_target_is_sent_in_bytes),
+		WITH_FAKE(unusable_targets_change_nothing),
+		WITH_FAKE(a_missing_balloon_comes_with_its_remedy),
+		WITH_FAKE(the_maximum_cannot_be_changed),
+		WITH_FAKE(a_change_that_was_sent_may_still_happen),
+		WITH_FAKE(stats_are_read_and_unset_ones_left_out),
+		WITH_FAKE(stats_of_the_wrong_type_are_refused),
+		WITH_FAKE(the_period_is_set_and_never_negative),
+		WITH_FAKE(balloons_without_an_id_or_a_bus_are_found),
+		WITH_FAKE(a_balloon_that_was_replaced_is_found_again),
+		WITH_FAKE(a_guest_that_is_not_held_leaves_the_monitor),
+		WITH_FAKE(a_held_monitor_is_busy_for_others_until_let_go),
+		WITH_FAKE(a_lost_connection_is_opened_again),
+		WITH_FAKE(a_connection_that_is_always_lost_is_unreachable),
+		WITH_FAKE(a_dead_qemu_is_told_at_once),
+		WITH_FAKE(events_arrive_in_order_in_virsh_words),
+		WITH_FAKE(only_the_newest_events_are_kept),
+		WITH_FAKE(a_lying_event_is_refused),
+		WITH_FAKE(the_end_of_qemu_is_an_event_once),
+		WITH_FAKE(events_of_a_qemu_never_seen_are_unreachable),
+		WITH_FAKE(a_stopped_qemu_is_told_from_a_busy_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
