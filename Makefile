@@ -28,7 +28,7 @@ bench lab: build
 	@. scripts/common.sh && install_packages lab && \
 	case $@ in \
 	bench) exec /usr/bin/python3 -m bench --build $(BUILD) ;; \
-	lab) exec /usr/bin/python3 -m lab up --build $(BUILD) ;; \
+	lab) exec /usr/bin/python3 -m lab --build $(BUILD) up ;; \
 	esac
 
 check format:

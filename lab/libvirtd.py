@@ -97,7 +97,7 @@ class Libvirt:
             log = self.log if self.log.exists() else self.nest.path / "libvirtd.out"
             raise LabError(f"libvirtd ended with {self._process.returncode}:\n{log.read_text()}")
         with contextlib.suppress(LabError):
-            return self.socket.exists() and self.virsh("version")
+            return self.socket.exists() and self.virsh("list") is not None
 
     def kill(self):
         """Kills the daemon, as a crash would; its domains go on."""

@@ -22,7 +22,7 @@ def shrink(lab, aerostat, kind, autodeflate, swap=None, words=()):
         # The guest lives: its own init answers, and it can start a process.
         assert guest.alive()
         assert guest.run("echo alive").output.strip() == "alive"
-        assert not guest.heartbeat.rebooted
+        assert guest.heartbeat.reboots == 0
         return result, held, guest.actual()
 
 

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The main job on real guests, told step by step: what ./run shows.
+
+Two guests of 1 GiB share a budget of 1.5 GiB.  alpha, a plain QEMU, has used
+all of its memory once; beta, a domain of libvirt, started with 512 MiB.  RAM is
+taken from alpha and given to beta while both run, then back by editing beta's
+XML.  Two more guests show how a change ends that cannot be had.  A heartbeat
+in each guest, timed by the host, shows that none was paused or rebooted.
+"""
+
+import argparse
+import concurrent.futures
+import contextlib
+import dataclasses
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+from .errors import LabError
+from .guest import MIB
+from .lab import Lab
+from .libvirtd import SessionLibvirt
+
+BUDGET_MIB = 1536
+MAX_MIB = 1024
+HALF_MIB = 512
+EXIT_SHORT, EXIT_NO_DRIVER = 3, 4
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of the closing table."""
+
+    what: str
+    before: int
+    after: int
+    host: int       # what the host gained
+    gap_ms: float
+
+
+class Story:
+    def __init__(self, lab, aerostat, libvirt):
+        self.lab = lab
+        self.aerostat = aerostat
+        self.libvirt = libvirt
+        self.rows = []
+        self.started = time.monotonic()
+        self.runtime = tempfile.TemporaryDirectory(prefix="aerostat-")
+
+    def say(self, text):
+        print(f"\n{time.monotonic() - self.started:4.0f}s  {text}", flush=True)
+
+    def command(self, *words, expect=0, env=None):
+        """Runs aerostat before the reader's eyes."""
+        shown = " ".join(f'{key}="{value}"' for key, value in (env or {}).items())
+        print(f"       $ {shown}{' ' if shown else ''}aerostat {' '.join(words)}", flush=True)
+        done = subprocess.run([self.aerostat, "-c", self.libvirt.uri, *words], check=False, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env={**os.environ, "XDG_RUNTIME_DIR": self.runtime.name, **(env or {})})
+        for line in done.stdout.splitlines():
+            print(f"       {line}")
+        print(f"       (exit code {done.returncode})", flush=True)
+        if done.returncode != expect:
+            raise LabError(f"aerostat {words[0]} ended with {done.returncode}, not {expect}")
+
+    @contextlib.contextmanager
+    def measured(self, what, guest):
+        """A row of the table: a guest before and after the block."""
+        before, host = guest.actual(), guest.host_bytes()
+        boot_id = guest.ping()[0]
+        guest.heartbeat.mark()
+        yield
+        gap_ms = guest.heartbeat.longest_gap_ms
+        self.rows.append(Row(what, before, guest.actual(), host - guest.host_bytes(), gap_ms))
+        if guest.ping()[0] != boot_id or guest.heartbeat.reboots:
+            raise LabError(f"{guest.name} was rebooted")
+
+    def show_budget(self, *guests):
+        costs = [guest.host_bytes() // MIB for guest in guests]
+        parts = " + ".join(f"{guest.name} {cost}" for guest, cost in zip(guests, costs))
+        room = BUDGET_MIB - sum(costs)
+        print(f"       host: {parts} = {sum(costs)} MiB of the budget of {BUDGET_MIB} MiB"
+              f" ({'room for ' + str(room) if room >= 0 else 'over by ' + str(-room)} MiB)", flush=True)
+
+    # The chapters
+
+    def take_from_alpha(self, alpha, beta):
+        self.say("alpha uses nearly all of its 1 GiB once; the host now pays for it.")
+        alpha.hold("work", 850)
+        alpha.release("work")
+        self.show_budget(alpha, beta)
+        self.say("Taking 512 MiB from alpha, which goes on running:")
+        with self.measured("alpha: setmem 512M", alpha):
+            self.command("setmem", alpha.address, "512M")
+        self.show_budget(alpha, beta)
+
+    def give_to_beta(self, alpha, beta):
+        self.say("Giving 512 MiB to beta, a libvirt guest that started with currentMemory 512 MiB:")
+        with self.measured("beta: setmem 1G, then used", beta):
+            self.command("setmem", "beta", "1G", "--live", "--config")
+            print("       beta fills 800 MiB with a pattern and reads it back …", flush=True)
+            held = beta.hold("work", 800)
+            bad = beta.touch("work", full=True).bad_pages
+            if not held.alive or bad:
+                raise LabError("beta could not use the memory it was given")
+            print(f"       … {held.mib} MiB written and read, {bad} bad pages", flush=True)
+        self.show_budget(alpha, beta)
+        beta.release("work")
+
+    def take_by_xml(self, alpha, beta):
+        self.say("The same by editing beta's XML through libvirt: currentMemory back to 512 MiB.")
+        with self.measured("beta: edit currentMemory", beta):
+            self.command("edit", "beta", env={
+                "EDITOR": "sed -i /currentMemory/s/1048576/524288/"})
+        self.show_budget(alpha, beta)
+
+    def be_refused(self):
+        self.say("A guest that has loaded no balloon driver:")
+        with self.lab.guest("gamma", memory=256, driver=False) as gamma:
+            with self.measured("gamma: no driver", gamma):
+                self.command("setmem", gamma.address, "192M", expect=EXIT_NO_DRIVER)
+        self.say("A guest that holds too much (300 of 512 MiB in tmpfs, no swap):")
+        with self.lab.guest("delta", memory=512) as delta:
+            delta.hold("work", 300, "tmpfs")
+            with self.measured("delta: holds too much", delta):
+                self.command("setmem", delta.address, "200M", "--stall", "3", expect=EXIT_SHORT)
+
+    def tell(self):
+        with concurrent.futures.ThreadPoolExecutor() as pool, contextlib.ExitStack() as guests:
+            self.say(f"Booting alpha (QEMU) and beta (libvirt), Linux {self.lab.kernel()[0].release}, "
+                     f"{self.lab.accel}; both may have 1 GiB, the budget is {BUDGET_MIB} MiB.")
+            alpha = self.lab.guest("alpha", memory=MAX_MIB)
+            beta = self.lab.guest("beta", memory=MAX_MIB, current=HALF_MIB, via="libvirt",
+                                  libvirt=self.libvirt)
+            for future in [pool.submit(guest.__enter__) for guest in (alpha, beta)]:
+                guests.push(future.result().__exit__)
+            self.command("--qmp", str(alpha.qmp_path), "list")
+            self.take_from_alpha(alpha, beta)
+            self.give_to_beta(alpha, beta)
+            self.take_by_xml(alpha, beta)
+        self.be_refused()
+        self.print_table()
+
+    def print_table(self):
+        self.say("Nobody was paused, nobody was rebooted (MiB; a beat is due every 50 ms):\n")
+        print(f"       {'change':28} {'before':>7} {'after':>7} {'host gain':>10} {'longest heartbeat gap':>22}")
+        for row in self.rows:
+            print(f"       {row.what:28} {row.before // MIB:7} {row.after // MIB:7} "
+                  f"{row.host / MIB:+10.0f} {row.gap_ms:19.0f} ms")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python3 -m lab.story", description=__doc__.splitlines()[0])
+    parser.add_argument("--build", default="build", metavar="DIR", help="the build folder (build)")
+    build = parser.parse_args().build
+    try:
+        with SessionLibvirt() as libvirt:
+            Story(Lab(build), os.path.abspath(f"{build}/cli/aerostat"), libvirt).tell()
+    except LabError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
