@@ -32,7 +32,8 @@ static bool read_group(GKeyFile *file, char ***uris, char ***globs, GError **err
 
 		if (!list) {
 			g_set_error(error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_KEY_NOT_FOUND,
-				    "[" CONFIG_GROUP "] has no key '%s', only libvirt and qmp", *key);
+				    "[" CONFIG_GROUP "] has no key '%s', only libvirt and qmp",
+				    *key);
 			return false;
 		}
 		*list = g_key_file_get_string_list(file, CONFIG_GROUP, *key, NULL, error);

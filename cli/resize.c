@@ -106,16 +106,22 @@ static void read_stats(struct resize *r)
 	r->has_stats = hv_guest_stats_get(r->guest, hv_deadline_ms(CALL_MS), &r->stats, NULL);
 }
 
-/* Memory the guest cannot give without swapping or killing; HV_UNSET when nobody knows. */
+/*
+ * Memory the guest cannot give without swapping or killing; HV_UNSET when
+ * nobody knows.  All from one sample: the size known now may not be that of
+ * the sample's time.  Where the driver deflates on OOM, the guest counts its
+ * balloon as memory, so its own total says nothing and the size has to do.
+ */
 static uint64_t guest_need(const struct resize *r)
 {
 	uint64_t usable = r->stats.value[HV_STAT_USABLE];
-	uint64_t actual = r->stats.value[HV_STAT_ACTUAL];
+	uint64_t total =
+		r->stats.value[r->info->autodeflate > 0 ? HV_STAT_ACTUAL : HV_STAT_AVAILABLE];
 
-	if (!r->has_stats || hv_stats_stale(&r->stats) || usable == HV_UNSET ||
-	    actual == HV_UNSET || usable > actual)
+	if (!r->has_stats || hv_stats_stale(&r->stats) || usable == HV_UNSET || total == HV_UNSET ||
+	    usable > total)
 		return HV_UNSET;
-	return actual - usable;
+	return total - usable;
 }
 
 /* Statistics tell a driver's presence and the guest's need: see that they flow. */

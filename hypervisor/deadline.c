@@ -14,6 +14,7 @@
  */
 #include "deadline.h"
 
+#include <signal.h>
 #include <time.h>
 
 struct job {
@@ -33,11 +34,25 @@ static void job_free(struct job *job)
 	g_free(job);
 }
 
+/* Signals are for the program's own threads, and a lost peer (SIGPIPE) must not end it. */
+static void block_signals(void)
+{
+	sigset_t most;
+
+	sigfillset(&most);
+	sigdelset(&most, SIGSEGV);
+	sigdelset(&most, SIGBUS);
+	sigdelset(&most, SIGFPE);
+	sigdelset(&most, SIGILL);
+	pthread_sigmask(SIG_SETMASK, &most, NULL);
+}
+
 static void *job_thread(void *arg)
 {
 	struct job *job = arg;
 	bool abandoned;
 
+	block_signals();
 	job->work(job->data);
 
 	pthread_mutex_lock(&job->lock);

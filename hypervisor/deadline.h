@@ -19,6 +19,7 @@
  * Returns false when it was not: @data belongs to the thread, which frees it
  * with @free_data whenever the work ends at last, and the caller must not
  * touch it.  With a deadline already past nothing is run and @data is freed.
+ * The thread, and those that @work starts, get no signals.
  */
 bool deadline_call(int64_t deadline, void (*work)(void *data), void *data,
 		   GDestroyNotify free_data);

@@ -88,7 +88,7 @@ static xmlDoc *read_tree(const char *text, char **problem)
 			xmlGetLineNo(root), root->name);
 	else
 		return g_steal_pointer(&doc);
-	g_strchomp(*problem);
+	g_strchomp(g_strdelimit(*problem, "\n", ' '));
 	return NULL;
 }
 
@@ -152,16 +152,14 @@ static uint64_t unit_bytes(const char *unit)
 	return bytes;
 }
 
-/* A whole number with nothing after it; blanks before it are libvirt's to allow. */
+/* A whole number, with nothing before or after it. */
 static bool read_number(const char *text, uint64_t *number)
 {
-	const char *digits = text + strspn(text, " \t\n");
-
-	if (!g_ascii_isdigit(*digits))
+	if (!*text || text[strspn(text, "0123456789")])
 		return false;
 	errno = 0;
-	*number = strtoull(digits, NULL, 10);
-	return !errno && !digits[strspn(digits, "0123456789")];
+	*number = strtoull(text, NULL, 10);
+	return !errno;
 }
 
 /* The size in @node, in bytes.  Returns NULL, or what is wrong with it and how to write it. */

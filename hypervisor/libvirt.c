@@ -157,8 +157,9 @@ static bool info_work(struct libvirt_call *call, virDomainPtr domain)
 		.cpu_time_ns = raw.cpuTime,
 		.persistent = virDomainIsPersistent(domain) == 1,
 		.has_balloon = domain_xml_has_balloon(&live),
-		.autodeflate = live.autodeflate,
-		.free_page_reporting = live.free_page_reporting,
+		/* libvirt leaves both off unless told otherwise. */
+		.autodeflate = live.autodeflate > 0,
+		.free_page_reporting = live.free_page_reporting > 0,
 		.version = read_version(virDomainGetConnect(domain)),
 	};
 	if (info->persistent && read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config))

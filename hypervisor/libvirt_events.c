@@ -6,9 +6,9 @@
  * -------------------
  * Two callbacks, run by the loop's thread (libvirt_loop.c), put what happens
  * into the link's bounded queue; link_event_wait() takes it out.  They are
- * registered by the first wait, again by the first wait after the connection
- * was lost, and again after the guest stopped.  A guest is asked whether it
- * runs after the registration, so that no stop is missed in between.
+ * registered by the first wait, and by the first after the connection was lost.
+ * Whether the guest runs is asked after that, so that no stop is missed in
+ * between, and again when it has stopped.
  *
  * Waiting itself needs no call, so that a stuck QEMU's events are waited for
  * as well as any other's.

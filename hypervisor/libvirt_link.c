@@ -459,10 +459,11 @@ static void set_late(struct libvirt_link *link, const char *asked, const char *f
 		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE,
 			    "%s%slibvirt (%s) does not answer", address, colon, link->uri);
 	else if (link->pid && vmm_process_stopped(link->pid))
-		g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT,
-			    "%s: its QEMU (process %d) is stopped and does not answer libvirt (%s), "
-			    "asked to %s; wake it with: kill -CONT %d%s",
-			    address, (int)link->pid, link->uri, asked, (int)link->pid, fate);
+		g_set_error(
+			error, HV_ERROR, HV_ERROR_TIMEOUT,
+			"%s: its QEMU (process %d) is stopped and does not answer libvirt (%s), "
+			"asked to %s; wake it with: kill -CONT %d%s",
+			address, (int)link->pid, link->uri, asked, (int)link->pid, fate);
 	else
 		g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT,
 			    "%s: libvirt (%s) did not answer in time, asked to %s%s", address,
@@ -480,8 +481,8 @@ bool call_run(struct libvirt_call **call, GError **error)
 	taken->holds_link = link_reserve(link, taken->deadline);
 	if (!taken->holds_link) {
 		call_free(taken);
-		set_late(link, asked, "; it was not asked again, for an earlier request is unanswered",
-			 error);
+		set_late(link, asked,
+			 "; it was not asked again, for an earlier request is unanswered", error);
 	} else if (!deadline_call(taken->deadline, call_thread, taken, call_free)) {
 		set_late(link, asked, fate, error);
 	} else {

@@ -3,7 +3,11 @@
 #ifndef AEROSTAT_LIBVIRT_LOOP_H
 #define AEROSTAT_LIBVIRT_LOOP_H
 
-/* Starts it, once a process, before the first connection is opened. */
+/*
+ * Starts it, once a process.  To be called before a connection is opened, in
+ * the thread of a call (deadline.h), from which it inherits that signals are
+ * blocked: libvirt may meet a SIGPIPE.
+ */
 void libvirt_loop_start(void);
 
 #endif

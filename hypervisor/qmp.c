@@ -22,6 +22,7 @@
  */
 #include "hypervisor/hypervisor.h"
 #include "hypervisor/qmp_wire.h"
+#include "hypervisor/vmm_process.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -45,52 +46,6 @@ struct qmp_guest {
 	bool absent;	       /* nobody listened when last tried */
 	bool gone;	       /* event_wait() has told so */
 };
-
-/*
- * Processes
- */
-
-/* The fields of /proc/PID/stat from the state on: the name before it may hold anything. */
-static char *process_stat(pid_t pid)
-{
-	g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
-	g_autofree char *text = NULL;
-	char *name_end;
-
-	if (pid <= 0 || !g_file_get_contents(path, &text, NULL, NULL))
-		return NULL;
-	name_end = strrchr(text, ')');
-	return name_end ? g_strdup(g_strchug(name_end + 1)) : NULL;
-}
-
-static bool process_stopped(pid_t pid)
-{
-	g_autofree char *fields = process_stat(pid);
-
-	return fields && (*fields == 'T' || *fields == 't');
-}
-
-static uint64_t process_cpu_ns(pid_t pid)
-{
-	g_autofree char *fields = process_stat(pid);
-	unsigned long user, system;
-
-	if (!fields || sscanf(fields, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-			      &system) != 2)
-		return HV_UNSET;
-	return (user + system) * (UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK));
-}
-
-static uint64_t process_rss_bytes(pid_t pid)
-{
-	g_autofree char *path = g_strdup_printf("/proc/%d/statm", (int)pid);
-	g_autofree char *text = NULL;
-	unsigned long pages;
-
-	if (!g_file_get_contents(path, &text, NULL, NULL) || sscanf(text, "%*u %lu", &pages) != 1)
-		return HV_UNSET;
-	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 /*
  * Events
@@ -192,7 +147,7 @@ static GError *explain(const struct qmp_guest *g, const GError *failed)
 	if (g_strcmp0(command, "balloon") == 0 || g_strcmp0(command, "qom-set") == 0)
 		remedy = "; the change may still be made when QEMU wakes up";
 	pid = !late ? 0 : g->wire ? g->wire->pid : qmp_listener_pid(g->path);
-	if (process_stopped(pid)) {
+	if (vmm_process_stopped(pid)) {
 		code = HV_ERROR_TIMEOUT;
 		stopped = g_strdup_printf("QEMU (pid %d) is stopped (SIGSTOP); kill -CONT %d "
 					  "wakes it",
@@ -460,7 +415,7 @@ static bool read_stats(struct qmp_guest *g, int64_t deadline, void *arg, GError 
 	answer = property(g, deadline, "guest-stats", NULL, error);
 	if (!answer || !parse_stats(answer, stats, error))
 		return false;
-	stats->value[HV_STAT_RSS] = process_rss_bytes(g->wire->pid);
+	stats->value[HV_STAT_RSS] = vmm_process_rss_bytes(g->wire->pid);
 	stats->taken_s = g_get_real_time() / G_USEC_PER_SEC;
 	return true;
 }
@@ -654,7 +609,7 @@ static bool read_info(struct qmp_guest *g, int64_t deadline, void *arg, GError *
 		.pid = g->wire->pid,
 		.actual_bytes = HV_UNSET,
 		.config_bytes = HV_UNSET,
-		.cpu_time_ns = process_cpu_ns(g->wire->pid),
+		.cpu_time_ns = vmm_process_cpu_ns(g->wire->pid),
 		.autodeflate = -1,
 		.free_page_reporting = -1,
 	};

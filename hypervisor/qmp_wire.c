@@ -25,7 +25,6 @@
 #include "hypervisor/hypervisor.h"
 
 #include <errno.h>
-#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +91,8 @@ bool qmp_u64(const json_t *number, uint64_t *value)
 	double real = json_real_value(number);
 
 	/* Written so that a NaN fails as well. */
-	if (!json_is_real(number) || !(real >= 0 && real < 0x1p63) || real != floor(real))
+	if (!json_is_real(number) || !(real >= 0 && real < 0x1p63) ||
+	    real != (double)(uint64_t)real)
 		return false;
 	*value = (uint64_t)real;
 	return true;

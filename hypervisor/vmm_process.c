@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vmm_process.h"
 
-#include <glib.h>
+#include "hypervisor/hypervisor.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Does @pid run a guest (-name guest=…) with the UUID @uuid? */
 static bool runs_guest(pid_t pid, const char *uuid)
@@ -45,15 +48,44 @@ pid_t vmm_process_find(const char *uuid, pid_t guess)
 	return found;
 }
 
-bool vmm_process_stopped(pid_t pid)
+/* The fields of /proc/PID/stat from the state on: the name before it may hold anything. */
+static char *read_stat(pid_t pid)
 {
 	g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
-	g_autofree char *stat = NULL;
-	const char *name_end;
+	g_autofree char *text = NULL;
+	char *name_end;
 
-	/* "PID (NAME) STATE …"; the name may hold anything, also parentheses. */
-	if (!g_file_get_contents(path, &stat, NULL, NULL))
-		return false;
-	name_end = strrchr(stat, ')');
-	return name_end && (g_str_has_prefix(name_end, ") T") || g_str_has_prefix(name_end, ") t"));
+	if (pid <= 0 || !g_file_get_contents(path, &text, NULL, NULL))
+		return NULL;
+	name_end = strrchr(text, ')');
+	return name_end ? g_strdup(g_strchug(name_end + 1)) : NULL;
+}
+
+bool vmm_process_stopped(pid_t pid)
+{
+	g_autofree char *fields = read_stat(pid);
+
+	return fields && (*fields == 'T' || *fields == 't');
+}
+
+uint64_t vmm_process_cpu_ns(pid_t pid)
+{
+	g_autofree char *fields = read_stat(pid);
+	unsigned long user, system;
+
+	if (!fields || sscanf(fields, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+			      &system) != 2)
+		return HV_UNSET;
+	return (user + system) * (UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+uint64_t vmm_process_rss_bytes(pid_t pid)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/statm", (int)pid);
+	g_autofree char *text = NULL;
+	unsigned long pages;
+
+	if (!g_file_get_contents(path, &text, NULL, NULL) || sscanf(text, "%*u %lu", &pages) != 1)
+		return HV_UNSET;
+	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }

@@ -7,6 +7,6 @@ from .prepare import main
 try:
     main()
 except LabError as error:
-    sys.exit(f"error: {error}")
+    sys.exit("\n".join([f"error: {error}", *getattr(error, "__notes__", [])]))
 except KeyboardInterrupt:
     sys.exit(130)

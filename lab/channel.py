@@ -11,7 +11,9 @@ import socket
 import threading
 import time
 
-from .errors import GuestError, GuestGone, GuestTimeout
+from .errors import GuestError, GuestGone, GuestTimeout, LabError
+
+REQUEST_MAX = 2000
 
 
 class Line(threading.Thread):
@@ -87,11 +89,14 @@ class Channel(Line):
 
     def ask(self, verb, args="", timeout=30):
         """The status and the payload of init's answer."""
+        request = f"{verb} {args}".rstrip()
+        if "\n" in request or len(request) > REQUEST_MAX:
+            raise LabError(f"the guest's init takes one line of {REQUEST_MAX} bytes: {request}")
         number = next(self._ids)
         with self._changed:
             self._waiting.add(number)
         try:
-            self._socket.sendall(f"\n{number} {verb} {args}".rstrip().encode() + b"\n")
+            self._socket.sendall(f"\n{number} {request}\n".encode())
         except (OSError, AttributeError):
             raise GuestGone(f"cannot ask the guest to {verb}: it is gone") from None
         return self._wait(number, verb, timeout)
@@ -111,7 +116,7 @@ class Channel(Line):
                 return self._answers.pop(number)
             if self._gone:
                 raise GuestGone(f"no answer to {verb}: the guest is gone")
-            raise GuestTimeout(f"no answer to {verb} within {timeout} s")
+            raise GuestTimeout(f"no answer to {verb} within {timeout:.0f} s")
 
 
 class Heartbeat(Line):

@@ -11,6 +11,7 @@ says hello the disks are there; the balloon driver is loaded next, if the guest
 is to have one, and a guest with `current` is ready when it has that size.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -23,7 +24,7 @@ import time
 from . import qmp
 from .channel import Channel, Heartbeat
 from .domain import SERIAL_PORTS, domain_xml
-from .errors import GuestError, GuestGone, LabError
+from .errors import GuestError, LabError
 from .libvirtd import SessionLibvirt
 from .nest import Nest
 from .wait import wait_for
@@ -48,8 +49,9 @@ class Spec:
     swap_disk: int | None = None    # a disk for `swap("on disk")`
     cpus: int = 1
     kernel_args: str = ""       # more words for the guest's kernel
+    persistent: bool = True     # over libvirt: define the domain, or only create it
     accel: str | None = None    # None: what the probe found
-    boot_s: int = 90            # how long it may take until it is ready
+    ready_within: int = 90      # seconds
 
 
 @dataclasses.dataclass
@@ -79,6 +81,8 @@ class Guest:
         self.accel = spec.accel or lab.accel
         self.kernel, self.initramfs = lab.kernel(spec.kernel)
         self.nest = None
+        self.channel = None
+        self.heartbeat = None
         self.pid = None
         self.boot_s = None
         self.boot_id = None
@@ -91,7 +95,7 @@ class Guest:
         try:
             self._build()
             self._start()
-            self._boot(start + self.spec.boot_s)
+            self._boot(start + self.spec.ready_within)
         except BaseException as error:
             self._tell(error)
             self.__exit__()
@@ -100,11 +104,11 @@ class Guest:
         return self
 
     def __exit__(self, *_):
-        for end in (self._end, *(line.close for line in self._lines()), self.nest.close):
-            end()
-
-    def _lines(self):
-        return [getattr(self, name) for name in ("channel", "heartbeat") if hasattr(self, name)]
+        with contextlib.ExitStack() as last_first:
+            last_first.callback(self.nest.close)
+            for line in filter(None, (self.channel, self.heartbeat)):
+                last_first.callback(line.close)
+            last_first.callback(self._end)
 
     def _make_nest(self):
         return Nest()
@@ -143,9 +147,9 @@ class Guest:
         """Adds to an error what the guest and QEMU had to say."""
         if isinstance(error, Exception):
             for what, path in (("console", self.console), ("QEMU", self.nest.path / "qemu.log")):
-                if path.exists():
-                    lines = path.read_text(errors="replace").splitlines()[-20:]
-                    error.add_note("\n".join([f"{self.name}'s {what}, its end:", *lines]))
+                lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+                if lines:
+                    error.add_note("\n".join([f"{self.name}'s {what}, its end:", *lines[-20:]]))
 
     @property
     def kernel_args(self):
@@ -259,9 +263,9 @@ class QemuGuest(Guest):
     """A QEMU of our own, reached by its monitor socket."""
 
     uri = None
+    _process = None
 
     def _start(self):
-        self._process = None
         self.qmp_path = self.nest.path / "qmp"
         with open(self.nest.path / "qemu.log", "wb") as log:
             self._process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
@@ -358,7 +362,7 @@ class LibvirtGuest(Guest):
     def _start(self):
         if self.accel == "kvm" and not self.libvirt.may_use_kvm():
             self.accel = "tcg"
-        self.libvirt.define_and_start(self.name, domain_xml(self))
+        self.libvirt.start_domain(self.name, domain_xml(self), self.spec.persistent)
         self.pid = wait_for(self.nest.processes, 30, f"the QEMU of domain {self.name}")[0]
 
     def qmp(self, command, **args):

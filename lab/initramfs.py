@@ -33,8 +33,6 @@ def build(kernel, cache, progress):
     path = cache / "initramfs" / f"{kernel.series}-{digest.hexdigest()[:16]}.cpio"
     if not path.exists():
         with progress.step(f"building the initramfs for kernel {kernel.series}"):
-            for old in path.parent.glob(f"{kernel.series}-*.cpio"):
-                old.unlink()
             write_new(path, cpio(files))
     return path
 
@@ -50,8 +48,6 @@ def build_init(cache, progress):
             call([tool("gcc"), "-std=gnu11", "-D_GNU_SOURCE", "-static", "-O2", "-Wall",
                   "-Wextra", "-Wshadow", "-o", scratch,
                   *(source for source in sources if source.suffix == ".c")])
-            for old in path.parent.glob("init-*"):
-                old.unlink()
             scratch.rename(path)
     return path
 

@@ -85,10 +85,11 @@ class Apt:
 
     def image(self, series):
         """(package, version) of the series' newest kernel, or None."""
-        shown = subprocess.run(["apt-cache", *self.options, "show", METAPACKAGES[series]],
+        shown = subprocess.run(["apt-cache", *self.options, "--no-all-versions", "show",
+                                METAPACKAGES[series]],
                                capture_output=True, text=True, check=False).stdout
         pattern = rf"^Depends: (linux-image-{re.escape(series)}\.\S+) \(= (\S+)\)"
-        found = re.search(pattern, shown, re.M)    # apt-cache shows the newest first
+        found = re.search(pattern, shown, re.M)
         return found.groups() if found else None
 
     def debian_uri(self):

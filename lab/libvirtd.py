@@ -118,16 +118,20 @@ class Libvirt:
             raise LabError(f"virsh {words[0]}: {done.stderr.strip()}")
         return done.stdout
 
-    def define_and_start(self, name, xml):
+    def start_domain(self, name, xml, persistent=True):
         path = self.nest.path / f"{name}.xml"
         path.write_text(xml)
-        self.virsh("define", path)
-        self.virsh("start", name)
+        if persistent:
+            self.virsh("define", path)
+            self.virsh("start", name)
+        else:
+            self.virsh("create", path)
 
     def forget(self, name):
         """Undefines a domain, if it is still there and the daemon too."""
-        subprocess.run(["virsh", "--connect", self.uri, "undefine", name], check=False,
-                       capture_output=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(["virsh", "--connect", self.uri, "undefine", name], check=False,
+                           capture_output=True, timeout=30)
 
     def emulator(self, qemu):
         return shutil.which(qemu) or qemu

@@ -47,6 +47,6 @@ def up(lab, options):
                                   balloon={"deflate-on-oom": False, "stats-period": 1})
                 stack.enter_context(guest)
             print(f"{guest.address}   console: {guest.console}", flush=True)
-        print("Try: aerostat info ADDRESS.  Ctrl-C ends both guests.", flush=True)
+        print("Try “aerostat setmem ADDRESS 512M”.  Ctrl-C ends both guests.", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()

@@ -4,7 +4,7 @@
 import json
 import socket
 
-from .errors import GuestError, GuestTimeout
+from .errors import GuestError, GuestGone, GuestTimeout
 
 TIMEOUT_S = 30
 
@@ -13,7 +13,10 @@ def ask(path, command, args):
     """Opens a session, asks one thing, closes it, and returns the answer."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(TIMEOUT_S)
-        connection.connect(str(path))
+        try:
+            connection.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise GuestGone(f"cannot ask {command}: nobody listens on {path}") from None
         with connection.makefile("rw") as file:
             try:
                 file.readline()

@@ -134,7 +134,8 @@ static _Noreturn void be_holder(int fd, uint64_t bytes)
 	char how;
 
 	write_file("/proc/self/oom_score_adj", "1000");
-	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		_exit(1);
 	for (uint64_t p = 0; p < pages; p++)

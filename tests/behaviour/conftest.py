@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 from command import MIB, Aerostat  # noqa: E402
 from lab import Lab  # noqa: E402
 from lab.libvirtd import SessionLibvirt  # noqa: E402
+from lab.wait import wait_for  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("AEROSTAT_BUILD", ROOT / "build")).resolve()
 
@@ -57,6 +58,7 @@ def aerostat_libvirt(libvirt, aerostat):
 def put_back(guest):
     """A shared guest as the next test expects it."""
     guest.qmp("balloon", value=guest.spec.memory * MIB)
+    wait_for(lambda: guest.actual() == guest.spec.memory * MIB, 60, f"{guest.name} to be whole again")
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ def shrink(lab, aerostat, kind, autodeflate, swap=None, words=()):
         if swap:
             guest.swap("on disk" if swap == "disk" else "on zram 512")
         guest.hold("data", 400, kind)
+        # The driver alone never wakes the OOM killer; whoever else needs a page does.
+        guest.run("(while :; do date; done) >/dev/null 2>&1 &")
         result = aerostat("setmem", guest.address, "256M", "--json", "--stall", "6", *words)
         held = guest.touch("data")
         # The guest lives: its own init answers, and it can start a process.

@@ -2,10 +2,13 @@
 /* Calls given up at a deadline: who runs what, and who frees it. */
 #include "hypervisor/deadline.h"
 
-#include <cmocka.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <unistd.h>
+
+#include <cmocka.h>
 
 #define LONG_US (60 * G_USEC_PER_SEC) /* never reached by a test that passes */
 #define SHORT_US 20000
@@ -136,6 +139,30 @@ static void test_a_stuck_call_does_not_delay_another(void **state)
 	wait_until_freed(&stuck, 1);
 }
 
+static void work_on_a_closed_pipe(void *data)
+{
+	struct task *task = data;
+	int ends[2];
+
+	if (pipe(ends) == 0) {
+		close(ends[0]);
+		task->answer = write(ends[1], "x", 1) < 0 ? errno : 0;
+		close(ends[1]);
+	}
+}
+
+static void test_a_broken_pipe_does_not_end_the_program(void **state)
+{
+	struct stage stage = STAGE;
+	struct task *task = task_new(&stage);
+
+	(void)state;
+	assert_true(deadline_call(g_get_monotonic_time() + LONG_US, work_on_a_closed_pipe, task,
+				  task_free));
+	assert_int_equal(task->answer, EPIPE);
+	task_free(task);
+}
+
 static void work_of_random_length(void *data)
 {
 	struct task *task = data;
@@ -171,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_too_late_returns_at_the_deadline_and_the_thread_frees),
 		cmocka_unit_test(test_past_deadline_runs_nothing_and_frees),
 		cmocka_unit_test(test_a_stuck_call_does_not_delay_another),
+		cmocka_unit_test(test_a_broken_pipe_does_not_end_the_program),
 		cmocka_unit_test(test_ending_at_the_deadline_frees_once),
 	};
 

@@ -221,6 +221,7 @@ static const struct {
 	{ "<memory></memory>", "line 4: <memory>: '' is not a whole number", "write" },
 	{ "<memory unit='GiB'>1.5</memory>", "line 4: <memory>: '1.5' is not a whole number",
 	  "1536" },
+	{ "<memory> 512</memory>", "line 4: <memory>: ' 512' is not a whole number", "write" },
 	{ "<memory>512 M</memory>", "line 4: <memory>: '512 M' is not a whole number", "unit=" },
 	{ "<memory unit='furlongs'>10</memory>", "line 4: <memory>: unit 'furlongs' is unknown",
 	  "MiB" },
@@ -400,8 +401,7 @@ static void test_compare_tells_what_changed(void **state)
 		  "<devices><memballoon model='virtio'><stats "
 		  "period='5'/></memballoon></devices></domain>",
 		  { .memory = true } },
-		{ "<domain><memory>2048</memory>" REST
-		  "<devices><memballoon model='virtio'><stats "
+		{ "<domain><memory>2048</memory>" REST "<devices><memballoon model='virtio'><stats "
 		  "period='5'/></memballoon></devices></domain>",
 		  { .current = true } },
 		{ "<domain><memory>2048</memory><currentMemory>1024</currentMemory>" REST
