@@ -83,8 +83,7 @@ struct scope_flags {
 	gboolean live, config, current;
 };
 #define SCOPE_ENTRIES(flags)                                                                       \
-	{ "live", 'l', 0, G_OPTION_ARG_NONE, &(flags).live, "change the running guest (default)",  \
-	  NULL },                                                                                  \
+	{ "live", 'l', 0, G_OPTION_ARG_NONE, &(flags).live, "change the running guest", NULL },    \
 		{ "config",                                                                        \
 		  'C',                                                                             \
 		  0,                                                                               \
@@ -96,9 +95,9 @@ struct scope_flags {
 		"current", 0, 0, G_OPTION_ARG_NONE, &(flags).current,                              \
 			"the running guest if it runs, else its next start", NULL                  \
 	}
-/* HV_SCOPE_* bits; false after a usage error was told. */
+/* HV_SCOPE_* bits, @unsaid without any flag; false after a usage error was told. */
 bool scope_of_flags(struct context *ctx, const struct verb *verb, const struct scope_flags *flags,
-		    unsigned int *scope, int *code);
+		    unsigned int unsaid, unsigned int *scope, int *code);
 
 /* Where to look for guests: command line, else configuration, else libvirt's default. */
 bool context_load_sources(struct context *ctx, char **uris, char **globs, GError **error);

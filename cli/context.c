@@ -99,10 +99,9 @@ void context_clear(struct context *ctx)
 hv_guest *context_open(struct context *ctx, const char *name, hv_info *info, int *code)
 {
 	g_autoptr(GError) error = NULL;
-	g_autoptr(hv_guest) guest = hv_find(&ctx->sources, name, hv_deadline_ms(CALL_MS), &error);
+	hv_guest *guest = hv_find(&ctx->sources, name, hv_deadline_ms(CALL_MS), info, &error);
 
-	if (guest && hv_guest_info(guest, hv_deadline_ms(CALL_MS), info, &error))
-		return g_steal_pointer(&guest);
-	*code = cli_fail(ctx, error);
-	return NULL;
+	if (!guest)
+		*code = cli_fail(ctx, error);
+	return guest;
 }

@@ -106,7 +106,7 @@ static int run(struct context *ctx, const struct verb *verb, int argc, char **ar
 	int code;
 
 	if (!verb_parse(ctx, verb, entries, argc, argv, 1, 1, &words, &code) ||
-	    !scope_of_flags(ctx, verb, &flags, &scope, &code))
+	    !scope_of_flags(ctx, verb, &flags, HV_SCOPE_CURRENT, &scope, &code))
 		return code;
 	if (period_word && !parse_period(period_word, &period_s))
 		return cli_usage(ctx, verb,

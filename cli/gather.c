@@ -44,7 +44,8 @@ static GPtrArray *find_named(struct context *ctx, char **names, int *code)
 
 	for (; *names; names++) {
 		g_autoptr(GError) error = NULL;
-		hv_guest *guest = hv_find(&ctx->sources, *names, hv_deadline_ms(CALL_MS), &error);
+		hv_guest *guest =
+			hv_find(&ctx->sources, *names, hv_deadline_ms(CALL_MS), NULL, &error);
 
 		if (!guest) {
 			*code = cli_fail(ctx, error);

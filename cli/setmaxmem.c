@@ -47,7 +47,7 @@ static int run(struct context *ctx, const struct verb *verb, int argc, char **ar
 
 	if (!verb_parse_with_size(ctx, verb, entries, argc, argv, &size_word, &words, &bytes,
 				  &code) ||
-	    !scope_of_flags(ctx, verb, &flags, &scope, &code))
+	    !scope_of_flags(ctx, verb, &flags, HV_SCOPE_CURRENT, &scope, &code))
 		return code;
 	guest = context_open(ctx, words[0], &info, &code);
 	if (!guest)

@@ -89,7 +89,7 @@ static int run(struct context *ctx, const struct verb *verb, int argc, char **ar
 
 	if (!verb_parse_with_size(ctx, verb, entries, argc, argv, &size_word, &words, &bytes,
 				  &code) ||
-	    !scope_of_flags(ctx, verb, &flags, &scope, &code) ||
+	    !scope_of_flags(ctx, verb, &flags, HV_SCOPE_LIVE, &scope, &code) ||
 	    !resize_options_valid(ctx, verb, &options, &code))
 		return code;
 	guest = context_open(ctx, words[0], &info, &code);
@@ -105,6 +105,7 @@ const struct verb verb_setmem = {
 	.details = "Asks the balloon driver in the guest for SIZE, waits until the guest has it, "
 		   "and says what the\n"
 		   "host really got back. SIZE is what the guest shall have: " SIZE_FORMS ".\n"
+		   "Without --config it is the running guest that is changed.\n"
 		   "A size below the guest's floor is refused without --force. A guest that stops "
 		   "short is left\n"
 		   "with what it has and a little air.",

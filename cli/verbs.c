@@ -135,7 +135,7 @@ bool verb_parse_with_size(struct context *ctx, const struct verb *verb, const GO
 }
 
 bool scope_of_flags(struct context *ctx, const struct verb *verb, const struct scope_flags *flags,
-		    unsigned int *scope, int *code)
+		    unsigned int unsaid, unsigned int *scope, int *code)
 {
 	if (flags->current && (flags->live || flags->config)) {
 		*code = cli_usage(
@@ -145,6 +145,6 @@ bool scope_of_flags(struct context *ctx, const struct verb *verb, const struct s
 	}
 	*scope = (flags->live ? HV_SCOPE_LIVE : 0) | (flags->config ? HV_SCOPE_CONFIG : 0);
 	if (!*scope && !flags->current)
-		*scope = HV_SCOPE_LIVE;
+		*scope = unsaid;
 	return true;
 }

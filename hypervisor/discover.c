@@ -68,24 +68,40 @@ GPtrArray *hv_list(const struct hv_sources *sources, bool all, int64_t deadline,
 	return guests;
 }
 
-/* Adds the domain called @name at each URI to @found; a URI that fails to @problems. */
-static void find_domains(char **uris, const char *name, int64_t deadline, GPtrArray *found,
+/* A guest that fits, and what came of asking it for its settings, if it was asked. */
+struct match {
+	hv_guest *guest;
+	hv_info info;
+	GError *error;
+};
+
+static void match_free(gpointer data)
+{
+	struct match *match = data;
+
+	hv_guest_close(match->guest);
+	hv_info_clear(&match->info);
+	g_clear_error(&match->error);
+	g_free(match);
+}
+
+/* Adds the domain called @name at each URI to @matches; a URI that fails to @problems. */
+static void find_domains(char **uris, const char *name, int64_t deadline, GPtrArray *matches,
 			 GPtrArray *problems)
 {
 	for (; *uris; uris++) {
-		hv_guest *guest = hv_libvirt_open(*uris, name);
-		g_autoptr(GError) error = NULL;
-		g_auto(hv_info) info = { 0 };
+		struct match *match = g_new0(struct match, 1);
 
+		match->guest = hv_libvirt_open(*uris, name);
 		/* A guest that does not answer in time was found all the same. */
-		if (hv_guest_info(guest, deadline, &info, &error) ||
-		    g_error_matches(error, HV_ERROR, HV_ERROR_TIMEOUT)) {
-			g_ptr_array_add(found, guest);
+		if (hv_guest_info(match->guest, deadline, &match->info, &match->error) ||
+		    g_error_matches(match->error, HV_ERROR, HV_ERROR_TIMEOUT)) {
+			g_ptr_array_add(matches, match);
 			continue;
 		}
-		if (!g_error_matches(error, HV_ERROR, HV_ERROR_NOT_FOUND))
-			g_ptr_array_add(problems, g_strdup(error->message));
-		hv_guest_close(guest);
+		if (!g_error_matches(match->error, HV_ERROR, HV_ERROR_NOT_FOUND))
+			g_ptr_array_add(problems, g_strdup(match->error->message));
+		match_free(match);
 	}
 }
 
@@ -101,7 +117,15 @@ static bool qmp_guest_is_called(hv_guest *guest, const char *name)
 	       (!strcmp(info.name, name) || !g_strcmp0(info.uuid, name));
 }
 
-static void find_sockets(char **globs, const char *name, GPtrArray *found)
+static void add_match(GPtrArray *matches, hv_guest *guest)
+{
+	struct match *match = g_new0(struct match, 1);
+
+	match->guest = guest;
+	g_ptr_array_add(matches, match);
+}
+
+static void find_sockets(char **globs, const char *name, GPtrArray *matches)
 {
 	g_autoptr(GPtrArray) guests =
 		g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
@@ -109,7 +133,7 @@ static void find_sockets(char **globs, const char *name, GPtrArray *found)
 	list_globs(globs, guests);
 	for (guint i = 0; i < guests->len;) {
 		if (qmp_guest_is_called(guests->pdata[i], name))
-			g_ptr_array_add(found, g_ptr_array_steal_index(guests, i));
+			add_match(matches, g_ptr_array_steal_index(guests, i));
 		else
 			i++;
 	}
@@ -145,28 +169,57 @@ static void set_not_found(const struct hv_sources *sources, const char *name, in
 		    names);
 }
 
-hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t deadline,
-		  GError **error)
+/* The guest of the one match, with its settings in @info if they are wanted. */
+static hv_guest *take_match(struct match *match, int64_t deadline, hv_info *info, GError **error)
 {
-	g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
+	if (info) {
+		if (match->error) {
+			g_propagate_error(error, g_steal_pointer(&match->error));
+			return NULL;
+		}
+		if (!match->info.name &&
+		    !hv_guest_info(match->guest, deadline, &match->info, error))
+			return NULL;
+		*info = match->info;
+		match->info = (hv_info){ 0 };
+	}
+	return g_steal_pointer(&match->guest);
+}
+
+static void set_ambiguous(const char *name, GPtrArray *matches, GError **error)
+{
+	g_autoptr(GPtrArray) guests = g_ptr_array_new();
+	g_autofree char *names = NULL;
+
+	for (guint i = 0; i < matches->len; i++)
+		g_ptr_array_add(guests, ((struct match *)matches->pdata[i])->guest);
+	names = join_names(guests);
+	g_set_error(error, HV_ERROR, HV_ERROR_AMBIGUOUS,
+		    "'%s' is the name of %u guests: %s; choose one with -c URI or qmp:PATH", name,
+		    matches->len, names);
+}
+
+hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t deadline,
+		  hv_info *info, GError **error)
+{
+	g_autoptr(GPtrArray) matches = g_ptr_array_new_with_free_func(match_free);
 	g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
 
-	if (g_str_has_prefix(name, QMP_PREFIX) && name[strlen(QMP_PREFIX)])
-		return hv_qmp_open(name + strlen(QMP_PREFIX));
-	find_domains(sources->libvirt_uris, name, deadline, found, problems);
-	find_sockets(sources->qmp_globs, name, found);
-	if (found->len == 1)
-		return g_ptr_array_steal_index(found, 0);
-	if (found->len > 1) {
-		g_autofree char *names = join_names(found);
-
-		g_set_error(error, HV_ERROR, HV_ERROR_AMBIGUOUS,
-			    "'%s' is the name of %u guests: %s; choose one with -c URI or qmp:PATH",
-			    name, found->len, names);
+	if (g_str_has_prefix(name, QMP_PREFIX) && name[strlen(QMP_PREFIX)]) {
+		add_match(matches, hv_qmp_open(name + strlen(QMP_PREFIX)));
+	} else {
+		find_domains(sources->libvirt_uris, name, deadline, matches, problems);
+		find_sockets(sources->qmp_globs, name, matches);
+	}
+	if (matches->len == 1)
+		return take_match(matches->pdata[0], deadline, info, error);
+	if (matches->len > 1) {
+		set_ambiguous(name, matches, error);
 	} else if (problems->len) {
-		g_ptr_array_add(problems, NULL);
-		g_autofree char *reasons = g_strjoinv("; ", (char **)problems->pdata);
+		g_autofree char *reasons = NULL;
 
+		g_ptr_array_add(problems, NULL);
+		reasons = g_strjoinv("; ", (char **)problems->pdata);
 		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE, "cannot look for guest '%s': %s",
 			    name, reasons);
 	} else {

@@ -264,11 +264,13 @@ GPtrArray *hv_list(const struct hv_sources *sources, bool all, int64_t deadline,
  * @name: "qmp:PATH", or a libvirt name, UUID or id, or the name of a guest
  *        behind one of the configured QMP globs
  *
- * Fails with NOT_FOUND (naming near misses), AMBIGUOUS, or UNREACHABLE when no
- * source at all could be asked.
+ * @info: receives its settings, which have to be asked for anyway; NULL if not wanted
+ *
+ * Fails with NOT_FOUND (naming the guests there are), AMBIGUOUS, UNREACHABLE
+ * when no source at all could be asked, and, with @info, as hv_guest_info().
  */
-struct hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t deadline,
-			 GError **error);
+hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t deadline,
+		  hv_info *info, GError **error);
 
 /*
  * hv_host_bytes - what a guest's RAM costs the host now (host_memory.c)

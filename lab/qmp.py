@@ -11,20 +11,19 @@ TIMEOUT_S = 30
 
 def ask(path, command, args):
     """Opens a session, asks one thing, closes it, and returns the answer."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(TIMEOUT_S)
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(TIMEOUT_S)
             connection.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            raise GuestGone(f"cannot ask {command}: nobody listens on {path}") from None
-        with connection.makefile("rw") as file:
-            try:
+            with connection.makefile("rw") as file:
                 file.readline()
                 execute(file, "qmp_capabilities", {})
                 return execute(file, command, args)
-            except TimeoutError:
-                raise GuestTimeout(f"no answer from {path} to {command} in {TIMEOUT_S} s: "
-                                   "stopped, or busy with another client?") from None
+    except TimeoutError:
+        raise GuestTimeout(f"no answer from {path} to {command} in {TIMEOUT_S} s: "
+                           "stopped, or busy with another client?") from None
+    except (ConnectionError, FileNotFoundError) as error:
+        raise GuestGone(f"cannot ask {path} to {command}: {error}") from None
 
 
 def execute(file, command, args):
@@ -36,4 +35,4 @@ def execute(file, command, args):
             raise GuestError(f"{command}: {answer['error']['desc']}", 1)
         if "return" in answer:
             return answer["return"]
-    raise GuestError(f"{command}: the monitor closed the connection", 1)
+    raise ConnectionResetError("the monitor closed the connection")

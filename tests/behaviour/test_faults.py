@@ -36,17 +36,20 @@ def fake_qmp(tmp_path, mode, *words):
 
 @pytest.mark.parametrize("mode, code, says", [
     ("no-greeting", UNREACHABLE, "another program holds the monitor"),
-    ("garbage", UNREACHABLE, ""),
+    ("garbage", UNREACHABLE, "JSON"),
     ("truncated", UNREACHABLE, ""),
     ("huge", UNREACHABLE, ""),
+    ("endless", UNREACHABLE, ""),
     ("deep", UNREACHABLE, ""),
     ("drop-after-greeting", UNREACHABLE, ""),
     ("drop-mid-command", UNREACHABLE, ""),
+    ("error", REFUSED, ""),
+    ("bad-error", UNREACHABLE, ""),
+    ("wrong-id", UNREACHABLE, ""),
     ("wrong-types", UNREACHABLE, ""),
-    ("negative-actual", UNREACHABLE, ""),
+    ("negative-actual", UNREACHABLE, "-4096"),
     ("huge-actual", UNREACHABLE, ""),
     ("no-balloon", NO_DRIVER, "no balloon device"),
-    ("slow", UNREACHABLE, ""),
 ])
 def test_a_monitor_that_answers_nonsense(aerostat, tmp_path, mode, code, says):
     with fake_qmp(tmp_path, mode) as address:
@@ -57,12 +60,40 @@ def test_a_monitor_that_answers_nonsense(aerostat, tmp_path, mode, code, says):
     assert says in result.error
     assert result.err.count("\n") == 1
     assert len(result.err) < 1000
+    assert "\033" not in result.err
+
+
+def test_a_monitor_that_is_slower_than_the_deadline(aerostat, tmp_path):
+    with fake_qmp(tmp_path, "slow", "--delay", "30") as address:
+        start = time.monotonic()
+        result = aerostat("dominfo", address)
+        assert time.monotonic() - start < ANSWER_S
+    assert result.code == UNREACHABLE, result
+
+
+def test_a_connection_that_breaks_once_is_opened_anew(aerostat, tmp_path):
+    with fake_qmp(tmp_path, "drop-once") as address:
+        assert aerostat("setmem", address, "400M", "--no-wait").code == DONE
+
+
+def test_forged_statistics_do_no_harm(aerostat, tmp_path):
+    with fake_qmp(tmp_path, "forged-stats", "--rate", "4096") as address:
+        assert aerostat("dommemstat", address).code in (DONE, UNREACHABLE)
+        assert aerostat("setmem", address, "400M").code == DONE
+
+
+def test_old_statistics_are_not_shown_as_new(aerostat, tmp_path):
+    with fake_qmp(tmp_path, "stale-stats") as address:
+        assert aerostat("dommemstat", address, "--period", "1").code == DONE
+        result = aerostat("dommemstat", address)
+    assert "stale 1" in result.out
+    assert "the guest does not answer" in result.err
 
 
 def test_a_guest_that_takes_the_target_and_never_moves(aerostat, tmp_path):
-    with fake_qmp(tmp_path, "never-move") as address:
+    with fake_qmp(tmp_path, "never-moves") as address:
         result = aerostat("setmem", address, "400M", "--stall", "1")
-    assert result.code in (SHORT, NO_DRIVER), result
+    assert result.code == SHORT, result
 
 
 def test_a_flood_of_events_hides_no_answer(aerostat, tmp_path):
@@ -80,7 +111,7 @@ def test_a_stopped_qemu_is_named_and_does_not_hang(reached, lab, request):
     finally:
         guest.cont()
     assert result.code == UNREACHABLE, result
-    assert "SIGSTOP" in result.error and f"kill -CONT {guest.pid}" in result.error
+    assert "stopped" in result.error and f"kill -CONT {guest.pid}" in result.error
     wait_for(lambda: reached.run("dominfo", reached.name).code == DONE, 60, "the guest to answer again")
 
 
@@ -144,8 +175,8 @@ def test_a_guest_that_is_shut_off(lab, libvirt, aerostat_libvirt):
         assert aerostat_libvirt("setmem", "off", "200M", "--current").code == DONE
         assert "off" in aerostat_libvirt("list", "--inactive", "--name").out.split()
         assert "off" not in aerostat_libvirt("list", "--name").out.split()
-        assert aerostat_libvirt("setmaxmem", "off", "300M").code in (DONE, REFUSED)
-        assert guest.name
+        assert aerostat_libvirt("setmaxmem", "off", "300M").code == DONE
+        assert "<memory unit='KiB'>307200<" in libvirt.virsh("dumpxml", guest.name)
 
 
 def test_the_device_removed_under_a_running_guest(lab, aerostat):
