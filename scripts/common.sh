@@ -7,7 +7,7 @@ BUILD=${BUILD:-build}
 STARTED=$(date +%s)
 
 # Debian's own Python: another one on PATH lacks the packages listed here.
-PYTHON=/usr/bin/python3
+export PYTHON=/usr/bin/python3
 
 say() {
 	printf '%4ds  %s\n' "$(($(date +%s) - STARTED))" "$*"
