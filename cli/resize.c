@@ -269,6 +269,20 @@ static bool should_ease(const struct resize *r, enum await_verdict verdict)
 	       !r->options->keep_target && r->await.target_bytes < r->await.before_bytes;
 }
 
+/* A guest that ended after it was asked is lost, whatever the way to it calls that. */
+static void mark_lost(const struct resize *r, GError **error)
+{
+	GError *ended = *error;
+
+	*error = g_error_new(
+		HV_ERROR,
+		ended->code == HV_ERROR_NOT_RUNNING || ended->code == HV_ERROR_NOT_FOUND
+			? HV_ERROR_UNREACHABLE
+			: ended->code,
+		"lost contact with %s while its memory changed: %s", r->info->name, ended->message);
+	g_error_free(ended);
+}
+
 /* Polls until the wait is over, one way or another; false when the guest was lost. */
 static bool wait_for_it(struct resize *r, enum await_verdict *verdict, GError **error)
 {
@@ -283,8 +297,10 @@ static bool wait_for_it(struct resize *r, enum await_verdict *verdict, GError **
 		int64_t now;
 
 		ok = hv_guest_balloon_get(r->guest, hv_deadline_ms(CALL_MS), &actual, error);
-		if (!ok)
+		if (!ok) {
+			mark_lost(r, error);
 			break;
+		}
 		now = g_get_monotonic_time();
 		*verdict = await_step(&r->await, now, actual);
 		progress_show(&progress, r->info->name, &r->await, now);

@@ -2,7 +2,10 @@
 """The command under test: runs aerostat and keeps what it said."""
 import json
 import os
+import pathlib
 import subprocess
+
+from lab.wait import wait_for
 
 DONE, REFUSED, USAGE, SHORT, NO_DRIVER, UNREACHABLE, NO_GUEST = range(7)
 MIB = 1 << 20
@@ -33,27 +36,30 @@ class Result:
 
 
 class Aerostat:
-    """aerostat as one user with one environment sees it."""
+    """aerostat with the options and the environment that go with each call."""
 
-    def __init__(self, binary, args=(), env=None, user=None):
+    def __init__(self, binary, args=(), env=None):
         self.binary = binary
         self.args = list(args)
         # Nothing of the tester's own libvirt or configuration may leak in.
         self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8",
                     "AEROSTAT_CONFIG": "/dev/null", **(env or {})}
-        self.user = user
 
     def __call__(self, *words, timeout=180, env=None, stdin=None):
         argv = [self.binary, *self.args, *words]
         process = subprocess.run(argv, capture_output=True, text=True, timeout=timeout,
-                                 env={**self.env, **(env or {})}, input=stdin, **self._as_user())
+                                 env={**self.env, **(env or {})}, input=stdin)
         return Result(argv, process)
 
     def start(self, *words, env=None):
         """The same in the background, as a subprocess.Popen."""
         return subprocess.Popen([self.binary, *self.args, *words], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True,
-                                env={**self.env, **(env or {})}, **self._as_user())
+                                env={**self.env, **(env or {})})
 
-    def _as_user(self):
-        return {"user": self.user, "group": self.user, "extra_groups": []} if self.user else {}
+    def wait_until_asked(self, process):
+        """Until a setmem in the background has left its claim: it asks next, and waits."""
+        claims = pathlib.Path(self.env["XDG_RUNTIME_DIR"], "aerostat")
+        wait_for(lambda: process.poll() is not None or any(
+            f" {process.pid} " in file.read_text() for file in claims.glob("*.target")), 30,
+            "setmem to ask")

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT))    # for the lab
 
 from command import MIB, Aerostat  # noqa: E402
 from lab import Lab  # noqa: E402
@@ -83,6 +83,26 @@ def alpha(_alpha):
 def beta(_beta):
     yield _beta
     put_back(_beta)
+
+
+class Way:
+    """One of the ways to reach guests, for tests that boot their own."""
+
+    def __init__(self, lab, run, **how):
+        self.run = run
+        self._lab = lab
+        self._how = how
+
+    def guest(self, name, **spec):
+        return self._lab.guest(name, **self._how, **spec)
+
+
+@pytest.fixture(params=["qmp", "libvirt"])
+def way(request, lab):
+    if request.param == "qmp":
+        return Way(lab, request.getfixturevalue("aerostat"))
+    return Way(lab, request.getfixturevalue("aerostat_libvirt"), via="libvirt",
+               libvirt=request.getfixturevalue("libvirt"))
 
 
 class Reached:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """setmem moves real memory, waits, and tells the truth about it."""
 import re
+import signal
 
 import pytest
 
@@ -8,16 +9,13 @@ from command import DONE, MIB, NO_DRIVER, SHORT
 
 
 @pytest.mark.parametrize("kernel", ["6.1", "6.12"])
-@pytest.mark.parametrize("via", ["qmp", "libvirt"])
-def test_touched_memory_goes_to_the_host_and_comes_back(lab, request, kernel, via):
-    run = request.getfixturevalue("aerostat" if via == "qmp" else "aerostat_libvirt")
-    libvirt = request.getfixturevalue("libvirt") if via == "libvirt" else None
-    with lab.guest("moving", kernel=kernel, via=via, libvirt=libvirt, memory=512) as guest:
+def test_touched_memory_goes_to_the_host_and_comes_back(way, kernel):
+    with way.guest("moving", kernel=kernel, memory=512) as guest:
         guest.hold("all", 380)
         guest.release("all")
         host_before = guest.host_bytes()
 
-        result = run("setmem", guest.address, "256M", "--json")
+        result = way.run("setmem", guest.address, "256M", "--json")
 
         assert result.code == DONE, result
         answer = result.json
@@ -29,7 +27,7 @@ def test_touched_memory_goes_to_the_host_and_comes_back(lab, request, kernel, vi
         assert abs(measured - answer["host_gain_bytes"]) < 8 * MIB
         assert guest.meminfo()["MemTotal"] < 256 * MIB
 
-        assert run("setmem", guest.address, "512M").code == DONE
+        assert way.run("setmem", guest.address, "512M").code == DONE
         assert guest.actual() == 512 * MIB
         guest.hold("again", 380)
         assert guest.touch("again", full=True).bad_pages == 0
@@ -81,32 +79,25 @@ def test_force_goes_below_the_floor(alpha, aerostat):
     assert alpha.ping()
 
 
-@pytest.mark.parametrize("via", ["qmp", "libvirt"])
-def test_a_guest_with_no_driver(lab, request, via):
-    run = request.getfixturevalue("aerostat" if via == "qmp" else "aerostat_libvirt")
-    libvirt = request.getfixturevalue("libvirt") if via == "libvirt" else None
-    with lab.guest("driverless", via=via, libvirt=libvirt, memory=256, driver=False) as guest:
-        result = run("setmem", guest.address, "200M", "--json")
+def test_a_guest_with_no_driver(way):
+    with way.guest("driverless", memory=256, driver=False) as guest:
+        result = way.run("setmem", guest.address, "200M", "--json")
         assert result.code == NO_DRIVER
         assert result.json["outcome"] == "no-driver"
         assert "no balloon driver" in result.json["reason"]
         assert guest.actual() == 256 * MIB
 
         guest.load_driver()     # it follows the target that it finds
-        assert run("setmem", guest.address, "200M").code == DONE
+        assert way.run("setmem", guest.address, "200M").code == DONE
         assert guest.actual() == 200 * MIB
 
 
-@pytest.mark.parametrize("via", ["qmp", "libvirt"])
-def test_a_driver_that_was_unloaded(lab, request, via):
-    run = request.getfixturevalue("aerostat" if via == "qmp" else "aerostat_libvirt")
-    libvirt = request.getfixturevalue("libvirt") if via == "libvirt" else None
-    with lab.guest("unloaded", via=via, libvirt=libvirt, memory=256,
-                   balloon={"stats-period": 1}) as guest:
-        assert run("setmem", guest.address, "200M").code == DONE
+def test_a_driver_that_was_unloaded(way):
+    with way.guest("unloaded", memory=256, balloon={"stats-period": 1}) as guest:
+        assert way.run("setmem", guest.address, "200M").code == DONE
         guest.unload_driver()
         assert guest.actual() == 256 * MIB
-        result = run("setmem", guest.address, "180M", "--json")
+        result = way.run("setmem", guest.address, "180M", "--json")
         assert result.code == NO_DRIVER, result
 
 
@@ -124,7 +115,7 @@ def test_the_newer_of_two_setmem_stands(lab, aerostat):
     with lab.guest("contested", memory=512, driver=False) as guest:
         guest.qmp("balloon", value=512 * MIB)
         first = aerostat.start("setmem", guest.address, "300M", "--json", "--stall", "100")
-        wait_for_claim(aerostat, first)
+        aerostat.wait_until_asked(first)
         guest.load_driver()
         second = aerostat("setmem", guest.address, "400M")
         assert second.code == DONE, second
@@ -136,27 +127,15 @@ def test_the_newer_of_two_setmem_stands(lab, aerostat):
 
 
 def test_ctrl_c_leaves_the_target_and_says_so(lab, aerostat):
-    import signal
     with lab.guest("interrupted", memory=256, driver=False) as guest:
         process = aerostat.start("setmem", guest.address, "200M", "--json")
-        wait_for_claim(aerostat, process)
+        aerostat.wait_until_asked(process)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
         assert "interrupted" in out
         guest.load_driver()
         assert aerostat("setmem", guest.address, "200M").code == DONE
-
-
-def wait_for_claim(aerostat, process):
-    """Until a setmem in the background is known to wait."""
-    import pathlib
-
-    from lab.wait import wait_for
-    folder = pathlib.Path(aerostat.env["XDG_RUNTIME_DIR"]) / "aerostat"
-    wait_for(lambda: process.poll() is not None or any(
-        f" {process.pid} " in file.read_text() for file in folder.glob("*.target")), 30,
-        "setmem to ask")
 
 
 def test_config_changes_the_next_start_alone(libvirt, beta, aerostat_libvirt):

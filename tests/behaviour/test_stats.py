@@ -115,12 +115,9 @@ def test_an_event_that_does_not_come(alpha, aerostat):
     assert "events received: 0" in result.out
 
 
-@pytest.mark.parametrize("via", ["qmp", "libvirt"])
-def test_events_tell_of_the_guests_end(lab, request, via):
-    run = request.getfixturevalue("aerostat" if via == "qmp" else "aerostat_libvirt")
-    libvirt = request.getfixturevalue("libvirt") if via == "libvirt" else None
-    with lab.guest("ending", via=via, libvirt=libvirt, memory=256) as guest:
-        watcher = run.start("event", guest.address, "--event", "lifecycle", "--loop", "--timeout", "60",
+def test_events_tell_of_the_guests_end(way):
+    with way.guest("ending", memory=256) as guest:
+        watcher = way.run.start("event", guest.address, "--event", "lifecycle", "--loop", "--timeout", "60",
                             "--json")
         wait_for(lambda: watching(guest, watcher), 30, "the watcher")
         guest.poweroff()
