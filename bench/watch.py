@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""When the host really gets memory back, seen by somebody who is not asked.
+
+The RAM of a guest backed by a memfd is that file's blocks.  A thread looks at
+their number every millisecond, and so knows when the first page came back and
+when the last, whatever the command under measurement says.  A guest that gets
+memory allocates no blocks until it touches them: only shrinking shows.
+"""
+
+import os
+import threading
+import time
+
+LOOK_S = 0.001
+BLOCK_BYTES = 512
+
+
+def memory_file(pid):
+    """The guest's memfd, as a path; None where its RAM is anonymous."""
+    files = [entry.path for entry in os.scandir(f"/proc/{pid}/fd")
+             if os.readlink(entry.path).startswith("/memfd:")]
+    return max(files, key=lambda path: os.stat(path).st_size, default=None)
+
+
+class Watch(threading.Thread):
+    """Looks from the beginning of its `with` statement to the end."""
+
+    def __init__(self, guest):
+        super().__init__(daemon=True)
+        self._path = memory_file(guest.pid)
+        self._stopped = threading.Event()
+        self.before_bytes = None    # allocated at the beginning
+        self.first_s = None         # when the first page came back, by the monotonic clock
+        self.last_s = None
+        self.blind_s = 0.0          # the longest time between two looks
+
+    def __enter__(self):
+        if self._path:
+            self.before_bytes = self._allocated()
+            self.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stopped.set()
+        if self._path:
+            self.join()
+
+    def _allocated(self):
+        return os.stat(self._path).st_blocks * BLOCK_BYTES
+
+    def run(self):
+        least, looked_s = self.before_bytes, time.monotonic()
+        while not self._stopped.is_set():
+            allocated, now = self._allocated(), time.monotonic()
+            self.blind_s = max(self.blind_s, now - looked_s)
+            looked_s = now
+            if allocated < least:
+                least, self.last_s = allocated, now
+                self.first_s = self.first_s or now
+            time.sleep(LOOK_S)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The ways to change a guest's memory and wait for it, that are compared."""
+
+import dataclasses
+import json
+
+from lab import LabError
+
+MIB = 1 << 20
+
+# What a person scripts around virsh: as fast as the loop goes, for virsh has no wait.
+VIRSH_LOOP = """
+virsh --quiet setmem "$1" "$2" || exit
+while [ "$now" != "$2" ]; do
+	now=$({poll} | sed -n 's/{pattern}//p')
+	echo "$now"
+done
+"""
+
+
+@dataclasses.dataclass
+class Told:
+    """What a command said about its own course; seconds since it asked or was started."""
+
+    first_s: float | None
+    target_s: float
+    host_gain_bytes: int | None = None
+    polls: int | None = None
+
+
+class Aerostat:
+    def __init__(self, name, guest, binary, idle=True):
+        self.name = name
+        self.guest = guest
+        self.idle = idle    # is the guest's heartbeat measured at rest, too
+        self._binary = binary
+
+    def argv(self, mib):
+        return [self._binary, "--json", "setmem", self.guest.address, f"{mib}M"]
+
+    def told(self, run):
+        answer = json.loads(run.output)
+        if answer["outcome"] != "done":
+            raise LabError(f"aerostat setmem: {answer['outcome']}: {answer['reason']}")
+        return Told(answer["first_move_s"], answer["seconds"], answer["host_gain_bytes"])
+
+
+class VirshLoop:
+    idle = False
+
+    def __init__(self, name, guest, poll, pattern):
+        self.name = name
+        self.guest = guest
+        self._script = VIRSH_LOOP.format(poll=poll, pattern=pattern)
+
+    def argv(self, mib):
+        return ["sh", "-c", self._script, "sh", self.guest.name, str(mib * MIB // 1024)]
+
+    def told(self, run):
+        before = 1024 * MIB // 1024
+        sizes = [(seconds, int(line)) for seconds, line in run.lines if line.strip()]
+        return Told(next(s for s, size in sizes if size != before), sizes[-1][0], polls=len(sizes))

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a process costs is measured on the one process at hand: this test. */
+#include "hypervisor/hypervisor.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define SIZE (64 * MIB)
+#define NOISE (4 * MIB) /* what the test itself may use meanwhile; sanitizers use some */
+
+static uint64_t cost(void)
+{
+	g_autoptr(GError) error = NULL;
+	uint64_t bytes;
+
+	if (!hv_host_bytes(getpid(), &bytes, &error))
+		fail_msg("%s", error->message);
+	return bytes;
+}
+
+static void expect_change(uint64_t before, int64_t change)
+{
+	int64_t seen = (int64_t)(cost() - before);
+
+	assert_in_range((uint64_t)(seen - change + (int64_t)NOISE), 0, 2 * NOISE);
+}
+
+static void counts_private_memory_that_was_touched(void **state)
+{
+	uint64_t before = cost();
+	char *memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	expect_change(before, 0);
+	memset(memory, 1, SIZE);
+	expect_change(before, SIZE);
+	assert_int_equal(madvise(memory, SIZE / 2, MADV_DONTNEED), 0);
+	expect_change(before, SIZE / 2);
+	munmap(memory, SIZE);
+}
+
+static void counts_a_memfd_even_if_nobody_maps_it(void **state)
+{
+	uint64_t before = cost();
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, SIZE), 0);
+	expect_change(before, 0);
+	assert_int_equal(fallocate(fd, 0, 0, SIZE), 0);
+	expect_change(before, SIZE);
+	close(fd);
+}
+
+static void counts_a_memfd_once_however_often_it_is_open(void **state)
+{
+	uint64_t before = cost();
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+	int twin = dup(fd);
+
+	(void)state;
+	assert_int_equal(fallocate(fd, 0, 0, SIZE), 0);
+	expect_change(before, SIZE);
+	close(twin);
+	close(fd);
+}
+
+static void sees_what_a_balloon_gives_back(void **state)
+{
+	uint64_t before = cost();
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(fallocate(fd, 0, 0, SIZE), 0);
+	assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, SIZE / 4), 0);
+	expect_change(before, SIZE / 4 * 3);
+	close(fd);
+}
+
+static void a_process_that_is_gone_is_an_error(void **state)
+{
+	g_autoptr(GError) error = NULL;
+	uint64_t bytes = 42;
+
+	(void)state;
+	assert_false(hv_host_bytes(0x7ffffff0, &bytes, &error));
+	assert_non_null(error);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(counts_private_memory_that_was_touched),
+		cmocka_unit_test(counts_a_memfd_even_if_nobody_maps_it),
+		cmocka_unit_test(counts_a_memfd_once_however_often_it_is_open),
+		cmocka_unit_test(sees_what_a_balloon_gives_back),
+		cmocka_unit_test(a_process_that_is_gone_is_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
