@@ -29,8 +29,9 @@ class Told:
 
 
 class Aerostat:
-    def __init__(self, name, guest, binary, idle=True):
+    def __init__(self, name, what, guest, binary, idle=True):
         self.name = name
+        self.what = what
         self.guest = guest
         self.idle = idle    # is the guest's heartbeat measured at rest, too
         self._binary = binary
@@ -38,7 +39,7 @@ class Aerostat:
     def argv(self, mib):
         return [self._binary, "--json", "setmem", self.guest.address, f"{mib}M"]
 
-    def told(self, run):
+    def told(self, run, before_mib):
         answer = json.loads(run.output)
         if answer["outcome"] != "done":
             raise LabError(f"aerostat setmem: {answer['outcome']}: {answer['reason']}")
@@ -48,15 +49,16 @@ class Aerostat:
 class VirshLoop:
     idle = False
 
-    def __init__(self, name, guest, poll, pattern):
+    def __init__(self, name, what, guest, poll, pattern):
         self.name = name
+        self.what = what
         self.guest = guest
         self._script = VIRSH_LOOP.format(poll=poll, pattern=pattern)
 
     def argv(self, mib):
         return ["sh", "-c", self._script, "sh", self.guest.name, str(mib * MIB // 1024)]
 
-    def told(self, run):
-        before = 1024 * MIB // 1024
-        sizes = [(seconds, int(line)) for seconds, line in run.lines if line.strip()]
-        return Told(next(s for s, size in sizes if size != before), sizes[-1][0], polls=len(sizes))
+    def told(self, run, before_mib):
+        sizes = [(seconds, int(line)) for seconds, line in run.lines]
+        first_s = next(seconds for seconds, size in sizes if size != before_mib * MIB // 1024)
+        return Told(first_s, sizes[-1][0], polls=len(sizes))

@@ -55,6 +55,8 @@ static void print_people(const hv_guest *guest, const hv_info *info, uint64_t ho
 		printf("%-16s%.1fs\n", "CPU time:", (double)info->cpu_time_ns / 1e9);
 	print_size("Max memory:", info->max_bytes);
 	print_size("Used memory:", info->actual_bytes);
+	if (info->config_max_bytes != info->max_bytes)
+		print_size("Next max:", info->config_max_bytes);
 	print_size("Next start:", info->config_bytes);
 	print_size("Floor:", floor_bytes(info->max_bytes));
 	print_size("Host memory:", host_bytes);
@@ -85,6 +87,7 @@ static void print_json(const hv_guest *guest, const hv_info *info, uint64_t host
 				 "actual_bytes", cli_json_bytes(info->actual_bytes), "config_bytes",
 				 cli_json_bytes(info->config_bytes));
 
+	json_object_set_new(root, "config_max_bytes", cli_json_bytes(info->config_max_bytes));
 	json_object_set_new(root, "cpu_time_ns", cli_json_bytes(info->cpu_time_ns));
 	json_object_set_new(root, "floor_bytes", cli_json_bytes(floor_bytes(info->max_bytes)));
 	json_object_set_new(root, "host_bytes", cli_json_bytes(host_bytes));

@@ -112,7 +112,8 @@ static GPtrArray *find_problems(struct edit *edit)
 		return problems;
 	}
 	target = live_target(edit);
-	if (target && !resize_check(edit->info, target, edit->options.force, &error))
+	if (target && !resize_check(edit->info->name, edit->info->max_bytes, target,
+				    edit->options.force, &error))
 		g_ptr_array_add(problems, g_strdup(error->message));
 	return problems;
 }

@@ -55,18 +55,19 @@ void resize_result_clear(struct resize_result *result)
 	g_clear_pointer(&result->remedy, g_free);
 }
 
-bool resize_check(const hv_info *info, uint64_t target_bytes, bool force, GError **error)
+bool resize_check(const char *name, uint64_t max_bytes, uint64_t target_bytes, bool force,
+		  GError **error)
 {
 	g_autofree char *target = size_format(target_bytes);
-	g_autofree char *max = size_format(info->max_bytes);
-	uint64_t floor = floor_bytes(info->max_bytes);
+	g_autofree char *max = size_format(max_bytes);
+	uint64_t floor = floor_bytes(max_bytes);
 	g_autofree char *least = size_format(floor);
 
-	if (target_bytes > info->max_bytes) {
+	if (target_bytes > max_bytes) {
 		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
 			    "%s: %s is above its maximum of %s, which is fixed at boot (see: "
 			    "aerostat setmaxmem)",
-			    info->name, target, max);
+			    name, target, max);
 		return false;
 	}
 	if (target_bytes < floor && !force) {
@@ -74,7 +75,7 @@ bool resize_check(const hv_info *info, uint64_t target_bytes, bool force, GError
 			    "%s: %s is below its floor of %s; the guest would swap or kill its "
 			    "processes, or panic "
 			    "(--force does it all the same)",
-			    info->name, target, least);
+			    name, target, least);
 		return false;
 	}
 	return true;

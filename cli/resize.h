@@ -71,8 +71,12 @@ struct resize_result {
 };
 void resize_result_clear(struct resize_result *result);
 
-/* Whether @target may be asked of the guest; false with the reason. */
-bool resize_check(const hv_info *info, uint64_t target_bytes, bool force, GError **error);
+/*
+ * Whether @target may be asked of guest @name whose maximum is @max_bytes, now
+ * or at its next start; false with the reason.
+ */
+bool resize_check(const char *name, uint64_t max_bytes, uint64_t target_bytes, bool force,
+		  GError **error);
 
 /*
  * resize_live - ask for @target_bytes and wait as @options say

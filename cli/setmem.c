@@ -47,6 +47,17 @@ static int set_live(struct context *ctx, hv_guest *guest, const hv_info *info, u
 	return code;
 }
 
+/* Against the maximum of now, of the next start, or both. */
+static bool check(const hv_info *info, uint64_t bytes, unsigned int scope, bool force,
+		  GError **error)
+{
+	if (scope & HV_SCOPE_LIVE &&
+	    !resize_check(info->name, info->max_bytes, bytes, force, error))
+		return false;
+	return !(scope & HV_SCOPE_CONFIG) || info->config_max_bytes == HV_UNSET ||
+	       resize_check(info->name, info->config_max_bytes, bytes, force, error);
+}
+
 static int apply(struct context *ctx, hv_guest *guest, const hv_info *info, uint64_t bytes,
 		 unsigned int scope, const struct resize_options *options)
 {
@@ -60,7 +71,7 @@ static int apply(struct context *ctx, hv_guest *guest, const hv_info *info, uint
 		return cli_fail_with(ctx, EXIT_NO_GUEST,
 				     "%s is not running; --config changes its next start",
 				     info->name);
-	if (!resize_check(info, bytes, options->force, &error))
+	if (!check(info, bytes, scope, options->force, &error))
 		return cli_fail(ctx, error);
 	if (scope & HV_SCOPE_CONFIG) {
 		code = set_config(ctx, guest, info, bytes, scope & HV_SCOPE_LIVE);

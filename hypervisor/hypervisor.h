@@ -82,12 +82,13 @@ typedef struct hv_info {
 	char *uuid; /* NULL when unknown */
 	int id;	    /* libvirt's id, -1 when none */
 	enum hv_state state;
-	pid_t pid;	       /* the VMM's process on this host, 0 when unknown */
-	uint64_t max_bytes;    /* RAM at boot, libvirt <memory> */
-	uint64_t actual_bytes; /* max minus the balloon; HV_UNSET without a balloon */
-	uint64_t config_bytes; /* persistent currentMemory; HV_UNSET when not persistent */
-	unsigned int vcpus;    /* 0 when unknown */
-	uint64_t cpu_time_ns;  /* HV_UNSET when unknown */
+	pid_t pid;		   /* the VMM's process on this host, 0 when unknown */
+	uint64_t max_bytes;	   /* RAM at boot, libvirt <memory> */
+	uint64_t actual_bytes;	   /* max minus the balloon; HV_UNSET without a balloon */
+	uint64_t config_max_bytes; /* persistent <memory>, for the next start; as config_bytes */
+	uint64_t config_bytes;	   /* persistent currentMemory; HV_UNSET when not persistent */
+	unsigned int vcpus;	   /* 0 when unknown */
+	uint64_t cpu_time_ns;	   /* HV_UNSET when unknown */
 	bool persistent;
 	bool has_balloon;
 	int autodeflate;	 /* deflate-on-oom: 1 on, 0 off, -1 unknown */

@@ -152,6 +152,7 @@ static bool info_work(struct libvirt_call *call, virDomainPtr domain)
 		.state = to_hv_state(raw.state),
 		.max_bytes = (uint64_t)raw.maxMem * 1024,
 		.actual_bytes = HV_UNSET,
+		.config_max_bytes = HV_UNSET,
 		.config_bytes = HV_UNSET,
 		.vcpus = raw.nrVirtCpu,
 		.cpu_time_ns = raw.cpuTime,
@@ -162,8 +163,10 @@ static bool info_work(struct libvirt_call *call, virDomainPtr domain)
 		.free_page_reporting = live.free_page_reporting > 0,
 		.version = read_version(virDomainGetConnect(domain)),
 	};
-	if (info->persistent && read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config))
+	if (info->persistent && read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config)) {
+		info->config_max_bytes = config.memory_bytes;
 		info->config_bytes = config.current_bytes;
+	}
 	return info->id < 0 || !info->has_balloon ||
 	       read_balloon(call, domain, live.stats_period_s);
 }

@@ -608,6 +608,7 @@ static bool read_info(struct qmp_guest *g, int64_t deadline, void *arg, GError *
 		.id = -1,
 		.pid = g->wire->pid,
 		.actual_bytes = HV_UNSET,
+		.config_max_bytes = HV_UNSET,
 		.config_bytes = HV_UNSET,
 		.cpu_time_ns = vmm_process_cpu_ns(g->wire->pid),
 		.autodeflate = -1,

@@ -56,9 +56,10 @@ class Story:
         """Runs aerostat before the reader's eyes."""
         shown = " ".join(f'{key}="{value}"' for key, value in (env or {}).items())
         print(f"       $ {shown}{' ' if shown else ''}aerostat {' '.join(words)}", flush=True)
-        done = subprocess.run([self.aerostat, "-c", self.libvirt.uri, *words], check=False, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              env={**os.environ, "XDG_RUNTIME_DIR": self.runtime.name, **(env or {})})
+        done = subprocess.run([self.aerostat, "-c", self.libvirt.uri, *words], check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env={**os.environ, "XDG_RUNTIME_DIR": self.runtime.name,
+                                   **(env or {})})
         for line in done.stdout.splitlines():
             print(f"       {line}")
         print(f"       (exit code {done.returncode})", flush=True)
@@ -81,8 +82,9 @@ class Story:
         costs = [guest.host_bytes() // MIB for guest in guests]
         parts = " + ".join(f"{guest.name} {cost}" for guest, cost in zip(guests, costs))
         room = BUDGET_MIB - sum(costs)
-        print(f"       host: {parts} = {sum(costs)} MiB of the budget of {BUDGET_MIB} MiB"
-              f" ({'room for ' + str(room) if room >= 0 else 'over by ' + str(-room)} MiB)", flush=True)
+        verdict = f"room for {room}" if room >= 0 else f"over by {-room}"
+        print(f"       host: {parts} = {sum(costs)} MiB of the budget of {BUDGET_MIB} MiB "
+              f"({verdict} MiB)", flush=True)
 
     # The chapters
 
@@ -129,8 +131,9 @@ class Story:
 
     def tell(self):
         with concurrent.futures.ThreadPoolExecutor() as pool, contextlib.ExitStack() as guests:
-            self.say(f"Booting alpha (QEMU) and beta (libvirt), Linux {self.lab.kernel()[0].release}, "
-                     f"{self.lab.accel}; both may have 1 GiB, the budget is {BUDGET_MIB} MiB.")
+            self.say(f"Booting alpha (QEMU) and beta (libvirt), {self.lab.accel}, "
+                     f"Linux {self.lab.kernel()[0].release};\n       both may have 1 GiB, "
+                     f"and the budget for both is {BUDGET_MIB} MiB.")
             alpha = self.lab.guest("alpha", memory=MAX_MIB)
             beta = self.lab.guest("beta", memory=MAX_MIB, current=HALF_MIB, via="libvirt",
                                   libvirt=self.libvirt)
@@ -145,14 +148,16 @@ class Story:
 
     def print_table(self):
         self.say("Nobody was paused, nobody was rebooted (MiB; a beat is due every 50 ms):\n")
-        print(f"       {'change':28} {'before':>7} {'after':>7} {'host gain':>10} {'longest heartbeat gap':>22}")
+        print(f"       {'change':28} {'before':>7} {'after':>7} {'host gain':>10} "
+              f"{'longest heartbeat gap':>22}")
         for row in self.rows:
             print(f"       {row.what:28} {row.before // MIB:7} {row.after // MIB:7} "
                   f"{row.host / MIB:+10.0f} {row.gap_ms:19.0f} ms")
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python3 -m lab.story", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python3 -m lab.story",
+                                     description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", metavar="DIR", help="the build folder (build)")
     build = parser.parse_args().build
     try:

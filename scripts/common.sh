@@ -63,7 +63,8 @@ build_tree() {
 	shift
 	mkdir -p "$folder"
 	say "building in $folder"
-	if ! { [ -f "$folder/build.ninja" ] || /usr/bin/meson setup "$folder" "$@"; } >"$folder/setup.log" 2>&1; then
+	if ! { [ -f "$folder/build.ninja" ] || /usr/bin/meson setup "$folder" "$@"; } \
+		>"$folder/setup.log" 2>&1; then
 		tail -n 20 "$folder/setup.log" >&2
 		die "meson failed; its whole output is in $folder/setup.log"
 	fi

@@ -45,6 +45,10 @@ class Aerostat:
         self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8",
                     "AEROSTAT_CONFIG": "/dev/null", **(env or {})}
 
+    def looking_at(self, *args):
+        """The same command with other sources of guests."""
+        return Aerostat(self.binary, args, self.env)
+
     def __call__(self, *words, timeout=180, env=None, stdin=None):
         argv = [self.binary, *self.args, *words]
         process = subprocess.run(argv, capture_output=True, text=True, timeout=timeout,

@@ -52,13 +52,14 @@ def libvirt():
 @pytest.fixture(scope="session")
 def aerostat_libvirt(libvirt, aerostat):
     """aerostat as the owner of the session daemon's guests would use it."""
-    return Aerostat(aerostat.binary, ["-c", libvirt.uri], aerostat.env)
+    return aerostat.looking_at("-c", libvirt.uri)
 
 
 def put_back(guest):
     """A shared guest as the next test expects it."""
     guest.qmp("balloon", value=guest.spec.memory * MIB)
-    wait_for(lambda: guest.actual() == guest.spec.memory * MIB, 60, f"{guest.name} to be whole again")
+    wait_for(lambda: guest.actual() == guest.spec.memory * MIB, 60,
+             f"{guest.name} to be whole again")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from command import DONE, MIB, NO_DRIVER, NO_GUEST, REFUSED, SHORT, UNREACHABLE, Aerostat
+from command import DONE, MIB, NO_DRIVER, NO_GUEST, REFUSED, SHORT, UNREACHABLE
 from lab.wait import wait_for
 
 FAKE = pathlib.Path(__file__).parents[1] / "fake_qmp.py"
@@ -111,12 +111,12 @@ def test_a_stopped_qemu_is_named_and_does_not_hang(reached):
         guest.cont()
     assert result.code == UNREACHABLE, result
     assert "stopped" in result.error and f"kill -CONT {guest.pid}" in result.error
-    wait_for(lambda: reached.run("dominfo", reached.name).code == DONE, 60, "the guest to answer again")
+    wait_for(lambda: reached.run("dominfo", reached.name).code == DONE, 60,
+             "the guest to answer again")
 
 
 def test_a_stopped_qemu_delays_no_other_guest(alpha, beta, aerostat_libvirt):
-    both = Aerostat(aerostat_libvirt.binary, [*aerostat_libvirt.args, "--qmp", str(alpha.qmp_path)],
-                    aerostat_libvirt.env)
+    both = aerostat_libvirt.looking_at(*aerostat_libvirt.args, "--qmp", str(alpha.qmp_path))
     alpha.stop()
     try:
         rows = {row.get("name", row["address"]): row for row in both("list", "--json").json}

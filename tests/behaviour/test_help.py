@@ -5,10 +5,11 @@ import re
 
 import pytest
 
-from command import DONE, USAGE, Aerostat
+from command import DONE, USAGE
 
 ROOT = pathlib.Path(__file__).parents[2]
-VERBS = ["list", "dominfo", "setmem", "setmaxmem", "dommemstat", "domstats", "event", "edit", "help"]
+VERBS = ["list", "dominfo", "setmem", "setmaxmem", "dommemstat", "domstats", "event", "edit",
+         "help"]
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +98,12 @@ def test_version(aerostat):
 def test_a_misspelt_configuration_is_refused(aerostat, tmp_path):
     config = tmp_path / "aerostat.conf"
     config.write_text("[discover]\nqpm=/run/*.qmp\n")
-    result = Aerostat(aerostat.binary)("list", env={"AEROSTAT_CONFIG": str(config)})
+    result = aerostat.looking_at()("list", env={"AEROSTAT_CONFIG": str(config)})
     assert result.code != DONE
     assert f"configuration {config}: [discover] has no key 'qpm'" in result.error
 
 
 def test_a_missing_configuration_that_was_named_is_refused(aerostat):
-    result = Aerostat(aerostat.binary)("list", env={"AEROSTAT_CONFIG": "/nowhere/aerostat.conf"})
+    result = aerostat.looking_at()("list", env={"AEROSTAT_CONFIG": "/nowhere/aerostat.conf"})
     assert result.code != DONE
     assert "/nowhere/aerostat.conf" in result.error

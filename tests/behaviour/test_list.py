@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Guests are found, named and shown."""
 import os
+import pty
 import re
+import subprocess
 
-from command import DONE, MIB, NO_GUEST, UNREACHABLE, Aerostat
+from command import DONE, MIB, NO_GUEST, UNREACHABLE
 
 
 def test_list_shows_guests_of_every_source(alpha, beta, aerostat, libvirt):
-    both = Aerostat(aerostat.binary, ["-c", libvirt.uri, "--qmp", f"{alpha.nest.path}/q*"], aerostat.env)
+    both = aerostat.looking_at("-c", libvirt.uri, "--qmp", f"{alpha.nest.path}/q*")
     rows = {row["name"]: row for row in both("list", "--json").json}
     assert rows["alpha"]["source"] == "qmp"
     assert rows["beta"]["source"] == libvirt.uri
@@ -20,7 +22,7 @@ def test_list_shows_guests_of_every_source(alpha, beta, aerostat, libvirt):
 
 
 def test_a_guest_behind_a_glob_goes_by_its_name(alpha, aerostat):
-    found = Aerostat(aerostat.binary, ["--qmp", f"{alpha.nest.path}/q*"], aerostat.env)
+    found = aerostat.looking_at("--qmp", f"{alpha.nest.path}/q*")
     assert "alpha" in found("dominfo", "alpha").out
     assert found("dominfo", "qmp").code == DONE     # the socket's file name
     result = found("dominfo", "omega")
@@ -30,8 +32,7 @@ def test_a_guest_behind_a_glob_goes_by_its_name(alpha, aerostat):
 
 def test_a_name_of_two_guests_is_refused(alpha, lab, aerostat):
     with lab.guest("alpha", memory=256, driver=False) as twin:
-        both = Aerostat(aerostat.binary, ["--qmp", str(alpha.qmp_path), "--qmp", str(twin.qmp_path)],
-                        aerostat.env)
+        both = aerostat.looking_at("--qmp", str(alpha.qmp_path), "--qmp", str(twin.qmp_path))
         result = both("setmem", "alpha", "200M")
         assert result.code == NO_GUEST
         assert "the name of 2 guests" in result.error
@@ -41,13 +42,13 @@ def test_a_name_of_two_guests_is_refused(alpha, lab, aerostat):
 def test_the_configuration_says_where_to_look(alpha, libvirt, beta, aerostat, tmp_path):
     config = tmp_path / "aerostat.conf"
     config.write_text(f"[discover]\nlibvirt={libvirt.uri}\nqmp={alpha.qmp_path};/nonexistent/*\n")
-    plain = Aerostat(aerostat.binary, [], {**aerostat.env, "AEROSTAT_CONFIG": str(config)})
-    assert set(plain("list", "--name").out.split()) == {"alpha", "beta"}
+    names = aerostat.looking_at()("list", "--name", env={"AEROSTAT_CONFIG": str(config)}).out
+    assert set(names.split()) == {"alpha", "beta"}
 
 
 def test_a_source_that_is_gone_is_a_warning(alpha, aerostat):
-    half = Aerostat(aerostat.binary, ["-c", "qemu:///session?socket=/nonexistent/libvirt",
-                                      "--qmp", str(alpha.qmp_path)], aerostat.env)
+    half = aerostat.looking_at("-c", "qemu:///session?socket=/nonexistent/libvirt",
+                               "--qmp", str(alpha.qmp_path))
     result = half("list", "--name")
     assert result.code == DONE
     assert result.out.split() == ["alpha"]
@@ -55,7 +56,7 @@ def test_a_source_that_is_gone_is_a_warning(alpha, aerostat):
 
 
 def test_no_source_at_all_is_an_error(aerostat):
-    alone = Aerostat(aerostat.binary, ["-c", "qemu:///session?socket=/nonexistent/libvirt"], aerostat.env)
+    alone = aerostat.looking_at("-c", "qemu:///session?socket=/nonexistent/libvirt")
     assert alone("list").code == UNREACHABLE
     assert alone("setmem", "alpha", "1G").code == UNREACHABLE
 
@@ -91,8 +92,6 @@ def test_output_is_plain_when_not_a_terminal(alpha, aerostat):
 
 def test_a_terminal_gets_a_progress_bar(alpha, aerostat):
     """Through a pseudo-terminal, as a person would see it."""
-    import pty
-    import subprocess
     leader, follower = pty.openpty()
     process = subprocess.Popen([aerostat.binary, *aerostat.args, "setmem", alpha.address, "300M"],
                                stdout=follower, stderr=follower, env=aerostat.env)

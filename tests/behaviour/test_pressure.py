@@ -12,7 +12,8 @@ from command import DONE, MIB, SHORT
 
 def shrink(lab, aerostat, kind, autodeflate, swap=None, words=()):
     """The story of one row; returns the answer and the guest's last word on its memory."""
-    with lab.guest("pressed", memory=1024, balloon={"deflate-on-oom": autodeflate, "stats-period": 1},
+    balloon = {"deflate-on-oom": autodeflate, "stats-period": 1}
+    with lab.guest("pressed", memory=1024, balloon=balloon,
                    swap_disk=1024 if swap == "disk" else None) as guest:
         if swap:
             guest.swap("on disk" if swap == "disk" else "on zram 512")
@@ -85,7 +86,8 @@ def test_page_cache_is_given_up_without_harm(lab, aerostat):
 def test_keep_target_leaves_the_target_as_virsh_would(lab, aerostat):
     with lab.guest("kept", memory=512, balloon={"deflate-on-oom": False}) as guest:
         guest.hold("data", 300, "tmpfs")
-        result = aerostat("setmem", guest.address, "200M", "--json", "--stall", "5", "--keep-target")
+        result = aerostat("setmem", guest.address, "200M", "--json", "--stall", "5",
+                          "--keep-target")
         assert result.code == SHORT
         assert result.json["eased_target_bytes"] is None
         guest.release("data")       # as soon as it can, the driver goes on

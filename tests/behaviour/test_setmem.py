@@ -45,10 +45,12 @@ def test_the_guest_is_neither_paused_nor_rebooted(alpha, aerostat):
 
 def test_the_report_for_people(alpha, aerostat):
     result = aerostat("setmem", alpha.address, "300M")
-    assert re.match(r"alpha: 512 MiB -> 300 MiB in \d+\.\d s\n  host: got back \d+(\.\d)? [KM]?i?B of the "
-                    r"212 MiB taken, measured", result.out), result
+    assert re.match(r"alpha: 512 MiB -> 300 MiB in \d+\.\d s\n"
+                    r"  host: got back \d+(\.\d)? [KM]?i?B of the 212 MiB taken, measured",
+                    result.out), result
     result = aerostat("setmem", alpha.address, "512M")
-    assert re.match(r"alpha: 300 MiB -> 512 MiB in \d+\.\d s\n  host: 212 MiB more promised", result.out), result
+    assert re.match(r"alpha: 300 MiB -> 512 MiB in \d+\.\d s\n"
+                    r"  host: 212 MiB more promised", result.out), result
 
 
 def test_already_there(reached):
@@ -152,6 +154,22 @@ def test_live_and_config_together(libvirt, beta, aerostat_libvirt):
     assert beta.actual() == 400 * MIB
     assert "<currentMemory unit='KiB'>409600<" in libvirt.virsh("dumpxml", "--inactive", "beta")
     assert aerostat_libvirt("setmem", "beta", "512M", "--live", "--config").code == DONE
+
+
+def test_the_next_start_has_its_own_maximum(beta, aerostat_libvirt):
+    assert aerostat_libvirt("setmaxmem", "beta", "1G", "--config").code == DONE
+    try:
+        assert "Next max:       1048576 KiB (1 GiB)" in aerostat_libvirt("dominfo", "beta").out
+        assert aerostat_libvirt("setmem", "beta", "700M", "--config").code == DONE
+        result = aerostat_libvirt("setmem", "beta", "700M")
+        assert "700 MiB is above its maximum of 512 MiB" in result.error
+        result = aerostat_libvirt("setmem", "beta", "1100M", "--config")
+        assert "1100 MiB is above its maximum of 1 GiB" in result.error
+        result = aerostat_libvirt("setmem", "beta", "200M", "--config")
+        assert "below its floor of 232 MiB" in result.error
+    finally:
+        aerostat_libvirt("setmaxmem", "beta", "512M", "--config")
+        aerostat_libvirt("setmem", "beta", "512M", "--config")
 
 
 def test_setmaxmem_for_the_next_start_warns_that_current_falls(libvirt, beta, aerostat_libvirt):

@@ -85,8 +85,8 @@ def test_setmem_puts_the_period_back(alpha, aerostat):
 
 
 def test_events_tell_of_a_balloon_that_moves(reached):
-    watcher = reached.run.start("event", reached.name, "--event", "balloon-change", "--timeout", "60",
-                                "--json")
+    watcher = reached.run.start("event", reached.name, "--event", "balloon-change",
+                                "--timeout", "60", "--json")
     # Events are not kept for those who come late: move until the watcher has seen it.
     sizes = iter([400, 512] * 50)
     wait_for(lambda: watcher.poll() is not None or move(reached, next(sizes)), 60, "an event")
@@ -117,8 +117,8 @@ def test_an_event_that_does_not_come(alpha, aerostat):
 
 def test_events_tell_of_the_guests_end(way):
     with way.guest("ending", memory=256) as guest:
-        watcher = way.run.start("event", guest.address, "--event", "lifecycle", "--loop", "--timeout", "60",
-                            "--json")
+        watcher = way.run.start("event", guest.address, "--event", "lifecycle", "--loop",
+                                "--timeout", "60", "--json")
         wait_for(lambda: watching(guest, watcher), 30, "the watcher")
         guest.poweroff()
         out, err = watcher.communicate(timeout=60)

@@ -2,7 +2,7 @@
 """libvirt's system mode: the daemon of a whole host, and those who may only look."""
 import pytest
 
-from command import DONE, MIB, REFUSED, Aerostat
+from command import DONE, MIB, REFUSED
 from lab.errors import LabError
 from lab.libvirtd import SystemLibvirt
 
@@ -25,7 +25,7 @@ def guest(lab, system):
 
 
 def test_setmem_on_the_system_daemon(guest, system, aerostat):
-    run = Aerostat(aerostat.binary, ["-c", system.uri], aerostat.env)
+    run = aerostat.looking_at("-c", system.uri)
     result = run("setmem", "epsilon", "200M", "--json")
     assert result.code == DONE, result
     assert result.json["after_bytes"] == 200 * MIB == guest.actual()
@@ -33,7 +33,7 @@ def test_setmem_on_the_system_daemon(guest, system, aerostat):
 
 
 def test_a_read_only_connection_may_look_and_not_touch(guest, system, aerostat):
-    run = Aerostat(aerostat.binary, ["-c", f"{system.uri}-ro"], aerostat.env)
+    run = aerostat.looking_at("-c", f"{system.uri}-ro")
     assert "epsilon" in run("list", "--name").out.split()
     assert run("dominfo", "epsilon").code == DONE
     result = run("setmem", "epsilon", "200M")

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rounds: in each, every way takes half of a guest's memory and gives it back.
+
+Theory of operation
+-------------------
+The ways take turns within a round, and the order turns round by round, so that
+whatever else the machine does hits all of them alike.  Before a guest shrinks,
+all of its memory is touched, or there would be nothing for the host to get
+back: a process in it takes more than there is, and the guest's OOM killer ends
+it.  Two guests are touched at a time, for that takes longest of all.
+"""
+
+import concurrent.futures
+import dataclasses
+import time
+
+from . import command
+from .watch import Watch
+
+MAX_MIB, HALF_MIB = 1024, 512
+TOUCH_MIB = 960     # more than a guest has free, not so much that it refuses
+
+
+@dataclasses.dataclass
+class Change:
+    """One shrink or one growth.  Seconds run from the start of the command."""
+
+    returned_s: float
+    cpu_s: float
+    rss_bytes: int
+    libvirtd_cpu_s: float
+    gap_ms: float               # the guest's longest heartbeat gap meanwhile
+    told_first_s: float | None  # what the command says
+    told_target_s: float
+    told_gain_bytes: int | None
+    polls: int | None
+    host_gain_bytes: int        # from here: measured by us
+    first_back_s: float | None
+    last_back_s: float | None
+    blind_s: float
+
+
+@dataclasses.dataclass
+class Cycle:
+    """What one way did in one round."""
+
+    way: str
+    shrink: Change
+    grow: Change
+    idle_gap_ms: float | None   # at rest, for as long as the shrink took
+    backed_bytes: int | None    # of the guest's RAM by the host, before
+
+
+class Rounds:
+    def __init__(self, pairs, libvirt, env, say):
+        self.pairs = pairs      # of ways, of two guests each
+        self.cycles = []
+        self._libvirt = libvirt
+        self._env = env
+        self._say = say
+
+    def run(self, count):
+        for number in range(count):
+            start = time.monotonic()
+            for pair in self.pairs if number % 2 == 0 else reversed(self.pairs):
+                touch([way.guest for way in pair])
+                for way in pair if number % 2 == 0 else reversed(pair):
+                    self.cycles.append(self._cycle(way))
+            self._say(f"round {number + 1} of {count}: {time.monotonic() - start:.0f} s")
+
+    def of(self, way):
+        return [cycle for cycle in self.cycles if cycle.way == way.name]
+
+    def _cycle(self, way):
+        shrink, backed_bytes = self._change(way, MAX_MIB, HALF_MIB)
+        grow, _ = self._change(way, HALF_MIB, MAX_MIB)
+        idle_gap_ms = rest(way.guest, shrink.returned_s) if way.idle else None
+        return Cycle(way.name, shrink, grow, idle_gap_ms, backed_bytes)
+
+    def _change(self, way, before_mib, mib):
+        guest = way.guest
+        host_bytes, libvirtd_s = guest.host_bytes(), command.cpu_seconds(self._libvirt.pid)
+        with Watch(guest) as watch:
+            guest.heartbeat.mark()
+            run = command.run(way.argv(mib), self._env)
+            gap_ms = guest.heartbeat.longest_gap_ms
+        told = way.told(run, before_mib)
+        return Change(
+            run.wall_s, run.cpu_s, run.rss_bytes,
+            command.cpu_seconds(self._libvirt.pid) - libvirtd_s, gap_ms,
+            told.first_s, told.target_s, told.host_gain_bytes, told.polls,
+            host_bytes - guest.host_bytes(),
+            watch.first_s and watch.first_s - run.start_s,
+            watch.last_s and watch.last_s - run.start_s, watch.blind_s), watch.before_bytes
+
+
+def touch(guests):
+    def fill(guest):
+        guest.hold("bench", TOUCH_MIB)
+        guest.release("bench")
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for _ in pool.map(fill, guests):
+            pass
+
+
+def rest(guest, seconds):
+    """The longest heartbeat gap of a guest left alone, watched in the same way."""
+    with Watch(guest):
+        guest.heartbeat.mark()
+        time.sleep(seconds)
+        return guest.heartbeat.longest_gap_ms
