@@ -92,6 +92,17 @@ static bool fail_without_balloon(struct libvirt_call *call)
 			 call->link->uri, call->asked);
 }
 
+/* The statistics lack the balloon's size: there is none, or its QEMU is about to end. */
+static bool fail_without_size(struct libvirt_call *call, virDomainPtr domain)
+{
+	g_auto(domain_xml) live = { 0 };
+
+	if (read_xml(domain, 0, &live) && !domain_xml_has_balloon(&live))
+		return fail_without_balloon(call);
+	return call_fail(call, HV_ERROR_UNREACHABLE, "libvirt (%s) got no answer, asked to %s",
+			 call->link->uri, call->asked);
+}
+
 static enum hv_state to_hv_state(int state)
 {
 	static const enum hv_state table[] = {
@@ -192,7 +203,7 @@ static bool balloon_get_work(struct libvirt_call *call, virDomainPtr domain)
 	if (!read_stats(domain, &call->stats))
 		return false;
 	call->bytes = call->stats.value[HV_STAT_ACTUAL];
-	return call->bytes != HV_UNSET || fail_without_balloon(call);
+	return call->bytes != HV_UNSET || fail_without_size(call, domain);
 }
 
 static bool libvirt_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
@@ -215,7 +226,7 @@ static bool stats_get_work(struct libvirt_call *call, virDomainPtr domain)
 	if (!read_stats(domain, &call->stats))
 		return false;
 	if (call->stats.value[HV_STAT_ACTUAL] == HV_UNSET)
-		return fail_without_balloon(call);
+		return fail_without_size(call, domain);
 	if (read_xml(domain, 0, &live))
 		call->stats.period_s = live.stats_period_s;
 	return true;
@@ -273,9 +284,8 @@ static bool is_above_max(struct libvirt_call *call, const struct domain_xml *xml
 		return false;
 	max = size_format(xml->memory_bytes);
 	call_fail(call, HV_ERROR_REFUSED,
-		  "libvirt (%s) refused to %s: its maximum is %s; raise that with setmaxmem while "
-		  "it is "
-		  "shut off, or with setmaxmem --config for the next start",
+		  "libvirt (%s) refused to %s: its maximum is %s; raise that with setmaxmem "
+		  "while it is shut off, or with setmaxmem --config for the next start",
 		  call->link->uri, call->asked, max);
 	return true;
 }
@@ -343,8 +353,7 @@ static void explain_max_set(struct libvirt_call *call, virDomainPtr domain)
 	if (!is_transient(call, domain) && effect_of(call, domain).live)
 		call_fail(call, HV_ERROR_REFUSED,
 			  "libvirt (%s) cannot %s while it runs; shut it down first, or use "
-			  "--config to "
-			  "change it from the next start",
+			  "--config to change it from the next start",
 			  call->link->uri, call->asked);
 }
 
