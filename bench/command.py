@@ -60,14 +60,15 @@ def killed_late(process):
 
     timer = threading.Timer(LIMIT_S, kill)
     timer.start()
-    try:
-        with process:
+    with process:
+        try:
             yield
-    except BaseException:
-        kill()
-        raise
-    finally:
-        timer.cancel()
+        except BaseException:
+            kill()
+            raise
+        finally:
+            process.wait()
+            timer.cancel()
 
 
 def cpu_seconds(pid):

@@ -8,7 +8,7 @@ import re
 import subprocess
 
 
-def facts(lab, rounds):
+def facts(lab):
     model = first_match("/proc/cpuinfo", r"model name\s*:\s*(.*)")
     memory_kib = int(first_match("/proc/meminfo", r"MemTotal:\s*(\d+)"))
     return {
@@ -19,9 +19,12 @@ def facts(lab, rounds):
         "guests run by": {"kvm": "KVM", "tcg": "emulation (TCG): no usable KVM here"}[lab.accel],
         "QEMU": version([lab.qemu, "--version"]),
         "libvirt": version(["virsh", "--version"]),
-        "load before": f"{os.getloadavg()[0]:.1f}",
-        "rounds": rounds,
+        "load before": load(),
     }
+
+
+def load():
+    return f"{os.getloadavg()[0]:.1f}"
 
 
 def first_match(path, pattern):

@@ -4,7 +4,7 @@
 import textwrap
 
 from .machine import not_measured
-from .rounds import HALF_MIB, MAX_MIB
+from .rounds import HALF_MIB, MAX_MIB, TOUCH_MIB
 from .table import WIDTH, ratio, show, spread
 from .ways import MIB
 
@@ -48,7 +48,8 @@ def lateness(change):
 
 def shrink(rounds, ways):
     blind_ms = max(c.shrink.blind_s for c in rounds.cycles) * 1000
-    show(f"1. Shrinking {MAX_MIB} → {HALF_MIB} MiB, all of it touched (ms from the command's start)",
+    show(f"1. Shrinking {MAX_MIB} → {HALF_MIB} MiB, {TOUCH_MIB} MiB touched"
+         " (ms from the command's start)",
          ["", "first page back", "last page back", "command returned", "… after last page"],
          Columns(rounds, ways).rows(ms(lambda c: c.shrink.first_back_s),
                                     ms(lambda c: c.shrink.last_back_s),

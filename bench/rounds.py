@@ -5,9 +5,8 @@ Theory of operation
 -------------------
 The ways take turns within a round, and the order turns round by round, so that
 whatever else the machine does hits all of them alike.  Before a guest shrinks,
-all of its memory is touched, or there would be nothing for the host to get
-back: a process in it takes more than there is, and the guest's OOM killer ends
-it.  Two guests are touched at a time, for that takes longest of all.
+nearly all of its memory is touched, or there would be nothing for the host to
+get back.  Two guests are touched at a time, for that takes longest of all.
 """
 
 import concurrent.futures
@@ -18,7 +17,7 @@ from . import command
 from .watch import Watch
 
 MAX_MIB, HALF_MIB = 1024, 512
-TOUCH_MIB = 960     # more than a guest has free, not so much that it refuses
+TOUCH_MIB = 850     # about all that one process in the guest can have
 
 
 @dataclasses.dataclass
@@ -59,14 +58,20 @@ class Rounds:
         self._env = env
         self._say = say
 
-    def run(self, count):
+    def run(self, count, until_s):
+        """Rounds to a count, or fewer: none begins that would probably end too late."""
+        took_s = 0
         for number in range(count):
+            if number and time.monotonic() + took_s > until_s:
+                self._say("no more rounds: this machine is busy, or slow")
+                break
             start = time.monotonic()
             for pair in self.pairs if number % 2 == 0 else reversed(self.pairs):
                 touch([way.guest for way in pair])
                 for way in pair if number % 2 == 0 else reversed(pair):
                     self.cycles.append(self._cycle(way))
-            self._say(f"round {number + 1} of {count}: {time.monotonic() - start:.0f} s")
+            took_s = time.monotonic() - start
+            self._say(f"round {number + 1} of {count}: {took_s:.0f} s")
 
     def of(self, way):
         return [cycle for cycle in self.cycles if cycle.way == way.name]

@@ -42,12 +42,8 @@ bool claim_stands(const struct claim *claim, uint64_t *newer_bytes)
 	return false;
 }
 
-void claim_drop(struct claim *claim)
+void claim_clear(struct claim *claim)
 {
-	uint64_t newer;
-
-	if (claim->path && claim_stands(claim, &newer))
-		unlink(claim->path);
 	g_clear_pointer(&claim->path, g_free);
 	g_clear_pointer(&claim->text, g_free);
 }

@@ -47,13 +47,17 @@ static bool load_config(char ***uris, char ***globs, GError **error)
 {
 	g_autoptr(GKeyFile) file = g_key_file_new();
 	g_autoptr(GError) reason = NULL;
+	g_autofree char *text = NULL;
+	gsize length;
 	bool required;
 	g_autofree char *path = config_path(&required);
 
-	if (g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &reason)) {
-		if (read_group(file, uris, globs, &reason))
+	/* Not g_key_file_load_from_file(), which will not have /dev/null. */
+	if (!g_file_get_contents(path, &text, &length, &reason)) {
+		if (!required && g_error_matches(reason, G_FILE_ERROR, G_FILE_ERROR_NOENT))
 			return true;
-	} else if (!required && g_error_matches(reason, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
+	} else if (g_key_file_load_from_data(file, text, length, G_KEY_FILE_NONE, &reason) &&
+		   read_group(file, uris, globs, &reason)) {
 		return true;
 	}
 	g_propagate_prefixed_error(error, g_steal_pointer(&reason), "configuration %s: ", path);

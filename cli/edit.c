@@ -118,40 +118,43 @@ static GPtrArray *find_problems(struct edit *edit)
 	return problems;
 }
 
-/* On a terminal, asks whether to edit again. */
-static bool wants_again(const struct edit *edit)
+/* Somebody is there to be asked. */
+static bool can_ask(const struct edit *edit)
+{
+	return !edit->ctx->json && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
+static bool wants_again(void)
 {
 	char answer[16] = "";
 
-	if (edit->ctx->json || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
-		return false;
 	fputs("edit again? [Y/n] ", stderr);
 	return fgets(answer, sizeof(answer), stdin) && g_ascii_tolower(answer[0]) != 'n';
 }
 
-static int refuse(struct edit *edit, const char *reason)
+/* The end of an edit that cannot be used: its text stays where it is. */
+static int refuse(struct edit *edit, const GError *error)
 {
-	int code = cli_fail_with(edit->ctx, EXIT_REFUSED,
-				 "%s; nothing was changed, your text is in %s", reason, edit->file);
+	enum exit_code code = exit_code_of(error);
+	const char *fate = code == EXIT_UNREACHABLE ? "" : "nothing was changed, ";
 
-	g_clear_pointer(&edit->file, g_free); /* and stays there */
+	code = cli_fail_with(edit->ctx, code, "%s; %syour text is in %s", error->message, fate,
+			     edit->file);
+	g_clear_pointer(&edit->file, g_free);
 	return code;
 }
 
 /* Defines the text, or says why not. */
-static bool define(struct edit *edit, char **reason)
+static bool define(struct edit *edit, GError **error)
 {
 	g_autoptr(GPtrArray) problems = find_problems(edit);
-	g_autoptr(GError) error = NULL;
+	g_autofree char *text = NULL;
 
-	if (problems->len) {
-		g_ptr_array_add(problems, NULL);
-		*reason = g_strjoinv("; ", (char **)problems->pdata);
-		return false;
-	}
-	if (hv_guest_xml_define(edit->guest, hv_deadline_ms(CALL_MS), edit->new, &error))
-		return true;
-	*reason = g_strdup(error->message);
+	if (!problems->len)
+		return hv_guest_xml_define(edit->guest, hv_deadline_ms(CALL_MS), edit->new, error);
+	g_ptr_array_add(problems, NULL);
+	text = g_strjoinv("; ", (char **)problems->pdata);
+	g_set_error_literal(error, HV_ERROR, HV_ERROR_INVALID, text);
 	return false;
 }
 
@@ -214,6 +217,13 @@ static int tell_unchanged(const struct edit *edit)
 	return EXIT_DONE;
 }
 
+static bool text_changed(const struct edit *edit)
+{
+	g_autofree char *text = NULL;
+
+	return g_file_get_contents(edit->file, &text, NULL, NULL) && strcmp(text, edit->old);
+}
+
 static int edit_and_apply(struct edit *edit)
 {
 	g_autoptr(GError) error = NULL;
@@ -222,19 +232,19 @@ static int edit_and_apply(struct edit *edit)
 	if (!edit->old || !write_file(edit, &error))
 		return cli_fail(edit->ctx, error);
 	for (;;) {
-		g_autofree char *reason = NULL;
-
+		g_clear_error(&error);
 		if (!run_editor(edit, &error))
-			return cli_fail(edit->ctx, error);
+			return text_changed(edit) ? refuse(edit, error)
+						  : cli_fail(edit->ctx, error);
 		if (!strcmp(edit->old, edit->new))
 			return tell_unchanged(edit);
-		if (define(edit, &reason))
+		if (define(edit, &error))
 			return apply_live(edit);
-		if (edit->ctx->json || !isatty(STDIN_FILENO))
-			return refuse(edit, reason);
-		fprintf(stderr, "error: %s\n", reason);
-		if (!wants_again(edit))
-			return refuse(edit, "given up");
+		if (!can_ask(edit))
+			return refuse(edit, error);
+		fprintf(stderr, "error: %s\n", error->message);
+		if (!wants_again())
+			return refuse(edit, error);
 	}
 }
 

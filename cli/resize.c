@@ -128,7 +128,6 @@ static uint64_t guest_need(const struct resize *r)
 /* Statistics tell a driver's presence and the guest's need: see that they flow. */
 static void start_stats(struct resize *r)
 {
-	read_stats(r);
 	if (!r->has_stats || r->stats.period_s != 0)
 		return;
 	r->period_was_off = hv_guest_stats_period_set(r->guest, hv_deadline_ms(CALL_MS),
@@ -379,16 +378,17 @@ bool resize_live(struct context *ctx, hv_guest *guest, const hv_info *info, uint
 					  .host_after_bytes = HV_UNSET,
 					  .first_move_s = -1 };
 	signal(SIGINT, on_interrupt);
-	start_stats(&r);
+	read_stats(&r);
+	if (!options->no_wait)
+		start_stats(&r);
 	claim_take(&r.claim, guest, info, target_bytes);
 	await_start(&r.await, info->actual_bytes, target_bytes, g_get_monotonic_time(),
 		    (int64_t)options->stall_s * G_USEC_PER_SEC,
 		    (int64_t)options->timeout_s * G_USEC_PER_SEC);
 	warn_of_need(&r);
 	ok = ask_and_wait(&r, error);
-	claim_drop(&r.claim);
-	if (!options->no_wait)
-		stop_stats(&r);
+	claim_clear(&r.claim);
+	stop_stats(&r);
 	signal(SIGINT, SIG_DFL);
 	return ok;
 }

@@ -18,6 +18,17 @@
 #define PROBE_MS 1000 /* how long one QMP socket of a glob may take to say its name */
 #define NAMES_SHOWN 8
 
+/*
+ * A share of the time until @deadline, for the first of @parts sources that are
+ * asked in turn: one that hangs must leave some to the others.
+ */
+static int64_t share(int64_t deadline, guint parts)
+{
+	int64_t now = g_get_monotonic_time();
+
+	return now + (deadline - now) / MAX(parts, 1);
+}
+
 static bool is_socket(const char *path)
 {
 	struct stat st;
@@ -57,7 +68,8 @@ GPtrArray *hv_list(const struct hv_sources *sources, bool all, int64_t deadline,
 
 	for (char **uri = sources->libvirt_uris; *uri; uri++) {
 		g_autoptr(GError) error = NULL;
-		g_autoptr(GPtrArray) domains = hv_libvirt_list(*uri, all, deadline, &error);
+		g_autoptr(GPtrArray) domains =
+			hv_libvirt_list(*uri, all, share(deadline, g_strv_length(uri)), &error);
 
 		if (domains)
 			g_ptr_array_extend_and_steal(guests, g_steal_pointer(&domains));
@@ -86,15 +98,18 @@ static void match_free(gpointer data)
 }
 
 /* Adds the domain called @name at each URI to @matches; a URI that fails to @problems. */
-static void find_domains(char **uris, const char *name, int64_t deadline, GPtrArray *matches,
-			 GPtrArray *problems)
+static void find_domains(const struct hv_sources *sources, const char *name, int64_t deadline,
+			 GPtrArray *matches, GPtrArray *problems)
 {
-	for (; *uris; uris++) {
-		struct match *match = g_new0(struct match, 1);
+	guint others = *sources->qmp_globs ? 1 : 0;
 
-		match->guest = hv_libvirt_open(*uris, name);
+	for (char **uri = sources->libvirt_uris; *uri; uri++) {
+		struct match *match = g_new0(struct match, 1);
+		int64_t until = share(deadline, g_strv_length(uri) + others);
+
+		match->guest = hv_libvirt_open(*uri, name);
 		/* A guest that does not answer in time was found all the same. */
-		if (hv_guest_info(match->guest, deadline, &match->info, &match->error) ||
+		if (hv_guest_info(match->guest, until, &match->info, &match->error) ||
 		    g_error_matches(match->error, HV_ERROR, HV_ERROR_TIMEOUT)) {
 			g_ptr_array_add(matches, match);
 			continue;
@@ -105,7 +120,7 @@ static void find_domains(char **uris, const char *name, int64_t deadline, GPtrAr
 	}
 }
 
-static bool qmp_guest_is_called(hv_guest *guest, const char *name)
+static bool qmp_guest_is_called(hv_guest *guest, const char *name, int64_t deadline)
 {
 	g_autofree char *file = g_path_get_basename(guest->address + strlen(QMP_PREFIX));
 	size_t length = strlen(name);
@@ -113,7 +128,7 @@ static bool qmp_guest_is_called(hv_guest *guest, const char *name)
 
 	if (!strncmp(file, name, length) && (!file[length] || file[length] == '.'))
 		return true;
-	return hv_guest_info(guest, hv_deadline_ms(PROBE_MS), &info, NULL) &&
+	return hv_guest_info(guest, MIN(deadline, hv_deadline_ms(PROBE_MS)), &info, NULL) &&
 	       (!strcmp(info.name, name) || !g_strcmp0(info.uuid, name));
 }
 
@@ -125,14 +140,15 @@ static void add_match(GPtrArray *matches, hv_guest *guest)
 	g_ptr_array_add(matches, match);
 }
 
-static void find_sockets(char **globs, const char *name, GPtrArray *matches)
+static void find_sockets(char **globs, const char *name, int64_t deadline, GPtrArray *matches)
 {
 	g_autoptr(GPtrArray) guests =
 		g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
 
 	list_globs(globs, guests);
 	for (guint i = 0; i < guests->len;) {
-		if (qmp_guest_is_called(guests->pdata[i], name))
+		if (qmp_guest_is_called(guests->pdata[i], name,
+					share(deadline, guests->len - i + 1)))
 			add_match(matches, g_ptr_array_steal_index(guests, i));
 		else
 			i++;
@@ -208,8 +224,8 @@ hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t de
 	if (g_str_has_prefix(name, QMP_PREFIX) && name[strlen(QMP_PREFIX)]) {
 		add_match(matches, hv_qmp_open(name + strlen(QMP_PREFIX)));
 	} else {
-		find_domains(sources->libvirt_uris, name, deadline, matches, problems);
-		find_sockets(sources->qmp_globs, name, matches);
+		find_domains(sources, name, deadline, matches, problems);
+		find_sockets(sources->qmp_globs, name, deadline, matches);
 	}
 	if (matches->len == 1)
 		return take_match(matches->pdata[0], deadline, info, error);

@@ -83,6 +83,8 @@ def alpha(_alpha):
 @pytest.fixture
 def beta(_beta):
     yield _beta
+    for setting in ("setmaxmem", "setmem"):     # of its next start, too
+        _beta.libvirt.virsh(setting, "beta", "512M", "--config")
     put_back(_beta)
 
 
@@ -113,6 +115,7 @@ class Reached:
         self.guest = guest
         self.run = run
         self.name = guest.address
+        self.sources = ["-c", guest.uri] if guest.uri else ["--qmp", str(guest.qmp_path)]
 
     def settled(self, mib):
         """The guest reaches a size, and stays."""

@@ -96,6 +96,19 @@ def test_an_editor_that_fails_changes_nothing(beta, xml, aerostat_libvirt):
     assert xml() == before
 
 
+def test_an_editor_that_saves_and_fails_loses_nothing(beta, xml, aerostat_libvirt, tmp_path):
+    before = xml()
+    script = tmp_path / "edit.sh"
+    script.write_text("#!/bin/sh\necho '<!-- an hour of work -->' >>\"$1\"\nexit 1\n")
+    script.chmod(0o755)
+    result = aerostat_libvirt("edit", "beta", env={"VISUAL": str(script), "TMPDIR": str(tmp_path)})
+    assert result.code == REFUSED
+    kept = pathlib.Path(re.search(r"your text is in (\S+)$", result.error)[1])
+    assert "an hour of work" in kept.read_text()
+    assert kept.stat().st_mode & 0o077 == 0     # it may hold secrets
+    assert xml() == before
+
+
 def test_an_edit_leaves_no_file(beta, xml, editor, aerostat_libvirt, tmp_path):
     env = {**editor(CURRENT, "<currentMemory unit='MiB'>480<"), "TMPDIR": str(tmp_path)}
     assert aerostat_libvirt("edit", "beta", env=env).code == DONE

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Processes stop, die, restart and lie; the command answers in time and says what happened."""
 import contextlib
-import os
 import pathlib
 import signal
 import socket
@@ -78,7 +77,9 @@ def test_a_connection_that_breaks_once_is_opened_anew(aerostat, tmp_path):
 def test_forged_statistics_do_no_harm(aerostat, tmp_path):
     with fake_qmp(tmp_path, "forged-stats", "--rate", "4096") as address:
         assert aerostat("dommemstat", address).code in (DONE, UNREACHABLE)
-        assert aerostat("setmem", address, "400M").code == DONE
+        result = aerostat("setmem", address, "400M")
+        assert result.code == DONE
+        assert "cannot drop" not in result.err      # nothing is concluded from nonsense
 
 
 def test_old_statistics_are_not_shown_as_new(aerostat, tmp_path):
@@ -192,10 +193,3 @@ def test_output_that_nobody_reads_is_no_crash(aerostat):
     process.stderr.close()
     assert process.returncode != -signal.SIGPIPE
     assert process.returncode is not None and process.returncode >= 0
-
-
-def test_nothing_of_ours_is_left_in_the_runtime_folder(aerostat):
-    folder = pathlib.Path(aerostat.env["XDG_RUNTIME_DIR"]) / "aerostat"
-    for file in folder.glob("*.target"):
-        pid = int(file.read_text().split()[1])
-        assert not os.path.exists(f"/proc/{pid}")

@@ -6,6 +6,7 @@ import re
 import subprocess
 
 from command import DONE, MIB, NO_GUEST, UNREACHABLE
+from lab.wait import wait_for
 
 
 def test_list_shows_guests_of_every_source(alpha, beta, aerostat, libvirt):
@@ -75,6 +76,30 @@ def test_dominfo_tells_what_virsh_does_not(reached):
     assert keys["Deflate on OOM"] == "off"
     host = reached.run("dominfo", reached.name, "--json").json["host_bytes"]
     assert abs(host - reached.guest.host_bytes()) < 16 * MIB
+
+
+def test_list_shows_what_a_guest_has_now(reached):
+    reached.settled(400)
+    row = next(row for row in reached.run.looking_at(*reached.sources)("list", "--json").json
+               if row["name"] == reached.guest.name)
+    assert (row["actual_bytes"], row["max_bytes"]) == (400 * MIB, 512 * MIB)
+
+
+def test_list_for_scripts(beta, libvirt, aerostat_libvirt):
+    assert libvirt.virsh("domuuid", "beta").strip() in aerostat_libvirt("list", "--uuid").out
+    assert "beta" not in aerostat_libvirt("list", "--inactive", "--name").out.split()
+
+
+def test_fresh_statistics_prove_a_driver_over_libvirt(beta, aerostat_libvirt):
+    aerostat_libvirt("dommemstat", "beta", "--period", "1")
+    wait_for(lambda: "Driver:         ready" in aerostat_libvirt("dominfo", "beta").out, 30,
+             "the driver to be known")
+
+
+def test_libvirts_own_variables_say_where_to_look(beta, libvirt, aerostat):
+    for variable in ("VIRSH_DEFAULT_CONNECT_URI", "LIBVIRT_DEFAULT_URI"):
+        result = aerostat.looking_at()("list", "--name", env={variable: libvirt.uri})
+        assert "beta" in result.out.split()
 
 
 def test_a_guest_by_uuid_and_id(beta, libvirt, aerostat_libvirt):

@@ -5,6 +5,8 @@ A guest of 1 GiB holds 400 MiB and is asked down to 256 MiB.  What it does
 depends on how the memory is held, on swap, and on deflate-on-oom; setmem must
 say what happened, and never leave the guest where its next fork kills it.
 """
+import re
+
 import pytest
 
 from command import DONE, MIB, SHORT
@@ -35,7 +37,7 @@ def test_tmpfs_without_swap_stops_short_and_is_eased(lab, aerostat, autodeflate)
     assert result.code == SHORT, result
     answer = result.json
     assert answer["after_bytes"] > 400 * MIB
-    assert answer["eased_target_bytes"] >= 464 * MIB
+    assert 464 * MIB <= answer["eased_target_bytes"] <= 700 * MIB
     assert "the guest" in answer["reason"]
     assert "give it swap" in answer["remedy"]
     assert ("deflate on OOM" in answer["reason"]) == autodeflate
@@ -47,7 +49,8 @@ def test_anonymous_without_swap_is_killed_for_it(lab, aerostat):
     """The row to warn of: the target is reached, at the price of the process."""
     result, held, actual = shrink(lab, aerostat, "anon", False)
     assert result.code == DONE, result
-    assert "cannot drop: it will swap or kill" in result.err or not held.alive
+    need = re.search(r"uses about (\d+) MiB that it cannot drop: it will swap or kill", result.err)
+    assert 400 < int(need[1]) < 650
     assert not held.alive
     assert actual == 256 * MIB
 
@@ -70,7 +73,7 @@ def test_anonymous_with_a_swap_disk_gets_there(lab, aerostat, autodeflate):
 def test_anonymous_with_zram_swaps_until_it_cannot(lab, aerostat):
     """Swap that lives in the same memory helps little with data that does not compress."""
     result, held, _ = shrink(lab, aerostat, "anon", False, swap="zram")
-    assert result.code in (DONE, SHORT)
+    assert result.code == (DONE if result.json["after_bytes"] == 256 * MIB else SHORT), result
     if result.code == DONE:
         assert not held.alive
     else:

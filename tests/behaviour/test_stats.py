@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the guest says of its memory, and how old it is; events as they happen."""
+import itertools
 import json
 import select
 import socket
@@ -77,20 +78,23 @@ def test_period_zero_stops_the_questions(alpha, aerostat):
                      property="guest-stats-polling-interval") == 0
 
 
-def test_setmem_puts_the_period_back(alpha, aerostat):
-    aerostat("dommemstat", alpha.address, "--period", "0")
-    assert aerostat("setmem", alpha.address, "400M").code == DONE
-    assert alpha.qmp("qom-get", path="/machine/peripheral/balloon0",
-                     property="guest-stats-polling-interval") == 0
+@pytest.mark.parametrize("words", [[], ["--no-wait"]])
+@pytest.mark.parametrize("period", [0, 7])
+def test_setmem_puts_the_period_back(reached, period, words):
+    reached.run("dommemstat", reached.name, "--period", str(period))
+    assert reached.run("setmem", reached.name, "400M", *words).code == DONE
+    assert reached.run("dommemstat", reached.name, "--json").json["period_s"] == period
 
 
 def test_events_tell_of_a_balloon_that_moves(reached):
+    reached.settled(400)
     watcher = reached.run.start("event", reached.name, "--event", "balloon-change",
                                 "--timeout", "60", "--json")
     # Events are not kept for those who come late: move until the watcher has seen it.
-    sizes = iter([400, 512] * 50)
-    wait_for(lambda: watcher.poll() is not None or move(reached, next(sizes)), 60, "an event")
+    moves = itertools.cycle(ways_to_move(reached.guest))
+    wait_for(lambda: watcher.poll() is not None or next(moves)(), 60, "an event")
     out, err = watcher.communicate(timeout=10)
+    reached.guest.load_driver()
     assert watcher.returncode == DONE, err
     event = json.loads(out.splitlines()[0])
     assert event["event"] == "balloon-change"
@@ -98,15 +102,12 @@ def test_events_tell_of_a_balloon_that_moves(reached):
     assert 300 * MIB < event["actual_bytes"] <= 512 * MIB
 
 
-def move(reached, mib):
-    """Asks in ways that need no monitor, for the watcher of a QMP guest holds it."""
-    if reached.guest.uri:
-        reached.guest.qmp("balloon", value=mib * MIB)
-    elif mib == 400:
-        reached.guest.unload_driver()
-    else:
-        reached.guest.load_driver()
-    return False
+def ways_to_move(guest):
+    """The watcher of a QMP guest holds its monitor, so that its driver has to move it: out, the
+    guest is whole; in again, it follows its target."""
+    if guest.uri:
+        return [lambda size=size: guest.qmp("balloon", value=size * MIB) for size in (500, 400)]
+    return [guest.unload_driver, guest.load_driver]
 
 
 def test_an_event_that_does_not_come(alpha, aerostat):

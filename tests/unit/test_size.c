@@ -89,6 +89,7 @@ static void refuses_what_63_bits_cannot_hold(void **state)
 	expect_bytes("9223372036854775807b", INT64_MAX);
 	expect_error("9223372036854775808b", SIZE_ERROR_OVERFLOW, "out of range");
 	expect_error("8E", SIZE_ERROR_OVERFLOW, "out of range");
+	expect_error("36893488147419103233b", SIZE_ERROR_OVERFLOW, "out of range");
 	expect_error("99999999999999999999999", SIZE_ERROR_OVERFLOW, "out of range");
 }
 
