@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * QMP guests against a small fake QEMU in a thread of this program: a table of
- * answers, which tests change, served to one client at a time.
- */
-#include "hypervisor/hypervisor.h"
+/* QMP guests against a fake QEMU (fake_qemu.h). */
+#include "fake_qemu.h"
 
 #include <glib/gstdio.h>
 #include <jansson.h>
@@ -14,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -25,216 +23,12 @@
 #define LATER hv_deadline_ms(20000)
 #define MIB (UINT64_C(1) << 20)
 
-#define DEVICE "/machine/peripheral/b0/virtio-backend"
-#define NO_DEVICE "\"error\": {\"class\": \"DeviceNotActive\", \"desc\": \"No balloon device\"}"
-#define NO_COMMAND "\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"unknown\"}"
-#define REFUSED "\"error\": {\"class\": \"GenericError\", \"desc\": \"not to be had\"}"
-#define UNSET "18446744073709551615"
-
-/* What QEMU 7.2 says; keys are a command and its path, and its property if any. */
-static const char *const honest[][2] = {
-	{ "qmp_capabilities", "\"return\": {}" },
-	{ "query-name", "\"return\": {\"name\": \"web 1\"}" },
-	{ "query-uuid", "\"return\": {\"UUID\": \"6ba7b810-9dad-11d1-80b4-00c04fd430c8\"}" },
-	{ "query-status", "\"return\": {\"status\": \"running\", \"running\": true}" },
-	{ "query-memory-size-summary",
-	  "\"return\": {\"base-memory\": 1073741824, \"plugged-memory\": 0}" },
-	{ "query-balloon", "\"return\": {\"actual\": 536870912}" },
-	{ "query-cpus-fast", "\"return\": [{\"cpu-index\": 0}, {\"cpu-index\": 1}]" },
-	{ "query-version", "\"return\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, "
-			   "\"package\": \"x\"}" },
-	{ "qom-list /machine/peripheral",
-	  "\"return\": [{\"name\": \"type\", \"type\": \"string\"}, "
-	  "{\"name\": \"b0\", \"type\": \"child<virtio-balloon-pci>\"}]" },
-	{ "qom-list /machine/peripheral-anon",
-	  "\"return\": [{\"name\": \"type\", \"type\": \"string\"}]" },
-	{ "qom-get " DEVICE " deflate-on-oom", "\"return\": true" },
-	{ "qom-get " DEVICE " free-page-reporting", "\"return\": false" },
-	{ "qom-get " DEVICE " guest-stats-polling-interval", "\"return\": 2" },
-	{ "qom-get " DEVICE " guest-stats",
-	  "\"return\": {\"stats\": {\"stat-swap-in\": 0, \"stat-free-memory\": 104857600, "
-	  "\"stat-available-memory\": 209715200, \"stat-htlb-pgfail\": " UNSET
-	  ", \"stat-of-the-future\": {}}, \"last-update\": 1700000000}" },
-	{ "qom-set " DEVICE " guest-stats-polling-interval", "\"return\": {}" },
-	{ "balloon", "\"return\": {}" },
-	{ "x-query-virtio-status " DEVICE,
-	  "\"return\": {\"status\": {\"statuses\": [\"VIRTIO_CONFIG_S_ACKNOWLEDGE: Valid\", "
-	  "\"VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready\"]}}" },
-};
-
-/* Until the end of the block. */
-#define LOCKED(fake) g_autoptr(GMutexLocker) locker_ = g_mutex_locker_new(&(fake)->lock)
-
-struct fake {
-	char *dir, *path;
-	int listener;
-	GThread *thread;
-	struct hv_guest *guest;
-
-	GMutex lock; /* over all below */
-	int client;
-	GHashTable *answers; /* NULL for no answer at all */
-	GString *heard;	     /* commands that change something, with their value */
-	char *events;	     /* said before the next answer */
-	const char *drop_on; /* the command at which the client is dropped ... */
-	unsigned int drops;  /* ... so many times */
-};
-
-/* The client may have left before all is said. */
-static bool fake_say(int fd, const char *text)
-{
-	return send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text);
-}
-
-static void fake_hear(struct fake *fake, const char *key, const json_t *arguments)
-{
-	const json_t *value = json_object_get(arguments, "value");
-
-	if (json_is_integer(value))
-		g_string_append_printf(fake->heard, "%s=%" JSON_INTEGER_FORMAT "\n", key,
-				       json_integer_value(value));
-}
-
-/* Answers one line; false to drop the client. */
-static bool fake_answer(struct fake *fake, int fd, const char *line)
-{
-	LOCKED(fake);
-	json_auto_t *message = json_loads(line, 0, NULL);
-	const json_t *arguments = json_object_get(message, "arguments");
-	const char *command = json_string_value(json_object_get(message, "execute"));
-	const char *path = json_string_value(json_object_get(arguments, "path"));
-	const char *property = json_string_value(json_object_get(arguments, "property"));
-	g_autofree char *key = g_strjoin(" ", command, path, property, NULL);
-	g_autofree char *answer = NULL;
-	gpointer known, body;
-
-	if (fake->drops && g_str_equal(key, fake->drop_on)) {
-		fake->drops--;
-		return false;
-	}
-	fake_hear(fake, key, arguments);
-	known = g_hash_table_lookup_extended(fake->answers, key, NULL, &body) ? body : REFUSED;
-	if (fake->events && !fake_say(fd, fake->events))
-		return false;
-	g_clear_pointer(&fake->events, g_free);
-	if (!known)
-		return true;
-	answer = g_strdup_printf("{%s, \"id\": \"%s\"}\r\n", (const char *)known,
-				 json_string_value(json_object_get(message, "id")));
-	return fake_say(fd, answer);
-}
-
-static void fake_set_client(struct fake *fake, int fd)
-{
-	LOCKED(fake);
-	fake->client = fd;
-}
-
-static void *fake_main(void *data)
-{
-	struct fake *fake = data;
-	int fd;
-
-	while ((fd = accept4(fake->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-		g_autofree char *line = NULL;
-		FILE *file = fdopen(fd, "r");
-		size_t size = 0;
-
-		fake_set_client(fake, fd);
-		fake_say(fd, "{\"QMP\": {}}\r\n");
-		while (getline(&line, &size, file) > 0 && fake_answer(fake, fd, line))
-			;
-		fake_set_client(fake, -1);
-		fclose(file);
-	}
-	return NULL;
-}
-
-static int listen_at(const char *path, int backlog)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(fd, backlog), 0);
-	return fd;
-}
-
-/* Ends it as SIGKILL ends QEMU: the socket stays in its folder. */
-static void fake_kill(struct fake *fake)
-{
-	if (!fake->thread)
-		return;
-	shutdown(fake->listener, SHUT_RDWR);
-	g_mutex_lock(&fake->lock);
-	if (fake->client >= 0)
-		shutdown(fake->client, SHUT_RDWR);
-	g_mutex_unlock(&fake->lock);
-	g_thread_join(g_steal_pointer(&fake->thread));
-	close(fake->listener);
-}
-
-static int setup(void **state)
-{
-	struct fake *fake = g_new0(struct fake, 1);
-
-	fake->dir = g_dir_make_tmp("aerostat-XXXXXX", NULL);
-	fake->path = g_build_filename(fake->dir, "sock.name.qmp", NULL);
-	fake->listener = listen_at(fake->path, 1);
-	fake->client = -1;
-	fake->heard = g_string_new(NULL);
-	fake->answers = g_hash_table_new(g_str_hash, g_str_equal);
-	for (size_t i = 0; i < G_N_ELEMENTS(honest); i++)
-		g_hash_table_insert(fake->answers, (void *)honest[i][0], (void *)honest[i][1]);
-	g_mutex_init(&fake->lock);
-	fake->thread = g_thread_new("fake QEMU", fake_main, fake);
-	fake->guest = hv_qmp_open(fake->path);
-	*state = fake;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fake *fake = *state;
-
-	hv_guest_close(fake->guest);
-	fake_kill(fake);
-	g_unlink(fake->path);
-	g_rmdir(fake->dir);
-	g_hash_table_unref(fake->answers);
-	g_string_free(fake->heard, TRUE);
-	g_free(fake->events);
-	g_free(fake->path);
-	g_free(fake->dir);
-	g_free(fake);
-	return 0;
-}
-
-/* From now on @key is answered with @body: a member of the answer, NULL for silence. */
-static void will_answer(struct fake *fake, const char *key, const char *body)
-{
-	LOCKED(fake);
-	g_hash_table_insert(fake->answers, (void *)key, (void *)body);
-}
-
-static void will_say_first(struct fake *fake, const char *events)
-{
-	LOCKED(fake);
-	fake->events = g_strdup(events);
-}
-
-static void will_drop(struct fake *fake, const char *command, unsigned int times)
-{
-	LOCKED(fake);
-	fake->drop_on = command;
-	fake->drops = times;
-}
-
+/* Not under the lock: a failed assertion leaves by longjmp(). */
 static void assert_heard(struct fake *fake, const char *expected)
 {
-	LOCKED(fake);
-	assert_string_equal(fake->heard->str, expected);
+	g_autofree char *text = heard(fake);
+
+	assert_string_equal(text, expected);
 }
 
 static void assert_error(GError **error, enum hv_error code, const char *part)
@@ -416,15 +210,17 @@ static void hotplugged_memory_counts_into_the_maximum(void **state)
 static void info_refuses_answers_of_the_wrong_type(void **state)
 {
 	/* Each is asked for before those above it, so that they add up. */
-	static const char *const rows[][2] = {
-		{ "query-balloon", "\"return\": []" },
-		{ "query-memory-size-summary", "\"return\": {\"base-memory\": \"1G\"}" },
+	static const char *const rows[][3] = {
+		{ "query-balloon", "\"return\": []", "unusable answer to query-balloon: []" },
+		{ "query-memory-size-summary", "\"return\": {\"base-memory\": \"1G\"}",
+		  "unusable answer to query-memory-size-summary: {\"base-memory\":\"1G\"}" },
 		{ "query-memory-size-summary",
-		  "\"return\": {\"base-memory\": 1, \"plugged-memory\": -1}" },
-		{ "query-status", "\"return\": {\"status\": 1}" },
-		{ "query-status", "\"return\": 1" },
-		{ "query-uuid", "\"return\": {\"UUID\": []}" },
-		{ "query-name", "\"return\": {\"name\": 5}" },
+		  "\"return\": {\"base-memory\": 1, \"plugged-memory\": -1}",
+		  "\"plugged-memory\":-1" },
+		{ "query-status", "\"return\": {\"status\": 1}", "{\"status\":1" },
+		{ "query-status", "\"return\": 1", "unusable answer to query-status: 1" },
+		{ "query-uuid", "\"return\": {\"UUID\": []}", "unusable UUID" },
+		{ "query-name", "\"return\": {\"name\": 5}", "unusable name" },
 	};
 	struct fake *fake = *state;
 
@@ -434,7 +230,7 @@ static void info_refuses_answers_of_the_wrong_type(void **state)
 
 		will_answer(fake, rows[i][0], rows[i][1]);
 		assert_false(hv_guest_info(fake->guest, LATER, &info, &error));
-		assert_error(&error, HV_ERROR_PROTOCOL, "QEMU sent an unusable ");
+		assert_error(&error, HV_ERROR_PROTOCOL, rows[i][2]);
 	}
 }
 
@@ -735,6 +531,7 @@ static pid_t stopped_listener(const char *path)
 	int status;
 
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		listen_at(path, 0);
 		raise(SIGSTOP);
 		_exit(0);
@@ -762,7 +559,7 @@ static void a_stopped_qemu_is_told_from_a_busy_one(void **state)
 	g_unlink(path);
 }
 
-#define WITH_FAKE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_FAKE(test) cmocka_unit_test_setup_teardown(test, fake_setup, fake_teardown)
 
 int main(void)
 {
