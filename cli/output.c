@@ -68,7 +68,7 @@ void cli_warn(const struct context *ctx, const char *format, ...)
 
 void cli_print_json(json_t *value)
 {
-	json_dumpf(value, stdout, JSON_INDENT(2));
+	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 	putchar('\n');
 	fflush(stdout);
 	json_decref(value);

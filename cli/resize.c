@@ -26,8 +26,7 @@
 #include "policy/floor.h"
 #include "progress.h"
 
-#define FIRST_POLL_MS 20 /* until the driver's first page */
-#define POLL_MS 100
+#define POLL_MS 25		/* a poll costs some 1 ms of CPU time */
 #define DRIVER_GRACE_US 3000000 /* a guest that boots may load its driver in that time */
 #define EASE_WAIT_MS 3000	/* how long an eased guest may take to grow */
 #define STATS_PERIOD_S 1
@@ -313,7 +312,7 @@ static bool wait_for_it(struct resize *r, enum await_verdict *verdict, GError **
 			if (driver_missing(r))
 				explain_no_driver(r);
 		}
-		poll(NULL, 0, r->await.first_move_us ? POLL_MS : FIRST_POLL_MS);
+		poll(NULL, 0, POLL_MS);
 	}
 	progress_end(&progress);
 	return ok;

@@ -94,7 +94,7 @@ typedef struct hv_info {
 	int autodeflate;	 /* deflate-on-oom: 1 on, 0 off, -1 unknown */
 	int free_page_reporting; /* 1 on, 0 off, -1 unknown */
 	enum hv_driver driver;
-	char *version; /* of the VMM, e.g. "QEMU 7.2.22"; NULL when unknown */
+	char *version; /* of the VMM, e.g. "QEMU 7.2.22"; NULL when unknown, as over libvirt */
 } hv_info;
 void hv_info_clear(struct hv_info *info);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(hv_info, hv_info_clear)

@@ -119,18 +119,6 @@ static enum hv_state to_hv_state(int state)
 	return state >= 0 && state < (int)G_N_ELEMENTS(table) ? table[state] : HV_STATE_UNKNOWN;
 }
 
-/* "QEMU 7.2.22": what libvirt starts guests with. */
-static char *read_version(virConnectPtr conn)
-{
-	const char *type = virConnectGetType(conn);
-	unsigned long version;
-
-	if (!type || virConnectGetVersion(conn, &version) < 0 || !version)
-		return NULL;
-	return g_strdup_printf("%s %lu.%lu.%lu", type, version / 1000000, version / 1000 % 1000,
-			       version % 1000);
-}
-
 static bool read_balloon(struct libvirt_call *call, virDomainPtr domain, int period_s)
 {
 	struct hv_info *info = &call->info;
@@ -172,7 +160,6 @@ static bool info_work(struct libvirt_call *call, virDomainPtr domain)
 		/* libvirt leaves both off unless told otherwise. */
 		.autodeflate = live.autodeflate > 0,
 		.free_page_reporting = live.free_page_reporting > 0,
-		.version = read_version(virDomainGetConnect(domain)),
 	};
 	if (info->persistent && read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config)) {
 		info->config_max_bytes = config.memory_bytes;
