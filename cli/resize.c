@@ -268,18 +268,22 @@ static bool should_ease(const struct resize *r, enum await_verdict verdict)
 	       !r->options->keep_target && r->await.target_bytes < r->await.before_bytes;
 }
 
-/* A guest that ended after it was asked is lost, whatever the way to it calls that. */
+/* It ran when we looked first. */
+static bool has_ended(const GError *error)
+{
+	return g_error_matches(error, HV_ERROR, HV_ERROR_NOT_RUNNING) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_NOT_FOUND);
+}
+
+/* A guest that ended meanwhile is unreachable, whatever the way to it calls that. */
 static void mark_lost(const struct resize *r, GError **error)
 {
-	GError *ended = *error;
+	GError *lost = *error;
+	int code = has_ended(lost) ? HV_ERROR_UNREACHABLE : lost->code;
 
-	*error = g_error_new(
-		HV_ERROR,
-		ended->code == HV_ERROR_NOT_RUNNING || ended->code == HV_ERROR_NOT_FOUND
-			? HV_ERROR_UNREACHABLE
-			: ended->code,
-		"lost contact with %s while its memory changed: %s", r->info->name, ended->message);
-	g_error_free(ended);
+	*error = g_error_new(HV_ERROR, code, "lost contact with %s while its memory changed: %s",
+			     r->info->name, lost->message);
+	g_error_free(lost);
 }
 
 /* Polls until the wait is over, one way or another; false when the guest was lost. */
@@ -343,8 +347,11 @@ static bool ask_and_wait(struct resize *r, GError **error)
 	bool ok;
 
 	if (!hv_guest_balloon_set(r->guest, hv_deadline_ms(CALL_MS), r->await.target_bytes,
-				  HV_SCOPE_LIVE, error))
+				  HV_SCOPE_LIVE, error)) {
+		if (has_ended(*error))
+			mark_lost(r, error);
 		return false;
+	}
 	if (r->options->no_wait)
 		return true;
 	ok = wait_for_it(r, &verdict, error);
