@@ -7,13 +7,16 @@
  * its cost to the host, ask, then poll the balloon's size (events come at most
  * once a second and may be lost) and let await.c judge it.
  *
- * A guest that does not move at all has no driver, or a stuck one.  QMP says
- * which; over libvirt fresh statistics prove a driver, so their polling is
- * switched on for the time of the wait where it was off.
+ * A guest is asked first how it stands (vitals.c), and only what it can give
+ * without swapping or killing is taken, unless --force presses on.
  *
- * A guest that stopped short has nothing left, and a driver that still tries
- * would take every page it frees: the next fork may panic it.  Its target is
- * therefore eased to what it has plus some air, unless told otherwise.
+ * A guest that does not move at all has no driver, or a stuck one.  QMP says
+ * which; over libvirt fresh statistics prove a driver.
+ *
+ * A guest that was pressed and stopped short has nothing left, and a driver
+ * that still tries would take every page it frees: the next fork may panic it.
+ * Its target is therefore eased to what it has plus some air, unless told
+ * otherwise.
  */
 #include "resize.h"
 
@@ -25,11 +28,11 @@
 #include "common/size.h"
 #include "policy/floor.h"
 #include "progress.h"
+#include "vitals.h"
 
 #define POLL_MS 25		/* a poll costs some 1 ms of CPU time */
 #define DRIVER_GRACE_US 3000000 /* a guest that boots may load its driver in that time */
 #define EASE_WAIT_MS 3000	/* how long an eased guest may take to grow */
-#define STATS_PERIOD_S 1
 
 static volatile sig_atomic_t interrupted;
 
@@ -89,9 +92,7 @@ struct resize {
 	struct resize_result *result;
 	struct await await;
 	struct claim claim;
-	struct hv_stats stats; /* the latest; stale ones are not believed */
-	bool has_stats;
-	bool period_was_off;
+	struct vitals vitals;
 };
 
 static uint64_t measure_host(const hv_info *info)
@@ -101,48 +102,22 @@ static uint64_t measure_host(const hv_info *info)
 	return info->pid && hv_host_bytes(info->pid, &bytes, NULL) ? bytes : HV_UNSET;
 }
 
-static void read_stats(struct resize *r)
+/* What is really asked for: as much of the way as does no harm. */
+static uint64_t careful_target(const struct resize *r)
 {
-	r->has_stats = hv_guest_stats_get(r->guest, hv_deadline_ms(CALL_MS), &r->stats, NULL);
-}
+	uint64_t asked = r->result->target_bytes;
+	uint64_t least = vitals_least(&r->vitals);
 
-/*
- * Memory the guest cannot give without swapping or killing; HV_UNSET when
- * nobody knows.  All from one sample: the size known now may not be that of
- * the sample's time.  Where the driver deflates on OOM, the guest counts its
- * balloon as memory, so its own total says nothing and the size has to do.
- */
-static uint64_t guest_need(const struct resize *r)
-{
-	uint64_t usable = r->stats.value[HV_STAT_USABLE];
-	uint64_t total =
-		r->stats.value[r->info->autodeflate > 0 ? HV_STAT_ACTUAL : HV_STAT_AVAILABLE];
-
-	if (!r->has_stats || hv_stats_stale(&r->stats) || usable == HV_UNSET || total == HV_UNSET ||
-	    usable > total)
-		return HV_UNSET;
-	return total - usable;
-}
-
-/* Statistics tell a driver's presence and the guest's need: see that they flow. */
-static void start_stats(struct resize *r)
-{
-	if (!r->has_stats || r->stats.period_s != 0)
-		return;
-	r->period_was_off = hv_guest_stats_period_set(r->guest, hv_deadline_ms(CALL_MS),
-						      STATS_PERIOD_S, HV_SCOPE_LIVE, NULL);
-}
-
-static void stop_stats(struct resize *r)
-{
-	if (r->period_was_off)
-		hv_guest_stats_period_set(r->guest, hv_deadline_ms(CALL_MS), 0, HV_SCOPE_LIVE,
-					  NULL);
+	if (r->options->force || asked >= r->info->actual_bytes || least == HV_UNSET ||
+	    asked >= least)
+		return asked;
+	return MIN((least + AWAIT_PAGE_BYTES - 1) / AWAIT_PAGE_BYTES * AWAIT_PAGE_BYTES,
+		   r->info->actual_bytes);
 }
 
 static void warn_of_need(const struct resize *r)
 {
-	uint64_t need = guest_need(r);
+	uint64_t need = vitals_need(&r->vitals);
 	g_autofree char *need_text = NULL;
 
 	if (need == HV_UNSET || need <= r->await.target_bytes)
@@ -163,8 +138,8 @@ static bool driver_missing(struct resize *r)
 		return false;
 	if (now.driver != HV_DRIVER_UNKNOWN)
 		return now.driver == HV_DRIVER_ABSENT;
-	read_stats(r);
-	return !r->has_stats || hv_stats_stale(&r->stats);
+	vitals_read(&r->vitals);
+	return !vitals_fresh(&r->vitals);
 }
 
 static void set_short(struct resize_result *result, enum exit_code code, char *reason, char *remedy)
@@ -182,9 +157,20 @@ static void explain_no_driver(struct resize *r)
 			"load virtio_balloon in it; a driver that comes later follows the target"));
 }
 
+static void explain_careful(struct resize *r)
+{
+	uint64_t need = vitals_need(&r->vitals);
+	g_autofree char *need_text = size_format(need);
+
+	set_short(r->result, EXIT_SHORT,
+		  g_strdup_printf("the guest uses about %s that it cannot drop", need_text),
+		  g_strdup("free memory in the guest; --force presses on, and it will swap, kill "
+			   "or panic"));
+}
+
 static void explain_full_guest(struct resize *r)
 {
-	uint64_t need = guest_need(r);
+	uint64_t need = vitals_need(&r->vitals);
 	g_autofree char *need_text = need == HV_UNSET ? NULL : size_format(need);
 	g_autofree char *uses =
 		need_text ? g_strdup_printf("uses about %s that it cannot drop", need_text)
@@ -208,7 +194,7 @@ static void explain_short(struct resize *r, enum await_verdict verdict)
 		explain_no_driver(r);
 		return;
 	}
-	read_stats(r);
+	vitals_read(&r->vitals);
 	if (hv_guest_info(r->guest, hv_deadline_ms(CALL_MS), &now, NULL) &&
 	    now.state != HV_STATE_RUNNING)
 		set_short(r->result, EXIT_SHORT,
@@ -236,12 +222,9 @@ static void explain_overtaken(struct resize *r, uint64_t newer_bytes)
 		  g_strdup("the newer one stands; ask again if it should not"));
 }
 
-/* Air for a guest that has nothing left: the larger of 64 MiB and 3 % (docs/architecture.md). */
 static uint64_t eased_target(const struct resize *r)
 {
-	uint64_t air = MAX(64 * SIZE_MIB, r->info->max_bytes * 3 / 100);
-
-	return MIN(r->await.actual_bytes + air, r->await.before_bytes);
+	return MIN(r->await.actual_bytes + vitals_air(r->info), r->await.before_bytes);
 }
 
 static void ease(struct resize *r)
@@ -331,6 +314,8 @@ static void conclude(struct resize *r, enum await_verdict verdict)
 			  g_strdup("interrupted; the guest goes on to the target"), NULL);
 	else if (verdict == AWAIT_STALLED || verdict == AWAIT_TIMEOUT)
 		explain_short(r, verdict);
+	else if (verdict == AWAIT_REACHED && r->await.target_bytes != result->target_bytes)
+		explain_careful(r);
 	result->seconds = (double)(g_get_monotonic_time() - r->await.started_us) / 1e6;
 	if (r->await.first_move_us)
 		result->first_move_s = (double)(r->await.first_move_us - r->await.started_us) / 1e6;
@@ -364,7 +349,12 @@ bool resize_live(struct context *ctx, hv_guest *guest, const hv_info *info, uint
 		 const struct resize_options *options, struct resize_result *result, GError **error)
 {
 	struct resize r = {
-		.ctx = ctx, .guest = guest, .info = info, .options = options, .result = result
+		.ctx = ctx,
+		.guest = guest,
+		.info = info,
+		.options = options,
+		.result = result,
+		.vitals = { .guest = guest, .info = info, .restore_period_s = -1 },
 	};
 	bool ok;
 
@@ -384,17 +374,16 @@ bool resize_live(struct context *ctx, hv_guest *guest, const hv_info *info, uint
 					  .host_after_bytes = HV_UNSET,
 					  .first_move_s = -1 };
 	signal(SIGINT, on_interrupt);
-	read_stats(&r);
 	if (!options->no_wait)
-		start_stats(&r);
+		vitals_start(&r.vitals, guest, info);
 	claim_take(&r.claim, guest, info, target_bytes);
-	await_start(&r.await, info->actual_bytes, target_bytes, g_get_monotonic_time(),
+	await_start(&r.await, info->actual_bytes, careful_target(&r), g_get_monotonic_time(),
 		    (int64_t)options->stall_s * G_USEC_PER_SEC,
 		    (int64_t)options->timeout_s * G_USEC_PER_SEC);
 	warn_of_need(&r);
 	ok = ask_and_wait(&r, error);
 	claim_clear(&r.claim);
-	stop_stats(&r);
+	vitals_end(&r.vitals);
 	signal(SIGINT, SIG_DFL);
 	return ok;
 }

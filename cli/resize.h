@@ -32,7 +32,7 @@ struct resize_options {
 		  0,                                                                               \
 		  G_OPTION_ARG_NONE,                                                               \
 		  &(options).force,                                                                \
-		  "go below the guest's floor, too",                                               \
+		  "make the guest swap or kill, and go below its floor",                           \
 		  NULL },                                                                          \
 		{ "keep-target",                                                                   \
 		  0,                                                                               \

@@ -117,6 +117,8 @@ const struct verb verb_setmem = {
 		   "and says what the\n"
 		   "host really got back. SIZE is what the guest shall have: " SIZE_FORMS ".\n"
 		   "Without --config it is the running guest that is changed.\n"
+		   "Only what the guest can give without swapping or killing is taken; --force "
+		   "presses on.\n"
 		   "A size below the guest's floor is refused without --force. A guest that stops "
 		   "short is left\n"
 		   "with what it has and a little air.",

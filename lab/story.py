@@ -127,7 +127,7 @@ class Story:
         with self.lab.guest("delta", memory=512) as delta:
             delta.hold("work", 300, "tmpfs")
             with self.measured("delta: holds too much", delta):
-                self.command("setmem", delta.address, "200M", "--stall", "3", expect=EXIT_SHORT)
+                self.command("setmem", delta.address, "200M", expect=EXIT_SHORT)
 
     def tell(self):
         with concurrent.futures.ThreadPoolExecutor() as pool, contextlib.ExitStack() as guests:

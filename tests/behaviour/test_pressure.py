@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Guests under pressure: each row of what Linux does when a balloon wants too much.
 
-A guest of 1 GiB holds 400 MiB and is asked down to 256 MiB.  What it does
-depends on how the memory is held, on swap, and on deflate-on-oom; setmem must
-say what happened, and never leave the guest where its next fork kills it.
+A guest of 1 GiB holds 400 MiB and is asked down to 256 MiB.  By itself setmem
+takes what the guest can give without harm.  With --force it presses on, and
+what happens then depends on how the memory is held, on swap, and on
+deflate-on-oom; setmem must say what happened, and never leave the guest where
+its next fork kills it.
 """
 import re
 
@@ -12,7 +14,7 @@ import pytest
 from command import DONE, MIB, SHORT
 
 
-def shrink(lab, aerostat, kind, autodeflate, swap=None, words=()):
+def shrink(lab, aerostat, kind, autodeflate, swap=None, words=("--force",)):
     """The story of one row; returns the answer and the guest's last word on its memory."""
     balloon = {"deflate-on-oom": autodeflate, "stats-period": 1}
     with lab.guest("pressed", memory=1024, balloon=balloon,
@@ -22,13 +24,26 @@ def shrink(lab, aerostat, kind, autodeflate, swap=None, words=()):
         guest.hold("data", 400, kind)
         # The driver alone never wakes the OOM killer; whoever else needs a page does.
         guest.run("(while :; do date; done) >/dev/null 2>&1 &")
-        result = aerostat("setmem", guest.address, "256M", "--json", "--stall", "6", *words)
+        result = aerostat("setmem", guest.address, "256M", "--json", "--stall", "4", *words)
         held = guest.touch("data")
         # The guest lives: its own init answers, and it can start a process.
         assert guest.alive()
         assert guest.run("echo alive").output.strip() == "alive"
         assert guest.heartbeat.reboots == 0
         return result, held, guest.actual()
+
+
+@pytest.mark.parametrize("autodeflate", [False, True])
+@pytest.mark.parametrize("kind", ["anon", "tmpfs"])
+def test_unforced_the_guest_gives_what_it_can_and_nobody_is_hurt(lab, aerostat, kind, autodeflate):
+    result, held, actual = shrink(lab, aerostat, kind, autodeflate, words=())
+    assert result.code == SHORT, result
+    answer = result.json
+    assert "that it cannot drop" in answer["reason"]
+    assert "--force" in answer["remedy"]
+    assert answer["eased_target_bytes"] is None     # it was never pressed
+    assert 464 * MIB <= answer["after_bytes"] == actual <= 700 * MIB
+    assert held.alive and held.bad_pages == 0
 
 
 @pytest.mark.parametrize("autodeflate", [False, True])
@@ -81,7 +96,7 @@ def test_anonymous_with_zram_swaps_until_it_cannot(lab, aerostat):
 
 
 def test_page_cache_is_given_up_without_harm(lab, aerostat):
-    result, _, actual = shrink(lab, aerostat, "cache", False)
+    result, _, actual = shrink(lab, aerostat, "cache", False, words=())
     assert result.code == DONE, result
     assert actual == 256 * MIB
 
@@ -89,8 +104,8 @@ def test_page_cache_is_given_up_without_harm(lab, aerostat):
 def test_keep_target_leaves_the_target_as_virsh_would(lab, aerostat):
     with lab.guest("kept", memory=512, balloon={"deflate-on-oom": False}) as guest:
         guest.hold("data", 300, "tmpfs")
-        result = aerostat("setmem", guest.address, "200M", "--json", "--stall", "5",
-                          "--keep-target")
+        result = aerostat("setmem", guest.address, "200M", "--json", "--stall", "2",
+                          "--force", "--keep-target")
         assert result.code == SHORT
         assert result.json["eased_target_bytes"] is None
         guest.release("data")       # as soon as it can, the driver goes on
@@ -101,7 +116,8 @@ def test_a_timeout_while_still_moving_says_so(lab, aerostat):
     with lab.guest("slow", memory=1024, swap_disk=1024) as guest:
         guest.swap("on disk")
         guest.hold("data", 700)
-        result = aerostat("setmem", guest.address, "300M", "--json", "--timeout", "1")
+        result = aerostat("setmem", guest.address, "300M", "--json", "--timeout", "1",
+                          "--force")
         assert result.code == SHORT
         assert "still moving" in result.json["reason"]
         assert "--timeout" in result.json["remedy"]
