@@ -129,9 +129,12 @@ class Libvirt:
 
     def forget(self, name):
         """Undefines a domain, if it is still there and the daemon too."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with contextlib.suppress(subprocess.TimeoutExpired, LabError):
             subprocess.run(["virsh", "--connect", self.uri, "undefine", name], check=False,
                            capture_output=True, timeout=30)
+            # The daemon takes a moment to see that the domain's QEMU has ended.
+            wait_for(lambda: name not in self.virsh("list", "--all", "--name").split(), 10,
+                     f"libvirt to forget {name}")
 
     def emulator(self, qemu):
         return shutil.which(qemu) or qemu
