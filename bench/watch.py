@@ -7,6 +7,7 @@ when the last, whatever the command under measurement says.  A guest that gets
 memory allocates no blocks until it touches them: only shrinking shows.
 """
 
+import contextlib
 import os
 import threading
 import time
@@ -17,9 +18,12 @@ BLOCK_BYTES = 512
 
 def memory_file(pid):
     """The guest's memfd, as a path; None where its RAM is anonymous."""
-    files = [entry.path for entry in os.scandir(f"/proc/{pid}/fd")
-             if os.readlink(entry.path).startswith("/memfd:")]
-    return max(files, key=lambda path: os.stat(path).st_size, default=None)
+    files = []
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):    # closed meanwhile
+            if os.readlink(entry.path).startswith("/memfd:"):
+                files.append((os.stat(entry.path).st_size, entry.path))
+    return max(files, default=(0, None))[1]
 
 
 class Watch(threading.Thread):

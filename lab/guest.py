@@ -253,9 +253,10 @@ class Guest:
             total = int(re.search(r"^Anonymous:\s+(\d+) kB$", file.read(), re.M)[1]) * 1024
         files = {}
         for entry in os.scandir(f"/proc/{self.pid}/fd"):
-            if os.readlink(entry.path).startswith("/memfd:"):
-                status = os.stat(entry.path)
-                files[status.st_dev, status.st_ino] = status.st_blocks * 512
+            with contextlib.suppress(FileNotFoundError):    # QEMU has closed it meanwhile
+                if os.readlink(entry.path).startswith("/memfd:"):
+                    status = os.stat(entry.path)
+                    files[status.st_dev, status.st_ino] = status.st_blocks * 512
         return total + sum(files.values())
 
 
