@@ -41,7 +41,7 @@
 #define BALLOON_VIRTIO_ID 5
 #define BALLOON_CONFIG_BYTES 16
 #define BALLOON_QUEUES_MAX 5
-#define BALLOON_QUEUE_SIZE 256 /* what a transport offers for each queue */
+#define BALLOON_QUEUE_SIZE 256	 /* what a transport offers for each queue */
 #define BALLOON_UNSET UINT64_MAX /* "not known" in every uint64_t below */
 
 /* Feature bits, VIRTIO 5.5.3 and 6; balloon_features[] names them. */
@@ -159,12 +159,13 @@ struct balloon_host {
 };
 
 struct balloon_options {
-	uint64_t features; /* offered, a mask of BALLOON_BIT(); VERSION_1 absent: legacy drivers */
-	uint64_t max_bytes;	   /* the guest's RAM; 0: as memory_ram_bytes() says */
+	uint64_t features;  /* offered, a mask of BALLOON_BIT(); VERSION_1 absent: legacy drivers */
+	uint64_t max_bytes; /* the guest's RAM; 0: as memory_ram_bytes() says */
 	uint64_t target_bytes;	   /* from the start; 0: max */
-	uint64_t release_delay_ns; /* how long incomplete blocks wait, at least; at most twice that */
-	bool populate;		   /* allocate the host memory of deflated pages before they are used */
-	bool audit_release;	   /* an audit releases what it finds */
+	uint64_t release_delay_ns; /* how long incomplete blocks wait, at least; at most twice that
+				    */
+	bool populate;	    /* allocate the host memory of deflated pages before they are used */
+	bool audit_release; /* an audit releases what it finds */
 };
 #define BALLOON_RELEASE_DELAY_NS UINT64_C(100000000)
 
@@ -269,8 +270,13 @@ bool balloon_request_stats(struct balloon *balloon);
  * safe only for pages that were not written since, which write tracking knows.
  * False: the feature was not acknowledged, or the order is not possible now.
  */
-enum balloon_hinting { BALLOON_HINT_STOPPED, BALLOON_HINT_REQUESTED, BALLOON_HINT_RUNNING,
-		       BALLOON_HINT_ENDED /* by the driver; DONE has not been said */ };
+enum balloon_hinting {
+	BALLOON_HINT_STOPPED,
+	BALLOON_HINT_REQUESTED, /* the driver has not begun */
+	BALLOON_HINT_RUNNING,
+	BALLOON_HINT_ENDED, /* by the driver, which waits for DONE */
+	BALLOON_HINT_DONE,
+};
 bool balloon_hint_start(struct balloon *balloon);
 bool balloon_hint_stop(struct balloon *balloon);
 bool balloon_hint_done(struct balloon *balloon);

@@ -1,2 +1,244 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "device/balloon.h"
+#include "device/memory.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+const char *memory_backing_name(enum memory_backing backing)
+{
+	switch (backing) {
+	case MEMORY_ANONYMOUS:
+		return "anonymous";
+	case MEMORY_SHMEM:
+		return "shmem";
+	case MEMORY_HUGETLB:
+		return "hugetlb";
+	case MEMORY_FILE:
+		return "file";
+	}
+	return "unknown";
+}
+
+/* The index of the first region that ends behind @gpa. */
+static unsigned int first_behind(const struct memory *memory, uint64_t gpa)
+{
+	unsigned int low = 0, high = memory->count;
+
+	while (low < high) {
+		unsigned int middle = low + (high - low) / 2;
+		const struct memory_region *region = &memory->regions[middle];
+
+		if (region->gpa + (region->size - 1) < gpa)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* 0 when a region of this place and size may be added. */
+static int check_place(const struct memory *memory, uint64_t gpa, uint64_t size)
+{
+	unsigned int next;
+
+	if (!size || (gpa | size) % MEMORY_PAGE_BYTES || gpa + (size - 1) < gpa)
+		return -EINVAL;
+	next = first_behind(memory, gpa);
+	if (next < memory->count && memory->regions[next].gpa <= gpa + (size - 1))
+		return -EINVAL;
+	return memory->count == MEMORY_REGIONS_MAX ? -ENOSPC : 0;
+}
+
+static void insert(struct memory *memory, const struct memory_region *region)
+{
+	unsigned int at = first_behind(memory, region->gpa);
+
+	memmove(&memory->regions[at + 1], &memory->regions[at],
+		(memory->count - at) * sizeof(*region));
+	memory->regions[at] = *region;
+	memory->count++;
+}
+
+/* What @region's file is, and how it is released. */
+static int probe_file(struct memory_region *region)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstat(region->fd, &st) < 0 || fstatfs(region->fd, &fs) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size < 0 || region->fd_offset > (uint64_t)st.st_size ||
+	    region->size > (uint64_t)st.st_size - region->fd_offset)
+		return -EBADF;
+	region->file_bytes = (uint64_t)st.st_size;
+	region->file_dev = st.st_dev;
+	region->file_ino = st.st_ino;
+	region->page_bytes = MEMORY_PAGE_BYTES;
+	region->backing = MEMORY_FILE;
+	if (fs.f_type == TMPFS_MAGIC) {
+		region->backing = MEMORY_SHMEM;
+	} else if (fs.f_type == HUGETLBFS_MAGIC) {
+		region->backing = MEMORY_HUGETLB;
+		region->page_bytes = (uint64_t)fs.f_bsize;
+	}
+	return 0;
+}
+
+int memory_map(struct memory *memory, uint64_t gpa, uint64_t size, int fd, uint64_t fd_offset,
+	       bool writable)
+{
+	struct memory_region region = {
+		.gpa = gpa,
+		.size = size,
+		.fd = fd,
+		.fd_offset = fd_offset,
+		.writable = writable,
+	};
+	int error = check_place(memory, gpa, size);
+	void *host;
+
+	if (!error && fd_offset % MEMORY_PAGE_BYTES)
+		error = -EINVAL;
+	if (!error)
+		error = probe_file(&region);
+	if (error)
+		return error;
+	host = mmap(NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+		    MAP_SHARED | MAP_NORESERVE, fd, (off_t)fd_offset);
+	if (host == MAP_FAILED)
+		return -errno;
+	region.host = host;
+	insert(memory, &region);
+	return 0;
+}
+
+int memory_add(struct memory *memory, uint64_t gpa, uint64_t size, void *host)
+{
+	const struct memory_region region = {
+		.gpa = gpa,
+		.size = size,
+		.host = host,
+		.fd = -1,
+		.page_bytes = MEMORY_PAGE_BYTES,
+		.backing = MEMORY_ANONYMOUS,
+		.writable = true,
+	};
+	int error = check_place(memory, gpa, size);
+
+	if (!error && (uintptr_t)host % MEMORY_PAGE_BYTES)
+		error = -EINVAL;
+	if (!error)
+		insert(memory, &region);
+	return error;
+}
+
+static void drop(struct memory_region *region)
+{
+	if (region->backing == MEMORY_ANONYMOUS)
+		return; /* the caller's */
+	munmap(region->host, region->size);
+	close(region->fd);
+}
+
+int memory_unmap(struct memory *memory, uint64_t gpa, uint64_t size)
+{
+	unsigned int first = first_behind(memory, gpa);
+	unsigned int behind = first;
+	uint64_t last = gpa + (size - 1);
+
+	if (!size || last < gpa)
+		return -EINVAL;
+	while (behind < memory->count && memory->regions[behind].gpa <= last) {
+		const struct memory_region *region = &memory->regions[behind++];
+
+		if (region->gpa < gpa || region->gpa + (region->size - 1) > last)
+			return -EINVAL;
+	}
+	for (unsigned int i = first; i < behind; i++)
+		drop(&memory->regions[i]);
+	memmove(&memory->regions[first], &memory->regions[behind],
+		(memory->count - behind) * sizeof(memory->regions[0]));
+	memory->count -= behind - first;
+	return (int)(behind - first);
+}
+
+void memory_clear(struct memory *memory)
+{
+	for (unsigned int i = 0; i < memory->count; i++)
+		drop(&memory->regions[i]);
+	memory->count = 0;
+}
+
+const struct memory_region *memory_find(const struct memory *memory, uint64_t gpa)
+{
+	unsigned int at = first_behind(memory, gpa);
+
+	return at < memory->count && memory->regions[at].gpa <= gpa ? &memory->regions[at] : NULL;
+}
+
+void *memory_at(const struct memory *memory, uint64_t gpa, uint64_t size, bool writable)
+{
+	const struct memory_region *region = memory_find(memory, gpa);
+
+	if (!region || !size || size > region->size - (gpa - region->gpa))
+		return NULL;
+	if (writable && !region->writable)
+		return NULL;
+	return region->host + (gpa - region->gpa);
+}
+
+bool memory_read(const struct memory *memory, uint64_t gpa, void *to, size_t size)
+{
+	uint8_t *out = to;
+
+	while (size) {
+		const struct memory_region *region = memory_find(memory, gpa);
+		uint64_t left;
+		size_t piece;
+
+		if (!region)
+			return false;
+		left = region->size - (gpa - region->gpa);
+		piece = size < left ? size : (size_t)left;
+		memcpy(out, region->host + (gpa - region->gpa), piece);
+		out += piece;
+		gpa += piece;
+		size -= piece;
+	}
+	return true;
+}
+
+/* Does an earlier region belong to the same file? */
+static bool counted_before(const struct memory *memory, unsigned int at)
+{
+	const struct memory_region *region = &memory->regions[at];
+
+	for (unsigned int i = 0; i < at; i++) {
+		const struct memory_region *other = &memory->regions[i];
+
+		if (other->fd >= 0 && other->file_ino == region->file_ino &&
+		    other->file_dev == region->file_dev)
+			return true;
+	}
+	return false;
+}
+
+uint64_t memory_ram_bytes(const struct memory *memory)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < memory->count; i++) {
+		const struct memory_region *region = &memory->regions[i];
+
+		if (region->fd < 0)
+			bytes += region->size;
+		else if (region->writable && !counted_before(memory, i))
+			bytes += region->file_bytes;
+	}
+	return bytes;
+}

@@ -1,2 +1,88 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The one place where features, statistics and counters have their names. */
 #include "device/balloon.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+const struct balloon_feature_row balloon_features[] = {
+	{ BALLOON_F_MUST_TELL_HOST, "must-tell-host", true,
+	  "the guest tells before it uses a page again: releases may be collected" },
+	{ BALLOON_F_STATS_VQ, "stats", true, "the guest tells how it uses its memory" },
+	{ BALLOON_F_DEFLATE_ON_OOM, "deflate-on-oom", false,
+	  "the guest takes pages back before it kills for memory" },
+	{ BALLOON_F_FREE_PAGE_HINT, "free-page-hint", true,
+	  "the guest lists free pages on request" },
+	{ BALLOON_F_PAGE_POISON, "page-poison", true,
+	  "the guest tells what it fills free pages with" },
+	{ BALLOON_F_PAGE_REPORTING, "free-page-reporting", false,
+	  "the guest reports free pages as they come, and they are released" },
+	{ VIRTIO_F_RING_INDIRECT_DESC, "indirect", true, "chains in tables of their own" },
+	{ VIRTIO_F_RING_EVENT_IDX, "event-idx", true, "fewer kicks and interrupts" },
+	{ VIRTIO_F_VERSION_1, "version-1", true, "VIRTIO 1; off: drivers from before it" },
+	{ VIRTIO_F_RING_PACKED, "packed", true, "packed rings" },
+};
+const size_t balloon_feature_count = COUNT(balloon_features);
+
+uint64_t balloon_default_features(void)
+{
+	uint64_t features = 0;
+
+	for (size_t i = 0; i < balloon_feature_count; i++)
+		if (balloon_features[i].by_default)
+			features |= BALLOON_BIT(balloon_features[i].bit);
+	return features;
+}
+
+/* By tag, VIRTIO 5.5.6.3; the names are those of QEMU's guest-stats. */
+const struct balloon_stat_row balloon_stat_table[BALLOON_STATS_KNOWN] = {
+	{ "stat-swap-in", "bytes swapped in" },
+	{ "stat-swap-out", "bytes swapped out" },
+	{ "stat-major-faults", "faults that waited for a disk" },
+	{ "stat-minor-faults", "other faults" },
+	{ "stat-free-memory", "bytes not used for anything (MemFree)" },
+	{ "stat-total-memory", "bytes that the guest sees (MemTotal)" },
+	{ "stat-available-memory", "bytes to be had without swapping (MemAvailable)" },
+	{ "stat-disk-caches", "bytes of cache that can be dropped" },
+	{ "stat-htlb-pgalloc", "huge pages allocated" },
+	{ "stat-htlb-pgfail", "huge pages that could not be" },
+	{ "stat-oom-kills", "processes killed for want of memory" },
+	{ "stat-alloc-stalls", "allocations that had to reclaim first" },
+	{ "stat-async-scans", "bytes scanned by kswapd" },
+	{ "stat-direct-scans", "bytes scanned by allocations" },
+	{ "stat-async-reclaims", "bytes reclaimed by kswapd" },
+	{ "stat-direct-reclaims", "bytes reclaimed by allocations" },
+};
+
+const struct balloon_counter_row balloon_counter_table[BALLOON_C_COUNT] = {
+	[BALLOON_C_INFLATED_PAGES] = { "inflated-pages", "pages put into the balloon" },
+	[BALLOON_C_DEFLATED_PAGES] = { "deflated-pages", "pages taken out of it" },
+	[BALLOON_C_RELEASE_CALLS] = { "release-calls", "system calls that gave memory back" },
+	[BALLOON_C_RELEASED_BYTES] = { "released-bytes", "bytes in them" },
+	[BALLOON_C_RELEASE_CANCELLED_PAGES] = { "release-cancelled-pages",
+						"pages deflated before they were released" },
+	[BALLOON_C_RELEASE_FAILED] = { "release-failed", "releases that the host refused" },
+	[BALLOON_C_POPULATED_BYTES] = { "populated-bytes",
+					"bytes allocated before they were used" },
+	[BALLOON_C_REPORTED_BYTES] = { "reported-bytes", "free memory that the guest reported" },
+	[BALLOON_C_HINTED_BYTES] = { "hinted-bytes", "free memory that it hinted at" },
+	[BALLOON_C_STATS_RECEIVED] = { "stats-received", "samples of statistics" },
+	[BALLOON_C_AUDITS] = { "audits", "audits that ended" },
+	[BALLOON_C_AUDIT_RESIDENT_PAGES] = { "audit-resident-pages",
+					     "ballooned pages that were resident again" },
+	[BALLOON_C_RESETS] = { "resets", "resets of the device" },
+	[BALLOON_C_FAULT_CHAIN] = { "fault-chain",
+				    "chains that loop, are too long or make no sense" },
+	[BALLOON_C_FAULT_DIRECTION] = { "fault-direction", "buffers of the wrong direction" },
+	[BALLOON_C_FAULT_LENGTH] = { "fault-length", "buffers of a wrong length" },
+	[BALLOON_C_FAULT_MEMORY] = { "fault-memory", "buffers that are not in RAM" },
+	[BALLOON_C_FAULT_PFN] = { "fault-pfn", "pages that are not in RAM" },
+	[BALLOON_C_FAULT_INFLATE_TWICE] = { "fault-inflate-twice",
+					    "pages that were in the balloon" },
+	[BALLOON_C_FAULT_DEFLATE_NEVER] = { "fault-deflate-never",
+					    "pages that were not in the balloon" },
+	[BALLOON_C_FAULT_STATS] = { "fault-stats", "more than one buffer of statistics at a time" },
+	[BALLOON_C_FAULT_HINT] = { "fault-hint", "hints of no round, or of another one" },
+	[BALLOON_C_FAULT_CONFIG] = { "fault-config", "writes to what only the device may write" },
+	[BALLOON_C_FAULT_RING] = { "fault-ring",
+				   "rings that make no sense: the device needs a reset" },
+};

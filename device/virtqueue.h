@@ -14,9 +14,11 @@
  * not RAM, mixes directions in the wrong order, …) is still handed out, with
  * its fault named and no segments, so that its descriptor can be returned.
  * Only a ring that no longer makes sense (a head outside the table, an avail
- * index that ran further than the ring is long, a packed chain without end)
- * breaks the queue: it hands out nothing more until it is started anew, and the
- * device sets DEVICE_NEEDS_RESET.
+ * index that ran further than the ring is long, a packed chain without end or
+ * with entries that are not available, more buffers in flight than the queue
+ * has entries) breaks the queue: it hands out nothing more until it is started
+ * anew, and the device sets DEVICE_NEEDS_RESET.  So a guest cannot make its
+ * device hold more than the queue's size of tokens.
  *
  * Rings stay in guest memory.  When the memory map changes their addresses are
  * looked up again (virtqueue_relocate()); a ring that is not wholly in RAM for
@@ -50,7 +52,8 @@ struct virtqueue_setup {
 	bool big_endian; /* a legacy driver of a big-endian guest; never with VERSION_1 */
 	/*
 	 * Where to begin, for a queue that moves here from another process:
-	 * split: the next available index.  packed: bits 0-14 the next available
+	 * split: the next available index (the used index stands in the ring and is
+	 * read there, once).  packed: bits 0-14 the next available
 	 * index, 15 its wrap counter, 16-30 the next used index, 31 its wrap
 	 * counter (vhost-user's vring base).  A new queue: VIRTQUEUE_BASE_SPLIT
 	 * or VIRTQUEUE_BASE_PACKED.
@@ -69,19 +72,20 @@ struct virtqueue {
 	uint16_t next_avail; /* split: free-running; packed: index */
 	uint16_t next_used;
 	bool avail_wrap, used_wrap; /* packed */
-	uint16_t signalled_used;    /* split: used index at the last look at used_event */
-	bool signalled_valid;
-	/* Private to virtqueue.c: what else the packed event calculation needs. */
-	uint16_t pushed; /* entries made used since the last virtqueue_should_notify() */
+	bool used_known;	    /* split: next_used has been read from the ring */
+	uint16_t in_flight; /* entries handed out and not returned yet: sum of token.count */
+	uint32_t pushed;    /* entries returned since the last virtqueue_should_notify() */
+	bool asked;	    /* virtqueue_should_notify() has looked at the driver's wish before */
 };
 
 enum virtqueue_fault {
 	VIRTQUEUE_OK,
-	VIRTQUEUE_LOOP,	       /* a chain longer than its table */
-	VIRTQUEUE_INDEX,       /* next is outside of the table */
-	VIRTQUEUE_INDIRECT,    /* nested, empty, ragged, too large, not negotiated or not in RAM */
-	VIRTQUEUE_DIRECTION,   /* a readable descriptor behind a writable one */
-	VIRTQUEUE_EMPTY,       /* a chain of no bytes at all */
+	VIRTQUEUE_LOOP,	     /* a chain longer than its table */
+	VIRTQUEUE_INDEX,     /* next is outside of the table */
+	VIRTQUEUE_INDIRECT,  /* not negotiated, nested, amid a chain, empty, ragged, too large or
+			      * not in RAM */
+	VIRTQUEUE_DIRECTION, /* a readable descriptor behind a writable one */
+	VIRTQUEUE_EMPTY,     /* a chain of no bytes at all */
 	VIRTQUEUE_FAULT_COUNT
 };
 const char *virtqueue_fault_name(enum virtqueue_fault fault);
@@ -94,7 +98,7 @@ struct virtqueue_segment {
 /* What has to be kept of a chain to return it. */
 struct virtqueue_token {
 	uint16_t id;	/* split: the head's index; packed: the buffer id */
-	uint16_t count; /* packed: ring entries that it took */
+	uint16_t count; /* split: 1; packed: ring entries that it took */
 };
 
 struct virtqueue_chain {
@@ -109,14 +113,15 @@ struct virtqueue_chain {
 /*
  * virtqueue_start - take up the ring that @setup describes
  *
- * 0, or -EINVAL: size 0, over VIRTQUEUE_SIZE_MAX or (split) no power of two, an
- * address that is not aligned as VIRTIO 2.7 / 2.8 demand, or that wraps.  A
- * ring outside of RAM is started and at rest.
+ * 0, or -EINVAL with nothing changed: size 0, over VIRTQUEUE_SIZE_MAX or (split)
+ * no power of two, an address that is not aligned as VIRTIO 2.7 / 2.8 demand,
+ * or that wraps, a base outside of the ring, a big-endian packed ring.  A ring
+ * outside of RAM is started and at rest.
  */
 int virtqueue_start(struct virtqueue *queue, const struct memory *memory,
 		    const struct virtqueue_setup *setup);
 void virtqueue_stop(struct virtqueue *queue);
-/* Where another process would begin: a base for struct virtqueue_setup. */
+/* Where another process would begin: a base for struct virtqueue_setup.  Also after a stop. */
 uint32_t virtqueue_base(const struct virtqueue *queue);
 
 /* After any change of @memory, before the queue is used again. */
@@ -137,7 +142,11 @@ int virtqueue_pop(struct virtqueue *queue, const struct memory *memory,
  * not ready forgets it. */
 void virtqueue_push(struct virtqueue *queue, struct virtqueue_token token, uint32_t written);
 
-/* After some pushes: does the driver want to be told?  Asking counts as having told. */
+/*
+ * After some pushes: does the driver want to be told?  Asking counts as having
+ * told.  Since it is not known what a former process owed the driver, the first
+ * pushes after a start are told of unless the driver wants to hear of none.
+ */
 bool virtqueue_should_notify(struct virtqueue *queue);
 
 /* Asks the driver not to kick while the queue is being worked on anyway. */
