@@ -65,8 +65,7 @@ static void release_again(struct balloon *balloon, uint32_t first_pfn,
 	uint32_t from = 0, run;
 
 	for (; pages_next_run(words, &from, &run); from += run)
-		for (uint32_t i = 0; i < run; i++)
-			pages_inflate(&balloon->pages, first_pfn + from + i);
+		pages_inflate(&balloon->pages, first_pfn + from, run);
 	balloon->audit.released_pages += count_bits(words);
 	releases_inflated(balloon);
 }

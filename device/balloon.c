@@ -33,25 +33,35 @@ void balloon_free(struct balloon *balloon)
 	free(balloon);
 }
 
-static bool is_power_of_ten(uint64_t count)
+/* Has a count that grew from @before to @after passed 1, 10, 100, …? */
+static bool passed_a_power_of_ten(uint64_t before, uint64_t after)
 {
-	while (count >= 10 && count % 10 == 0)
-		count /= 10;
-	return count == 1;
+	uint64_t power = 1;
+
+	while (power <= before && power <= UINT64_MAX / 10)
+		power *= 10;
+	return before < power && power <= after;
+}
+
+void balloon_faults(struct balloon *balloon, enum balloon_counter counter, uint32_t count,
+		    const char *detail, uint64_t value)
+{
+	uint64_t before = balloon->counters[counter], after = before + count;
+	char line[160];
+
+	balloon->counters[counter] = after;
+	if (!passed_a_power_of_ten(before, after))
+		return;
+	snprintf(line, sizeof(line), "guest: %s: %s %#llx (%llu so far)",
+		 balloon_counter_table[counter].name, detail, (unsigned long long)value,
+		 (unsigned long long)after);
+	balloon->host.log(balloon->host.data, line);
 }
 
 void balloon_fault(struct balloon *balloon, enum balloon_counter counter, const char *detail,
 		   uint64_t value)
 {
-	uint64_t count = ++balloon->counters[counter];
-	char line[160];
-
-	if (!is_power_of_ten(count))
-		return;
-	snprintf(line, sizeof(line), "guest: %s: %s %#llx (%llu so far)",
-		 balloon_counter_table[counter].name, detail, (unsigned long long)value,
-		 (unsigned long long)count);
-	balloon->host.log(balloon->host.data, line);
+	balloon_faults(balloon, counter, 1, detail, value);
 }
 
 /*

@@ -118,79 +118,98 @@ static bool is_on(const struct pages *pages, uint32_t pfn, enum pages_list list)
 	return leaf_of(pages, pfn)->listed[list][block / 64] & bit(block);
 }
 
-enum pages_result pages_inflate(struct pages *pages, uint32_t pfn)
-{
-	struct pages_leaf *leaf = leaf_of(pages, pfn);
-	uint32_t page = page_in_leaf(pfn), word = page / 64;
-	bool before, completed;
-
-	if (!leaf)
-		return PAGES_NO_LEAF;
-	before = leaf->ballooned[word] & bit(page);
-	leaf->ballooned[word] |= bit(page);
-	pages->ballooned += !before;
-	if (!(leaf->pending[word] & bit(page))) {
-		leaf->pending[word] |= bit(page);
-		pages->pending++;
-	}
-	completed =
-		leaf->ballooned[word] == UINT64_MAX && all_set(&leaf->ballooned[first_word(pfn)]);
-	if (completed)
-		put_on(pages, pfn, PAGES_FULL);
-	else if (!is_on(pages, pfn, PAGES_YOUNG) && !is_on(pages, pfn, PAGES_OLD))
-		put_on(pages, pfn, PAGES_YOUNG);
-	return before ? PAGES_SAME : PAGES_CHANGED;
-}
-
-enum pages_result pages_deflate(struct pages *pages, uint32_t pfn, bool *waited)
-{
-	struct pages_leaf *leaf = leaf_of(pages, pfn);
-	uint32_t page = page_in_leaf(pfn), word = page / 64;
-
-	*waited = false;
-	if (!leaf)
-		return PAGES_NO_LEAF;
-	if (!(leaf->ballooned[word] & bit(page)))
-		return PAGES_SAME;
-	leaf->ballooned[word] &= ~bit(page);
-	pages->ballooned--;
-	*waited = leaf->pending[word] & bit(page);
-	if (*waited) {
-		leaf->pending[word] &= ~bit(page);
-		pages->pending--;
-	}
-	if (!any_set(&leaf->pending[first_word(pfn)]))
-		put_on(pages, pfn, PAGES_LISTS);
-	else if (is_on(pages, pfn, PAGES_FULL))
-		put_on(pages, pfn, PAGES_YOUNG);
-	return PAGES_CHANGED;
-}
-
 /* Bits [@from, @from + @count) of a word, @count at least 1. */
 static uint64_t mask(uint32_t from, uint32_t count)
 {
 	return UINT64_MAX >> (64 - count) << from;
 }
 
+static uint32_t ones(uint64_t word)
+{
+	return (uint32_t)__builtin_popcountll(word);
+}
+
+/* Sets the bits [@page, @page + @count) of a bitmap of a leaf; returns how many were not set. */
+static uint32_t set_bits(uint64_t *bits, uint32_t page, uint32_t count)
+{
+	uint32_t changed = 0;
+
+	for (uint32_t piece; count; page += piece, count -= piece) {
+		uint64_t *word = &bits[page / 64], set;
+
+		piece = count < 64 - page % 64 ? count : 64 - page % 64;
+		set = mask(page % 64, piece);
+		changed += ones(set & ~*word);
+		*word |= set;
+	}
+	return changed;
+}
+
+/* The reverse: returns how many were set. */
+static uint32_t clear_bits(uint64_t *bits, uint32_t page, uint32_t count)
+{
+	uint32_t changed = 0;
+
+	for (uint32_t piece; count; page += piece, count -= piece) {
+		uint64_t *word = &bits[page / 64], clear;
+
+		piece = count < 64 - page % 64 ? count : 64 - page % 64;
+		clear = mask(page % 64, piece);
+		changed += ones(clear & *word);
+		*word &= ~clear;
+	}
+	return changed;
+}
+
+bool pages_has(const struct pages *pages, uint32_t pfn)
+{
+	return leaf_of(pages, pfn);
+}
+
+uint32_t pages_inflate(struct pages *pages, uint32_t pfn, uint32_t count)
+{
+	struct pages_leaf *leaf = leaf_of(pages, pfn);
+	uint32_t added = set_bits(leaf->ballooned, page_in_leaf(pfn), count);
+
+	pages->ballooned += added;
+	pages->pending += set_bits(leaf->pending, page_in_leaf(pfn), count);
+	if (all_set(&leaf->ballooned[first_word(pfn)]))
+		put_on(pages, pfn, PAGES_FULL);
+	else if (!is_on(pages, pfn, PAGES_YOUNG) && !is_on(pages, pfn, PAGES_OLD))
+		put_on(pages, pfn, PAGES_YOUNG);
+	return added;
+}
+
+uint32_t pages_deflate(struct pages *pages, uint32_t pfn, uint32_t count, uint32_t *waited)
+{
+	struct pages_leaf *leaf = leaf_of(pages, pfn);
+	uint32_t removed = clear_bits(leaf->ballooned, page_in_leaf(pfn), count);
+
+	*waited = clear_bits(leaf->pending, page_in_leaf(pfn), count);
+	pages->ballooned -= removed;
+	pages->pending -= *waited;
+	if (!any_set(&leaf->pending[first_word(pfn)]))
+		put_on(pages, pfn, PAGES_LISTS);
+	else if (is_on(pages, pfn, PAGES_FULL))
+		put_on(pages, pfn, PAGES_YOUNG);
+	return removed;
+}
+
 uint32_t pages_settle(struct pages *pages, uint32_t pfn, uint32_t count)
 {
 	uint32_t settled = 0;
 
-	while (count) {
+	for (uint32_t piece; count; pfn += piece, count -= piece) {
 		struct pages_leaf *leaf = leaf_of(pages, pfn);
-		uint32_t page = page_in_leaf(pfn), from = page % 64;
-		uint32_t piece = count < 64 - from ? count : 64 - from;
 
-		if (leaf) {
-			uint64_t *word = &leaf->pending[page / 64];
-
-			settled += (uint32_t)__builtin_popcountll(*word & mask(from, piece));
-			*word &= ~mask(from, piece);
-			if (!any_set(&leaf->pending[first_word(pfn)]))
-				put_on(pages, pfn, PAGES_LISTS);
-		}
-		pfn += piece;
-		count -= piece;
+		piece = PAGES_BLOCK_PAGES - pfn % PAGES_BLOCK_PAGES;
+		if (piece > count)
+			piece = count;
+		if (!leaf)
+			continue;
+		settled += clear_bits(leaf->pending, page_in_leaf(pfn), piece);
+		if (!any_set(&leaf->pending[first_word(pfn)]))
+			put_on(pages, pfn, PAGES_LISTS);
 	}
 	pages->pending -= settled;
 	return settled;

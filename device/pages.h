@@ -60,19 +60,22 @@ void pages_free(struct pages *pages);
 void pages_clear(struct pages *pages);
 
 /*
- * pages_inflate - a page goes into the balloon and waits for its release
+ * pages_inflate - [@pfn, @pfn + @count) go into the balloon and wait for their release
  *
- * PAGES_SAME: it was in the balloon before, and waits again.
+ * Returns how many were not in it before; the others wait again.  The range lies within one
+ * block, whose leaf is there.
  */
-enum pages_result { PAGES_CHANGED, PAGES_SAME, PAGES_NO_LEAF };
-enum pages_result pages_inflate(struct pages *pages, uint32_t pfn);
+uint32_t pages_inflate(struct pages *pages, uint32_t pfn, uint32_t count);
 
 /*
- * pages_deflate - a page leaves the balloon, and waits no more
+ * pages_deflate - [@pfn, @pfn + @count) leave the balloon, and wait no more
  *
- * *@waited tells whether it did.  PAGES_SAME: it was not in the balloon.
+ * Returns how many were in it; *@waited of these had not been released.  As above.
  */
-enum pages_result pages_deflate(struct pages *pages, uint32_t pfn, bool *waited);
+uint32_t pages_deflate(struct pages *pages, uint32_t pfn, uint32_t count, uint32_t *waited);
+
+/* Is there a leaf for @pfn? */
+bool pages_has(const struct pages *pages, uint32_t pfn);
 
 /*
  * pages_settle - nothing of [@pfn, @pfn + @count) waits any more

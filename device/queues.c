@@ -66,92 +66,97 @@ static void put_down(struct balloon *balloon)
  * Inflate and deflate
  */
 
-/* Pages that go out of the balloon one beside the other, for populating them in one call. */
+/*
+ * Guests send most pages one beside the other, up or down (Linux: down), so page
+ * numbers are gathered into stretches, and a stretch is looked up, marked and
+ * populated as one.
+ */
 struct stretch {
 	uint32_t first, count;
 };
 
-static void populate(struct balloon *balloon, struct stretch *stretch)
+static void populate(struct balloon *balloon, const struct memory_region *region, uint32_t pfn,
+		     uint32_t count)
 {
-	uint64_t gpa = (uint64_t)stretch->first * MEMORY_PAGE_BYTES;
-	uint64_t size = (uint64_t)stretch->count * MEMORY_PAGE_BYTES;
+	uint64_t size = count * MEMORY_PAGE_BYTES;
+
+	if (release_undo(region, pfn * MEMORY_PAGE_BYTES, size))
+		balloon->counters[BALLOON_C_POPULATED_BYTES] += size;
+}
+
+static void inflate(struct balloon *balloon, uint32_t pfn, uint32_t count)
+{
+	uint32_t added = pages_inflate(&balloon->pages, pfn, count);
+
+	balloon->counters[BALLOON_C_INFLATED_PAGES] += added;
+	balloon_faults(balloon, BALLOON_C_FAULT_INFLATE_TWICE, count - added, "PFN", pfn);
+}
+
+static void deflate(struct balloon *balloon, const struct memory_region *region, uint32_t pfn,
+		    uint32_t count)
+{
+	uint32_t waited, removed = pages_deflate(&balloon->pages, pfn, count, &waited);
+
+	balloon->counters[BALLOON_C_DEFLATED_PAGES] += removed;
+	balloon->counters[BALLOON_C_RELEASE_CANCELLED_PAGES] += waited;
+	balloon_faults(balloon, BALLOON_C_FAULT_DEFLATE_NEVER, count - removed, "PFN", pfn);
+	if (balloon->options.populate && removed > waited)
+		populate(balloon, region, pfn, count);
+}
+
+/* How much of a stretch lies in one region and in one block; its region, or NULL: not in RAM. */
+static const struct memory_region *cut(const struct balloon *balloon, const struct stretch *stretch,
+				       uint32_t *count)
+{
+	uint64_t gpa = stretch->first * MEMORY_PAGE_BYTES, left;
 	const struct memory_region *region = memory_find(&balloon->memory, gpa);
 
-	if (stretch->count && region && size <= region->size - (gpa - region->gpa) &&
-	    release_undo(region, gpa, size))
-		balloon->counters[BALLOON_C_POPULATED_BYTES] += size;
-	stretch->count = 0;
-}
-
-static void stretch_to(struct balloon *balloon, struct stretch *stretch, uint32_t pfn)
-{
-	if (stretch->count && pfn == stretch->first + stretch->count) {
-		stretch->count++;
-	} else if (stretch->count && pfn + 1 == stretch->first) {
-		stretch->first--;
-		stretch->count++;
-	} else {
-		populate(balloon, stretch);
-		*stretch = (struct stretch){ .first = pfn, .count = 1 };
+	*count = PAGES_BLOCK_PAGES - stretch->first % PAGES_BLOCK_PAGES;
+	if (*count > stretch->count)
+		*count = stretch->count;
+	if (!region || !region->writable || !pages_has(&balloon->pages, stretch->first)) {
+		*count = 1;
+		return NULL;
 	}
+	left = (region->size - (gpa - region->gpa)) / MEMORY_PAGE_BYTES;
+	if (left < *count)
+		*count = (uint32_t)left;
+	return region;
 }
 
-static bool is_ram(const struct balloon *balloon, const struct memory_region **last, uint32_t pfn)
+static void take_stretch(struct balloon *balloon, enum balloon_queue kind, struct stretch stretch)
 {
-	uint64_t gpa = (uint64_t)pfn * MEMORY_PAGE_BYTES;
+	for (uint32_t count; stretch.count; stretch.first += count, stretch.count -= count) {
+		const struct memory_region *region = cut(balloon, &stretch, &count);
 
-	/* Neighbours lie in the same region, nearly always. */
-	if (!*last || gpa < (*last)->gpa || gpa - (*last)->gpa >= (*last)->size)
-		*last = memory_find(&balloon->memory, gpa);
-	return *last && (*last)->writable;
-}
-
-static void inflate(struct balloon *balloon, uint32_t pfn)
-{
-	switch (pages_inflate(&balloon->pages, pfn)) {
-	case PAGES_CHANGED:
-		balloon->counters[BALLOON_C_INFLATED_PAGES]++;
-		break;
-	case PAGES_SAME:
-		balloon_fault(balloon, BALLOON_C_FAULT_INFLATE_TWICE, "PFN", pfn);
-		break;
-	case PAGES_NO_LEAF:
-		balloon_fault(balloon, BALLOON_C_FAULT_PFN, "PFN to inflate", pfn);
-		break;
+		if (!region)
+			balloon_fault(balloon, BALLOON_C_FAULT_PFN, "PFN", stretch.first);
+		else if (kind == BALLOON_INFLATE)
+			inflate(balloon, stretch.first, count);
+		else
+			deflate(balloon, region, stretch.first, count);
 	}
-}
-
-static void deflate(struct balloon *balloon, uint32_t pfn, struct stretch *stretch)
-{
-	bool waited;
-
-	if (pages_deflate(&balloon->pages, pfn, &waited) != PAGES_CHANGED) {
-		balloon_fault(balloon, BALLOON_C_FAULT_DEFLATE_NEVER, "PFN", pfn);
-		return;
-	}
-	balloon->counters[BALLOON_C_DEFLATED_PAGES]++;
-	balloon->counters[BALLOON_C_RELEASE_CANCELLED_PAGES] += waited;
-	if (balloon->options.populate && !waited)
-		stretch_to(balloon, stretch, pfn);
 }
 
 static void take_pfns(struct balloon *balloon, enum balloon_queue kind, const uint8_t *wire,
 		      unsigned int count)
 {
-	const struct memory_region *region = NULL;
 	struct stretch stretch = { .count = 0 };
 
 	for (unsigned int i = 0; i < count; i++) {
 		uint32_t pfn = balloon_u32(balloon, wire + i * sizeof(pfn));
 
-		if (!is_ram(balloon, &region, pfn))
-			balloon_fault(balloon, BALLOON_C_FAULT_PFN, "PFN", pfn);
-		else if (kind == BALLOON_INFLATE)
-			inflate(balloon, pfn);
-		else
-			deflate(balloon, pfn, &stretch);
+		if (stretch.count && pfn == stretch.first - 1) {
+			stretch.first--;
+			stretch.count++;
+		} else if (stretch.count && pfn == stretch.first + stretch.count) {
+			stretch.count++;
+		} else {
+			take_stretch(balloon, kind, stretch);
+			stretch = (struct stretch){ .first = pfn, .count = 1 };
+		}
 	}
-	populate(balloon, &stretch);
+	take_stretch(balloon, kind, stretch);
 	if (kind == BALLOON_INFLATE)
 		releases_inflated(balloon);
 }

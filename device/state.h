@@ -92,6 +92,9 @@ uint32_t balloon_u32(const struct balloon *balloon, const void *wire);
 /* Counts a fault and tells of the 1st, 10th, 100th, … of its kind; @detail is about this one. */
 void balloon_fault(struct balloon *balloon, enum balloon_counter counter, const char *detail,
 		   uint64_t value);
+/* The same for @count of them at once; none is fine. */
+void balloon_faults(struct balloon *balloon, enum balloon_counter counter, uint32_t count,
+		    const char *detail, uint64_t value);
 uint64_t balloon_max_bytes(const struct balloon *balloon);
 void balloon_return(struct balloon *balloon, unsigned int queue, struct virtqueue_token token);
 /* The number of the queue for @kind, or BALLOON_QUEUES_MAX. */
