@@ -2,6 +2,7 @@
 # For daily work.  ./run and ./test are the front door and need no make.
 BUILD ?= build
 PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
 
 help:
 	@echo 'make build     compile into $(BUILD)/'
@@ -10,6 +11,7 @@ help:
 	@echo 'make coverage  all tests, then the lines they reached'
 	@echo 'make bench     the figures: setmem beside virsh, host bytes, heartbeat'
 	@echo 'make check     format and static checks'
+	@echo 'make fuzz      the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each'
 	@echo 'make format    apply the format'
 	@echo 'make lab       two guests to try the command on, until Ctrl-C'
 	@echo 'make install   PREFIX=$(PREFIX), DESTDIR'
@@ -34,6 +36,9 @@ bench lab: build
 check format:
 	@scripts/$@
 
+fuzz:
+	@scripts/fuzz $(FUZZ_SECONDS)
+
 install: build
 	/usr/bin/meson configure $(BUILD) --prefix $(PREFIX)
 	/usr/bin/meson install -C $(BUILD) $(if $(DESTDIR),--destdir $(DESTDIR))
@@ -44,4 +49,4 @@ clean:
 distclean:
 	rm -rf $(BUILD) $(BUILD)-*
 
-.PHONY: help build run test coverage bench lab check format install clean distclean
+.PHONY: help build run test coverage bench lab check format fuzz install clean distclean

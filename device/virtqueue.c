@@ -157,6 +157,11 @@ bool ring_read_table(const struct virtqueue *queue, const struct memory *memory,
 	return true;
 }
 
+bool ring_has_room(const struct virtqueue *queue, uint16_t count)
+{
+	return count <= queue->setup.size - queue->in_flight;
+}
+
 static void chain_clear(struct virtqueue_chain *chain)
 {
 	chain->readable = chain->writable = 0;
@@ -180,9 +185,6 @@ int virtqueue_pop(struct virtqueue *queue, const struct memory *memory,
 	if (!virtqueue_ready(queue))
 		return 0;
 	result = ops_of(&queue->setup)->pop(queue, memory, chain);
-	/* A driver that offers again what it has not got back yet could offer without end. */
-	if (result > 0 && chain->token.count > queue->setup.size - queue->in_flight)
-		result = -EPROTO;
 	if (result > 0)
 		queue->in_flight = (uint16_t)(queue->in_flight + chain->token.count);
 	if (result < 0)

@@ -146,7 +146,11 @@ static int pop(struct virtqueue *queue, const struct memory *memory, struct virt
 	struct descriptor desc;
 	uint16_t count = 0;
 
-	/* Behind a fault, too, the walk goes on: the id stands in the last entry. */
+	/*
+	 * Behind a fault, too, the walk goes on: the id stands in the last entry.
+	 * A ring at rest ends it where the wrap counter flips, the count ends it
+	 * even if the driver changes flags meanwhile.
+	 */
 	do {
 		if (count == queue->setup.size)
 			return -EPROTO;
@@ -159,6 +163,8 @@ static int pop(struct virtqueue *queue, const struct memory *memory, struct virt
 		place = advance(queue, place, 1);
 		count++;
 	} while (desc.flags & DESC_F_NEXT);
+	if (!ring_has_room(queue, count))
+		return -EPROTO;
 
 	queue->next_avail = place.index;
 	queue->avail_wrap = place.wrap;

@@ -68,6 +68,12 @@ unsigned int ring_table_entries(const struct virtqueue *queue, const struct desc
 bool ring_read_table(const struct virtqueue *queue, const struct memory *memory, uint64_t table,
 		     unsigned int index, struct descriptor *desc);
 
+/*
+ * Whether @count more entries can be in flight.  When not, the driver offers
+ * what it has not got back yet, and could do so without end.
+ */
+bool ring_has_room(const struct virtqueue *queue, uint16_t count);
+
 static inline uint16_t ring_cpu16(const struct virtqueue *queue, uint16_t word)
 {
 	return queue->setup.big_endian ? be16toh(word) : le16toh(word);

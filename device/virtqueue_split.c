@@ -128,7 +128,7 @@ static int pop(struct virtqueue *queue, const struct memory *memory, struct virt
 
 	if (ahead == 0)
 		return 0;
-	if (ahead > queue->setup.size)
+	if (ahead > queue->setup.size || !ring_has_room(queue, 1))
 		return -EPROTO;
 	head = ring_load16(queue, queue->driver + ENTRIES_OFFSET +
 					  AVAIL_ENTRY_BYTES * slot(queue, queue->next_avail));
