@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Real virtual machines, for trying, testing and measuring Aerostat.  See README.md."""
 
-from .errors import GuestError, GuestGone, GuestTimeout, LabError
+from .errors import GuestError, GuestGone, GuestTimeout, LabError, Unavailable
 from .lab import Lab
 from .libvirtd import SessionLibvirt, SystemLibvirt
 from .wait import wait_for
 
 __all__ = ["GuestError", "GuestGone", "GuestTimeout", "Lab", "LabError", "SessionLibvirt",
-           "SystemLibvirt", "wait_for"]
+           "SystemLibvirt", "Unavailable", "wait_for"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A guest as libvirt XML, like the QEMU command line in guest.py word for word."""
+"""A guest as libvirt XML, like the QEMU command line in qemu_guest.py word for word."""
 
 from xml.sax.saxutils import escape, quoteattr
 
@@ -28,7 +28,7 @@ def domain_xml(guest):
   <on_reboot>destroy</on_reboot>
   <on_crash>destroy</on_crash>
   <devices>
-    <emulator>{guest.libvirt.emulator(guest.lab.qemu)}</emulator>
+    <emulator>{guest.libvirt.emulator(guest.qemu)}</emulator>
     <controller type='usb' model='none'/>
 {disks(guest)}
 {serial_ports(guest)}

@@ -6,6 +6,10 @@ class LabError(Exception):
     """The lab cannot do what was asked; the text says why, and what would help."""
 
 
+class Unavailable(LabError):
+    """This machine cannot give what was asked: a reason to skip a test."""
+
+
 class GuestError(LabError):
     """The guest answered that it could not; `status` is an errno or an exit status."""
 

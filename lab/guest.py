@@ -5,32 +5,28 @@ Theory of operation
 -------------------
 A guest lives in a nest (nest.py).  Its kernel and initramfs are linked there,
 for a libvirt daemon may run as a user who cannot see the build folder.  QEMU is
-started by us (QemuGuest) or by a libvirt daemon (LibvirtGuest), and connects
-the guest's serial ports to our channel and heartbeat (channel.py).  When init
-says hello the disks are there; the balloon driver is loaded next, if the guest
-is to have one, and a guest with `current` is ready when it has that size.
+started by us (qemu_guest.py) or by a libvirt daemon (libvirt_guest.py), and
+connects the guest's serial ports to our channel and heartbeat (channel.py).
+When init says hello the disks are there; the balloon driver is loaded next, if
+the guest is to have one, and a guest with `current` is ready when it has that
+size.
 """
 
 import contextlib
 import dataclasses
-import json
 import os
 import re
-import shutil
 import signal
-import subprocess
 import time
 
-from . import qmp
+from . import backing, device
 from .channel import Channel, Heartbeat
-from .domain import SERIAL_PORTS, domain_xml
 from .errors import GuestError, LabError
-from .libvirtd import SessionLibvirt
 from .nest import Nest
+from .tools import give
 from .wait import wait_for
 
 MIB = 1024 * 1024
-BALLOON_PATH = "/machine/peripheral/balloon0"
 KERNEL_ARGS = "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off nowatchdog"
 
 
@@ -43,15 +39,25 @@ class Spec:
     memory: int = 1024          # RAM at boot
     current: int | None = None  # the balloon's first target; None: no balloon to begin with
     driver: bool = True         # load virtio_balloon in the guest
-    backing: str = "memfd"      # or "anon"
-    # The device's properties in QEMU's words, and "stats-period"; None: no device.
+    backing: str = "memfd"      # or "anon", "hugetlb", "shmem-thp" (see backing.py)
+    hot_memory: int = 0         # how much plug_memory() may add, in multiples of 128
+    # The device's properties in QEMU's words, which are our own device's features, and
+    # "stats-period"; None: no device.
     balloon: dict | None = dataclasses.field(default_factory=dict)
+    device: str = "qemu"        # who serves the balloon: QEMU, or "aerostat", our own process
+    device_args: tuple = ()     # more words for the command line of our own
+    transport: str = "vfio-user"    # between QEMU and our own; or "vhost-user"
+    qemu: str = "host"          # or "newer", which "aerostat" implies (see newer_qemu.py)
     swap_disk: int | None = None    # a disk for `swap("on disk")`
     cpus: int = 1
     kernel_args: str = ""       # more words for the guest's kernel
     persistent: bool = True     # over libvirt: define the domain, or only create it
     accel: str | None = None    # None: what the probe found
     ready_within: int = 90      # seconds
+
+    def __post_init__(self):
+        device.check(self)
+        backing.check(self)
 
 
 @dataclasses.dataclass
@@ -80,6 +86,8 @@ class Guest:
         self.name = spec.name
         self.accel = spec.accel or lab.accel
         self.kernel, self.initramfs = lab.kernel(spec.kernel)
+        newer = spec.qemu == "newer" or spec.device == "aerostat"
+        self.qemu = lab.newer_qemu if newer else lab.qemu
         self.nest = None
         self.channel = None
         self.heartbeat = None
@@ -98,12 +106,20 @@ class Guest:
             self._boot(start + self.spec.ready_within)
         except BaseException as error:
             self._tell(error)
-            self.__exit__()
+            self.__exit__(type(error), error)
             raise
         self.boot_s = time.monotonic() - start
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, _kind=None, error=None, _trace=None):
+        try:
+            self._close()
+        except LabError as another:
+            if error is None:
+                raise
+            error.add_note(str(another))    # what happened first is what counts
+
+    def _close(self):
         with contextlib.ExitStack() as last_first:
             last_first.callback(self.nest.close)
             for line in filter(None, (self.channel, self.heartbeat)):
@@ -125,6 +141,7 @@ class Guest:
             with open(path / serial, "wb") as file:
                 file.truncate(size * MIB)
             self._own(path / serial)
+        backing.provide(self.spec, self.nest)
         self.channel = Channel(path / "channel")
         self.heartbeat = Heartbeat(path / "heartbeat")
         self._own(path / "channel")
@@ -139,21 +156,26 @@ class Guest:
         if self.spec.driver and self.spec.balloon is not None:
             self.load_driver()
             if self.spec.current:
-                wait_for(lambda: self.actual() <= self.spec.current * MIB,
+                wait_for(lambda: 0 < self._size() <= self.spec.current * MIB,
                          deadline - time.monotonic(), f"{self.name} to start at its size")
         self.heartbeat.mark()
 
     def _tell(self, error):
         """Adds to an error what the guest and QEMU had to say."""
         if isinstance(error, Exception):
-            for what, path in (("console", self.console), ("QEMU", self.nest.path / "qemu.log")):
+            for what, path in self._logs().items():
                 lines = path.read_text(errors="replace").splitlines() if path.exists() else []
                 if lines:
                     error.add_note("\n".join([f"{self.name}'s {what}, its end:", *lines[-20:]]))
 
+    def _logs(self):
+        return {"console": self.console, "QEMU": self.nest.path / "qemu.log"}
+
     @property
     def kernel_args(self):
-        return f"{KERNEL_ARGS} {self.spec.kernel_args}".strip()
+        # Linux 6.1 of Debian leaves new memory to udev, which the guest lacks.
+        hot = "memhp_default_state=online" if self.spec.hot_memory else ""
+        return " ".join(filter(None, (KERNEL_ARGS, hot, self.spec.kernel_args)))
 
     def alive(self):
         """Is its QEMU there?  A stopped one is."""
@@ -244,153 +266,24 @@ class Guest:
         raise NotImplementedError
 
     def actual(self):
-        """The guest's size in bytes, as QEMU has it."""
+        """The guest's size in bytes, as whoever serves the balloon has it."""
         return self.qmp("query-balloon")["actual"]
 
+    def _size(self):
+        """The same, 0 while it is not known, as when the driver has only just begun."""
+        try:
+            return self.actual()
+        except GuestError:
+            return 0
+
     def host_bytes(self):
-        """What the guest's process costs the host: anonymous memory, and blocks of memfds."""
+        """What the guest's process costs the host: anonymous memory, and blocks of RAM files."""
         with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
             total = int(re.search(r"^Anonymous:\s+(\d+) kB$", file.read(), re.M)[1]) * 1024
         files = {}
         for entry in os.scandir(f"/proc/{self.pid}/fd"):
             with contextlib.suppress(FileNotFoundError):    # QEMU has closed it meanwhile
-                if os.readlink(entry.path).startswith("/memfd:"):
+                if backing.holds_ram(os.readlink(entry.path), self.nest):
                     status = os.stat(entry.path)
                     files[status.st_dev, status.st_ino] = status.st_blocks * 512
         return total + sum(files.values())
-
-
-class QemuGuest(Guest):
-    """A QEMU of our own, reached by its monitor socket."""
-
-    uri = None
-    _process = None
-
-    def _start(self):
-        self.qmp_path = self.nest.path / "qmp"
-        with open(self.nest.path / "qemu.log", "wb") as log:
-            self._process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
-                                             stderr=log, start_new_session=True)
-        self.pid = self._process.pid
-        wait_for(lambda: self.qmp_path.exists() or self._process.poll() is not None, 30,
-                 f"{self.name}'s QEMU to start")
-        if self._process.poll() is not None:
-            raise LabError(f"{self.name}'s QEMU ended with {self._process.returncode}")
-        if self.spec.current:
-            self.qmp("balloon", value=self.spec.current * MIB)
-        period = (self.spec.balloon or {}).get("stats-period")
-        if period:
-            self.qmp("qom-set", path=BALLOON_PATH, property="guest-stats-polling-interval",
-                     value=period)
-
-    @property
-    def address(self):
-        """What to call the guest on aerostat's command line."""
-        return f"qmp:{self.qmp_path}"
-
-    def command(self):
-        spec, path = self.spec, self.nest.path
-        argv = [self.lab.qemu, "-name", spec.name, "-nodefaults", "-no-user-config",
-                "-display", "none", "-no-reboot",
-                *(["-accel", "kvm", "-cpu", "host"] if self.accel == "kvm" else
-                  ["-accel", "tcg,tb-size=128", "-cpu", "max"]),
-                "-smp", str(spec.cpus), "-m", str(spec.memory),
-                "-kernel", str(self.vmlinuz), "-initrd", str(self.initrd),
-                "-append", self.kernel_args,
-                "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
-                "-chardev", f"file,id=console,path={self.console}"]
-        if spec.backing == "memfd":
-            argv += ["-object", f"memory-backend-memfd,id=mem,size={spec.memory}M,share=on",
-                     "-machine", "pc,memory-backend=mem"]
-        else:
-            argv += ["-machine", "pc"]
-        for name in ("channel", "heartbeat"):
-            argv += ["-chardev", f"socket,id={name},path={path / name}"]
-        for index, (name, iobase, irq) in enumerate(SERIAL_PORTS):
-            argv += ["-device", f"isa-serial,index={index},chardev={name},"
-                                f"iobase={iobase:#x},irq={irq}"]
-        for serial in self.disks:
-            argv += ["-drive", f"if=none,id={serial},file={path / serial},format=raw,cache=unsafe",
-                     "-device", f"virtio-blk-pci,drive={serial},serial={serial}"]
-        if spec.balloon is not None:
-            words = ["virtio-balloon-pci", "id=balloon0",
-                     *(f"{key}={qemu_word(value)}" for key, value in spec.balloon.items()
-                       if key != "stats-period")]
-            argv += ["-device", ",".join(words)]
-        return argv
-
-    def qmp(self, command, **args):
-        """One command in a session of its own: QEMU serves one client at a time."""
-        return qmp.ask(self.qmp_path, command, args)
-
-    def _reap(self):
-        self._process.wait(30)
-
-    def _running(self):
-        return self._process.poll() is None
-
-    def _end(self):
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-
-
-class LibvirtGuest(Guest):
-    """A domain of a libvirt daemon."""
-
-    def __init__(self, lab, spec, libvirt=None):
-        self._own_libvirt = libvirt is None
-        self.libvirt = libvirt
-        super().__init__(lab, spec)
-
-    @property
-    def address(self):
-        return self.name
-
-    @property
-    def uri(self):
-        """The daemon's address, by which any user of the lab can reach it."""
-        return self.libvirt.uri
-
-    def _make_nest(self):
-        if self._own_libvirt:
-            self.libvirt = SessionLibvirt().__enter__()
-        return Nest(self.libvirt.uid)
-
-    def _own(self, path):
-        os.chown(path, self.libvirt.uid, -1)
-
-    def _start(self):
-        if self.accel == "kvm" and not self.libvirt.may_use_kvm():
-            self.accel = "tcg"
-        self.libvirt.start_domain(self.name, domain_xml(self), self.spec.persistent)
-        self.pid = wait_for(self.nest.processes, 30, f"the QEMU of domain {self.name}")[0]
-
-    def qmp(self, command, **args):
-        """One monitor command, passed on by libvirt."""
-        request = json.dumps({"execute": command, **({"arguments": args} if args else {})})
-        answer = json.loads(self.libvirt.virsh("qemu-monitor-command", self.name, request))
-        if "error" in answer:
-            raise GuestError(f"{command}: {answer['error']['desc']}", 1)
-        return answer["return"]
-
-    def _end(self):
-        if self.pid and self.alive():
-            self.kill()
-        if self._own_libvirt:
-            self.libvirt.__exit__()
-        else:
-            self.libvirt.forget(self.name)
-
-
-def qemu_word(value):
-    return {True: "on", False: "off"}.get(value, value)
-
-
-def give(source, target):
-    """A second name for a file, or a copy where that cannot be."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-    return target

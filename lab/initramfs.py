@@ -11,7 +11,7 @@ import os
 import pathlib
 import stat
 
-from .kernels import call, tool
+from .tools import call, tool
 
 SOURCES = pathlib.Path(__file__).parent / "guest"
 # What init loads together: at boot, and when it is asked to.

@@ -3,7 +3,8 @@
 
     BUILD/lab/kernels/SERIES/     a Debian kernel, unpacked
     BUILD/lab/initramfs/          init, and an archive for each kernel
-    BUILD/lab/apt/                only where the machine's apt does not know a kernel
+    BUILD/lab/qemu/               a newer QEMU, where the machine's knows no vfio-user
+    BUILD/lab/apt/SUITE/          only where the machine's apt does not know a suite
     BUILD/lab/accel               what the probe found: kvm or tcg
     BUILD/lab/lock                taken while any of it is made
 """
@@ -13,9 +14,11 @@ import fcntl
 import os
 import pathlib
 
-from . import accel, initramfs, kernels
-from .guest import LibvirtGuest, QemuGuest, Spec
+from . import accel, initramfs, kernels, newer_qemu
+from .guest import Spec
+from .libvirt_guest import LibvirtGuest
 from .progress import Progress
+from .qemu_guest import QemuGuest
 
 DEFAULT_KERNEL = "6.12"
 
@@ -24,9 +27,12 @@ class Lab:
     """Guests from one build folder, which any number of runs may share at a time."""
 
     def __init__(self, build_dir, progress=None):
-        self.cache = pathlib.Path(build_dir).resolve() / "lab"
+        build = pathlib.Path(build_dir).resolve()
+        self.cache = build / "lab"
         self.progress = progress or Progress()
         self.qemu = os.environ.get("LAB_QEMU", "qemu-system-x86_64")
+        self.device = os.environ.get("LAB_DEVICE", build / "transport/aerostat-device")
+        self._newer_qemu = None
         self._accel = None
         self._parts = {}
 
@@ -54,8 +60,16 @@ class Lab:
                 self._accel = accel.find(self)
         return self._accel
 
-    def prepare(self, series=tuple(kernels.METAPACKAGES)):
-        """Makes all that guests need, so that none has to wait for it."""
+    @property
+    def newer_qemu(self):
+        """A QEMU for devices in processes of their own, fetched if need be."""
+        if not self._newer_qemu:
+            with self._locked():
+                self._newer_qemu = newer_qemu.find(self.qemu, self.cache, self.progress)
+        return self._newer_qemu
+
+    def prepare(self, series=tuple(kernels.SERIES)):
+        """Makes all that guests of these kernels need, so that none has to wait for it."""
         for each in series:
             self.kernel(each)
         return self.accel

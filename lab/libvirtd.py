@@ -18,8 +18,9 @@ import pwd
 import shutil
 import subprocess
 
+from . import newer_qemu
 from .errors import LabError
-from .kernels import tool
+from .tools import tool
 from .nest import Nest
 from .wait import wait_for
 
@@ -181,6 +182,13 @@ class SessionLibvirt(Libvirt):
         options = {"capture_output": True, "text": True, "check": False, **options}
         return subprocess.run([str(word) for word in argv], **self.user, **options,
                               env={**self.env, **(env or {})})
+
+    def emulator(self, qemu):
+        """A QEMU of the build folder is copied to the nest for a user who cannot see that."""
+        path = super().emulator(qemu)
+        if newer_qemu.is_private(path) and self.run(["test", "-x", path]).returncode:
+            return newer_qemu.copy(path, self.nest.path / "qemu")
+        return path
 
     def may_use_kvm(self):
         return self.run(["test", "-r", "/dev/kvm", "-a", "-w", "/dev/kvm"]).returncode == 0

@@ -8,9 +8,11 @@ whose random name stands on the command line of each of its processes.  Beside
 it runs a guard: this file as a program, which waits for the end of its standard
 input.  That comes when the nest is closed, and just as well when the test that
 opened it is killed.  The guard then kills whatever still names the folder, and
-removes it.
+removes it; and puts back the huge pages that the nest took, of which it was told
+on its standard input.
 """
 
+import fcntl
 import os
 import pathlib
 import shutil
@@ -19,6 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+
+HUGE_PAGES = "/proc/sys/vm/nr_hugepages"
 
 
 def processes(folder):
@@ -66,6 +71,18 @@ def kill_if_names(pid, folder):
         os.close(pidfd)
 
 
+def change_huge_pages(by):
+    """Grows or shrinks the machine's pool; how many pages it then got."""
+    with open(HUGE_PAGES, "r+", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)    # two runs at once must not both add to the same size
+        before = int(file.read())
+        file.seek(0)
+        file.write(str(max(0, before + by)))
+        file.flush()
+        file.seek(0)
+        return int(file.read()) - before
+
+
 class Nest:
     """A temporary folder with a guard; `path` is short enough for Unix sockets."""
 
@@ -77,6 +94,13 @@ class Nest:
         self._guard = subprocess.Popen(
             [sys.executable, "-IS", __file__, str(self.path)],
             stdin=subprocess.PIPE, start_new_session=True)
+
+    def reserve_huge_pages(self, count):
+        """Adds huge pages to the machine's pool until the nest is closed; how many came."""
+        got = change_huge_pages(count)
+        self._guard.stdin.write(b"%d\n" % got)
+        self._guard.stdin.flush()
+        return got
 
     def processes(self):
         return processes(self.path)
@@ -96,8 +120,10 @@ class Nest:
 
 
 def guard(folder):
-    sys.stdin.buffer.read()
+    huge_pages = sum(map(int, sys.stdin.buffer))
     kill_processes(folder)
+    if huge_pages:
+        change_huge_pages(-huge_pages)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -7,7 +7,7 @@ import pathlib
 import signal
 import time
 
-from .kernels import METAPACKAGES
+from .kernels import SERIES
 from .lab import Lab
 
 
@@ -19,22 +19,24 @@ def main(argv=None):
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     command = commands.add_parser("prepare", help="fetch and build what guests are made of")
     command.add_argument("series", nargs="*", metavar="KERNEL",
-                         help=f"kernels to prepare (default: {' '.join(METAPACKAGES)})")
+                         help=f"kernels to prepare (default: {' '.join(SERIES)})")
     command = commands.add_parser("up", help="boot two guests, for trying aerostat by hand")
-    command.add_argument("--kernel", default="6.12", choices=METAPACKAGES)
+    command.add_argument("--kernel", default="6.12", choices=SERIES)
     command.add_argument("--memory", type=int, default=1024, metavar="MIB")
     options = parser.parse_args(argv)
     lab = Lab(options.build)
     if options.command == "prepare":
-        prepare(lab, options.series or METAPACKAGES)
+        prepare(lab, options.series or SERIES, newer=True)
     else:
         up(lab, options)
 
 
-def prepare(lab, series):
+def prepare(lab, series, newer=False):
     start = time.monotonic()
     lab.progress.say("Preparing the lab\n")
     accel = lab.prepare(series)
+    if newer:
+        lab.progress.say(f"  QEMU for vfio-user: {lab.newer_qemu}\n")
     lab.progress.say(f"  ready in {time.monotonic() - start:.1f} s, guests run by {accel}\n")
 
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The little of QMP that tests need to look behind aerostat's back."""
 
+import contextlib
 import json
 import socket
+import time
 
 from .errors import GuestError, GuestGone, GuestTimeout
 
@@ -11,28 +13,60 @@ TIMEOUT_S = 30
 
 def ask(path, command, args):
     """Opens a session, asks one thing, closes it, and returns the answer."""
+    with session(path, command) as monitor:
+        return monitor.execute(command, **args)
+
+
+@contextlib.contextmanager
+def session(path, what, timeout=TIMEOUT_S):
+    """A Session, whose failures say what it was for."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(TIMEOUT_S)
+            connection.settimeout(timeout)
             connection.connect(str(path))
             with connection.makefile("rw") as file:
-                file.readline()
-                execute(file, "qmp_capabilities", {})
-                return execute(file, command, args)
+                yield Session(connection, file)
     except TimeoutError:
-        raise GuestTimeout(f"no answer from {path} to {command} in {TIMEOUT_S} s: "
+        raise GuestTimeout(f"no answer from {path} to {what} in {timeout} s: "
                            "stopped, or busy with another client?") from None
     except (ConnectionError, FileNotFoundError) as error:
-        raise GuestGone(f"cannot ask {path} to {command}: {error}") from None
+        raise GuestGone(f"cannot ask {path} to {what}: {error}") from None
 
 
-def execute(file, command, args):
-    file.write(json.dumps({"execute": command, "arguments": args}) + "\n")
-    file.flush()
-    for line in file:
-        answer = json.loads(line)
-        if "error" in answer:
-            raise GuestError(f"{command}: {answer['error']['desc']}", 1)
-        if "return" in answer:
-            return answer["return"]
-    raise ConnectionResetError("the monitor closed the connection")
+class Session:
+    def __init__(self, connection, file):
+        self._connection = connection
+        self._file = file
+        self._events = []
+        file.readline()
+        self.execute("qmp_capabilities")
+
+    def execute(self, command, **args):
+        self._file.write(json.dumps({"execute": command, "arguments": args}) + "\n")
+        self._file.flush()
+        while True:
+            answer = self._read()
+            if "error" in answer:
+                raise GuestError(f"{command}: {answer['error']['desc']}", 1)
+            if "return" in answer:
+                return answer["return"]
+            self._events.append(answer)
+
+    def wait_event(self, name, timeout=TIMEOUT_S, **data):
+        """Waits for an event since the session began, whose data holds at least `data`."""
+        end = time.monotonic() + timeout
+        while True:
+            for event in self._events:
+                if event["event"] == name and data.items() <= event.get("data", {}).items():
+                    return event
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._connection.settimeout(left)
+            self._events = [self._read()]
+
+    def _read(self):
+        line = self._file.readline()
+        if not line:
+            raise ConnectionResetError("the monitor closed the connection")
+        return json.loads(line)

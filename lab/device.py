@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Aerostat's own balloon device: a process beside QEMU, which serves one guest.
+
+Theory of operation
+-------------------
+The device starts first and listens, QEMU connects to it, over vfio-user or
+vhost-user.  QEMU's monitor knows nothing of such a balloon: the device has a
+control socket of its own that speaks QMP (`control`, the same for each process
+that serves the guest in turn; `socket` is new for each).
+
+A device ends with its guest or is told to.  One that ends otherwise, or badly,
+is an error, with its last words, when the guest is left; a sanitizer's complaint
+comes out that way.
+"""
+
+import signal
+import subprocess
+
+from . import qmp
+from .errors import LabError
+from .wait import wait_for
+
+PROTOCOLS = ("vfio-user", "vhost-user")
+ID = "balloon0"
+END_S = 20
+
+
+class Device:
+    """One process of the device; `number` counts those of a guest."""
+
+    def __init__(self, binary, spec, nest, number=1):
+        stem = nest.path / f"device{number if number > 1 else ''}"
+        self.name = spec.name
+        self.protocol = spec.transport
+        self.socket = stem.with_suffix(".sock")
+        self.log = stem.with_suffix(".log")
+        self.control = nest.path / "device.qmp"
+        self.chardev = f"balloon-{number}"
+        self._binary = binary
+        self._forgiven = False      # its end was wanted, or has been told of
+        self._process = None
+
+    def start(self, words):
+        """Starts it with these further words on its command line, and waits until it listens."""
+        self.control.unlink(missing_ok=True)    # a killed one has left it
+        argv = [self._binary, f"--protocol={self.protocol}", f"--socket-path={self.socket}",
+                f"--control={self.control}", f"--name={self.name}", *map(str, words)]
+        try:
+            with open(self.log, "wb") as log:
+                self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
+                                                 stderr=log, start_new_session=True)
+        except FileNotFoundError:
+            raise LabError(f"no {self._binary}: build it (“make build”), or let LAB_DEVICE name "
+                           "a device") from None
+        wait_for(lambda: not self.alive() or self.socket.exists() and self.control.exists(), 30,
+                 f"the balloon device of {self.name} to listen")
+        if not self.alive():
+            self._forgiven = True
+            raise LabError(f"the balloon device of {self.name} ended {self._how()}: "
+                           f"{self.last_words()}")
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def alive(self):
+        return self._process.poll() is None
+
+    def _how(self):
+        status = self._process.returncode
+        return f"with {status}" if status >= 0 else f"by {signal.Signals(-status).name}"
+
+    def last_words(self):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+
+    def qmp(self, command, **args):
+        return qmp.ask(self.control, command, args)
+
+    # For QEMU
+
+    def properties(self):
+        """The device, in the words of -device and of device_add."""
+        if self.protocol == "vfio-user":
+            return {"driver": "vfio-user-pci", "id": ID, "x-msg-timeout": 60000,
+                    "socket": {"type": "unix", "path": str(self.socket)}}
+        return {"driver": "vhost-user-test-device-pci", "id": ID, "chardev": self.chardev,
+                "virtio-id": 5, "num_vqs": 5, "config_size": 16}
+
+    @property
+    def needs_chardev(self):
+        return self.protocol == "vhost-user"
+
+    # Its end
+
+    def kill(self):
+        """Kills it, as a crash would."""
+        self._forgiven = True
+        self._process.kill()
+        self._process.wait()
+
+    def wait_end(self, timeout=END_S):
+        """Waits for an end that the caller brought about; its exit status."""
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise LabError(f"the balloon device of {self.name} did not end within "
+                           f"{timeout} s") from None
+        self._forgiven = True
+        return status
+
+    def end(self, early=False):
+        """Ends it, if it has not ended with its guest; an error if it did not end well.
+
+        early: it has ended before its guest.
+        """
+        if not self._process or self._forgiven:
+            return
+        late = False
+        if self.alive():
+            self._process.terminate()
+            try:
+                self._process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+                late = True
+        status = self._process.returncode
+        self._forgiven = True
+        if early or late or status not in (0, -signal.SIGTERM):
+            how = (f"did not end within {END_S} s" if late else
+                   f"ended {self._how()}{', before its guest' if early else ''}")
+            raise LabError(f"the balloon device of {self.name} {how}: {self.last_words()}")
+
+
+def check(spec):
+    for key, value, known in (("device", spec.device, ("qemu", "aerostat")),
+                              ("transport", spec.transport, PROTOCOLS),
+                              ("qemu", spec.qemu, ("host", "newer"))):
+        if value not in known:
+            raise LabError(f"no {key} {value} in the lab, only {', '.join(known)}")

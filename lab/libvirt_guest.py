@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A guest that a libvirt daemon runs (domain.py has its XML)."""
+
+import json
+import os
+import time
+
+from .channel import Channel, Heartbeat
+from .domain import domain_xml
+from .errors import GuestError, LabError
+from .guest import Guest
+from .libvirtd import SessionLibvirt
+from .nest import Nest
+from .wait import wait_for
+
+
+class LibvirtGuest(Guest):
+    """A domain of a libvirt daemon."""
+
+    def __init__(self, lab, spec, libvirt=None):
+        if spec.device != "qemu" or spec.hot_memory or spec.backing not in ("memfd", "anon"):
+            raise LabError("over libvirt the lab's guests have QEMU's own balloon, ordinary memory "
+                           "and no more of it: leave out via=\"libvirt\", or device, backing and "
+                           "hot_memory")
+        self._own_libvirt = libvirt is None
+        self.libvirt = libvirt
+        super().__init__(lab, spec)
+
+    @property
+    def address(self):
+        return self.name
+
+    @property
+    def uri(self):
+        """The daemon's address, by which any user of the lab can reach it."""
+        return self.libvirt.uri
+
+    def _make_nest(self):
+        if self._own_libvirt:
+            self.libvirt = SessionLibvirt().__enter__()
+        return Nest(self.libvirt.uid)
+
+    def _own(self, path):
+        os.chown(path, self.libvirt.uid, -1)
+
+    def _start(self):
+        if self.accel == "kvm" and not self.libvirt.may_use_kvm():
+            self.accel = "tcg"
+        self.libvirt.start_domain(self.name, domain_xml(self), self.spec.persistent)
+        self.pid = wait_for(self.nest.processes, 30, f"the QEMU of domain {self.name}")[0]
+
+    def qmp(self, command, **args):
+        """One monitor command, passed on by libvirt."""
+        request = json.dumps({"execute": command, **({"arguments": args} if args else {})})
+        answer = json.loads(self.libvirt.virsh("qemu-monitor-command", self.name, request))
+        if "error" in answer:
+            raise GuestError(f"{command}: {answer['error']['desc']}", 1)
+        return answer["return"]
+
+    def shut_off(self):
+        """Ends the domain as virsh destroy does; the lab then waits for its next start."""
+        self.libvirt.virsh("destroy", self.name)
+        self._reap()
+        for name, kind in (("channel", Channel), ("heartbeat", Heartbeat)):
+            getattr(self, name).close()
+            path = self.nest.path / name
+            path.unlink()
+            setattr(self, name, kind(path))
+            self._own(path)
+
+    def start(self):
+        """Starts the domain anew after shut_off()."""
+        self.libvirt.virsh("start", self.name)
+        self.started()
+
+    def started(self):
+        """Somebody has started the domain anew: waits until its guest is up."""
+        self.pid = wait_for(self.nest.processes, 30, f"the QEMU of domain {self.name}")[0]
+        self._boot(time.monotonic() + self.spec.ready_within)
+
+    def _end(self):
+        if self.pid and self.alive():
+            self.kill()
+        if self._own_libvirt:
+            self.libvirt.__exit__()
+        else:
+            self.libvirt.forget(self.name)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Programs of the system, whose failures are errors that say what they said; and files."""
+
+import os
+import shutil
+import subprocess
+
+from .errors import LabError
+
+
+def tool(name):
+    """A system tool, which may be outside an ordinary user's PATH."""
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if not path:
+        raise LabError(f"{name} is not installed: packages.txt lists what the lab needs")
+    return path
+
+
+def call(argv):
+    done = subprocess.run([str(word) for word in argv], capture_output=True, text=True,
+                          check=False)
+    if done.returncode:
+        raise LabError(f"{argv[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def give(source, target):
+    """A second name for a file, or a copy where that cannot be."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
+    return target
