@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Sizes as people write and read them.
- *
- * Reading follows virsh: a bare number is KiB; b, bytes, k, KiB (1024) and KB
- * (1000), likewise M G T P E, in any case.  Beyond virsh, fractions ("1.5G")
- * and a space before the unit ("512 M") are understood.
- */
+/* Sizes as people write and read them (size_core.h), with GLib's errors and strings. */
 #ifndef AEROSTAT_SIZE_H
 #define AEROSTAT_SIZE_H
+
+#include "common/size_core.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -21,13 +17,6 @@ enum size_error {
 	SIZE_ERROR_NEGATIVE,
 	SIZE_ERROR_OVERFLOW, /* over 2^63 - 1 bytes */
 };
-
-#define SIZE_KIB UINT64_C(1024)
-#define SIZE_MIB (1024 * SIZE_KIB)
-#define SIZE_GIB (1024 * SIZE_MIB)
-
-/* The forms size_parse() takes, for help texts and errors. */
-#define SIZE_FORMS "524288 (KiB), 512M, 512 MiB, 1.5G, 500MB"
 
 /*
  * size_parse - bytes of @text

@@ -6,9 +6,10 @@
  * -------------------
  * A page that is in the balloon and was released costs the host nothing, until
  * somebody touches it: the guest, which had given it away (a bug, or cheating),
- * or a huge page that the host made around its neighbours.  mincore() tells for
- * every backing.  Looking costs about as much as the balloon is large, so it is
- * done in steps of a few blocks.
+ * or a huge page that the host made around its neighbours.  mincore() tells, of
+ * anonymous memory and of files; of hugetlbfs it tells only what this process has
+ * touched itself, so there the audit is blind.  Looking costs about as much as the balloon is
+ * large, so it is done in steps of a few blocks.
  *
  * Releasing what is found is right only with MUST_TELL_HOST: else the guest may
  * be using a page of which it has not told yet.
@@ -67,7 +68,7 @@ static void release_again(struct balloon *balloon, uint32_t first_pfn,
 	for (; pages_next_run(words, &from, &run); from += run)
 		pages_inflate(&balloon->pages, first_pfn + from, run);
 	balloon->audit.released_pages += count_bits(words);
-	releases_inflated(balloon);
+	releases_changed(balloon);
 }
 
 static void audit_block(struct balloon *balloon, uint32_t pfn)

@@ -16,7 +16,7 @@ struct balloon *balloon_new(const struct balloon_options *options, const struct 
 		return NULL;
 	balloon->options = *options;
 	balloon->host = *host;
-	balloon->target_wanted = options->target_bytes;
+	balloon->target_wanted = options->target_bytes ? options->target_bytes : BALLOON_UNSET;
 	balloon->full_since_ns = BALLOON_IDLE;
 	balloon->age_due_ns = BALLOON_IDLE;
 	balloon->reporting = true;
@@ -87,13 +87,16 @@ static void set_num_pages(struct balloon *balloon, uint64_t target_bytes)
 
 /*
  * A target that was asked for before the guest's RAM was known becomes a number
- * of pages as soon as it is, and is final when the driver is there: memory that
- * is plugged later is the guest's.
+ * of pages as soon as it is, and is final when the driver is there, too: memory
+ * that is plugged later is the guest's.
  */
 static void settle_target(struct balloon *balloon)
 {
-	if (balloon->target_wanted && balloon_max_bytes(balloon))
-		set_num_pages(balloon, balloon->target_wanted);
+	if (balloon->target_wanted == BALLOON_UNSET || !balloon_max_bytes(balloon))
+		return;
+	set_num_pages(balloon, balloon->target_wanted);
+	if (balloon->driver_ok)
+		balloon->target_wanted = BALLOON_UNSET;
 }
 
 /* Every ring may be elsewhere now, and a kick may have met a queue at rest. */
@@ -106,41 +109,43 @@ static void memory_changed(struct balloon *balloon)
 	settle_target(balloon);
 }
 
+/* @size bytes of RAM came at @gpa. */
+static void memory_came(struct balloon *balloon, uint64_t gpa, uint64_t size)
+{
+	if (pages_reserve(&balloon->pages, gpa, size))
+		balloon->host.log(balloon->host.data,
+				  "no memory for the account: some pages cannot be ballooned");
+	memory_changed(balloon);
+}
+
 int balloon_map(struct balloon *balloon, uint64_t gpa, uint64_t size, int fd, uint64_t fd_offset,
 		bool writable)
 {
 	int error = memory_map(&balloon->memory, gpa, size, fd, fd_offset, writable);
 
-	if (error)
-		return error;
-	if (pages_reserve(&balloon->pages, gpa, size))
-		balloon->host.log(balloon->host.data,
-				  "no memory for the account: some pages cannot be ballooned");
-	memory_changed(balloon);
-	return 0;
+	if (!error)
+		memory_came(balloon, gpa, size);
+	return error;
 }
 
 int balloon_add(struct balloon *balloon, uint64_t gpa, uint64_t size, void *host)
 {
-	int error = pages_reserve(&balloon->pages, gpa, size);
+	int error = memory_add(&balloon->memory, gpa, size, host);
 
 	if (!error)
-		error = memory_add(&balloon->memory, gpa, size, host);
-	if (!error)
-		memory_changed(balloon);
+		memory_came(balloon, gpa, size);
 	return error;
 }
 
-/* What waits in [@gpa, @gpa + @size) is dropped: its memory is about to go. */
+/* What waits in [@gpa, @gpa + @size) is dropped: its memory has gone. */
 static void drop_releases(struct balloon *balloon, uint64_t gpa, uint64_t size)
 {
-	uint64_t first = gpa / MEMORY_PAGE_BYTES, behind = (gpa + size) / MEMORY_PAGE_BYTES;
-	const uint64_t limit = UINT64_C(1) << 32;
+	uint64_t first = gpa / MEMORY_PAGE_BYTES, last = (gpa + (size - 1)) / MEMORY_PAGE_BYTES;
 
-	if (behind > limit)
-		behind = limit;
-	if (first < behind && balloon->pages.pending)
-		pages_settle(&balloon->pages, (uint32_t)first, (uint32_t)(behind - first));
+	if (last >= PAGES_PFNS)
+		last = PAGES_PFNS - 1;
+	if (first <= last && balloon->pages.pending)
+		pages_settle(&balloon->pages, (uint32_t)first, last - first + 1);
 }
 
 int balloon_unmap(struct balloon *balloon, uint64_t gpa, uint64_t size)
@@ -177,6 +182,9 @@ uint64_t balloon_offered(const struct balloon *balloon)
 
 bool balloon_set_features(struct balloon *balloon, uint64_t features)
 {
+	/* What waits for its release, and what queues are for, depends on them. */
+	if (balloon->driver_ok)
+		return features == balloon->acknowledged;
 	if (features & ~balloon->options.features ||
 	    (features & BALLOON_BIT(VIRTIO_F_RING_PACKED) &&
 	     !(features & BALLOON_BIT(VIRTIO_F_VERSION_1))))
@@ -251,28 +259,32 @@ int balloon_queue_start(struct balloon *balloon, unsigned int queue,
 			const struct virtqueue_setup *setup, const uint32_t *base)
 {
 	struct virtqueue_setup whole = *setup;
+	struct virtqueue started;
+	int error;
 
 	if (queue >= balloon_queue_count(balloon))
 		return -EINVAL;
 	whole.packed = acknowledged(balloon, VIRTIO_F_RING_PACKED);
 	whole.indirect = acknowledged(balloon, VIRTIO_F_RING_INDIRECT_DESC);
 	whole.event_idx = acknowledged(balloon, VIRTIO_F_RING_EVENT_IDX);
-	whole.big_endian = balloon->big_endian;
+	whole.big_endian = is_big_endian(balloon);
 	whole.base = base ? *base : whole.packed ? VIRTQUEUE_BASE_PACKED : VIRTQUEUE_BASE_SPLIT;
+	error = virtqueue_start(&started, &balloon->memory, &whole);
+	if (error)
+		return error;
+	balloon_queue_stop(balloon, queue);
+	balloon->queues[queue] = started;
 	/* Buffers may be there already: no kick need come for them. */
 	balloon->kicked[queue] = true;
-	return virtqueue_start(&balloon->queues[queue], &balloon->memory, &whole);
+	return 0;
 }
 
-/* What is in hand of queue number @queue goes back unread, or half read. */
+/* What is in hand of queue number @queue goes back. */
 static void return_buffers(struct balloon *balloon, unsigned int queue)
 {
 	enum balloon_queue kind = balloon_queue_kind(balloon, queue);
 
-	if (balloon->hand.busy && balloon->hand.queue == queue) {
-		balloon->hand.busy = false;
-		balloon_return(balloon, queue, balloon->hand.chain.token);
-	}
+	queues_finish(balloon, queue);
 	if (kind == BALLOON_INFLATE && balloon->held_count) {
 		releases_cancel(balloon);
 		for (unsigned int i = 0; i < balloon->held_count; i++)
@@ -312,9 +324,10 @@ void balloon_driver_ok(struct balloon *balloon)
 {
 	if (balloon->driver_ok)
 		return;
+	/* Before, so that the driver is not told of what it reads anyway; and once for all. */
 	settle_target(balloon);
-	balloon->target_wanted = 0;
 	balloon->driver_ok = true;
+	settle_target(balloon);
 	balloon->host.event(balloon->host.data, BALLOON_EVENT_DRIVER);
 }
 
@@ -335,8 +348,7 @@ void balloon_reset(struct balloon *balloon)
 	balloon->hand.busy = false;
 	balloon->held_count = 0;
 	/* The guest has all its pages again: a late release would destroy them. */
-	releases_cancel(balloon);
-	pages_clear(&balloon->pages);
+	balloon_forget_account(balloon);
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++) {
 		virtqueue_stop(&balloon->queues[i]);
 		balloon->kicked[i] = false;
@@ -346,9 +358,8 @@ void balloon_reset(struct balloon *balloon)
 	balloon->driver_ok = false;
 	balloon->needs_reset = false;
 	balloon->big_endian = false;
-	balloon->actual = 0;
+	balloon->actual = balloon->actual_written = 0;
 	balloon->poison = 0;
-	balloon->audit.running = false;
 	stats_forget_buffer(balloon);
 	hinting_reset(balloon);
 	balloon->counters[BALLOON_C_RESETS]++;
@@ -356,10 +367,30 @@ void balloon_reset(struct balloon *balloon)
 		balloon->host.event(balloon->host.data, BALLOON_EVENT_DRIVER);
 }
 
+void balloon_forget_account(struct balloon *balloon)
+{
+	releases_cancel(balloon);
+	pages_clear(&balloon->pages);
+}
+
 void balloon_kick(struct balloon *balloon, unsigned int queue)
 {
 	if (queue < BALLOON_QUEUES_MAX)
 		balloon->kicked[queue] = true;
+}
+
+/* Tells of releases that the host refused, as balloon_faults() does of the guest's faults. */
+static void tell_refusals(struct balloon *balloon)
+{
+	uint64_t before = balloon->refusals_told, after = balloon->release.failed;
+	char line[160];
+
+	balloon->refusals_told = after;
+	if (!passed_a_power_of_ten(before, after))
+		return;
+	snprintf(line, sizeof(line), "host: a release was refused: %s (%llu so far)",
+		 strerror(balloon->release.error), (unsigned long long)after);
+	balloon->host.log(balloon->host.data, line);
 }
 
 uint64_t balloon_work(struct balloon *balloon)
@@ -370,6 +401,7 @@ uint64_t balloon_work(struct balloon *balloon)
 	if (balloon->driver_ok)
 		busy |= queues_step(balloon);
 	busy |= releases_step(balloon);
+	tell_refusals(balloon);
 	busy |= audit_step(balloon);
 	if (busy)
 		return 0;
@@ -386,11 +418,8 @@ uint64_t balloon_work(struct balloon *balloon)
 
 void balloon_set_target(struct balloon *balloon, uint64_t target_bytes)
 {
-	balloon->target_wanted = 0;
-	if (balloon_max_bytes(balloon))
-		set_num_pages(balloon, target_bytes);
-	if (!balloon->driver_ok)
-		balloon->target_wanted = target_bytes;
+	balloon->target_wanted = target_bytes < BALLOON_UNSET ? target_bytes : BALLOON_UNSET - 1;
+	settle_target(balloon);
 }
 
 static uint64_t less_pages(uint64_t bytes, uint32_t pages)

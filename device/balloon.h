@@ -176,9 +176,9 @@ struct balloon *balloon_new(const struct balloon_options *options, const struct 
 void balloon_free(struct balloon *balloon);
 
 /*
- * Memory.  As memory_map(), memory_add() and memory_unmap() say; -ENOMEM when the
- * account of these pages cannot be had.  Every queue is looked up again, and
- * releases that wait for an unmapped page are dropped.
+ * Memory.  As memory_map(), memory_add() and memory_unmap() say.  When the account
+ * of pages cannot be had, these cannot be ballooned, which is logged.  Every queue
+ * is looked up again, and releases that wait for an unmapped page are dropped.
  */
 int balloon_map(struct balloon *balloon, uint64_t gpa, uint64_t size, int fd, uint64_t fd_offset,
 		bool writable);
@@ -193,12 +193,13 @@ const struct memory *balloon_memory(const struct balloon *balloon);
 uint64_t balloon_offered(const struct balloon *balloon);
 /*
  * FEATURES_OK: false when @features has a bit that was not offered or lacks one
- * that is needed; then nothing is acknowledged.  PAGE_REPORTING and the others
- * gate their queues by this.
+ * that is needed, or would change them behind DRIVER_OK; then nothing is changed.
+ * PAGE_REPORTING and the others gate their queues by this.
  */
 bool balloon_set_features(struct balloon *balloon, uint64_t features);
 uint64_t balloon_acknowledged(const struct balloon *balloon);
-/* A legacy driver of a big-endian guest: its rings and buffers are big-endian. */
+/* A legacy driver of a big-endian guest: its rings and buffers are big-endian.  Means nothing to a
+ * driver that acknowledges VERSION_1. */
 void balloon_set_big_endian(struct balloon *balloon, bool big_endian);
 
 /* How many queues there are now: before features are acknowledged, all that are offered. */
@@ -206,10 +207,11 @@ unsigned int balloon_queue_count(const struct balloon *balloon);
 /* What queue number @queue is for, or BALLOON_QUEUE_KINDS. */
 enum balloon_queue balloon_queue_kind(const struct balloon *balloon, unsigned int queue);
 /* As virtqueue_start(); packed, indirect, event_idx and big_endian are filled in here.  @base:
- * NULL for a new queue. */
+ * NULL for a new queue.  Of a queue that is running, buffers in hand are returned first. */
 int balloon_queue_start(struct balloon *balloon, unsigned int queue,
 			const struct virtqueue_setup *setup, const uint32_t *base);
-/* Stops it and tells where another process would begin; buffers in hand are returned first. */
+/* Stops it and tells where another process would begin; buffers in hand are dealt with and returned
+ * first. */
 uint32_t balloon_queue_stop(struct balloon *balloon, unsigned int queue);
 
 /* DRIVER_OK: from now on queues are worked on. */

@@ -10,8 +10,8 @@
  * A VMM may relay any part of it, or the whole for a change of one field (then
  * with a copy of the device's own fields that may be stale): so a write is laid
  * over what the driver would read, and only the driver's fields are looked at.
- * A field that is written byte by byte passes through odd values: actual is kept
- * as it is written, and clamped where it is used.
+ * Drivers from before VIRTIO 1 write byte by byte, upwards: what they write to
+ * actual counts when its last byte is there.  It is clamped where it is used.
  */
 #include <endian.h>
 #include <string.h>
@@ -27,7 +27,7 @@ static struct config config_now(const struct balloon *balloon)
 {
 	return (struct config){
 		.num_pages = htole32(balloon->num_pages),
-		.actual = htole32(balloon->actual),
+		.actual = htole32(balloon->actual_written),
 		.free_page_hint_cmd_id = htole32(hinting_config_id(balloon)),
 		.poison_val = htole32(balloon->poison),
 	};
@@ -46,8 +46,12 @@ void balloon_config_read(const struct balloon *balloon, unsigned int offset, voi
 	memcpy(to, (const uint8_t *)&config + offset, size);
 }
 
-static void write_actual(struct balloon *balloon, uint32_t actual)
+static void settle_actual(struct balloon *balloon)
 {
+	uint32_t actual = balloon->actual_written;
+
+	if (actual == balloon->actual)
+		return;
 	if (actual > balloon_max_bytes(balloon) / MEMORY_PAGE_BYTES)
 		balloon_fault(balloon, BALLOON_C_FAULT_CONFIG, "actual is more than the RAM",
 			      actual);
@@ -61,19 +65,19 @@ static void write_actual(struct balloon *balloon, uint32_t actual)
 static void write_poison(struct balloon *balloon, uint32_t poison)
 {
 	if (!acknowledged(balloon, BALLOON_F_PAGE_POISON) || balloon->driver_ok)
-		balloon_fault(balloon, BALLOON_C_FAULT_CONFIG, "poison_val came too late", poison);
+		balloon_fault(balloon, BALLOON_C_FAULT_CONFIG, "poison_val cannot be set now",
+			      poison);
 	else
 		balloon->poison = poison;
 }
 
-/* Does [@offset, @offset + @size) reach into one of the driver's fields? */
-static bool is_drivers(unsigned int offset, unsigned int size)
-{
-	const unsigned int actual = offsetof(struct config, actual);
-	const unsigned int poison = offsetof(struct config, poison_val);
+#define ACTUAL offsetof(struct config, actual)
+#define POISON offsetof(struct config, poison_val)
 
-	return (offset < actual + 4 && offset + size > actual) ||
-	       (offset < poison + 4 && offset + size > poison);
+/* Does [@offset, @offset + @size) reach into the @bytes at @field? */
+static bool reaches(unsigned int offset, unsigned int size, size_t field, unsigned int bytes)
+{
+	return offset < field + bytes && offset + size > field;
 }
 
 void balloon_config_write(struct balloon *balloon, unsigned int offset, const void *from,
@@ -87,11 +91,12 @@ void balloon_config_write(struct balloon *balloon, unsigned int offset, const vo
 		return;
 	}
 	memcpy((uint8_t *)&after + offset, from, size);
-	if (!is_drivers(offset, size))
+	if (!reaches(offset, size, ACTUAL, 4) && !reaches(offset, size, POISON, 4))
 		balloon_fault(balloon, BALLOON_C_FAULT_CONFIG, "a write to the device's own",
 			      offset);
-	if (after.actual != before.actual)
-		write_actual(balloon, le32toh(after.actual));
+	balloon->actual_written = le32toh(after.actual);
+	if (acknowledged(balloon, VIRTIO_F_VERSION_1) || reaches(offset, size, ACTUAL + 3, 1))
+		settle_actual(balloon);
 	if (after.poison_val != before.poison_val)
 		write_poison(balloon, le32toh(after.poison_val));
 }

@@ -39,10 +39,26 @@ static void become(struct balloon *balloon, enum balloon_hinting state)
 	balloon->host.notify_config(balloon->host.data);
 }
 
+/* Has a round begun that has not ended? */
+static bool is_open(const struct balloon *balloon)
+{
+	return balloon->hinting == BALLOON_HINT_REQUESTED ||
+	       balloon->hinting == BALLOON_HINT_RUNNING;
+}
+
+static void tell_end(struct balloon *balloon)
+{
+	balloon->host.event(balloon->host.data, BALLOON_EVENT_HINTS);
+}
+
 void hinting_reset(struct balloon *balloon)
 {
+	bool ends = is_open(balloon);
+
 	if (balloon->hinting != BALLOON_HINT_STOPPED)
 		balloon->hinting = BALLOON_HINT_DONE;
+	if (ends)
+		tell_end(balloon);
 }
 
 static bool possible(const struct balloon *balloon)
@@ -52,8 +68,7 @@ static bool possible(const struct balloon *balloon)
 
 bool balloon_hint_start(struct balloon *balloon)
 {
-	if (!possible(balloon) || balloon->hinting == BALLOON_HINT_REQUESTED ||
-	    balloon->hinting == BALLOON_HINT_RUNNING)
+	if (!possible(balloon) || is_open(balloon))
 		return false;
 	balloon->hint_id = balloon->hint_id < ID_FIRST || balloon->hint_id == UINT32_MAX
 				   ? ID_FIRST
@@ -64,19 +79,22 @@ bool balloon_hint_start(struct balloon *balloon)
 
 bool balloon_hint_stop(struct balloon *balloon)
 {
-	if (!possible(balloon) || (balloon->hinting != BALLOON_HINT_REQUESTED &&
-				   balloon->hinting != BALLOON_HINT_RUNNING))
+	if (!possible(balloon) || !is_open(balloon))
 		return false;
 	become(balloon, BALLOON_HINT_STOPPED);
-	balloon->host.event(balloon->host.data, BALLOON_EVENT_HINTS);
+	tell_end(balloon);
 	return true;
 }
 
 bool balloon_hint_done(struct balloon *balloon)
 {
+	bool ends = is_open(balloon);
+
 	if (!possible(balloon) || balloon->hinting == BALLOON_HINT_DONE)
 		return false;
 	become(balloon, BALLOON_HINT_DONE);
+	if (ends)
+		tell_end(balloon);
 	return true;
 }
 
@@ -92,11 +110,31 @@ void balloon_set_hint_sink(struct balloon *balloon,
 	balloon->hint_sink_data = data;
 }
 
+/*
+ * STOP is also what a driver says after the device's own STOP or DONE, and the round that it was
+ * in may have been ended here meanwhile: both come late, and are no fault.
+ */
+static void take_word(struct balloon *balloon, uint32_t id)
+{
+	bool running = balloon->hinting == BALLOON_HINT_RUNNING;
+
+	if (id == ID_STOP && running) {
+		balloon->hinting = BALLOON_HINT_ENDED;
+		tell_end(balloon);
+	} else if (id == balloon->hint_id && balloon->hinting == BALLOON_HINT_REQUESTED) {
+		balloon->hinting = BALLOON_HINT_RUNNING;
+	} else if (id > balloon->hint_id || (running && id != balloon->hint_id)) {
+		balloon_fault(balloon, BALLOON_C_FAULT_HINT, "the id of another round", id);
+		/* What follows belongs to that one, until the right id is said again. */
+		if (running)
+			balloon->hinting = BALLOON_HINT_REQUESTED;
+	}
+}
+
 /* The driver says which round its hints belong to, or that they end. */
 static void take_id(struct balloon *balloon)
 {
 	uint8_t wire[sizeof(uint32_t)];
-	uint32_t id;
 
 	if (balloon->hand.chain.readable_bytes != sizeof(wire)) {
 		balloon_fault(balloon, BALLOON_C_FAULT_LENGTH, "the id of a round of hints",
@@ -108,23 +146,15 @@ static void take_id(struct balloon *balloon)
 			      balloon->hand.chain.segments[0].gpa);
 		return;
 	}
-	id = balloon_u32(balloon, wire);
-	if (id == balloon->hint_id && balloon->hinting == BALLOON_HINT_REQUESTED) {
-		balloon->hinting = BALLOON_HINT_RUNNING;
-	} else if (id == ID_STOP && balloon->hinting == BALLOON_HINT_RUNNING) {
-		balloon->hinting = BALLOON_HINT_ENDED;
-		balloon->host.event(balloon->host.data, BALLOON_EVENT_HINTS);
-	} else if (id != ID_STOP) {
-		/* STOP alone is what a driver says after the device's own STOP or DONE. */
-		balloon_fault(balloon, BALLOON_C_FAULT_HINT, "the id of another round", id);
-	}
+	take_word(balloon, balloon_u32(balloon, wire));
 }
 
 static void take_pages(struct balloon *balloon, const struct virtqueue_segment *segment)
 {
 	const struct memory_region *region = memory_find(&balloon->memory, segment->gpa);
 
-	if (!region || segment->length > region->size - (segment->gpa - region->gpa)) {
+	if (!region || !region->writable ||
+	    segment->length > region->size - (segment->gpa - region->gpa)) {
 		balloon_fault(balloon, BALLOON_C_FAULT_MEMORY, "a hint", segment->gpa);
 		return;
 	}

@@ -89,6 +89,22 @@ static int probe_file(struct memory_region *region)
 	return 0;
 }
 
+/*
+ * A file of huge pages can be mapped in whole pages only, and a region may begin and end inside
+ * of one: then more is mapped than the region has.
+ */
+static uint64_t bytes_before(const struct memory_region *region)
+{
+	return region->fd_offset % region->page_bytes;
+}
+
+static uint64_t mapped_bytes(const struct memory_region *region)
+{
+	uint64_t bytes = bytes_before(region) + region->size + (region->page_bytes - 1);
+
+	return bytes - bytes % region->page_bytes;
+}
+
 int memory_map(struct memory *memory, uint64_t gpa, uint64_t size, int fd, uint64_t fd_offset,
 	       bool writable)
 {
@@ -108,11 +124,11 @@ int memory_map(struct memory *memory, uint64_t gpa, uint64_t size, int fd, uint6
 		error = probe_file(&region);
 	if (error)
 		return error;
-	host = mmap(NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
-		    MAP_SHARED | MAP_NORESERVE, fd, (off_t)fd_offset);
+	host = mmap(NULL, mapped_bytes(&region), writable ? PROT_READ | PROT_WRITE : PROT_READ,
+		    MAP_SHARED | MAP_NORESERVE, fd, (off_t)(fd_offset - bytes_before(&region)));
 	if (host == MAP_FAILED)
 		return -errno;
-	region.host = host;
+	region.host = (uint8_t *)host + bytes_before(&region);
 	insert(memory, &region);
 	return 0;
 }
@@ -141,7 +157,7 @@ static void drop(struct memory_region *region)
 {
 	if (region->backing == MEMORY_ANONYMOUS)
 		return; /* the caller's */
-	munmap(region->host, region->size);
+	munmap(region->host - bytes_before(region), mapped_bytes(region));
 	close(region->fd);
 }
 
@@ -196,6 +212,8 @@ bool memory_read(const struct memory *memory, uint64_t gpa, void *to, size_t siz
 {
 	uint8_t *out = to;
 
+	if (size && gpa + (size - 1) < gpa)
+		return false;
 	while (size) {
 		const struct memory_region *region = memory_find(memory, gpa);
 		uint64_t left;
@@ -213,7 +231,7 @@ bool memory_read(const struct memory *memory, uint64_t gpa, void *to, size_t siz
 	return true;
 }
 
-/* Does an earlier region belong to the same file? */
+/* Does an earlier region that was counted belong to the same file? */
 static bool counted_before(const struct memory *memory, unsigned int at)
 {
 	const struct memory_region *region = &memory->regions[at];
@@ -221,7 +239,7 @@ static bool counted_before(const struct memory *memory, unsigned int at)
 	for (unsigned int i = 0; i < at; i++) {
 		const struct memory_region *other = &memory->regions[i];
 
-		if (other->fd >= 0 && other->file_ino == region->file_ino &&
+		if (other->fd >= 0 && other->writable && other->file_ino == region->file_ino &&
 		    other->file_dev == region->file_dev)
 			return true;
 	}

@@ -97,8 +97,8 @@ bool memory_read(const struct memory *memory, uint64_t gpa, void *to, size_t siz
 /*
  * memory_ram_bytes - how much RAM the guest has, as far as the regions tell
  *
- * Every file counts once and whole, since VMMs leave small holes in what they
- * map (QEMU: the VGA window), every anonymous region as it is.
+ * Every file that is mapped to be written counts once and whole, since VMMs leave
+ * small holes in what they map (QEMU: the VGA window), every anonymous region as it is.
  */
 uint64_t memory_ram_bytes(const struct memory *memory);
 

@@ -195,16 +195,17 @@ uint32_t pages_deflate(struct pages *pages, uint32_t pfn, uint32_t count, uint32
 	return removed;
 }
 
-uint32_t pages_settle(struct pages *pages, uint32_t pfn, uint32_t count)
+uint64_t pages_settle(struct pages *pages, uint32_t pfn, uint64_t count)
 {
-	uint32_t settled = 0;
+	uint64_t settled = 0;
 
 	for (uint32_t piece; count; pfn += piece, count -= piece) {
 		struct pages_leaf *leaf = leaf_of(pages, pfn);
+		uint32_t unit = leaf ? PAGES_BLOCK_PAGES : PAGES_LEAF_PAGES;
 
-		piece = PAGES_BLOCK_PAGES - pfn % PAGES_BLOCK_PAGES;
+		piece = unit - pfn % unit;
 		if (piece > count)
-			piece = count;
+			piece = (uint32_t)count;
 		if (!leaf)
 			continue;
 		settled += clear_bits(leaf->pending, page_in_leaf(pfn), piece);

@@ -17,8 +17,8 @@
  *	PAGES_YOUNG	not all; it may become full yet
  *	PAGES_OLD	not all; it was young when the account was last aged
  *
- * Whoever ages the account every T and then releases what is old keeps every
- * page waiting for at most 2 T, with no time and no link a block.
+ * Whoever, every T, releases what is old and then ages the account keeps every
+ * block waiting for T to 2 T, with no time and no link a block.
  */
 #ifndef AEROSTAT_DEVICE_PAGES_H
 #define AEROSTAT_DEVICE_PAGES_H
@@ -30,6 +30,7 @@
 
 #define PAGES_LEAF_PAGES (UINT32_C(1) << 18) /* 1 GiB */
 #define PAGES_LEAVES (UINT32_C(1) << 14)     /* of 32-bit PFNs */
+#define PAGES_PFNS (UINT64_C(1) << 32)
 #define PAGES_BLOCK_PAGES UINT32_C(512)
 #define PAGES_BLOCK_BYTES (PAGES_BLOCK_PAGES * MEMORY_PAGE_BYTES)
 #define PAGES_BLOCK_WORDS (PAGES_BLOCK_PAGES / 64)
@@ -53,7 +54,8 @@ struct pages_block {
 	uint64_t pending[PAGES_BLOCK_WORDS];
 };
 
-/* Makes the leaves of [@gpa, @gpa + @size), as far as PFNs reach; 0 or -ENOMEM. */
+/* Makes the leaves of [@gpa, @gpa + @size), as far as PFNs reach; 0 or -ENOMEM.  The range is not
+ * empty and does not wrap. */
 int pages_reserve(struct pages *pages, uint64_t gpa, uint64_t size);
 void pages_free(struct pages *pages);
 /* Empties the balloon: nothing is in it, nothing waits. */
@@ -80,9 +82,9 @@ bool pages_has(const struct pages *pages, uint32_t pfn);
 /*
  * pages_settle - nothing of [@pfn, @pfn + @count) waits any more
  *
- * Whole blocks, or parts of one.  Returns how many pages had waited.
+ * Any range up to PAGES_PFNS, also where there is no leaf.  Returns how many pages had waited.
  */
-uint32_t pages_settle(struct pages *pages, uint32_t pfn, uint32_t count);
+uint64_t pages_settle(struct pages *pages, uint32_t pfn, uint64_t count);
 /* The pages of @pfn's block go on waiting, but on no list: until more of it comes. */
 void pages_unlist(struct pages *pages, uint32_t pfn);
 

@@ -5,9 +5,17 @@
  * Theory of operation
  * -------------------
  * One chain is in hand at a time, and is finished before any queue hands out
- * another.  A step takes PFNs_STEP page numbers or one piece of reported
- * memory out of it, or takes up to CHAINS_STEP chains that are quickly done.
- * The deflate queue comes first: what a guest wants back must not be released.
+ * another.  A step takes PFNS_STEP page numbers or one piece of reported memory
+ * out of it; of chains that are quickly done it takes up to CHAINS_STEP of each
+ * queue, until they had to do with PAGES_STEP pages.
+ *
+ * Deflate buffers are looked at when no inflate buffer is left, and before
+ * anything is released.  A driver may not deflate a page whose inflate was not
+ * acknowledged, and the order of two queues cannot be told; but of a page that is
+ * in both, this way it is the guest that has it, and its content.
+ *
+ * A deflate that cannot be read is acknowledged like any other.  Since nobody
+ * knows of which pages it told, the account is forgotten then.
  */
 #include <endian.h>
 #include <errno.h>
@@ -17,6 +25,7 @@
 
 #define PFNS_STEP 1024u
 #define CHAINS_STEP 64u
+#define PAGES_STEP 4096u
 #define PFNS_MAX 65536u /* in one buffer: 256 MiB; Linux sends 256 */
 #define REPORT_STEP_BYTES (UINT64_C(16) << 20)
 
@@ -54,6 +63,18 @@ int hand_read(struct balloon *balloon, void *to, unsigned int size)
 		}
 	}
 	return (int)done;
+}
+
+/* So many pages had to be dealt with. */
+static void spend(struct balloon *balloon, uint64_t pages)
+{
+	balloon->budget -= pages < balloon->budget ? (uint32_t)pages : balloon->budget;
+}
+
+/* Started, and out of RAM for the moment: what is returned now would be lost. */
+static bool at_rest(const struct virtqueue *queue)
+{
+	return queue->started && !queue->broken && !virtqueue_ready(queue);
 }
 
 static void put_down(struct balloon *balloon)
@@ -124,13 +145,24 @@ static const struct memory_region *cut(const struct balloon *balloon, const stru
 	return region;
 }
 
+/* A page that is not in RAM.  Should it have been, when it was inflated, it is the guest's again.
+ */
+static void refuse(struct balloon *balloon, enum balloon_queue kind, uint32_t pfn)
+{
+	uint32_t waited;
+
+	balloon_fault(balloon, BALLOON_C_FAULT_PFN, "PFN", pfn);
+	if (kind == BALLOON_DEFLATE && pages_has(&balloon->pages, pfn))
+		pages_deflate(&balloon->pages, pfn, 1, &waited);
+}
+
 static void take_stretch(struct balloon *balloon, enum balloon_queue kind, struct stretch stretch)
 {
 	for (uint32_t count; stretch.count; stretch.first += count, stretch.count -= count) {
 		const struct memory_region *region = cut(balloon, &stretch, &count);
 
 		if (!region)
-			balloon_fault(balloon, BALLOON_C_FAULT_PFN, "PFN", stretch.first);
+			refuse(balloon, kind, stretch.first);
 		else if (kind == BALLOON_INFLATE)
 			inflate(balloon, stretch.first, count);
 		else
@@ -157,8 +189,8 @@ static void take_pfns(struct balloon *balloon, enum balloon_queue kind, const ui
 		}
 	}
 	take_stretch(balloon, kind, stretch);
-	if (kind == BALLOON_INFLATE)
-		releases_inflated(balloon);
+	releases_changed(balloon);
+	spend(balloon, count);
 }
 
 /* Is the new chain in hand one of page numbers? */
@@ -188,6 +220,8 @@ static bool pfns_piece(struct balloon *balloon, enum balloon_queue kind)
 	if (size < 0) {
 		balloon_fault(balloon, BALLOON_C_FAULT_MEMORY, "PFNs",
 			      balloon->hand.chain.segments[balloon->hand.segment].gpa);
+		if (kind == BALLOON_DEFLATE)
+			balloon_forget_account(balloon);
 		return true;
 	}
 	take_pfns(balloon, kind, wire, (unsigned int)size / sizeof(uint32_t));
@@ -231,6 +265,7 @@ static uint32_t report(struct balloon *balloon, uint64_t gpa, uint32_t length)
 	if (size > REPORT_STEP_BYTES && region->page_bytes <= REPORT_STEP_BYTES)
 		size = REPORT_STEP_BYTES;
 	balloon->counters[BALLOON_C_REPORTED_BYTES] += size;
+	spend(balloon, size / MEMORY_PAGE_BYTES);
 	part = size;
 	gpa = report_part(region, gpa, &part);
 	if (part && may_release_reports(balloon))
@@ -323,6 +358,7 @@ static void piece(struct balloon *balloon, enum balloon_queue kind)
 		return;
 	case BALLOON_FREE_PAGE:
 		hinting_take(balloon);
+		spend(balloon, balloon->hand.chain.writable);
 		put_down(balloon);
 		return;
 	case BALLOON_QUEUE_KINDS:
@@ -348,8 +384,11 @@ static bool take(struct balloon *balloon, unsigned int queue)
 	hand->queue = queue;
 	hand->segment = 0;
 	hand->offset = 0;
-	if (!check(balloon, balloon_queue_kind(balloon, queue)))
+	if (!check(balloon, balloon_queue_kind(balloon, queue))) {
+		if (balloon_queue_kind(balloon, queue) == BALLOON_DEFLATE)
+			balloon_forget_account(balloon);
 		put_down(balloon);
+	}
 	return true;
 }
 
@@ -360,7 +399,8 @@ static void work_on(struct balloon *balloon, unsigned int queue)
 	enum balloon_queue kind = balloon_queue_kind(balloon, queue);
 
 	virtqueue_quiet(ring);
-	for (unsigned int chains = 0; chains < CHAINS_STEP; chains++) {
+	balloon->budget = PAGES_STEP;
+	for (unsigned int chains = 0; chains < CHAINS_STEP && balloon->budget; chains++) {
 		if (kind == BALLOON_INFLATE && balloon->held_count == HELD_MAX)
 			return; /* still kicked: goes on when they are returned */
 		if (!take(balloon, queue)) {
@@ -375,10 +415,21 @@ static void work_on(struct balloon *balloon, unsigned int queue)
 	}
 }
 
-static bool is_waiting_for_releases(const struct balloon *balloon, unsigned int queue)
+/* Is there something to do in a queue, and its turn? */
+static bool is_due(struct balloon *balloon, enum balloon_queue kind)
 {
-	return balloon->held_count == HELD_MAX &&
-	       balloon_queue_kind(balloon, queue) == BALLOON_INFLATE;
+	unsigned int queue = balloon_queue_number(balloon, kind);
+
+	if (queue == BALLOON_QUEUES_MAX || !balloon->kicked[queue])
+		return false;
+	if (!virtqueue_ready(&balloon->queues[queue])) {
+		balloon->kicked[queue] = false;
+		return false;
+	}
+	if (kind == BALLOON_INFLATE)
+		return balloon->held_count < HELD_MAX;
+	return kind != BALLOON_DEFLATE ||
+	       !balloon->kicked[balloon_queue_number(balloon, BALLOON_INFLATE)];
 }
 
 /* Inflate buffers that were held go back once nothing of theirs waits. */
@@ -387,7 +438,8 @@ static bool return_held(struct balloon *balloon)
 	unsigned int queue = balloon_queue_number(balloon, BALLOON_INFLATE);
 
 	if (!balloon->held_count || balloon->pages.listed[PAGES_FULL] ||
-	    balloon->pages.listed[PAGES_YOUNG] || balloon->pages.listed[PAGES_OLD])
+	    balloon->pages.listed[PAGES_YOUNG] || balloon->pages.listed[PAGES_OLD] ||
+	    at_rest(&balloon->queues[queue]))
 		return false;
 	for (unsigned int i = 0; i < balloon->held_count; i++)
 		balloon_return(balloon, queue, balloon->held[i]);
@@ -395,27 +447,34 @@ static bool return_held(struct balloon *balloon)
 	return true;
 }
 
+void queues_finish(struct balloon *balloon, unsigned int queue)
+{
+	const struct hand *hand = &balloon->hand;
+	enum balloon_queue kind = balloon_queue_kind(balloon, queue);
+
+	/* Pages that were told of are told of: PFNS_MAX bounds this. */
+	while (hand->busy && hand->queue == queue &&
+	       (kind == BALLOON_INFLATE || kind == BALLOON_DEFLATE))
+		piece(balloon, kind);
+	if (hand->busy && hand->queue == queue)
+		put_down(balloon);
+}
+
 bool queues_step(struct balloon *balloon)
 {
-	static const enum balloon_queue order[] = { BALLOON_DEFLATE, BALLOON_INFLATE, BALLOON_STATS,
-						    BALLOON_FREE_PAGE, BALLOON_REPORTING };
 	bool worked = return_held(balloon);
 
 	if (balloon->hand.busy) {
+		if (at_rest(&balloon->queues[balloon->hand.queue]))
+			return worked;
 		piece(balloon, balloon_queue_kind(balloon, balloon->hand.queue));
 		return true;
 	}
-	for (unsigned int i = 0; i < BALLOON_QUEUE_KINDS && !balloon->needs_reset; i++) {
-		unsigned int queue = balloon_queue_number(balloon, order[i]);
-
-		if (queue == BALLOON_QUEUES_MAX || !balloon->kicked[queue] ||
-		    is_waiting_for_releases(balloon, queue))
+	for (enum balloon_queue kind = 0; kind < BALLOON_QUEUE_KINDS && !balloon->needs_reset;
+	     kind++) {
+		if (!is_due(balloon, kind))
 			continue;
-		if (!virtqueue_ready(&balloon->queues[queue])) {
-			balloon->kicked[queue] = false;
-			continue;
-		}
-		work_on(balloon, queue);
+		work_on(balloon, balloon_queue_number(balloon, kind));
 		worked = true;
 		if (balloon->hand.busy)
 			return true;

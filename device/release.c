@@ -12,7 +12,7 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
-#define OWN_PROCESS (-10000) /* PIDFD_SELF_THREAD_GROUP, Linux 6.14 */
+#define OWN_PROCESS (-10000) /* PIDFD_SELF_THREAD */
 #define VECTOR_MAX 256	     /* runs that one block of 512 pages can have */
 
 static void *host_of(const struct memory_region *region, uint64_t gpa)

@@ -13,7 +13,7 @@
  * docs/device.md has the figures.
  *
  * Runs of an anonymous block go in one call of process_madvise(), where the
- * kernel allows DONTNEED for oneself (Linux 6.13).
+ * kernel allows DONTNEED for oneself and knows PIDFD_SELF (Linux 6.15).
  */
 #ifndef AEROSTAT_DEVICE_RELEASE_H
 #define AEROSTAT_DEVICE_RELEASE_H

@@ -7,8 +7,9 @@
  * With MUST_TELL_HOST a page in the balloon is the device's until its deflate is
  * acknowledged, so releases wait for company: full blocks until there are
  * FULL_MIN of them or FULL_WAIT_NS have gone by, and then several that touch go
- * in one call; blocks that are not full for release_delay_ns, in the hope that
- * they become it.  When the driver says that it has reached the target, all goes.
+ * in one call; blocks that are not full for release_delay_ns to twice that, in
+ * the hope that they become it.  When the driver says that it has reached the
+ * target, all goes.
  *
  * Without MUST_TELL_HOST a page is the device's only while its inflate is not
  * acknowledged.  Then exactly the pages of the buffers at hand are released,
@@ -68,7 +69,23 @@ static uint32_t full_blocks(const struct balloon *balloon, const struct memory_r
 	return blocks;
 }
 
-/* The pages of one huge page that is larger than a block: all of them in the balloon? */
+/*
+ * The huge page, larger than a block, that holds @pfn: *@pfn becomes its first page.  False when
+ * it reaches out of @region, or does not begin with a block.
+ */
+static bool find_unit(const struct memory_region *region, uint32_t *pfn)
+{
+	uint64_t gpa = gpa_of(*pfn), into = gpa - region->gpa;
+	uint64_t slack = (region->fd_offset + into) % region->page_bytes;
+
+	if (slack > into || region->page_bytes > region->size - (into - slack) ||
+	    gpa - slack + region->page_bytes > MEMORY_BALLOON_LIMIT)
+		return false;
+	*pfn = pages_of(gpa - slack);
+	return *pfn % PAGES_BLOCK_PAGES == 0;
+}
+
+/* Are all its pages in the balloon? */
 static bool unit_is_full(const struct balloon *balloon, uint32_t pfn, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i += PAGES_BLOCK_PAGES)
@@ -90,10 +107,7 @@ static bool release_full(struct balloon *balloon, uint32_t pfn)
 		return false;
 	if (region->page_bytes > PAGES_BLOCK_BYTES) {
 		count = pages_of(region->page_bytes);
-		pfn -= pages_of((gpa_of(pfn) - region->gpa + region->fd_offset) %
-				region->page_bytes);
-		if (!region_around(balloon, gpa_of(pfn), region->page_bytes) ||
-		    !unit_is_full(balloon, pfn, count))
+		if (!find_unit(region, &pfn) || !unit_is_full(balloon, pfn, count))
 			return false;
 	} else {
 		count = PAGES_BLOCK_PAGES * full_blocks(balloon, region, pfn, RUN_BLOCKS);
@@ -189,20 +203,36 @@ static bool full_are_due(const struct balloon *balloon)
 			now_ns(balloon) - balloon->full_since_ns >= FULL_WAIT_NS);
 }
 
-static void age_if_due(struct balloon *balloon)
+static uint64_t next_age_ns(const struct balloon *balloon)
 {
-	if (balloon->age_due_ns == BALLOON_IDLE ||
-	    (!balloon->flush && now_ns(balloon) < balloon->age_due_ns))
-		return;
+	uint64_t now = now_ns(balloon), delay = balloon->options.release_delay_ns;
+
+	return delay < BALLOON_IDLE - now ? now + delay : BALLOON_IDLE;
+}
+
+/* A block that is not full: what was young when the account was last aged goes now. */
+static bool release_old(struct balloon *balloon)
+{
+	uint32_t pfn = 0;
+
+	if (balloon->flush)
+		pages_age(&balloon->pages);
+	else if (now_ns(balloon) < balloon->age_due_ns)
+		return false;
+	if (balloon->pages.listed[PAGES_OLD] && pages_next(&balloon->pages, PAGES_OLD, &pfn)) {
+		release_parts(balloon, pfn);
+		return true;
+	}
 	pages_age(&balloon->pages);
-	balloon->age_due_ns = BALLOON_IDLE;
+	balloon->age_due_ns =
+		balloon->pages.listed[PAGES_OLD] ? next_age_ns(balloon) : BALLOON_IDLE;
+	return false;
 }
 
 static bool release_in_company(struct balloon *balloon)
 {
 	uint32_t pfn = 0;
 
-	age_if_due(balloon);
 	if (full_are_due(balloon) && pages_next(&balloon->pages, PAGES_FULL, &pfn)) {
 		if (!release_full(balloon, pfn))
 			release_parts(balloon, pfn);
@@ -212,11 +242,8 @@ static bool release_in_company(struct balloon *balloon)
 						 : BALLOON_IDLE;
 		return true;
 	}
-	pfn = 0;
-	if (balloon->pages.listed[PAGES_OLD] && pages_next(&balloon->pages, PAGES_OLD, &pfn)) {
-		release_parts(balloon, pfn);
+	if (release_old(balloon))
 		return true;
-	}
 	balloon->flush = false;
 	return false;
 }
@@ -226,16 +253,16 @@ bool releases_step(struct balloon *balloon)
 	return may_wait(balloon) ? release_in_company(balloon) : release_at_once(balloon);
 }
 
-void releases_inflated(struct balloon *balloon)
+void releases_changed(struct balloon *balloon)
 {
-	uint64_t now = now_ns(balloon);
-
+	if (!may_wait(balloon))
+		return; /* there is nothing to wait for */
 	if (!balloon->pages.listed[PAGES_FULL])
 		balloon->full_since_ns = BALLOON_IDLE;
 	else if (balloon->full_since_ns == BALLOON_IDLE)
-		balloon->full_since_ns = now;
+		balloon->full_since_ns = now_ns(balloon);
 	if (balloon->pages.listed[PAGES_YOUNG] && balloon->age_due_ns == BALLOON_IDLE)
-		balloon->age_due_ns = now + balloon->options.release_delay_ns;
+		balloon->age_due_ns = next_age_ns(balloon);
 }
 
 uint64_t releases_due_ns(const struct balloon *balloon)
@@ -249,12 +276,10 @@ uint64_t releases_due_ns(const struct balloon *balloon)
 
 void releases_cancel(struct balloon *balloon)
 {
-	for (enum pages_list list = 0; list < PAGES_LISTS; list++) {
-		uint32_t pfn = 0;
-
-		while (pages_next(&balloon->pages, list, &pfn))
-			pages_settle(&balloon->pages, pfn, PAGES_BLOCK_PAGES);
-	}
+	/* Not by the lists: parts of huge pages stand on none. */
+	if (balloon->pages.pending)
+		pages_settle(&balloon->pages, 0, PAGES_PFNS);
 	balloon->flush = false;
+	balloon->full_since_ns = BALLOON_IDLE;
 	balloon->age_due_ns = BALLOON_IDLE;
 }

@@ -43,18 +43,22 @@ struct balloon {
 	struct virtqueue queues[BALLOON_QUEUES_MAX];
 	bool kicked[BALLOON_QUEUES_MAX];
 	struct hand hand;
+	uint32_t budget; /* pages that the queue at work may still deal with in this step */
 	/* Without MUST_TELL_HOST: inflate buffers whose pages are being released. */
 	struct virtqueue_token held[HELD_MAX];
 	unsigned int held_count;
 
 	/* Configuration space, in host byte order. */
-	uint32_t num_pages, actual, poison;
-	uint64_t target_wanted; /* until the driver is there: see settle_target() */
+	uint32_t num_pages, poison;
+	uint32_t actual;	 /* as it counts */
+	uint32_t actual_written; /* as the driver has written it so far */
+	uint64_t target_wanted;	 /* BALLOON_UNSET: nothing; see settle_target() */
 
 	/* Releases. */
 	uint64_t full_since_ns; /* since when full blocks wait */
-	uint64_t age_due_ns;	/* when the account is aged next */
+	uint64_t age_due_ns;	/* when old blocks go, and young ones become old */
 	bool flush;		/* all that waits is due */
+	uint64_t refusals_told; /* of release.failed */
 
 	struct balloon_stats stats;
 	struct virtqueue_token stats_token; /* the driver's one buffer, while it is held */
@@ -73,6 +77,12 @@ struct balloon {
 static inline bool acknowledged(const struct balloon *balloon, enum balloon_feature feature)
 {
 	return balloon->acknowledged & BALLOON_BIT(feature);
+}
+
+/* VIRTIO 1 is little-endian, whatever the transport says. */
+static inline bool is_big_endian(const struct balloon *balloon)
+{
+	return balloon->big_endian && !acknowledged(balloon, VIRTIO_F_VERSION_1);
 }
 
 static inline uint64_t now_ns(const struct balloon *balloon)
@@ -96,6 +106,11 @@ void balloon_fault(struct balloon *balloon, enum balloon_counter counter, const 
 void balloon_faults(struct balloon *balloon, enum balloon_counter counter, uint32_t count,
 		    const char *detail, uint64_t value);
 uint64_t balloon_max_bytes(const struct balloon *balloon);
+/*
+ * Nothing is in the balloon any more, as far as is known, and nothing will be released: after a
+ * deflate that could not be read any page may be in use again.
+ */
+void balloon_forget_account(struct balloon *balloon);
 void balloon_return(struct balloon *balloon, unsigned int queue, struct virtqueue_token token);
 /* The number of the queue for @kind, or BALLOON_QUEUES_MAX. */
 unsigned int balloon_queue_number(const struct balloon *balloon, enum balloon_queue kind);
@@ -104,14 +119,16 @@ unsigned int balloon_queue_number(const struct balloon *balloon, enum balloon_qu
 bool queues_step(struct balloon *balloon);
 /* The next @size bytes of the chain in hand, fewer at its end; -EFAULT when one is not in RAM. */
 int hand_read(struct balloon *balloon, void *to, unsigned int size);
+/* Finishes the chain in hand, should it be of number @queue, and returns it. */
+void queues_finish(struct balloon *balloon, unsigned int queue);
 
 /* releases.c */
 bool releases_step(struct balloon *balloon);
 uint64_t releases_due_ns(const struct balloon *balloon); /* absolute, or BALLOON_IDLE */
 /* Nothing waits any more, and what waited is not released. */
 void releases_cancel(struct balloon *balloon);
-/* Looks after the clocks of releases, after pages were inflated. */
-void releases_inflated(struct balloon *balloon);
+/* Looks after the clocks of releases, after the account was changed. */
+void releases_changed(struct balloon *balloon);
 
 /* stats.c: the chain in hand; true when it is to be returned now. */
 bool stats_take(struct balloon *balloon);

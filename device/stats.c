@@ -34,7 +34,7 @@ static void parse(const struct balloon *balloon, struct balloon_stats *stats, co
 
 		memcpy(&tag, wire, sizeof(tag));
 		memcpy(&value, wire + sizeof(tag), sizeof(value));
-		if (balloon->big_endian)
+		if (is_big_endian(balloon))
 			add(stats, be16toh(tag), be64toh(value));
 		else
 			add(stats, le16toh(tag), le64toh(value));

@@ -12,8 +12,8 @@
 #define CONTROL_CLIENTS_MAX 16
 
 struct control_options {
-	const char *name;	/* the guest's, for query-name; may be NULL */
-	const char *transport;	/* the ops' name */
+	const char *name;			  /* the guest's, for query-name; may be NULL */
+	const char *transport;			  /* the ops' name */
 	bool deflate_on_oom, free_page_reporting; /* as offered */
 	/* quit was ordered. */
 	void (*quit)(void *data);

@@ -51,6 +51,10 @@ static void what_a_kind_lacks_is_said(void **state)
 	expect_unsupported(g_steal_pointer(&error));
 	assert_false(hv_guest_xml_define(&guest, 0, "", &error));
 	expect_unsupported(g_steal_pointer(&error));
+	assert_false(hv_guest_start(&guest, 0, &error));
+	expect_unsupported(g_steal_pointer(&error));
+	assert_null(hv_guest_monitor(&guest, 0, "{}", &error));
+	expect_unsupported(g_steal_pointer(&error));
 	assert_false(hv_guest_event_wait(&guest, 0, NULL, &error));
 	expect_unsupported(g_steal_pointer(&error));
 }

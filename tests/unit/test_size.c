@@ -74,6 +74,7 @@ static void names_the_word_at_fault(void **state)
 	expect_error("512M M", SIZE_ERROR_MALFORMED, "unknown unit 'M M'");
 	expect_error("1,5G", SIZE_ERROR_MALFORMED, "comma");
 	expect_error("1.G", SIZE_ERROR_MALFORMED, "no digit after its point");
+	expect_error("7by", SIZE_ERROR_MALFORMED, "unknown unit 'by'");
 	expect_error("0x10", SIZE_ERROR_MALFORMED, "unknown unit 'x10'");
 	expect_error("1e3", SIZE_ERROR_MALFORMED, "unknown unit 'e3'");
 	expect_error("-1", SIZE_ERROR_NEGATIVE, "'-1' is negative");
@@ -81,6 +82,16 @@ static void names_the_word_at_fault(void **state)
 	expect_error("nan", SIZE_ERROR_MALFORMED, "not a number");
 	expect_error("\033[31m", SIZE_ERROR_MALFORMED, "\\033[31m");
 	expect_error("abc", SIZE_ERROR_MALFORMED, SIZE_FORMS);
+}
+
+static void the_core_needs_no_stripping(void **state)
+{
+	const char *unit = NULL;
+	uint64_t bytes = 0;
+
+	(void)state;
+	assert_int_equal(size_read(" 512 MiB\t", &bytes, &unit), SIZE_OK);
+	assert_int_equal(bytes, 512 * SIZE_MIB);
 }
 
 static void refuses_what_63_bits_cannot_hold(void **state)
@@ -124,6 +135,7 @@ int main(void)
 		cmocka_unit_test(every_unit_in_any_case),
 		cmocka_unit_test(kinder_than_virsh),
 		cmocka_unit_test(names_the_word_at_fault),
+		cmocka_unit_test(the_core_needs_no_stripping),
 		cmocka_unit_test(refuses_what_63_bits_cannot_hold),
 		cmocka_unit_test(shows_what_people_read),
 	};

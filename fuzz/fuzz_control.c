@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control socket: what a client sends, in pieces of any size.
+ *
+ * The first byte says how long the pieces are, and whether capabilities are
+ * negotiated first; the rest is sent.  Whatever it is, each line that comes back is
+ * one JSON object of a known kind, the client is kept or let go, and another
+ * client is served.
+ */
+#include "transport/control_internal.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "fuzz/script.h"
+
+#define RAM (UINT64_C(16) << 20)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct rig {
+	struct loop *loop;
+	struct balloon *balloon;
+	struct control *control;
+	struct sockaddr_un address;
+	socklen_t address_length;
+	char heard[CONTROL_OUT_MAX * 2];
+	size_t heard_length;
+};
+
+static void ignore_queue(void *data, unsigned int queue)
+{
+	(void)data;
+	(void)queue;
+}
+
+static void ignore(void *data)
+{
+	(void)data;
+}
+
+static void ignore_line(void *data, const char *line)
+{
+	(void)data;
+	(void)line;
+}
+
+static void relay_event(void *data, enum balloon_event event)
+{
+	struct rig *rig = data;
+
+	control_event(rig->control, event);
+}
+
+static uint64_t now_ns(void *data)
+{
+	(void)data;
+	return loop_now_ns();
+}
+
+static uint64_t work(void *data)
+{
+	return balloon_work(data);
+}
+
+/* A socket without a path: Linux finds it an abstract name. */
+static int listen_somewhere(struct rig *rig)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	rig->address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	rig->address_length = sizeof(rig->address);
+	require(!bind(fd, (struct sockaddr *)&rig->address, sizeof(sa_family_t)));
+	require(!getsockname(fd, (struct sockaddr *)&rig->address, &rig->address_length));
+	require(!listen(fd, 16));
+	return fd;
+}
+
+static void open_rig(struct rig *rig, void *ram)
+{
+	const struct balloon_host host = {
+		.notify_queue = ignore_queue,
+		.notify_config = ignore,
+		.event = relay_event,
+		.log = ignore_line,
+		.now_ns = now_ns,
+		.data = rig,
+	};
+	const struct balloon_options options = { .features = balloon_default_features() };
+	const struct control_options control = { .transport = "none", .quit = ignore };
+
+	rig->loop = loop_new();
+	rig->balloon = balloon_new(&options, &host);
+	require(!balloon_add(rig->balloon, 0, RAM, ram));
+	rig->control = control_new(rig->loop, rig->balloon, listen_somewhere(rig), &control);
+	loop_set_work(rig->loop, work, rig->balloon);
+	rig->heard_length = 0;
+}
+
+static int connect_to(struct rig *rig)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	require(!connect(fd, (struct sockaddr *)&rig->address, rig->address_length));
+	require(!loop_round(rig->loop, 0));
+	return fd;
+}
+
+static void check_line(const char *line, size_t length)
+{
+	/* 2^64 - 1 is no integer to jansson. */
+	json_t *message = json_loadb(line, length, JSON_DECODE_INT_AS_REAL, NULL);
+
+	require(json_is_object(message));
+	require(json_object_get(message, "return") || json_object_get(message, "error") ||
+		json_object_get(message, "event") || json_object_get(message, "QMP"));
+	json_decref(message);
+}
+
+/* Takes what has come; false when the control socket has hung up. */
+static bool hear(struct rig *rig, int fd)
+{
+	char *end;
+	ssize_t n;
+
+	while ((n = recv(fd, rig->heard + rig->heard_length, sizeof(rig->heard) - rig->heard_length,
+			 0)) > 0)
+		rig->heard_length += (size_t)n;
+	while ((end = memchr(rig->heard, '\n', rig->heard_length))) {
+		size_t length = (size_t)(end - rig->heard) + 1;
+
+		check_line(rig->heard, length);
+		rig->heard_length -= length;
+		memmove(rig->heard, end + 1, rig->heard_length);
+	}
+	require(rig->heard_length < sizeof(rig->heard));
+	return n < 0;
+}
+
+static void say(struct rig *rig, int fd, const uint8_t *bytes, size_t size, size_t piece)
+{
+	while (size) {
+		size_t part = size < piece ? size : piece;
+		ssize_t n = send(fd, bytes, part, MSG_NOSIGNAL);
+
+		if (n > 0) {
+			bytes += n;
+			size -= (size_t)n;
+		}
+		require(!loop_round(rig->loop, 0));
+		if (!hear(rig, fd))
+			return;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const uint8_t hello[] = "{\"execute\": \"qmp_capabilities\"}";
+	static uint8_t ram[RAM] __attribute__((aligned(4096)));
+	static struct rig rig;
+	uint8_t first = size ? data[0] : 0;
+	int fd, other;
+
+	open_rig(&rig, ram);
+	fd = connect_to(&rig);
+	if (first & 1)
+		say(&rig, fd, hello, sizeof(hello) - 1, sizeof(hello));
+	if (size)
+		say(&rig, fd, data + 1, size - 1, (first >> 1) * 37u + 1);
+	rig.heard_length = 0;
+	other = connect_to(&rig);
+	require(hear(&rig, other));
+	close(fd);
+	close(other);
+	require(!loop_round(rig.loop, 0));
+	control_free(rig.control);
+	balloon_free(rig.balloon);
+	loop_free(rig.loop);
+	return 0;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the launcher reads from its words, where its things are, and its sockets. */
+#include "hypervisor/adopt.h"
+#include "launcher/listen.h"
+#include "launcher/words.h"
+
+#include <glib/gstdio.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define READ(words, ...) words_read((char *[]){ (char *)"qemu", __VA_ARGS__ NULL }, words)
+#define W(word) (char *)word,
+
+/* ---- words ---- */
+
+static void the_device_of_ours_tells_its_socket(void **state)
+{
+	g_auto(launch_words) words = { 0 };
+
+	(void)state;
+	READ(&words,
+	     W("-device") W("{\"driver\":\"virtio-blk-pci\",\"id\":\"virtio-disk0\"}") W("-device")
+		     W("{\"id\":\"aerostat0\",\"socket\":{\"type\":\"unix\",\"path\":\"/s\"}}"));
+	assert_string_equal(words.socket, "/s");
+}
+
+static void devices_of_others_do_not(void **state)
+{
+	static const char *const others[] = {
+		"{\"id\":\"mine\",\"socket\":{\"path\":\"/s\"}}",
+		"{\"id\":\"aerostat-port\"}",
+		"{\"id\":\"aerostat0\"}",
+		"{\"id\":\"aerostat0\",\"socket\":\"/s\"}",
+		"vfio-user-pci,id=aerostat0,socket.path=/s",
+		"[1",
+		"",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
+		g_auto(launch_words) words = { 0 };
+
+		READ(&words, W("-device") W(others[i]));
+		assert_null(words.socket);
+	}
+}
+
+static void a_probe_for_capabilities_has_no_device(void **state)
+{
+	g_auto(launch_words) words = { 0 };
+
+	(void)state;
+	READ(&words, W("-S") W("-machine") W("none,accel=tcg") W("-device"));
+	assert_null(words.socket);
+}
+
+static void the_guests_name_and_uuid_are_read(void **state)
+{
+	g_auto(launch_words) words = { 0 };
+
+	(void)state;
+	READ(&words, W("-name") W("guest=alpha,debug-threads=on") W("-uuid") W("u-u"));
+	assert_string_equal(words.name, "alpha");
+	assert_string_equal(words.uuid, "u-u");
+}
+
+static void a_comma_in_a_name_is_written_twice(void **state)
+{
+	g_auto(launch_words) words = { 0 };
+
+	(void)state;
+	READ(&words, W("-name") W("guest=a,,b,,,debug-threads=on"));
+	assert_string_equal(words.name, "a,b,");
+}
+
+/* ---- places ---- */
+
+static void places_of(const char *uri, struct adopt_places *places)
+{
+	g_setenv("XDG_RUNTIME_DIR", "/run/user/7", TRUE);
+	adopt_places_find(uri, places);
+}
+
+static void system_and_session_have_folders_of_their_own(void **state)
+{
+	g_auto(adopt_places) system = { 0 };
+	g_auto(adopt_places) session = { 0 };
+
+	(void)state;
+	places_of("qemu:///system?socket=/x/session", &system);
+	places_of("qemu:///session", &session);
+	assert_string_equal(system.sockets, "/run/aerostat");
+	assert_string_equal(system.emulators, "/var/lib/aerostat/emulators");
+	assert_string_equal(session.sockets, "/run/user/7/aerostat");
+}
+
+static void a_link_tells_the_emulator_it_stands_for(void **state)
+{
+	g_auto(adopt_places) places = { 0 };
+	g_autofree char *link = NULL;
+
+	(void)state;
+	places_of("qemu:///system", &places);
+	link = adopt_link_path(&places, "/usr/bin/qemu-system-x86_64");
+	assert_string_equal(adopt_link_emulator(link), "/usr/bin/qemu-system-x86_64");
+	assert_null(adopt_link_emulator("/usr/bin/aerostat-qemu"));
+	assert_null(adopt_link_emulator("/var/lib/aerostat/emulators"));
+}
+
+static void the_two_sockets_lie_side_by_side(void **state)
+{
+	g_auto(adopt_places) places = { 0 };
+	g_autofree char *socket = NULL;
+	g_autofree char *control = NULL;
+
+	(void)state;
+	places_of("qemu:///system", &places);
+	socket = adopt_socket_path(&places, "a.sock.b", NULL);
+	control = adopt_control_path(socket);
+	assert_string_equal(socket, "/run/aerostat/a.sock.b.sock");
+	assert_string_equal(control, "/run/aerostat/a.sock.b.qmp");
+}
+
+static void a_name_too_long_for_a_socket_is_refused(void **state)
+{
+	g_auto(adopt_places) places = { 0 };
+	g_autofree char *name = g_strnfill(108 - strlen("/run/aerostat/.sock"), 'n');
+	g_autoptr(GError) error = NULL;
+	g_autofree char *longest = NULL;
+
+	(void)state;
+	places_of("qemu:///system", &places);
+	assert_null(adopt_socket_path(&places, name, &error));
+	assert_true(g_error_matches(error, HV_ERROR, HV_ERROR_REFUSED));
+	longest = adopt_socket_path(&places, name + 1, NULL);
+	assert_non_null(longest);
+}
+
+/* ---- files ---- */
+
+static int make_folder(void **state)
+{
+	*state = g_dir_make_tmp("aerostat-XXXXXX", NULL);
+	return *state ? 0 : -1;
+}
+
+static int drop_folder(void **state)
+{
+	const char *argv[] = { "rm", "-rf", *state, NULL };
+
+	g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL,
+		     NULL);
+	g_free(*state);
+	return 0;
+}
+
+static void a_link_is_made_once_and_follows_the_launcher(void **state)
+{
+	g_autofree char *link = g_build_filename(*state, "deep/er/qemu", NULL);
+	g_autofree char *target = NULL;
+	bool made;
+
+	assert_true(adopt_link_make(link, "/bin/one", &made, NULL));
+	assert_true(made);
+	assert_true(adopt_link_make(link, "/bin/one", &made, NULL));
+	assert_false(made);
+	assert_true(adopt_link_make(link, "/bin/two", &made, NULL));
+	target = g_file_read_link(link, NULL);
+	assert_string_equal(target, "/bin/two");
+}
+
+static void a_socket_listens_for_its_user_only(void **state)
+{
+	g_autofree char *path = g_build_filename(*state, "new/a.sock", NULL);
+	int fd = listen_open(path, NULL);
+	struct stat st;
+
+	assert_true(fd >= 0);
+	assert_int_equal(g_lstat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_false(listen_wait_free(path, 0));
+	close(fd);
+}
+
+static void what_a_dead_process_left_is_free_and_replaced(void **state)
+{
+	g_autofree char *path = g_build_filename(*state, "a.sock", NULL);
+	int fd = listen_open(path, NULL);
+
+	close(fd);
+	assert_true(listen_wait_free(path, 0));
+	fd = listen_open(path, NULL);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void a_path_that_is_not_there_is_free(void **state)
+{
+	g_autofree char *path = g_build_filename(*state, "none", NULL);
+
+	assert_true(listen_wait_free(path, 0));
+}
+
+static void a_path_too_long_is_said(void **state)
+{
+	g_autofree char *name = g_strnfill(120, 'n');
+	g_autofree char *path = g_build_filename(*state, name, NULL);
+	g_autoptr(GError) error = NULL;
+
+	assert_int_equal(listen_open(path, &error), -1);
+	assert_non_null(strstr(error->message, path));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_device_of_ours_tells_its_socket),
+		cmocka_unit_test(devices_of_others_do_not),
+		cmocka_unit_test(a_probe_for_capabilities_has_no_device),
+		cmocka_unit_test(the_guests_name_and_uuid_are_read),
+		cmocka_unit_test(a_comma_in_a_name_is_written_twice),
+		cmocka_unit_test(system_and_session_have_folders_of_their_own),
+		cmocka_unit_test(a_link_tells_the_emulator_it_stands_for),
+		cmocka_unit_test(the_two_sockets_lie_side_by_side),
+		cmocka_unit_test(a_name_too_long_for_a_socket_is_refused),
+		cmocka_unit_test_setup_teardown(a_link_is_made_once_and_follows_the_launcher,
+						make_folder, drop_folder),
+		cmocka_unit_test_setup_teardown(a_socket_listens_for_its_user_only, make_folder,
+						drop_folder),
+		cmocka_unit_test_setup_teardown(what_a_dead_process_left_is_free_and_replaced,
+						make_folder, drop_folder),
+		cmocka_unit_test_setup_teardown(a_path_that_is_not_there_is_free, make_folder,
+						drop_folder),
+		cmocka_unit_test_setup_teardown(a_path_too_long_is_said, make_folder, drop_folder),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
