@@ -366,6 +366,10 @@ bool resize_live(struct context *ctx, hv_guest *guest, const hv_info *info, uint
 			    info->name);
 		return false;
 	}
+	/* Its balloon does not answer: let that say why. */
+	if (info->actual_bytes == HV_UNSET &&
+	    !hv_guest_balloon_get(guest, hv_deadline_ms(CALL_MS), &(uint64_t){ 0 }, error))
+		return false;
 	*result = (struct resize_result){ .target_bytes = target_bytes,
 					  .before_bytes = info->actual_bytes,
 					  .after_bytes = info->actual_bytes,

@@ -13,6 +13,8 @@ extern const struct verb verb_dommemstat;
 extern const struct verb verb_domstats;
 extern const struct verb verb_event;
 extern const struct verb verb_edit;
+extern const struct verb verb_adopt;
+extern const struct verb verb_unadopt;
 extern const struct verb verb_help;
 
 #endif

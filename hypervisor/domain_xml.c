@@ -10,118 +10,31 @@
 #include "domain_xml.h"
 
 #include "common/size.h"
+#include "hypervisor/xml_tree.h"
 
 #include <errno.h>
 #include <libxml/c14n.h>
-#include <libxml/parser.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_MAX (4 << 20) /* libvirt's limit of one string */
 #define UNITS "b, KiB, MiB, GiB, TiB (of 1024) or KB, MB, GB, TB (of 1000)"
 
 static const char *const balloon_models[] = {
 	"virtio", "virtio-transitional", "virtio-non-transitional", "xen", "none", NULL,
 };
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlParserCtxt, xmlFreeParserCtxt)
-
 void domain_xml_clear(struct domain_xml *domain)
 {
 	g_clear_pointer(&domain->name, g_free);
 	g_clear_pointer(&domain->uuid, g_free);
 	g_clear_pointer(&domain->balloon_model, g_free);
+	g_clear_pointer(&domain->control, g_free);
 }
 
 bool domain_xml_has_balloon(const struct domain_xml *domain)
 {
 	return domain->balloon_model && strcmp(domain->balloon_model, "none");
-}
-
-/* ---- the tree ---- */
-
-/* Entities could hide anything behind a <!DOCTYPE>; domain XML has none. */
-static void refuse_doctype(void *data, const xmlChar *name, const xmlChar *external,
-			   const xmlChar *system)
-{
-	xmlParserCtxt *parser = data;
-
-	(void)name;
-	(void)external;
-	(void)system;
-	*(bool *)parser->_private = true;
-	xmlStopParser(parser);
-}
-
-/* The tree of @text; else NULL, and @problem says why not. */
-static xmlDoc *read_tree(const char *text, char **problem)
-{
-	g_autoptr(xmlParserCtxt) parser = xmlNewParserCtxt();
-	g_autoptr(xmlDoc) doc = NULL;
-	bool has_doctype = false;
-	size_t length = strlen(text);
-	const xmlError *error;
-	const xmlNode *root;
-
-	if (length > TEXT_MAX) {
-		*problem = g_strdup("the XML is longer than the 4 MiB that libvirt takes");
-		return NULL;
-	}
-	parser->_private = &has_doctype;
-	parser->sax->internalSubset = refuse_doctype;
-	doc = xmlCtxtReadMemory(parser, text, (int)length, NULL, NULL,
-				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
-					XML_PARSE_BIG_LINES);
-	error = xmlCtxtGetLastError(parser);
-	root = doc ? xmlDocGetRootElement(doc) : NULL;
-	if (has_doctype)
-		*problem = g_strdup("<!DOCTYPE> is not accepted: domain XML has none; remove it");
-	else if (!root)
-		*problem =
-			g_strdup_printf("line %d: not well-formed XML: %s", error ? error->line : 1,
-					error && error->message ? error->message : "it is empty");
-	else if (strcmp((const char *)root->name, "domain"))
-		*problem = g_strdup_printf(
-			"line %ld: the outermost element is <%s>; it must be <domain>",
-			xmlGetLineNo(root), root->name);
-	else
-		return g_steal_pointer(&doc);
-	g_strchomp(g_strdelimit(*problem, "\n", ' '));
-	return NULL;
-}
-
-/* @node or the next element after it that is called @name. */
-static xmlNode *find(xmlNode *node, const char *name)
-{
-	while (node && (node->type != XML_ELEMENT_NODE || node->ns ||
-			strcmp((const char *)node->name, name)))
-		node = node->next;
-	return node;
-}
-
-static xmlNode *child(xmlNode *parent, const char *name)
-{
-	return parent ? find(parent->children, name) : NULL;
-}
-
-static char *take_string(xmlChar *string)
-{
-	char *copy = g_strdup((const char *)string);
-
-	xmlFree(string);
-	return copy;
-}
-
-static char *content(xmlNode *node)
-{
-	return node ? take_string(xmlNodeGetContent(node)) : NULL;
-}
-
-static char *attribute(xmlNode *node, const char *name)
-{
-	return node ? take_string(xmlGetNoNsProp(node, (const xmlChar *)name)) : NULL;
 }
 
 /* ---- values, read as libvirt reads them ---- */
@@ -165,8 +78,8 @@ static bool read_number(const char *text, uint64_t *number)
 /* The size in @node, in bytes.  Returns NULL, or what is wrong with it and how to write it. */
 static char *read_size(xmlNode *node, uint64_t *bytes)
 {
-	g_autofree char *text = content(node);
-	g_autofree char *unit = attribute(node, "unit");
+	g_autofree char *text = xml_content(node);
+	g_autofree char *unit = xml_attribute(node, "unit");
 	uint64_t scale = unit_bytes(unit);
 	uint64_t number;
 
@@ -203,7 +116,7 @@ static bool read_period(const char *text, int *period_s)
 
 static int read_switch(xmlNode *node, const char *name)
 {
-	g_autofree char *text = attribute(node, name);
+	g_autofree char *text = xml_attribute(node, name);
 
 	if (!g_strcmp0(text, "on"))
 		return 1;
@@ -212,21 +125,25 @@ static int read_switch(xmlNode *node, const char *name)
 
 static void read_domain(xmlNode *root, struct domain_xml *domain)
 {
-	xmlNode *max_memory = child(root, "maxMemory");
-	xmlNode *balloon = child(child(root, "devices"), "memballoon");
-	g_autofree char *slots = attribute(max_memory, "slots");
-	g_autofree char *period = attribute(child(balloon, "stats"), "period");
+	xmlNode *max_memory = xml_child(root, "maxMemory");
+	xmlNode *balloon = xml_child(xml_child(root, "devices"), "memballoon");
+	xmlNode *ours =
+		xml_child_ns(xml_child(root, "metadata"), DOMAIN_XML_NAMESPACE, DOMAIN_XML_DEVICE);
+	xmlNode *former = ours ? xml_child(ours, "memballoon") : balloon;
+	g_autofree char *slots = xml_attribute(max_memory, "slots");
+	g_autofree char *period = xml_attribute(xml_child(former, "stats"), "period");
 	uint64_t number;
 
 	*domain = (struct domain_xml){
-		.name = content(child(root, "name")),
-		.uuid = content(child(root, "uuid")),
-		.memory_bytes = size_or_unset(child(root, "memory")),
-		.current_bytes = size_or_unset(child(root, "currentMemory")),
+		.name = xml_content(xml_child(root, "name")),
+		.uuid = xml_content(xml_child(root, "uuid")),
+		.memory_bytes = size_or_unset(xml_child(root, "memory")),
+		.current_bytes = size_or_unset(xml_child(root, "currentMemory")),
 		.max_memory_bytes = size_or_unset(max_memory),
-		.balloon_model = attribute(balloon, "model"),
+		.balloon_model = xml_attribute(balloon, "model"),
 		.autodeflate = read_switch(balloon, "autodeflate"),
 		.free_page_reporting = read_switch(balloon, "freePageReporting"),
+		.control = xml_attribute(ours, "control"),
 	};
 	if (domain->current_bytes == HV_UNSET)
 		domain->current_bytes = domain->memory_bytes;
@@ -237,13 +154,10 @@ static void read_domain(xmlNode *root, struct domain_xml *domain)
 
 bool domain_xml_parse(const char *text, struct domain_xml *domain, GError **error)
 {
-	g_autofree char *problem = NULL;
-	g_autoptr(xmlDoc) doc = read_tree(text, &problem);
+	g_autoptr(xmlDoc) doc = xml_tree_parse(text, error);
 
 	if (doc)
 		read_domain(xmlDocGetRootElement(doc), domain);
-	else
-		g_set_error_literal(error, HV_ERROR, HV_ERROR_INVALID, problem);
 	return doc;
 }
 
@@ -262,11 +176,11 @@ static void G_GNUC_PRINTF(3, 4) note(GPtrArray *notes, xmlNode *node, const char
 
 static void check_given_once(xmlNode *parent, const char *name, GPtrArray *problems)
 {
-	xmlNode *first = child(parent, name);
+	xmlNode *first = xml_child(parent, name);
 
 	if (!first)
 		return;
-	for (xmlNode *next = find(first->next, name); next; next = find(next->next, name))
+	for (xmlNode *next = xml_find(first->next, name); next; next = xml_find(next->next, name))
 		note(problems, next, "<%s> is given again (first in line %ld); keep one of them",
 		     name, xmlGetLineNo(first));
 }
@@ -286,13 +200,13 @@ static void check_size(xmlNode *node, uint64_t *bytes, GPtrArray *problems)
 
 static void check_memory(xmlNode *root, GPtrArray *problems)
 {
-	xmlNode *memory = child(root, "memory");
-	xmlNode *max_memory = child(root, "maxMemory");
+	xmlNode *memory = xml_child(root, "memory");
+	xmlNode *max_memory = xml_child(root, "maxMemory");
 	uint64_t bytes, max_bytes;
 
 	check_size(memory, &bytes, problems);
 	check_size(max_memory, &max_bytes, problems);
-	if (!memory && !child(child(child(root, "cpu"), "numa"), "cell"))
+	if (!memory && !xml_child(xml_child(xml_child(root, "cpu"), "numa"), "cell"))
 		note(problems, root,
 		     "<memory> is missing; say how much the guest boots with, for example "
 		     "<memory unit='GiB'>1</memory>");
@@ -312,8 +226,8 @@ static void check_memory(xmlNode *root, GPtrArray *problems)
 static void check_current(xmlNode *root, uint64_t floor_bytes, GPtrArray *problems,
 			  GPtrArray *warnings)
 {
-	xmlNode *current = child(root, "currentMemory");
-	uint64_t bytes, memory_bytes = size_or_unset(child(root, "memory"));
+	xmlNode *current = xml_child(root, "currentMemory");
+	uint64_t bytes, memory_bytes = size_or_unset(xml_child(root, "memory"));
 	g_autofree char *size = NULL;
 
 	check_size(current, &bytes, problems);
@@ -343,7 +257,7 @@ static void check_current(xmlNode *root, uint64_t floor_bytes, GPtrArray *proble
 
 static void check_switch(xmlNode *balloon, const char *name, GPtrArray *problems)
 {
-	g_autofree char *text = attribute(balloon, name);
+	g_autofree char *text = xml_attribute(balloon, name);
 
 	if (text && read_switch(balloon, name) < 0)
 		note(problems, balloon, "%s='%s' of <memballoon> is unknown; write on or off", name,
@@ -352,8 +266,8 @@ static void check_switch(xmlNode *balloon, const char *name, GPtrArray *problems
 
 static void check_stats(xmlNode *balloon, GPtrArray *problems)
 {
-	xmlNode *stats = child(balloon, "stats");
-	g_autofree char *period = attribute(stats, "period");
+	xmlNode *stats = xml_child(balloon, "stats");
+	g_autofree char *period = xml_attribute(stats, "period");
 	int period_s;
 
 	check_given_once(balloon, "stats", problems);
@@ -369,9 +283,9 @@ static void check_stats(xmlNode *balloon, GPtrArray *problems)
 
 static void check_balloon(xmlNode *devices, GPtrArray *problems)
 {
-	xmlNode *balloon = child(devices, "memballoon");
+	xmlNode *balloon = xml_child(devices, "memballoon");
 	g_autofree char *known = g_strjoinv(", ", (char **)balloon_models);
-	g_autofree char *model = attribute(balloon, "model");
+	g_autofree char *model = xml_attribute(balloon, "model");
 
 	check_given_once(devices, "memballoon", problems);
 	if (!balloon)
@@ -400,8 +314,8 @@ static char *plain_uuid(const char *uuid)
 static void check_same(xmlNode *root, const char *name, const char *old, bool is_uuid,
 		       GPtrArray *problems)
 {
-	xmlNode *node = child(root, name);
-	g_autofree char *new = content(node);
+	xmlNode *node = xml_child(root, name);
+	g_autofree char *new = xml_content(node);
 	g_autofree char *old_plain = is_uuid && old ? plain_uuid(old) : g_strdup(old);
 	g_autofree char *new_plain = is_uuid && new ? plain_uuid(new) : g_strdup(new);
 
@@ -423,7 +337,7 @@ bool domain_xml_validate(const char *text, const char *old, uint64_t floor_bytes
 	static const char *const given_once[] = { "name",	   "uuid",	"memory",
 						  "currentMemory", "maxMemory", "devices" };
 	g_autofree char *problem = NULL;
-	g_autoptr(xmlDoc) doc = read_tree(text, &problem);
+	g_autoptr(xmlDoc) doc = xml_tree_read(text, &problem);
 	g_auto(domain_xml) before = { 0 };
 	guint had = problems->len;
 	xmlNode *root;
@@ -441,55 +355,34 @@ bool domain_xml_validate(const char *text, const char *old, uint64_t floor_bytes
 	}
 	check_memory(root, problems);
 	check_current(root, floor_bytes, problems, warnings);
-	check_balloon(child(root, "devices"), problems);
+	check_balloon(xml_child(root, "devices"), problems);
 	return problems->len == had;
 }
 
 /* ---- comparison ---- */
 
-static void drop_node(xmlNode *node)
-{
-	if (!node)
-		return;
-	xmlUnlinkNode(node);
-	xmlFreeNode(node);
-}
-
-static void drop_blanks(xmlNode *parent)
-{
-	xmlNode *next;
-
-	for (xmlNode *node = parent->children; node; node = next) {
-		next = node->next;
-		if (xmlIsBlankNode(node))
-			drop_node(node);
-		else if (node->type == XML_ELEMENT_NODE)
-			drop_blanks(node);
-	}
-}
-
 /* Reads @text into @domain, and the rest of it into one string that leaves out layout and comments.
  */
 static char *read_rest(const char *text, struct domain_xml *domain, GError **error)
 {
-	g_autofree char *problem = NULL;
-	g_autoptr(xmlDoc) doc = read_tree(text, &problem);
+	g_autoptr(xmlDoc) doc = xml_tree_parse(text, error);
 	xmlChar *rest = NULL;
 	xmlNode *root;
+	char *copy;
 
-	if (!doc) {
-		g_set_error_literal(error, HV_ERROR, HV_ERROR_INVALID, problem);
+	if (!doc)
 		return NULL;
-	}
 	root = xmlDocGetRootElement(doc);
 	read_domain(root, domain);
-	drop_node(child(root, "memory"));
-	drop_node(child(root, "currentMemory"));
-	drop_node(child(child(child(root, "devices"), "memballoon"), "stats"));
-	drop_blanks(root);
+	xml_drop(xml_child(root, "memory"));
+	xml_drop(xml_child(root, "currentMemory"));
+	xml_drop(xml_child(xml_child(xml_child(root, "devices"), "memballoon"), "stats"));
+	xml_drop_blanks(root);
 	if (xmlC14NDocDumpMemory(doc, NULL, XML_C14N_1_0, NULL, 0, &rest) < 0)
 		g_set_error(error, HV_ERROR, HV_ERROR_INVALID, "the XML cannot be compared");
-	return take_string(rest);
+	copy = g_strdup((const char *)rest);
+	xmlFree(rest);
+	return copy;
 }
 
 bool domain_xml_compare(const char *old, const char *new, struct domain_xml_changes *changes,

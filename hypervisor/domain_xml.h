@@ -13,6 +13,10 @@
 
 #include "hypervisor.h"
 
+/* Our note in the <metadata> of a domain whose balloon is our own device (adopt_xml.c). */
+#define DOMAIN_XML_NAMESPACE "urn:aerostat:domain"
+#define DOMAIN_XML_DEVICE "device"
+
 typedef struct domain_xml {
 	char *name;		/* NULL when not given */
 	char *uuid;		/* NULL when not given */
@@ -23,7 +27,8 @@ typedef struct domain_xml {
 	char *balloon_model;	 /* NULL when there is no <memballoon> */
 	int autodeflate;	 /* 1 on, 0 off, -1 not given */
 	int free_page_reporting; /* 1 on, 0 off, -1 not given */
-	int stats_period_s;	 /* 0 off or not given */
+	int stats_period_s;	 /* 0 off or not given; when adopted, of the former balloon */
+	char *control;		 /* where our own device is steered; NULL when not adopted */
 } domain_xml;
 void domain_xml_clear(struct domain_xml *domain);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(domain_xml, domain_xml_clear)

@@ -94,6 +94,17 @@ bool hv_guest_xml_define(struct hv_guest *guest, int64_t deadline, const char *x
 	return CALL(guest, xml_define, "editing its XML", false, error, deadline, xml);
 }
 
+bool hv_guest_start(struct hv_guest *guest, int64_t deadline, GError **error)
+{
+	return CALL(guest, start, "starting it", false, error, deadline);
+}
+
+char *hv_guest_monitor(struct hv_guest *guest, int64_t deadline, const char *command,
+		       GError **error)
+{
+	return CALL(guest, monitor, "a command of QEMU's monitor", NULL, error, deadline, command);
+}
+
 void hv_guest_close(struct hv_guest *guest)
 {
 	if (guest)

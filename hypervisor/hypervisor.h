@@ -188,6 +188,14 @@ struct hv_ops {
 	/* Redefines the persistent domain. */
 	bool (*xml_define)(struct hv_guest *guest, int64_t deadline, const char *xml,
 			   GError **error);
+	/* Starts it from its persistent configuration. */
+	bool (*start)(struct hv_guest *guest, int64_t deadline, GError **error);
+	/*
+	 * Passes one command on to the monitor of QEMU, as a JSON object, and
+	 * returns QEMU's answer to it, another one, whatever that says.
+	 */
+	char *(*monitor)(struct hv_guest *guest, int64_t deadline, const char *command,
+			 GError **error);
 
 	void (*close)(struct hv_guest *
 			      guest); /* frees; may be called while a call is stuck in its thread */
@@ -221,6 +229,9 @@ bool hv_guest_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_eve
 char *hv_guest_xml_get(struct hv_guest *guest, int64_t deadline, unsigned int scope,
 		       GError **error);
 bool hv_guest_xml_define(struct hv_guest *guest, int64_t deadline, const char *xml, GError **error);
+bool hv_guest_start(struct hv_guest *guest, int64_t deadline, GError **error);
+char *hv_guest_monitor(struct hv_guest *guest, int64_t deadline, const char *command,
+		       GError **error);
 void hv_guest_close(struct hv_guest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(hv_guest, hv_guest_close)
 
@@ -237,6 +248,9 @@ int64_t hv_deadline_ms(unsigned int ms);
 /* The two kinds (qmp.c, libvirt.c).  Opening does no I/O; the first call does. */
 struct hv_guest *hv_qmp_open(const char *socket_path);
 struct hv_guest *hv_libvirt_open(const char *uri, const char *name_uuid_or_id);
+
+/* The libvirt behind @uri runs on this host. */
+bool hv_uri_is_local(const char *uri);
 
 /*
  * Finding guests (discover.c).  Where to look: libvirt URIs and globs of QMP

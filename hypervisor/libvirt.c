@@ -12,26 +12,25 @@
  * QEMU; virDomainGetInfo() only tells what events have reported so far.  A
  * guest without statistics still tells its balloon's size there.
  *
+ * A running guest whose balloon is our own device is asked for it there
+ * (libvirt_device.c).
+ *
  * Why a change was refused is found out afterwards, from the guest's state:
  * libvirt has few error codes and its texts are translated.
  */
-#include "libvirt_link.h"
+#include "libvirt_device.h"
 
 #include "common/size.h"
 #include "domain_xml.h"
 #include "vmm_process.h"
 
+#include <libvirt/libvirt-qemu.h>
 #include <limits.h>
 #include <string.h>
 
 G_STATIC_ASSERT(HV_SCOPE_CURRENT == (int)VIR_DOMAIN_AFFECT_CURRENT);
 G_STATIC_ASSERT(HV_SCOPE_LIVE == (int)VIR_DOMAIN_AFFECT_LIVE);
 G_STATIC_ASSERT(HV_SCOPE_CONFIG == (int)VIR_DOMAIN_AFFECT_CONFIG);
-
-struct libvirt_guest {
-	struct hv_guest base;
-	struct libvirt_link *link;
-};
 
 static struct libvirt_link *guest_link(struct hv_guest *guest)
 {
@@ -165,6 +164,8 @@ static bool info_work(struct libvirt_call *call, virDomainPtr domain)
 		info->config_max_bytes = config.memory_bytes;
 		info->config_bytes = config.current_bytes;
 	}
+	if (info->id >= 0)
+		call->control = g_steal_pointer(&live.control);
 	return info->id < 0 || !info->has_balloon ||
 	       read_balloon(call, domain, live.stats_period_s);
 }
@@ -172,7 +173,8 @@ static bool info_work(struct libvirt_call *call, virDomainPtr domain)
 static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info,
 			 GError **error)
 {
-	struct libvirt_link *link = guest_link(guest);
+	struct libvirt_guest *g = (struct libvirt_guest *)guest;
+	struct libvirt_link *link = g->link;
 	g_autoptr(libvirt_call) call =
 		guest_call(guest, deadline, info_work, g_strdup("tell its settings"));
 
@@ -182,6 +184,9 @@ static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_inf
 	call->info = (struct hv_info){ 0 };
 	if (info->id >= 0 && link_is_local(link))
 		info->pid = link->pid = vmm_process_find(info->uuid, link->pid);
+	device_settle(g, call->control);
+	if (g->device)
+		device_add_info(g, deadline, info);
 	return true;
 }
 
@@ -196,9 +201,11 @@ static bool balloon_get_work(struct libvirt_call *call, virDomainPtr domain)
 static bool libvirt_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
 				GError **error)
 {
-	g_autoptr(libvirt_call) call =
-		guest_call(guest, deadline, balloon_get_work, g_strdup("tell its memory"));
+	g_autoptr(libvirt_call) call = NULL;
 
+	if (device_is_ours(guest, deadline))
+		return device_balloon_get(guest, deadline, actual_bytes, error);
+	call = guest_call(guest, deadline, balloon_get_work, g_strdup("tell its memory"));
 	call->needs_running = true;
 	if (!call_run(&call, error))
 		return false;
@@ -222,9 +229,11 @@ static bool stats_get_work(struct libvirt_call *call, virDomainPtr domain)
 static bool libvirt_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
 			      GError **error)
 {
-	g_autoptr(libvirt_call) call =
-		guest_call(guest, deadline, stats_get_work, g_strdup("tell its statistics"));
+	g_autoptr(libvirt_call) call = NULL;
 
+	if (device_is_ours(guest, deadline))
+		return device_stats_get(guest, deadline, stats, error);
+	call = guest_call(guest, deadline, stats_get_work, g_strdup("tell its statistics"));
 	call->needs_running = true;
 	if (!call_run(&call, error))
 		return false;
@@ -324,8 +333,8 @@ static bool run_change(struct libvirt_call *call, unsigned int scope, GError **e
 	return call_run(&running, error);
 }
 
-static bool libvirt_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
-				unsigned int scope, GError **error)
+static bool plain_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
+			      unsigned int scope, GError **error)
 {
 	g_autofree char *size = size_format(target_bytes);
 	struct libvirt_call *call = guest_call(guest, deadline, balloon_set_work,
@@ -333,6 +342,17 @@ static bool libvirt_balloon_set(struct hv_guest *guest, int64_t deadline, uint64
 
 	call->bytes = target_bytes;
 	return run_change(call, scope, error);
+}
+
+static bool libvirt_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
+				unsigned int scope, GError **error)
+{
+	if (scope == HV_SCOPE_CONFIG || !device_is_ours(guest, deadline))
+		return plain_balloon_set(guest, deadline, target_bytes, scope, error);
+	/* What starts next time is libvirt's all the same. */
+	return (!(scope & HV_SCOPE_CONFIG) ||
+		plain_balloon_set(guest, deadline, target_bytes, HV_SCOPE_CONFIG, error)) &&
+	       device_balloon_set(guest, deadline, target_bytes, error);
 }
 
 static void explain_max_set(struct libvirt_call *call, virDomainPtr domain)
@@ -363,13 +383,25 @@ static bool libvirt_max_set(struct hv_guest *guest, int64_t deadline, uint64_t m
 	return run_change(call, scope, error);
 }
 
+static void fail_with_our_device(struct libvirt_call *call)
+{
+	call_fail(call, HV_ERROR_REFUSED,
+		  "has aerostat's balloon device, so libvirt (%s) cannot %s for its next start; "
+		  "set it while it runs, without --config",
+		  call->link->uri, call->asked);
+}
+
 static void explain_period_set(struct libvirt_call *call, virDomainPtr domain)
 {
 	unsigned int flags = effect_of(call, domain).live ? 0 : VIR_DOMAIN_XML_INACTIVE;
 	g_auto(domain_xml) xml = { 0 };
 
-	if (!is_transient(call, domain) && read_xml(domain, flags, &xml) &&
-	    !domain_xml_has_balloon(&xml))
+	if (is_transient(call, domain) || !read_xml(domain, flags, &xml) ||
+	    domain_xml_has_balloon(&xml))
+		return;
+	if (xml.control)
+		fail_with_our_device(call);
+	else
 		fail_without_balloon(call);
 }
 
@@ -391,6 +423,8 @@ static bool libvirt_stats_period_set(struct hv_guest *guest, int64_t deadline, i
 			    guest->address, period_s);
 		return false;
 	}
+	if (!(scope & HV_SCOPE_CONFIG) && device_is_ours(guest, deadline))
+		return device_stats_period_set(guest, deadline, period_s, error);
 	call = guest_call(guest, deadline, period_set_work,
 			  g_strdup_printf("set its statistics period to %d s", period_s));
 	call->period_s = period_s;
@@ -447,16 +481,59 @@ static bool libvirt_xml_define(struct hv_guest *guest, int64_t deadline, const c
 	return run_change(call, HV_SCOPE_CURRENT, error);
 }
 
+/* ---- starting, and QEMU's monitor ---- */
+
+static bool start_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	(void)call;
+	return virDomainCreate(domain) == 0;
+}
+
+static bool libvirt_start(struct hv_guest *guest, int64_t deadline, GError **error)
+{
+	struct libvirt_call *call = guest_call(guest, deadline, start_work, g_strdup("start it"));
+
+	((struct libvirt_guest *)guest)->settled = false;
+	return run_change(call, HV_SCOPE_CURRENT, error);
+}
+
+static bool monitor_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	char *answer = NULL;
+
+	if (virDomainQemuMonitorCommand(domain, call->xml, &answer,
+					VIR_DOMAIN_QEMU_MONITOR_COMMAND_DEFAULT) < 0)
+		return false;
+	g_free(call->xml);
+	call->xml = g_strdup(answer);
+	free(answer);
+	return true;
+}
+
+static char *libvirt_monitor(struct hv_guest *guest, int64_t deadline, const char *command,
+			     GError **error)
+{
+	g_autoptr(libvirt_call) call =
+		guest_call(guest, deadline, monitor_work, g_strdup("pass a command to its QEMU"));
+
+	call->xml = g_strdup(command);
+	call->needs_running = true;
+	return call_run(&call, error) ? g_steal_pointer(&call->xml) : NULL;
+}
+
 /* ---- events, opening, listing ---- */
 
 static bool libvirt_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
 			       GError **error)
 {
+	if (device_is_ours(guest, deadline))
+		return device_event_wait(guest, deadline, event, error);
 	return link_event_wait(guest_link(guest), deadline, event, error);
 }
 
 static void libvirt_close(struct hv_guest *guest)
 {
+	hv_guest_close(((struct libvirt_guest *)guest)->device);
 	link_close(guest_link(guest));
 	g_free(guest->address);
 	g_free(guest->source);
@@ -474,6 +551,8 @@ static const struct hv_ops libvirt_ops = {
 	.event_wait = libvirt_event_wait,
 	.xml_get = libvirt_xml_get,
 	.xml_define = libvirt_xml_define,
+	.start = libvirt_start,
+	.monitor = libvirt_monitor,
 	.close = libvirt_close,
 };
 

@@ -87,16 +87,22 @@ void link_unref(void *data)
 }
 
 /* "SCHEME://HOST/…" leads elsewhere, "SCHEME:///…" stays here. */
-bool link_is_local(const struct libvirt_link *link)
+bool hv_uri_is_local(const char *uri)
 {
-	const char *host = strstr(link->uri, "://");
+	const char *host = strstr(uri, "://");
 
 	return !host || host[strlen("://")] == '/';
 }
 
+bool link_is_local(const struct libvirt_link *link)
+{
+	return hv_uri_is_local(link->uri);
+}
+
 /* ---- errors ---- */
 
-static char *describe(const struct libvirt_link *link, const char *format, va_list words)
+static char *G_GNUC_PRINTF(2, 0)
+	describe(const struct libvirt_link *link, const char *format, va_list words)
 {
 	g_autofree char *text = g_strdup_vprintf(format, words);
 
@@ -367,6 +373,7 @@ void call_free(void *data)
 	g_clear_error(&call->error);
 	g_free(call->asked);
 	g_free(call->xml);
+	g_free(call->control);
 	g_free(call);
 }
 

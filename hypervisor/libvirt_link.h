@@ -57,7 +57,8 @@ typedef struct libvirt_call {
 	unsigned int scope;
 	uint64_t bytes; /* the target asked for, or the actual size told */
 	int period_s;
-	char *xml; /* asked for or told */
+	char *xml;     /* asked for or told; or a monitor command, and its answer */
+	char *control; /* of the running guest's own device of ours, see libvirt_device.h */
 	struct hv_info info;
 	struct hv_stats stats;
 	GPtrArray *guests; /* struct hv_guest * */

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Real guests for the behaviour tests.
 
-The guests `alpha` (plain QEMU) and `beta` (libvirt) are shared by the tests
-that change nothing, or put back what they changed; a test that hurts its guest
-boots one of its own with `lab.guest(…)`.
+The guests `alpha` (plain QEMU), `beta` (libvirt) and `carol` (served by our own
+device) are shared by the tests that change nothing, or put back what they
+changed; a test that hurts its guest boots one of its own with `lab.guest(…)`.
 """
 import os
 import pathlib
@@ -14,12 +14,29 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))    # for the lab
 
+import served  # noqa: E402
 from command import MIB, Aerostat  # noqa: E402
 from lab import Lab  # noqa: E402
 from lab.libvirtd import SessionLibvirt  # noqa: E402
 from lab.wait import wait_for  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("AEROSTAT_BUILD", ROOT / "build")).resolve()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="also the tests that take long")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes long; run with --long")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--long"):
+        return
+    late = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=late)
+    items[:] = [item for item in items if item not in late]
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +103,20 @@ def beta(_beta):
     for setting in ("setmaxmem", "setmem"):     # of its next start, too
         _beta.libvirt.virsh(setting, "beta", "512M", "--config")
     put_back(_beta)
+
+
+@pytest.fixture(scope="session", params=[served.MAIN])
+def _carol(lab, request):
+    """A guest of our own device, on each kernel and transport that served.py's marks ask for."""
+    with lab.guest("carol", memory=384, hot_memory=256, **served.spec(request.param)) as guest:
+        served.wait_for_driver(guest)
+        yield guest
+
+
+@pytest.fixture
+def carol(_carol):
+    yield _carol
+    served.put_back(_carol)
 
 
 class Way:

@@ -9,7 +9,7 @@ from command import DONE, USAGE
 
 ROOT = pathlib.Path(__file__).parents[2]
 VERBS = ["list", "dominfo", "setmem", "setmaxmem", "dommemstat", "domstats", "event", "edit",
-         "help"]
+         "adopt", "unadopt", "help"]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,10 @@ def test_man_page_holds_every_option(aerostat, verb):
     (["event", "--event", "party"], "event 'party' is not known"),
     (["event", "--timeout", "-3"], "timeout '-3'"),
     (["edit"], "edit needs GUEST"),
+    (["adopt"], "adopt needs GUEST"),
+    (["adopt", "a", "--replug", "--start"], "--replug excludes"),
+    (["unadopt"], "unadopt needs GUEST"),
+    (["unadopt", "a", "--start"], "unknown option '--start'"),
     (["help", "frobnicate"], "no verb 'frobnicate'"),
     (["setmem", "alpha", "512M", "--timeout", "0"], "--timeout and --stall"),
     (["setmem", "alpha", "512M", "--timeout", "soon"], "soon"),

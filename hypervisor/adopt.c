@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hypervisor/adopt.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define EMULATORS "/aerostat/emulators"
+#define SOCKET_SUFFIX ".sock"
+#define CONTROL_SUFFIX ".qmp"
+
+void adopt_places_clear(struct adopt_places *places)
+{
+	g_clear_pointer(&places->emulators, g_free);
+	g_clear_pointer(&places->sockets, g_free);
+}
+
+/* "qemu:///system?socket=…" and its like: all other URIs are a user's own. */
+static bool is_system(const char *uri)
+{
+	g_autofree char *plain = g_strndup(uri, strcspn(uri, "?"));
+
+	return g_str_has_suffix(plain, "/system");
+}
+
+void adopt_places_find(const char *uri, struct adopt_places *places)
+{
+	bool system = is_system(uri);
+	const char *data = system ? "/var/lib" : g_get_user_data_dir();
+	const char *runtime = system ? "/run" : g_get_user_runtime_dir();
+
+	places->emulators = g_strconcat(data, EMULATORS, NULL);
+	places->sockets = g_build_filename(runtime, "aerostat", NULL);
+}
+
+char *adopt_link_path(const struct adopt_places *places, const char *emulator)
+{
+	return g_strconcat(places->emulators, emulator, NULL);
+}
+
+const char *adopt_link_emulator(const char *link)
+{
+	const char *end = strstr(link, EMULATORS "/");
+
+	return end ? end + strlen(EMULATORS) : NULL;
+}
+
+static bool fail(GError **error, const char *what, const char *path)
+{
+	int code = errno == EACCES || errno == EPERM ? HV_ERROR_DENIED : HV_ERROR_FAILED;
+
+	g_set_error(error, HV_ERROR, code, "cannot %s %s: %s", what, path, g_strerror(errno));
+	return false;
+}
+
+bool adopt_link_make(const char *link, const char *launcher, bool *made, GError **error)
+{
+	g_autofree char *folder = g_path_get_dirname(link);
+	g_autofree char *target = g_file_read_link(link, NULL);
+
+	*made = false;
+	if (!g_strcmp0(target, launcher))
+		return true;
+	if (g_mkdir_with_parents(folder, 0755) < 0)
+		return fail(error, "make the folder", folder);
+	/* A launcher that was installed elsewhere before. */
+	if (target && unlink(link) < 0)
+		return fail(error, "replace", link);
+	if (symlink(launcher, link) < 0)
+		return fail(error, "make the link", link);
+	*made = true;
+	return true;
+}
+
+char *adopt_socket_path(const struct adopt_places *places, const char *name, GError **error)
+{
+	g_autofree char *path = g_strconcat(places->sockets, "/", name, SOCKET_SUFFIX, NULL);
+
+	if (strlen(path) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return g_steal_pointer(&path);
+	g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
+		    "the path of its device's socket would be longer than a socket's may be (%s); "
+		    "give the guest a shorter name",
+		    path);
+	return NULL;
+}
+
+char *adopt_control_path(const char *socket)
+{
+	size_t length = strlen(socket);
+
+	if (g_str_has_suffix(socket, SOCKET_SUFFIX))
+		length -= strlen(SOCKET_SUFFIX);
+	return g_strdup_printf("%.*s%s", (int)length, socket, CONTROL_SUFFIX);
+}
+
+char *adopt_program(const char *name, GError **error)
+{
+	g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
+	g_autofree char *folder = g_path_get_dirname(self ? self : "");
+	g_autofree char *beside = g_build_filename(folder, name, NULL);
+	g_autofree char *installed = g_build_filename(AEROSTAT_BINDIR, name, NULL);
+	g_autofree char *on_path = NULL;
+
+	if (g_file_test(beside, G_FILE_TEST_IS_EXECUTABLE))
+		return g_steal_pointer(&beside);
+	if (g_file_test(installed, G_FILE_TEST_IS_EXECUTABLE))
+		return g_steal_pointer(&installed);
+	on_path = g_find_program_in_path(name);
+	if (!on_path)
+		g_set_error(error, HV_ERROR, HV_ERROR_FAILED,
+			    "%s is neither in %s nor in %s nor on PATH; install it", name, folder,
+			    AEROSTAT_BINDIR);
+	return g_steal_pointer(&on_path);
+}
+
+/* What the program prints when run with these words; NULL when it cannot be run or fails. */
+static char *output_of(const char *program, const char *word, const char *more, GError **error)
+{
+	const char *argv[] = { program, word, more, NULL };
+	g_autofree char *out = NULL;
+	int status;
+
+	if (!g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &out,
+			  NULL, &status, error) ||
+	    !g_spawn_check_wait_status(status, error))
+		return NULL;
+	out[strcspn(out, "\n")] = '\0';
+	return g_steal_pointer(&out);
+}
+
+bool adopt_emulator_check(const char *emulator, GError **error)
+{
+	g_autoptr(GError) failed = NULL;
+	g_autofree char *version = output_of(emulator, "--version", NULL, &failed);
+	g_autofree char *device = NULL;
+
+	if (!version) {
+		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
+			    "the emulator %s cannot be run: %s; name another with --emulator PATH",
+			    emulator, failed->message);
+		return false;
+	}
+	device = output_of(emulator, "-device", "vfio-user-pci,help", NULL);
+	/* Before QEMU 8 it says so, and succeeds. */
+	if (device && *device)
+		return true;
+	g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
+		    "the emulator %s (%s) has no vfio-user-pci, by which our device is "
+		    "reached; that needs QEMU 10.1 or newer: name one with --emulator PATH",
+		    emulator, version);
+	return false;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hypervisor/libvirt_device.h"
+
+#include <stdlib.h>
+
+#include "hypervisor/domain_xml.h"
+#include "hypervisor/vmm_process.h"
+
+#define EVENT_SLICE_MS 100 /* two sources of events are waited for in turn */
+
+static struct libvirt_guest *libvirt_guest(struct hv_guest *guest)
+{
+	return (struct libvirt_guest *)guest;
+}
+
+void device_settle(struct libvirt_guest *guest, const char *control)
+{
+	g_autofree char *address = control ? g_strconcat("qmp:", control, NULL) : NULL;
+
+	guest->settled = true;
+	if (guest->device && !g_strcmp0(guest->device->address, address))
+		return;
+	g_clear_pointer(&guest->device, hv_guest_close);
+	if (control)
+		guest->device = hv_qmp_open(control);
+}
+
+/* Looks at the XML it runs with, which libvirt tells whatever the state of QEMU. */
+static bool find_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	g_auto(domain_xml) live = { 0 };
+	char *text;
+
+	if (virDomainIsActive(domain) != 1)
+		return true;
+	text = virDomainGetXMLDesc(domain, 0);
+	if (text && domain_xml_parse(text, &live, NULL))
+		call->control = g_steal_pointer(&live.control);
+	free(text);
+	return text;
+}
+
+bool device_is_ours(struct hv_guest *guest, int64_t deadline)
+{
+	struct libvirt_guest *g = libvirt_guest(guest);
+
+	if (!g->settled) {
+		g_autoptr(libvirt_call) call =
+			call_new(g->link, deadline, find_work, g_strdup("tell its XML"));
+
+		if (call_run(&call, NULL))
+			device_settle(g, call->control);
+	}
+	if (g->device)
+		hv_guest_hold(g->device, guest->hold);
+	return g->device;
+}
+
+static bool running_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	return virDomainIsActive(domain) == 1 ||
+	       call_fail(call, HV_ERROR_NOT_RUNNING, "is not running");
+}
+
+/* What @failed, the device's, means for the guest.  Returns false. */
+static bool fail(struct libvirt_guest *g, int64_t deadline, const GError *failed, GError **error)
+{
+	const char *name = g->base.address;
+	g_autoptr(libvirt_call) call = NULL;
+	g_autoptr(GError) ended = NULL;
+
+	if (failed->code != HV_ERROR_UNREACHABLE) {
+		g_set_error(error, HV_ERROR, failed->code, "%s: %s", name, failed->message);
+		return false;
+	}
+	/* Whatever comes next has to look anew. */
+	g->settled = false;
+	call = call_new(g->link, deadline, running_work, g_strdup("tell its state"));
+	if (!call_run(&call, &ended))
+		g_propagate_error(error, g_steal_pointer(&ended));
+	else
+		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE,
+			    "%s: its balloon device does not answer (%s); plug in a new one: "
+			    "aerostat adopt --replug %s",
+			    name, failed->message, name);
+	return false;
+}
+
+/* Of the device's own settings: those that QEMU cannot know. */
+void device_add_info(struct libvirt_guest *g, int64_t deadline, struct hv_info *info)
+{
+	g_auto(hv_info) device = { 0 };
+
+	info->has_balloon = true;
+	info->autodeflate = info->free_page_reporting = -1;
+	if (!hv_guest_info(g->device, deadline, &device, NULL))
+		return;
+	info->actual_bytes = device.actual_bytes;
+	info->autodeflate = device.autodeflate;
+	info->free_page_reporting = device.free_page_reporting;
+	info->driver = device.driver;
+}
+
+bool device_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
+			GError **error)
+{
+	struct libvirt_guest *g = libvirt_guest(guest);
+	g_autoptr(GError) failed = NULL;
+
+	return hv_guest_balloon_get(g->device, deadline, actual_bytes, &failed) ||
+	       fail(g, deadline, failed, error);
+}
+
+bool device_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
+			GError **error)
+{
+	struct libvirt_guest *g = libvirt_guest(guest);
+	g_autoptr(GError) failed = NULL;
+
+	return hv_guest_balloon_set(g->device, deadline, target_bytes, HV_SCOPE_LIVE, &failed) ||
+	       fail(g, deadline, failed, error);
+}
+
+bool device_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
+		      GError **error)
+{
+	struct libvirt_guest *g = libvirt_guest(guest);
+	g_autoptr(GError) failed = NULL;
+
+	if (!hv_guest_stats_get(g->device, deadline, stats, &failed))
+		return fail(g, deadline, failed, error);
+	/* Not the device's own. */
+	stats->value[HV_STAT_RSS] = g->link->pid ? vmm_process_rss_bytes(g->link->pid) : HV_UNSET;
+	return true;
+}
+
+bool device_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s, GError **error)
+{
+	struct libvirt_guest *g = libvirt_guest(guest);
+	g_autoptr(GError) failed = NULL;
+
+	return hv_guest_stats_period_set(g->device, deadline, period_s, HV_SCOPE_LIVE, &failed) ||
+	       fail(g, deadline, failed, error);
+}
+
+/* The device's own lifecycle is not the guest's; its silence is libvirt's to explain. */
+static bool balloon_event(struct libvirt_guest *g, int64_t deadline, struct hv_event *event)
+{
+	return g->device && hv_guest_event_wait(g->device, deadline, event, NULL) &&
+	       event->kind == HV_EVENT_BALLOON_CHANGE;
+}
+
+bool device_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
+		       GError **error)
+{
+	struct libvirt_guest *g = libvirt_guest(guest);
+
+	for (;;) {
+		int64_t slice = MIN(deadline, hv_deadline_ms(EVENT_SLICE_MS));
+		g_autoptr(GError) failed = NULL;
+
+		if (balloon_event(g, slice, event) ||
+		    link_event_wait(g->link, slice, event, &failed))
+			return true;
+		if (!g_error_matches(failed, HV_ERROR, HV_ERROR_TIMEOUT) ||
+		    g_get_monotonic_time() >= deadline) {
+			g_propagate_error(error, g_steal_pointer(&failed));
+			return false;
+		}
+	}
+}

@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""aerostat-device as a program: its words, its sockets and its end, with no guest."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import select
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from command import DONE, MIB, NO_DRIVER
+from conftest import BUILD
+from lab import qmp
+from lab.wait import wait_for
+
+ROOT = pathlib.Path(__file__).parents[2]
+DEVICE = BUILD / "transport/aerostat-device"
+FAILED, USAGE = 1, 2
+
+
+def run(*words, **how):
+    return subprocess.run([DEVICE, *map(str, words)], capture_output=True, text=True, timeout=60,
+                          **how)
+
+
+class Running:
+    """A device that listens at `vmm` and `control`."""
+
+    def __init__(self, folder, *words, argv=(), **how):
+        self.vmm = folder / "vmm.sock"
+        self.control = folder / "control.qmp"
+        self.log = folder / "device.log"
+        if not argv:
+            argv = [DEVICE, f"--socket-path={self.vmm}", f"--control={self.control}", *words]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(argv, stderr=log, **how)
+        wait_for(lambda: self.ended() or self.answers(), 30, "the device to listen")
+
+    def ended(self):
+        return self.process.poll() is not None
+
+    def answers(self):
+        try:
+            self.ask("query-version")
+        except Exception:   # noqa: BLE001 whatever it is, it does not answer yet
+            return False
+        return True
+
+    def ask(self, command, **arguments):
+        return qmp.ask(self.control, command, arguments)
+
+    def status(self, key):
+        text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return re.search(rf"^{key}:\s*(.*)$", text, re.M)[1]
+
+    def end(self):
+        """Its exit code, once it has ended by itself or by our word."""
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def start(tmp_path):
+    tmp_path.chmod(0o755)
+    with contextlib.ExitStack() as stack:
+        def start_one(*words, **how):
+            device = Running(tmp_path, *words, **how)
+            stack.callback(device.process.wait)
+            stack.callback(device.process.kill)
+            assert not device.ended(), device.log.read_text()
+            return device
+        yield start_one
+
+
+# What it says of itself
+
+@pytest.fixture(scope="module")
+def help_text():
+    result = run("--help")
+    assert result.returncode == DONE
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def man_page():
+    return (ROOT / "docs/man/aerostat-device.1.scd").read_text()
+
+
+def test_help_teaches_by_example(help_text):
+    assert "Usage:\n  aerostat-device --socket-path=PATH" in help_text
+    for words in ("memory-backend-memfd,id=ram,size=4G,share=on", '"driver": "vfio-user-pci"',
+                  "cloud-hypervisor", "crosvm", "aerostat setmem qmp:/run/vms/web.qmp 2G"):
+        assert words in help_text
+
+
+def test_man_page_holds_every_option(help_text, man_page):
+    options = re.findall(r"^  (--[a-z-]+)(?:=(\S+))? ", help_text, re.M)
+    assert len(options) > 15
+    for name, argument in options:
+        text = f"*{name}*=_{argument}_" if argument else f"*{name}*"
+        assert re.search(rf"^{re.escape(text)}$", man_page, re.M), name
+
+
+def test_man_page_holds_every_feature(help_text, man_page):
+    rows = re.findall(r"^  ([* ]) (\S+) +(\S.*)$", help_text.split("\n\n")[3], re.M)
+    assert len(rows) == len(json.loads(run("--print-capabilities").stdout)["features"])
+    for star, name, text in rows:
+        mark = " \\*" if star == "*" else ""
+        assert f"\n*{name}*{mark}\n\t{text}\n" in man_page, name
+
+
+def test_man_page_holds_every_command_and_event(start, man_page):
+    device = start()
+    told = device.ask("x-help")
+    assert [row["name"] for row in told["commands"]] == \
+        [row["name"] for row in device.ask("query-commands")]
+    for row in told["commands"] + told["events"]:
+        assert f"\n*{row['name']}*\n\t{row['help']}\n" in man_page, row
+
+
+def test_capabilities_are_json():
+    told = json.loads(run("--print-capabilities").stdout)
+    assert told["type"] == "balloon"
+    assert told["protocols"] == ["vfio-user", "vhost-user"]
+    assert {"shmem", "hugetlb"} <= {row["name"] for row in told["backings"]}
+    assert set(told["default-features"]) < set(told["features"])
+
+
+def test_version():
+    assert re.fullmatch(r"aerostat-device \d+\.\d+\.\d+\n", run("--version").stdout)
+
+
+# What it refuses
+
+@pytest.mark.parametrize("words, says", [
+    ([], "say where the VMM will connect: --socket-path=PATH"),
+    (["--control=/tmp/x"], "say where the VMM will connect"),
+    (["--frobnicate"], "there is no option '--frobnicate'"),
+    (["alpha"], "'alpha' is one word too many"),
+    (["--socket-path"], "--socket-path needs PATH"),
+    (["--keep=yes"], "--keep takes no value, such as 'yes'"),
+    (["--socket-path=a", "--fd=3"], "--socket-path and --fd exclude each other"),
+    (["--fd=3", "--control=a", "--control-fd=4"], "--control and --control-fd exclude"),
+    (["--fd=three"], "--fd 'three' is not a number"),
+    (["--fd=-1"], "--fd '-1' is not a number"),
+    (["--protocol=vfio"], "--protocol 'vfio' is not known; it is one of vfio-user, vhost-user"),
+    (["--protocol=vhost-user", "--msix", "--fd=3"], "--msix is for --protocol=vfio-user"),
+    (["--max=abc"], "size 'abc' is not a number; write it like"),
+    (["--max=10furlongs"], "size '10furlongs' has an unknown unit"),
+    (["--max=0"], "size '0' is zero"),
+    (["--max", "-1"], "size '-1' is negative"),
+    (["--target=2G", "--max=1G", "--fd=3"], "--target is above --max"),
+    (["--features=stats"], "'stats' does not say whether; write +NAME"),
+    (["--features=+stats,-party"], "there is no feature 'party', only must-tell-host, stats"),
+    (["--features=+"], "there is no feature ''"),
+    (["--release-delay=60001"], "--release-delay '60001' is not a number from 0 to 60000"),
+    (["--audit=maybe"], "--audit 'maybe' is not known; it is one of off, report, release"),
+    (["--audit-interval=0"], "--audit-interval is 0 seconds"),
+    (["--sandbox=perhaps"], "--sandbox 'perhaps' is not known; it is one of off, on"),
+    (["--name", b"\xff"], "--name is not UTF-8"),
+])
+def test_a_wrong_command_line_is_one_clear_line(words, says):
+    result = subprocess.run([DEVICE, *words], capture_output=True, text=True, timeout=60)
+    assert result.returncode == USAGE
+    assert result.stderr.startswith("error: ") and says in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("path, says", [
+    ("/nonexistent/socket", "its folder does not exist; create it first"),
+    ("/etc/passwd", "there is something that is not a socket"),
+    ("/" + "x" * 120, "too long for the path of a socket"),
+    ("", "an empty path"),
+])
+@pytest.mark.parametrize("option", ["--socket-path", "--control"])
+def test_a_place_where_it_cannot_listen(tmp_path, option, path, says):
+    other = [] if option == "--socket-path" else [f"--socket-path={tmp_path}/vmm"]
+    result = run(*other, f"{option}={path}")
+    assert result.returncode == FAILED
+    assert f"error: cannot listen at {path}: {says}" in result.stderr
+
+
+def test_a_descriptor_that_is_no_socket():
+    result = run("--fd=0", stdin=subprocess.DEVNULL)
+    assert result.returncode == FAILED
+    assert "descriptor 0 is no stream socket" in result.stderr
+
+
+def test_an_unknown_user(tmp_path):
+    result = run(f"--socket-path={tmp_path}/vmm", "--user=no-such-user-here")
+    assert result.returncode == FAILED
+    assert "--user needs root and a user that exists" in result.stderr
+    assert not (tmp_path / "vmm").exists()
+
+
+# Sockets
+
+def test_sockets_are_their_owners_alone(start):
+    device = start()
+    assert device.vmm.stat().st_mode & 0o777 == 0o600
+    assert device.control.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_stale_socket_is_replaced(start):
+    first = start()
+    first.process.kill()
+    first.end()
+    assert first.vmm.exists()
+    start()
+
+
+def test_a_socket_in_use_is_not_taken(start):
+    device = start()
+    result = run(f"--socket-path={device.vmm}")
+    assert result.returncode == FAILED
+    assert "somebody listens there; end that program, or choose another path" in result.stderr
+    assert device.answers()
+
+
+def test_descriptors_may_be_handed_over(start, tmp_path):
+    with socket.socket(socket.AF_UNIX) as vmm, socket.socket(socket.AF_UNIX) as control:
+        for listener, name in ((vmm, "vmm.sock"), (control, "control.qmp")):
+            listener.bind(str(tmp_path / name))
+            listener.listen()
+        fds = [vmm.fileno(), control.fileno()]
+        device = start(argv=[DEVICE, f"--fd={fds[0]}", f"--control-fd={fds[1]}"], pass_fds=fds)
+    assert device.ask("query-status")["status"] == "prelaunch"
+
+
+def test_systemd_hands_sockets_over_and_hears_when_ready(start, tmp_path):
+    notify = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX) as vmm, socket.socket(socket.AF_UNIX) as control, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        for listener, name in ((vmm, "vmm.sock"), (control, "control.qmp")):
+            listener.bind(str(tmp_path / name))
+            listener.listen()
+        manager.bind(str(notify))
+        manager.settimeout(30)
+        # As 3 and 4, whatever they are here.
+        script = (f"exec 3<&{control.fileno()}- 4<&{vmm.fileno()}-; "
+                  "export LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=control:vmm; exec \"$0\"")
+        device = start(argv=["/bin/bash", "-c", script, DEVICE],
+                       pass_fds=[vmm.fileno(), control.fileno()],
+                       env={**os.environ, "NOTIFY_SOCKET": str(notify)})
+        assert manager.recv(100) == b"READY=1\n"
+    assert device.ask("query-status")["status"] == "prelaunch"
+
+
+def test_who_brings_no_memory_was_no_vmm(start):
+    device = start()
+    for _ in range(2):
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.connect(str(device.vmm))
+            wait_for(lambda: device.ask("query-status")["running"], 30, "a VMM to be seen")
+        wait_for(lambda: not device.ask("query-status")["running"], 30, "it to be gone")
+    assert not device.ended()
+
+
+def test_a_second_vmm_is_turned_away(start):
+    device = start()
+    with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+        first.connect(str(device.vmm))
+        wait_for(lambda: device.ask("query-status")["running"], 30, "a VMM to be seen")
+        second.connect(str(device.vmm))
+        second.settimeout(30)
+        assert second.recv(1) == b""
+        assert device.ask("query-status")["running"]
+    assert "a second VMM was turned away" in device.log.read_text()
+
+
+def test_a_connection_that_is_handed_over_is_served_to_its_end():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = subprocess.Popen([DEVICE, f"--fd={theirs.fileno()}"],
+                                   pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
+        theirs.close()
+        ours.close()
+        assert process.wait(30) == DONE
+
+
+# Its end
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_well(start, number):
+    device = start()
+    device.process.send_signal(number)
+    assert device.end() == DONE
+    assert f"ended by signal {int(number)}" in device.log.read_text()
+
+
+def test_quit_ends_it_well(start):
+    device = start()
+    assert device.ask("quit") == {}
+    assert device.end() == DONE
+
+
+def test_a_reader_that_left_its_log_does_not_end_it(start, tmp_path):
+    reader, writer = os.pipe()
+    argv = [DEVICE, f"--socket-path={tmp_path}/vmm.sock", f"--control={tmp_path}/control.qmp"]
+    with subprocess.Popen(argv, stderr=writer) as process:
+        os.close(reader)
+        os.close(writer)
+        try:
+            wait_for(lambda: (tmp_path / "vmm.sock").exists(), 30, "the device to listen")
+            with socket.socket(socket.AF_UNIX) as stranger:
+                stranger.connect(f"{tmp_path}/vmm.sock")
+            wait_for((tmp_path / "control.qmp").exists, 30, "the control socket")
+            assert qmp.ask(tmp_path / "control.qmp", "query-uuid", {})
+        finally:
+            process.terminate()
+        assert process.wait(30) == DONE
+
+
+# What it may do
+
+def test_it_is_shut_in(start):
+    device = start()
+    assert device.status("NoNewPrivs") == "1"
+    assert int(device.status("CapEff"), 16) == int(device.status("CapPrm"), 16) == 0
+    assert device.status("Seccomp") == "2"
+    limits = pathlib.Path(f"/proc/{device.process.pid}/limits").read_text()
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.M)
+    if os.readlink(f"/proc/{device.process.pid}/ns/user") != os.readlink("/proc/self/ns/user"):
+        assert os.listdir(f"/proc/{device.process.pid}/root") == []
+
+
+def test_the_sandbox_may_be_left_out(start):
+    device = start("--sandbox=off")
+    assert device.status("Seccomp") == "0"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_it_becomes_another_user(start, tmp_path):
+    tmp_path.chmod(0o777)
+    for folder in tmp_path.parents:     # pytest's are its user's alone
+        if folder.is_relative_to("/tmp") and folder != pathlib.Path("/tmp"):
+            folder.chmod(0o755)
+    device = start("--user=nobody")
+    assert "0" not in device.status("Uid").split()
+
+
+def test_each_rule_of_the_sandbox():
+    """./test runs the units under sanitizers, which the sandbox cannot hold."""
+    program = BUILD / "tests/unit/test_sandbox"
+    if not program.exists():
+        pytest.skip("the unit tests are not built")
+    result = subprocess.run([program], capture_output=True, text=True, timeout=60)
+    assert result.returncode == DONE, result.stderr
+    assert "[  PASSED  ]" in result.stderr + result.stdout
+
+
+def test_idle_it_is_never_woken(start):
+    device = start("--max=1G")
+    before = device.status("voluntary_ctxt_switches")
+    select.select([], [], [], 1)    # nothing can only be seen to happen by looking for a while
+    assert device.status("voluntary_ctxt_switches") == before
+
+
+# Steered by aerostat
+
+def test_aerostat_steers_it_unchanged(start, aerostat):
+    device = start("--max=1G", "--name=web", "--features=+deflate-on-oom")
+    address = f"qmp:{device.control}"
+    told = aerostat("dominfo", address)
+    assert told.code == DONE
+    for part in ("Name:           web", "(1 GiB)", "Deflate on OOM: on", "Page reporting: off"):
+        assert part in told.out
+    assert "balloon.maximum=1048576" in aerostat("domstats", address).out
+    assert aerostat("dommemstat", address, "--period", "2").code == DONE
+    assert device.ask("qom-get", path="/machine/peripheral/balloon0",
+                      property="guest-stats-polling-interval") == 2
+    assert aerostat("setmem", address, "2G").code != DONE
+    assert aerostat("setmem", address, "512M", "--no-wait").code == DONE
+    told = device.ask("x-query-balloon")
+    assert (told["target"], told["actual"]) == (512 * MIB, 1024 * MIB)
+
+
+def test_aerostat_says_that_there_is_no_guest_yet(start, aerostat):
+    device = start()
+    assert "Balloon:        none" in aerostat("dominfo", f"qmp:{device.control}").out
+    assert aerostat("setmem", f"qmp:{device.control}", "512M").code != DONE
+
+
+def test_aerostat_says_that_there_is_no_driver(start, aerostat):
+    device = start("--max=1G")
+    with socket.socket(socket.AF_UNIX) as vmm:
+        vmm.connect(str(device.vmm))
+        wait_for(lambda: device.ask("query-status")["running"], 30, "a VMM to be seen")
+        assert aerostat("setmem", f"qmp:{device.control}", "512M").code == NO_DRIVER
