@@ -23,6 +23,15 @@ def facts(lab):
     }
 
 
+def huge_pages():
+    """The host's switches for transparent huge pages."""
+    folder = pathlib.Path("/sys/kernel/mm/transparent_hugepage")
+    words = [f"{name}: {match[1]}" for name in ("enabled", "shmem_enabled", "defrag")
+             if (match := re.search(r"\[(\w+)\]", (folder / name).read_text("ascii")))] \
+        if folder.exists() else []
+    return ", ".join(words) or "none"
+
+
 def load():
     return f"{os.getloadavg()[0]:.1f}"
 
@@ -46,4 +55,4 @@ def not_measured(accel):
            " millisecond at no cost.")
     yield ("When a growing guest has its memory, by the host: nothing is allocated before the guest"
            " touches it.  So growth is told by the commands alone.")
-    yield "Huge pages, a device passed through, many guests at once, a guest under pressure."
+    yield "A device passed through, many guests at once, a guest under pressure."

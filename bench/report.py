@@ -3,7 +3,6 @@
 
 import textwrap
 
-from .machine import not_measured
 from .rounds import HALF_MIB, MAX_MIB, TOUCH_MIB
 from .table import WIDTH, ratio, show, spread
 from .ways import MIB
@@ -11,11 +10,11 @@ from .ways import MIB
 TAKEN_BYTES = (MAX_MIB - HALF_MIB) * MIB
 
 
-def print_facts(facts, ways):
-    print("Changing a guest's memory by hand, measured\n")
+def print_facts(title, facts, subtitle, words):
+    print(f"{title}\n")
     print_words(facts.items())
-    print("\nThe ways, in turn in each round\n")
-    print_words((way.name, way.what) for way in ways)
+    print(f"\n{subtitle}\n")
+    print_words(words)
     print("\nFigures are medians, with (least–most) behind them.")
 
 
@@ -129,7 +128,7 @@ def costs(runs_by_name):
     show("7. Commands that do not wait", ["", "ms", "CPU ms", "most RSS, MiB"], rows)
 
 
-def print_limits(accel):
+def print_limits(sentences):
     print("\nNot measured here\n")
-    for sentence in not_measured(accel):
+    for sentence in sentences:
         print(textwrap.fill(sentence, WIDTH, initial_indent="  - ", subsequent_indent="    "))

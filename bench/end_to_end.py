@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The same guest, its balloon served by QEMU itself and by our own process.
+
+Theory of operation
+-------------------
+In each round each contender takes SHRINK of a guest of MEMORY MiB that has just touched most of
+it, in turn, and gives it back.  What is counted is the CPU time of every process concerned, by
+its own clock: QEMU, and the device where that is a process.  The guest's own work is a thread of
+QEMU's (its vCPU), which is told apart by ticks of 10 ms; what is left is the host's part.  A
+shrink has ended when the guest has its size and the host has its memory back.
+"""
+
+import contextlib
+import dataclasses
+import time
+
+from lab import LabError, qmp, wait_for
+
+from . import command
+from .process import process_cpu_s
+
+MIB = 1 << 20
+POLL_S = 0.1        # a poll costs the asked process CPU time, too
+LIMIT_S = 240
+BACK_SHARE = 0.98   # of what the balloon took: then the host has it back
+BACK_S = 3          # or it will never have
+
+
+@dataclasses.dataclass
+class Contender:
+    name: str
+    what: str
+    spec: dict
+
+
+CONTENDERS = [
+    Contender("aerostat", "aerostat-device over vfio-user, newer QEMU, memfd",
+              {"device": "aerostat", "qemu": "newer", "backing": "memfd"}),
+    Contender("newer QEMU, memfd", "its own virtio-balloon", {"qemu": "newer", "backing": "memfd"}),
+    Contender("newer QEMU, anon", "the same, private memory", {"qemu": "newer", "backing": "anon"}),
+    Contender("host's QEMU, memfd", "its own virtio-balloon", {"backing": "memfd"}),
+    Contender("host's QEMU, anon", "the same, private memory", {"backing": "anon"}),
+]
+OURS = CONTENDERS[0].name
+
+
+@dataclasses.dataclass
+class Cpu:
+    total_s: float
+    vcpu_s: float       # the guest's own work
+    device_s: float     # of our own process
+
+    @property
+    def host_s(self):
+        return self.total_s - self.vcpu_s
+
+    def __sub__(self, other):
+        return Cpu(self.total_s - other.total_s, self.vcpu_s - other.vcpu_s,
+                   self.device_s - other.device_s)
+
+
+@dataclasses.dataclass
+class Change:
+    contender: str
+    round: int
+    shrink: Cpu
+    grow: Cpu
+    rest: Cpu           # of as long a time with nothing to do, before
+    shrink_s: float
+    grow_s: float
+    back_bytes: int
+
+
+class EndToEnd:
+    """All contenders' guests, up at the same time."""
+
+    def __init__(self, lab, quick, say):
+        self._lab, self._say = lab, say
+        self.contenders = CONTENDERS[:2] if quick else CONTENDERS
+        self.memory_mib, self.shrink_mib = (512, 256) if quick else (1024, 512)
+        self.changes = []
+        self.versions = {}
+
+    def run(self, rounds):
+        with contextlib.ExitStack() as stack:
+            self._say(f"booting {len(self.contenders)} guests")
+            guests = [(each, stack.enter_context(self._guest(each))) for each in self.contenders]
+            for number in range(rounds):
+                start = time.monotonic()
+                for each, guest in guests if number % 2 == 0 else reversed(guests):
+                    self.changes.append(self._change(each, guest, number))
+                self._say(f"end to end, round {number + 1} of {rounds}: "
+                          f"{time.monotonic() - start:.0f} s")
+
+    def of(self, contender):
+        found = [change for change in self.changes if change.contender == contender.name]
+        return sorted(found, key=lambda change: change.round)
+
+    def _guest(self, contender):
+        number = self.contenders.index(contender)
+        return self._lab.guest(f"end{number}", memory=self.memory_mib, **contender.spec)
+
+    def _change(self, contender, guest, number):
+        self._touch(guest)
+        size, small = self.memory_mib * MIB, (self.memory_mib - self.shrink_mib) * MIB
+        before_bytes = guest.host_bytes()
+        rest = self._rest(guest)
+        at, start = cpu(guest), time.monotonic()
+        self._resize(guest, small)
+        wait_for_memory(guest, before_bytes - BACK_SHARE * self.shrink_mib * MIB)
+        shrink, shrink_s = cpu(guest) - at, time.monotonic() - start
+        back_bytes = before_bytes - guest.host_bytes()
+        at, start = cpu(guest), time.monotonic()
+        self._resize(guest, size)
+        return Change(contender.name, number, shrink, cpu(guest) - at, rest, shrink_s,
+                      time.monotonic() - start, back_bytes)
+
+    def _touch(self, guest):
+        guest.hold("bench", round(self.memory_mib * 0.8))
+        guest.release("bench")
+
+    @staticmethod
+    def _rest(guest):
+        """CPU time of a second in which nothing is asked."""
+        at = cpu(guest)
+        time.sleep(1)
+        return cpu(guest) - at
+
+    @staticmethod
+    def _resize(guest, target):
+        path = guest.device.control if guest.device else guest.qmp_path
+        with qmp.session(path, "change the balloon", LIMIT_S) as monitor:
+            monitor.execute("balloon", value=target)
+            end = time.monotonic() + LIMIT_S
+            while monitor.execute("query-balloon")["actual"] != target:
+                if time.monotonic() > end:
+                    raise LabError(f"{guest.name} did not reach its size in {LIMIT_S} s")
+                time.sleep(POLL_S)
+
+
+def wait_for_memory(guest, bytes_):
+    end = time.monotonic() + BACK_S
+    with contextlib.suppress(LabError):
+        wait_for(lambda: guest.host_bytes() <= bytes_ or time.monotonic() > end, LIMIT_S, "memory")
+
+
+def cpu(guest):
+    device_s = process_cpu_s(guest.device_pid) if guest.device else 0.0
+    # Debian's guests have one CPU here, which is one thread.
+    thread = guest.qmp("query-cpus-fast")[0]["thread-id"]
+    return Cpu(process_cpu_s(guest.pid) + device_s,
+               command.cpu_seconds(f"{guest.pid}/task/{thread}"), device_s)

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the device process costs besides releasing: memory, wake-ups, and late answers.
+
+The guest is our own client (vfio_user.py), so it may have any size, and misbehave.
+"""
+
+import contextlib
+import dataclasses
+import mmap
+import os
+import pathlib
+import re
+import statistics
+import time
+
+from lab import LabError, wait_for
+from lab.device import Device
+from lab.guest import Spec
+from lab.nest import Nest
+
+from .vfio_user import (BUFFER_PFNS_MAX, DEFLATE, DEVICE, INFLATE, PAGE_BYTES, RING_SIZE, Client)
+
+GIB = 1 << 30
+GIB_PAGES = GIB // PAGE_BYTES
+LINUX_PFNS = 256
+AT_REST_READS = 3000
+SETTLE_S = 60
+
+
+@dataclasses.dataclass
+class Memory:
+    """Of the process; guest memory that it has mapped and read is not its own."""
+
+    guest_gib: int
+    start_bytes: int    # before the VMM came
+    full_bytes: int     # with every page in the balloon
+    guest_bytes: int    # guest memory mapped by then
+
+
+@dataclasses.dataclass
+class Idle:
+    seconds: float
+    wake_ups: int
+    cpu_s: float
+
+
+@dataclasses.dataclass
+class Replies:
+    """Times of replies to REGION_READ, in seconds."""
+
+    what: str
+    median_s: float
+    p99_s: float
+    worst_s: float
+    count: int
+
+
+@contextlib.contextmanager
+def served(lab, ram_bytes, touched=False):
+    """(device, client, memory file) of a guest whose memory is a memfd."""
+    with Nest() as nest, contextlib.ExitStack() as stack:
+        device = Device(str(lab.device), Spec("bench", device="aerostat"), nest)
+        device.start([])
+        stack.callback(device.end)
+        device.memory_at_start = own_bytes(device.pid)
+        ram_fd = os.memfd_create("ram")
+        stack.callback(os.close, ram_fd)
+        os.ftruncate(ram_fd, ram_bytes)
+        if touched:
+            touch(ram_fd, ram_bytes)
+        with Client(device.socket, ram_fd, ram_bytes) as client:
+            yield device, client, ram_fd
+
+
+def touch(ram_fd, ram_bytes):
+    os.posix_fallocate(ram_fd, 0, ram_bytes)
+
+
+def status_bytes(pid, *keys):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return sum(int(re.search(rf"^{key}:\s+(\d+) kB$", text, re.M)[1]) * 1024 for key in keys)
+
+
+def own_bytes(pid):
+    return status_bytes(pid, "RssAnon", "RssFile")
+
+
+def pending_bytes(device):
+    return device.qmp("x-query-balloon")["pending"]
+
+
+def memory(lab, guest_gib):
+    """Memory of the process whose guest gave all of its memory away."""
+    with served(lab, guest_gib * GIB) as (device, client, _):
+        start = device.memory_at_start
+        client.send(INFLATE, 0, guest_gib * GIB_PAGES)
+        client.tell_actual(guest_gib * GIB_PAGES)
+        wait_for(lambda: pending_bytes(device) == 0, SETTLE_S, "the device to release all")
+        return Memory(guest_gib, start, own_bytes(device.pid),
+                      status_bytes(device.pid, "RssShmem"))
+
+
+def switches(pid):
+    """How often its threads went to sleep, or were made to."""
+    total = 0
+    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
+        total += sum(map(int, re.findall(r"ctxt_switches:\s+(\d+)", path.read_text("ascii"))))
+    return total
+
+
+def process_cpu_s(pid):
+    """CPU time of a process, to the nanosecond: its clock, see clock_getcpuclockid(3)."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def idle(lab, seconds):
+    """The process while nothing happens, with a balloon that holds a GiB."""
+    with served(lab, GIB) as (device, client, _):
+        client.send(INFLATE, 0, GIB_PAGES)
+        client.tell_actual(GIB_PAGES)
+        wait_for(lambda: pending_bytes(device) == 0, SETTLE_S, "the device to release all")
+        wait_for(lambda: quiet(device.pid), SETTLE_S, "the device to be at rest")
+        before, cpu_s = switches(device.pid), process_cpu_s(device.pid)
+        time.sleep(seconds)
+        return Idle(seconds, switches(device.pid) - before, process_cpu_s(device.pid) - cpu_s)
+
+
+def quiet(pid):
+    """Has it slept for a moment?  The question of a moment ago has been its last work."""
+    before = switches(pid)
+    time.sleep(0.1)
+    return switches(pid) == before
+
+
+class Stopwatch:
+    def __init__(self, client):
+        self._client = client
+        self.times = []
+
+    def read(self):
+        start = time.perf_counter()
+        self._client.read(DEVICE, 8)
+        self.times.append(time.perf_counter() - start)
+
+    def replies(self, what):
+        times = sorted(self.times)
+        return Replies(what, statistics.median(times), times[len(times) * 99 // 100], times[-1],
+                       len(times))
+
+
+def replies(lab, rounds, flood_s):
+    """How long replies take at rest, and under three floods."""
+    with served(lab, GIB, touched=True) as (device, client, ram_fd):
+        return [at_rest(client),
+                released(client, ram_fd, rounds, LINUX_PFNS, "inflating a GiB, 256 PFNs a buffer"),
+                released(client, ram_fd, rounds, BUFFER_PFNS_MAX,
+                         "inflating a GiB, 65,536 PFNs a buffer"),
+                nonsense(client, flood_s)]
+
+
+def at_rest(client):
+    watch = Stopwatch(client)
+    for _ in range(AT_REST_READS):
+        watch.read()
+    return watch.replies("at rest")
+
+
+def released(client, ram_fd, rounds, buffer_pfns, what):
+    """A guest that fills the ring, while the host's memory behind all its pages is freed."""
+    watch = Stopwatch(client)
+    for _ in range(rounds):
+        touch(ram_fd, GIB)
+        for first in range(0, GIB_PAGES, BUFFER_PFNS_MAX):
+            client.fill(INFLATE, range(first, first + BUFFER_PFNS_MAX))
+            flood(client, watch, buffer_pfns)
+        client.tell_actual(GIB_PAGES)
+        while os.fstat(ram_fd).st_blocks:
+            watch.read()
+        client.send(DEFLATE, 0, GIB_PAGES)
+        client.tell_actual(0)
+    return watch.replies(what)
+
+
+def flood(client, watch, buffer_pfns):
+    """All page numbers that fill() wrote, as many buffers as the ring takes, a kick each."""
+    for offset in range(0, BUFFER_PFNS_MAX, buffer_pfns):
+        while client.in_flight(INFLATE) == RING_SIZE:
+            watch.read()
+        client.place(INFLATE, offset, buffer_pfns)
+        client.kick(INFLATE)
+        watch.read()
+    while client.in_flight(INFLATE):
+        watch.read()
+
+
+def nonsense(client, seconds):
+    """A guest that keeps the ring full of the largest buffers, of pages that are ballooned."""
+    watch = Stopwatch(client)
+    client.send(INFLATE, 0, BUFFER_PFNS_MAX)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        while client.in_flight(INFLATE) < RING_SIZE:
+            client.place(INFLATE, 0, BUFFER_PFNS_MAX)
+        client.kick(INFLATE)
+        watch.read()
+    return watch.replies("256 buffers of 65,536 PFNs, all inflated twice, without end")
+
+
+class Process:
+    """All of this, kept."""
+
+    def __init__(self, lab, quick, say):
+        self._lab, self._quick, self._say = lab, quick, say
+        self.memory, self.replies, self.idle = [], [], None
+
+    def run(self):
+        if not pathlib.Path(self._lab.device).exists():
+            raise LabError(f"no {self._lab.device}: build it (“make build”)")
+        self._say("the device process: memory, wake-ups, replies")
+        for gib in (1,) if self._quick else (1, 8, 64):
+            self.memory.append(memory(self._lab, gib))
+        self.idle = idle(self._lab, 1 if self._quick else 10)
+        self.replies = replies(self._lab, *((1, 0.5) if self._quick else (5, 5)))

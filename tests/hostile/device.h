@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The aerostat-device process under attack: started as a child, asked over its
+ * control socket, and looked at from outside.
+ */
+#ifndef AEROSTAT_TESTS_DEVICE_H
+#define AEROSTAT_TESTS_DEVICE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define DEVICE_TAIL 2048
+
+struct device {
+	pid_t pid;
+	int log_fd;	/* what it says on standard error */
+	int control_fd; /* greeted, or -1 */
+	char folder[32];
+	char vmm_path[64], control_path[64];
+	unsigned int log_lines;
+	char tail[DEVICE_TAIL]; /* the end of what it said */
+	size_t tail_size;
+	/* As it was when nobody had connected yet. */
+	int files;
+	uint64_t private_kib;
+};
+
+/* @words: more of its command line, up to NULL.  0 or -errno. */
+int device_start(struct device *device, const char *program, const char *protocol,
+		 char *const *words);
+/* Ends it, if it lives, and removes its files. */
+void device_stop(struct device *device);
+
+/* Reads what it said meanwhile. */
+void device_read_log(struct device *device);
+/* False when it has died; its status is told in the tail. */
+bool device_lives(struct device *device);
+/* Its open files, or -errno. */
+int device_files(const struct device *device);
+/* Its private memory, which guest memory is no part of. */
+uint64_t device_private_kib(const struct device *device);
+
+/*
+ * A command of QMP, and what it returns: a new reference, or NULL when it is
+ * refused or not answered.
+ */
+json_t *device_ask(struct device *device, const char *command, json_t *arguments);
+bool device_needs_reset(struct device *device);
+/* A member of query-balloon's or x-query-balloon's answer; UINT64_MAX when there is none. */
+uint64_t device_number(struct device *device, const char *command, const char *member);
+
+/* CLOCK_MONOTONIC, and a pause while something is waited for. */
+uint64_t now_ms(void);
+void pause_ms(unsigned int ms);
+
+#endif
