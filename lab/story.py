@@ -2,10 +2,12 @@
 """The main job on real guests, told step by step: what ./run shows.
 
 Two guests of 1 GiB share a budget of 1.5 GiB.  alpha, a plain QEMU, has used
-all of its memory once; beta, a domain of libvirt, started with 512 MiB.  RAM is
-taken from alpha and given to beta while both run, then back by editing beta's
-XML.  Two more guests show how a change ends that cannot be had.  A heartbeat
-in each guest, timed by the host, shows that none was paused or rebooted.
+all of its memory once; its balloon is our own device, in a process beside QEMU,
+if the lab has a QEMU that can connect to one.  beta, a domain of libvirt with
+QEMU's device, started with 512 MiB.  RAM is taken from alpha and given to beta
+while both run, then back by editing beta's XML.  Two more guests show how a
+change ends that cannot be had.  A heartbeat in each guest, timed by the host,
+shows that none was paused or rebooted.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -34,6 +37,7 @@ class Row:
     """One line of the closing table."""
 
     what: str
+    device: str     # what serves the balloon
     before: int
     after: int
     host: int       # what the host gained
@@ -46,8 +50,19 @@ class Story:
         self.aerostat = aerostat
         self.libvirt = libvirt
         self.rows = []
+        self.device, self.why_not = self.find_device()
         self.started = time.monotonic()
         self.runtime = tempfile.TemporaryDirectory(prefix="aerostat-")
+
+    def find_device(self):
+        """Our own device, if there is a QEMU for it; else QEMU's, and why."""
+        try:
+            return ("aerostat", None) if self.lab.newer_qemu else None
+        except LabError as error:
+            return "qemu", error
+
+    def plain_guest(self, name, **spec):
+        return self.lab.guest(name, device=self.device, **spec)
 
     def say(self, text):
         print(f"\n{time.monotonic() - self.started:4.0f}s  {text}", flush=True)
@@ -74,7 +89,7 @@ class Story:
         guest.heartbeat.mark()
         yield
         gap_ms = guest.heartbeat.longest_gap_ms
-        self.rows.append(Row(what, before, guest.actual(), host - guest.host_bytes(), gap_ms))
+        self.rows.append(Row(what, guest.spec.device, before, guest.actual(), host - guest.host_bytes(), gap_ms))
         if guest.ping()[0] != boot_id or guest.heartbeat.reboots:
             raise LabError(f"{guest.name} was rebooted")
 
@@ -96,7 +111,18 @@ class Story:
         self.say("Taking 512 MiB from alpha, which goes on running:")
         with self.measured("alpha: setmem 512M", alpha):
             self.command("setmem", alpha.address, "512M")
+        self.show_device(alpha)
         self.show_budget(alpha, beta)
+
+    def show_device(self, guest):
+        if guest.spec.device != "aerostat":
+            return
+        counters = guest.device_qmp("x-query-counters")
+        with open(f"/proc/{guest.device_pid}/status", encoding="ascii") as file:
+            rss_kib = int(re.search(r"^VmRSS:\s+(\d+) kB$", file.read(), re.M)[1])
+        print(f"       device: {counters['inflated-pages']} pages in the balloon, given back in "
+              f"{counters['release-calls']} calls;\n"
+              f"       aerostat-device itself has {rss_kib / 1024:.1f} MiB resident", flush=True)
 
     def give_to_beta(self, alpha, beta):
         self.say("Giving 512 MiB to beta, a libvirt guest that started with currentMemory 512 MiB:")
@@ -120,11 +146,11 @@ class Story:
 
     def be_refused(self):
         self.say("A guest that has loaded no balloon driver:")
-        with self.lab.guest("gamma", memory=256, driver=False) as gamma:
+        with self.plain_guest("gamma", memory=256, driver=False) as gamma:
             with self.measured("gamma: no driver", gamma):
                 self.command("setmem", gamma.address, "192M", expect=EXIT_NO_DRIVER)
         self.say("A guest that holds too much (300 of 512 MiB in tmpfs, no swap):")
-        with self.lab.guest("delta", memory=512) as delta:
+        with self.plain_guest("delta", memory=512) as delta:
             delta.hold("work", 300, "tmpfs")
             with self.measured("delta: holds too much", delta):
                 self.command("setmem", delta.address, "200M", expect=EXIT_SHORT)
@@ -134,24 +160,31 @@ class Story:
             self.say(f"Booting alpha (QEMU) and beta (libvirt), {self.lab.accel}, "
                      f"Linux {self.lab.kernel()[0].release};\n       both may have 1 GiB, "
                      f"and the budget for both is {BUDGET_MIB} MiB.")
-            alpha = self.lab.guest("alpha", memory=MAX_MIB)
+            print(f"       alpha's balloon: {self.tell_device()}\n"
+                  f"       beta's balloon: QEMU's own", flush=True)
+            alpha = self.plain_guest("alpha", memory=MAX_MIB)
             beta = self.lab.guest("beta", memory=MAX_MIB, current=HALF_MIB, via="libvirt",
                                   libvirt=self.libvirt)
             for future in [pool.submit(guest.__enter__) for guest in (alpha, beta)]:
                 guests.push(future.result().__exit__)
-            self.command("--qmp", str(alpha.qmp_path), "list")
+            self.command("--qmp", alpha.address.removeprefix("qmp:"), "list")
             self.take_from_alpha(alpha, beta)
             self.give_to_beta(alpha, beta)
             self.take_by_xml(alpha, beta)
         self.be_refused()
         self.print_table()
 
+    def tell_device(self):
+        if self.device == "aerostat":
+            return "aerostat-device, over vfio-user"
+        return f"QEMU's own, for there is no QEMU with vfio-user here:\n       {self.why_not}"
+
     def print_table(self):
         self.say("Nobody was paused, nobody was rebooted (MiB; a beat is due every 50 ms):\n")
-        print(f"       {'change':28} {'before':>7} {'after':>7} {'host gain':>10} "
+        print(f"       {'change':28} {'device':8} {'before':>7} {'after':>7} {'host gain':>10} "
               f"{'longest heartbeat gap':>22}")
         for row in self.rows:
-            print(f"       {row.what:28} {row.before // MIB:7} {row.after // MIB:7} "
+            print(f"       {row.what:28} {row.device:8} {row.before // MIB:7} {row.after // MIB:7} "
                   f"{row.host / MIB:+10.0f} {row.gap_ms:19.0f} ms")
 
 
