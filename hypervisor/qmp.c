@@ -526,11 +526,24 @@ static bool read_identity(struct qmp_guest *g, int64_t deadline, struct hv_info 
 	return true;
 }
 
+/* "QEMU 7.2.22", or what a device of our own says in the package's name. */
+static char *version_text(json_t *version)
+{
+	const char *package = json_string_value(json_object_get(version, "package"));
+	double major, minor, micro;
+
+	if (package && g_str_has_prefix(package, "aerostat-device"))
+		return g_strdup(package);
+	if (json_unpack(version, "{s:{s:F, s:F, s:F}}", "qemu", "major", &major, "minor", &minor,
+			"micro", &micro) < 0)
+		return NULL;
+	return g_strdup_printf("QEMU %.0f.%.0f.%.0f", major, minor, micro);
+}
+
 static bool read_machine(struct qmp_guest *g, int64_t deadline, struct hv_info *info,
 			 GError **error)
 {
 	json_auto_t *cpus = NULL, *version = NULL;
-	double major, minor, micro;
 
 	if (!read_state(g, deadline, &info->state, error) ||
 	    !query_max(g, deadline, &info->max_bytes, error) ||
@@ -538,9 +551,7 @@ static bool read_machine(struct qmp_guest *g, int64_t deadline, struct hv_info *
 	    !ask_optional(g, deadline, "query-version", NULL, &version, error))
 		return false;
 	info->vcpus = (unsigned int)json_array_size(cpus);
-	if (json_unpack(version, "{s:{s:F, s:F, s:F}}", "qemu", "major", &major, "minor", &minor,
-			"micro", &micro) == 0)
-		info->version = g_strdup_printf("QEMU %.0f.%.0f.%.0f", major, minor, micro);
+	info->version = version_text(version);
 	return true;
 }
 

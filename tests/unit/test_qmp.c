@@ -123,6 +123,18 @@ static void info_tells_everything(void **state)
 	assert_string_equal(info.version, "QEMU 7.2.22");
 }
 
+static void info_knows_a_device_of_our_own(void **state)
+{
+	struct fake *fake = *state;
+	g_auto(hv_info) info = { 0 };
+
+	will_answer(fake, "query-version",
+		    "\"return\": {\"qemu\": {\"micro\": 3, \"minor\": 2, \"major\": 1}, "
+		    "\"package\": \"aerostat-device 1.2.3\"}");
+	assert_true(hv_guest_info(fake->guest, LATER, &info, NULL));
+	assert_string_equal(info.version, "aerostat-device 1.2.3");
+}
+
 static void info_makes_do_with_an_old_or_nameless_qemu(void **state)
 {
 	struct fake *fake = *state;
@@ -561,6 +573,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opening_does_no_io_and_names_the_guest),
 		WITH_FAKE(info_tells_everything),
+		WITH_FAKE(info_knows_a_device_of_our_own),
 		WITH_FAKE(info_makes_do_with_an_old_or_nameless_qemu),
 		WITH_FAKE(info_of_a_guest_without_balloon_succeeds),
 		WITH_FAKE(a_driver_that_let_go_is_absent),
