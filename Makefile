@@ -9,7 +9,8 @@ help:
 	@echo 'make run       ./run: the main job on real guests'
 	@echo 'make test      ./test: all tests'
 	@echo 'make coverage  all tests, then the lines they reached'
-	@echo 'make bench     the figures: setmem beside virsh, host bytes, heartbeat'
+	@echo 'make bench     the figures: the command beside virsh, the device beside others;'
+	@echo '               PART=command or PART=device for one of them, QUICK=1 to see it work'
 	@echo 'make check     format and static checks'
 	@echo 'make fuzz      the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each'
 	@echo 'make format    apply the format'
@@ -29,7 +30,8 @@ coverage:
 bench lab: build
 	@. scripts/common.sh && install_packages lab && \
 	case $@ in \
-	bench) exec /usr/bin/python3 -m bench --build $(BUILD) ;; \
+	bench) exec /usr/bin/python3 -m bench --build $(BUILD) \
+		$(if $(PART),--part $(PART)) $(if $(QUICK),--quick) ;; \
 	lab) exec /usr/bin/python3 -m lab --build $(BUILD) up ;; \
 	esac
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs the figures: python3 -m bench [--build DIR] [--part PART] [--quick] [--json] [--rounds N]."""
+"""Runs the figures, all or one part: python3 -m bench --help."""
 
 import argparse
 import json
@@ -8,11 +8,11 @@ import time
 
 from lab import Lab, LabError
 
-from .by_hand import Command
+from .by_hand import ByHand
 from .device import Device
 
 # Each is made of (lab, build folder, options, say), and can run(), print_text() and data().
-PARTS = {"command": Command, "device": Device}
+PARTS = {"command": ByHand, "device": Device}
 
 
 def main():

@@ -15,17 +15,15 @@ from lab import SessionLibvirt
 from . import machine, report
 from .costs import Costs
 from .machine import not_measured
-from .rounds import MAX_MIB, Rounds
+from .rounds import KERNEL_ARGS, MAX_MIB, Rounds
 from .ways import Aerostat, VirshLoop
 
 ROUNDS, QUICK_ROUNDS = 5, 1
 COST_ROUNDS, QUICK_COST_ROUNDS = 12, 3
 BUDGET_S = 280      # all rounds end by then, unless their number was asked for
-# Or a tenth of the guest's memory waits untouched in per-CPU lists after each growth (README.md).
-KERNEL_ARGS = "sysctl.vm.percpu_pagelist_high_fraction=1000"
 
 
-class Command:
+class ByHand:
     def __init__(self, lab, build, options, say):
         self.lab = lab
         self.binary = str(pathlib.Path(build).resolve() / "cli/aerostat")

@@ -3,11 +3,12 @@
 
 Theory of operation
 -------------------
-In each round each contender takes SHRINK of a guest of MEMORY MiB that has just touched most of
-it, in turn, and gives it back.  What is counted is the CPU time of every process concerned, by
-its own clock: QEMU, and the device where that is a process.  The guest's own work is a thread of
-QEMU's (its vCPU), which is told apart by ticks of 10 ms; what is left is the host's part.  A
-shrink has ended when the guest has its size and the host has its memory back.
+In each round each contender, in turn, takes half of a guest that has just touched
+most of its memory, and gives it back.  What is counted is the CPU time of every
+process concerned, by its own clock: QEMU, and the device where that is a process.
+The guest's own work is a thread of QEMU's (its vCPU), which is told apart by ticks
+of 10 ms; what is left is the host's part.  A shrink has ended when the guest has its
+size and the host has its memory back.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from lab import LabError, qmp, wait_for
 
 from . import command
 from .process import process_cpu_s
+from .rounds import KERNEL_ARGS
 
 MIB = 1 << 20
 POLL_S = 0.1        # a poll costs the asked process CPU time, too
@@ -98,7 +100,8 @@ class EndToEnd:
 
     def _guest(self, contender):
         number = self.contenders.index(contender)
-        return self._lab.guest(f"end{number}", memory=self.memory_mib, **contender.spec)
+        return self._lab.guest(f"end{number}", memory=self.memory_mib, kernel_args=KERNEL_ARGS,
+                               **contender.spec)
 
     def _change(self, contender, guest, number):
         self._touch(guest)

@@ -46,11 +46,16 @@ def version(argv):
     return re.search(r"\d+(\.\d+)+", output)[0]
 
 
-def not_measured(accel):
-    """What these figures cannot say, in sentences."""
+def no_kvm(accel):
+    """What figures of emulated guests cannot say, in sentences."""
     if accel == "tcg":
         yield ("Times with KVM: an emulated guest is many times slower, and its work (allocating,"
                " zeroing) is most of every time here.")
+
+
+def not_measured(accel):
+    """What the command's figures cannot say."""
+    yield from no_kvm(accel)
     yield ("When anonymous memory comes back: only a memfd's blocks can be watched every"
            " millisecond at no cost.")
     yield ("When a growing guest has its memory, by the host: nothing is allocated before the guest"

@@ -23,7 +23,7 @@ BACKINGS = {
     "hugetlb": "a memfd of 2 MiB pages of hugetlbfs",
 }
 HUGE_PAGE_BYTES = 2 << 20
-LIMIT_S = 600
+LIMIT_S = 1800
 
 
 class Played:

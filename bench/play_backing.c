@@ -190,22 +190,31 @@ uint64_t backing_huge_bytes(const struct backing *backing)
 	return total;
 }
 
+/* The sum of the numbers behind @key, in all lines of the file that begin with it. */
+static uint64_t sum_of(const char *path, const char *key)
+{
+	FILE *file = fopen(path, "re");
+	uint64_t sum = 0;
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		const char *word = line + strspn(line, " ");
+
+		if (strncmp(word, key, strlen(key)) == 0)
+			sum += strtoull(word + strlen(key), NULL, 10);
+	}
+	if (file)
+		fclose(file);
+	return sum;
+}
+
 uint64_t backing_host_free_bytes(const struct backing *backing)
 {
-	const char *key = backing->kind->hugetlb ? "HugePages_Free:" : "MemFree:";
-	uint64_t unit = backing->kind->hugetlb ? PLAY_BLOCK_BYTES : 1024, value = 0;
-	FILE *meminfo = fopen("/proc/meminfo", "re");
-	char line[128];
-
-	while (meminfo && fgets(line, sizeof(line), meminfo)) {
-		if (strncmp(line, key, strlen(key)) != 0)
-			continue;
-		value = strtoull(line + strlen(key), NULL, 10);
-		break;
-	}
-	if (meminfo)
-		fclose(meminfo);
-	return value * unit;
+	if (backing->kind->hugetlb)
+		return sum_of("/proc/meminfo", "HugePages_Free:") * PLAY_BLOCK_BYTES;
+	/* Much of what was just freed is still on the CPUs' own lists, which MemFree leaves out. */
+	return sum_of("/proc/meminfo", "MemFree:") * 1024 +
+	       sum_of("/proc/zoneinfo", "count:") * PLAY_PAGE_BYTES;
 }
 
 void backing_close(struct backing *backing)

@@ -10,9 +10,11 @@
  * queue, until they had to do with PAGES_STEP pages.
  *
  * Deflate buffers are looked at when no inflate buffer is left, and before
- * anything is released.  A driver may not deflate a page whose inflate was not
- * acknowledged, and the order of two queues cannot be told; but of a page that is
- * in both, this way it is the guest that has it, and its content.
+ * anything is released.  The order of buffers in two queues cannot be told; this
+ * way a page that is in both is the guest's, with its content.  That is what a
+ * driver means which, against the rules, deflates a page before its inflate was
+ * acknowledged; one that gives a page again before its deflate was acknowledged
+ * keeps the memory behind it for longer than it thinks, and no harm is done.
  *
  * A deflate that cannot be read is acknowledged like any other.  Since nobody
  * knows of which pages it told, the account is forgotten then.
@@ -34,7 +36,7 @@ uint32_t balloon_u32(const struct balloon *balloon, const void *wire)
 	uint32_t value;
 
 	memcpy(&value, wire, sizeof(value));
-	return balloon->big_endian ? be32toh(value) : le32toh(value);
+	return is_big_endian(balloon) ? be32toh(value) : le32toh(value);
 }
 
 /*

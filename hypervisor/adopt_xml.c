@@ -33,8 +33,7 @@
 
 #define TOP_SLOT 0x1e	 /* 0x1f is the chipset's own on PCI Express */
 #define CHASSIS 250	 /* of our root port; libvirt counts its own from 1 */
-#define TIMEOUT_MS 60000 /* how long QEMU waits for an answer before it drops the device for good  \
-			  */
+#define TIMEOUT_MS 60000 /* for an answer; after that QEMU drops the device for good */
 
 /* Elements that are replaced, and kept as they were in ours. */
 static const struct {

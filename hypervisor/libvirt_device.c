@@ -30,14 +30,16 @@ static bool find_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	g_auto(domain_xml) live = { 0 };
 	char *text;
+	bool ok;
 
 	if (virDomainIsActive(domain) != 1)
 		return true;
 	text = virDomainGetXMLDesc(domain, 0);
-	if (text && domain_xml_parse(text, &live, NULL))
+	ok = text && domain_xml_parse(text, &live, NULL);
+	if (ok)
 		call->control = g_steal_pointer(&live.control);
 	free(text);
-	return text;
+	return ok;
 }
 
 bool device_is_ours(struct hv_guest *guest, int64_t deadline)

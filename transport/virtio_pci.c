@@ -387,37 +387,29 @@ uint32_t virtio_pci_bar_bytes(const struct virtio_pci *pci, unsigned int bar)
 	return bar == 0 ? 4 * PAGE : bar == 1 && pci->vectors ? PAGE : 0;
 }
 
-/* What of [@offset, @offset + @size) is in @window: its bounds, false when nothing is. */
-static bool meet(const struct virtio_pci_window *window, unsigned int bar, uint64_t offset,
-		 uint64_t size, uint64_t *from, uint64_t *to)
+/* What of @size bytes at @offset of BAR @bar is in @window: its bounds, false when nothing is. */
+static bool meet(const struct virtio_pci *pci, const struct virtio_pci_window *window,
+		 unsigned int bar, uint64_t offset, size_t size, uint64_t *begin, uint64_t *end)
 {
-	uint64_t end = offset + size, window_end = (uint64_t)window->offset + window->bytes;
+	uint64_t window_end = (uint64_t)window->offset + window->bytes;
 
-	*from = offset > window->offset ? offset : window->offset;
-	*to = end < window_end ? end : window_end;
-	return window->bar == bar && *from < *to;
-}
-
-/* How much of an access lies in the BAR at all. */
-static uint64_t inside(const struct virtio_pci *pci, unsigned int bar, uint64_t offset, size_t size)
-{
-	uint32_t bytes = virtio_pci_bar_bytes(pci, bar);
-
-	if (offset >= bytes)
-		return 0;
-	return size < bytes - offset ? size : bytes - offset;
+	if (window->bar != bar || !virtio_pci_bar_bytes(pci, bar) || offset >= window_end)
+		return false;
+	*begin = offset > window->offset ? offset : window->offset;
+	*end = size < window_end - offset ? offset + size : window_end;
+	return *begin < *end;
 }
 
 void virtio_pci_bar_read(struct virtio_pci *pci, unsigned int bar, uint64_t offset, void *to,
 			 size_t size)
 {
-	uint64_t length = inside(pci, bar, offset, size), begin, end;
+	uint64_t begin, end;
 
 	memset(to, 0, size);
 	for (unsigned int i = 0; i < VIRTIO_PCI_WINDOWS; i++) {
 		const struct virtio_pci_window *window = &virtio_pci_windows[i];
 
-		if (window->read && meet(window, bar, offset, length, &begin, &end))
+		if (window->read && meet(pci, window, bar, offset, size, &begin, &end))
 			window->read(pci, (unsigned int)(begin - window->offset),
 				     (uint8_t *)to + (begin - offset), (unsigned int)(end - begin));
 	}
@@ -426,12 +418,12 @@ void virtio_pci_bar_read(struct virtio_pci *pci, unsigned int bar, uint64_t offs
 void virtio_pci_bar_write(struct virtio_pci *pci, unsigned int bar, uint64_t offset,
 			  const void *from, size_t size)
 {
-	uint64_t length = inside(pci, bar, offset, size), begin, end;
+	uint64_t begin, end;
 
 	for (unsigned int i = 0; i < VIRTIO_PCI_WINDOWS; i++) {
 		const struct virtio_pci_window *window = &virtio_pci_windows[i];
 
-		if (window->write && meet(window, bar, offset, length, &begin, &end))
+		if (window->write && meet(pci, window, bar, offset, size, &begin, &end))
 			window->write(pci, (unsigned int)(begin - window->offset),
 				      (const uint8_t *)from + (begin - offset),
 				      (unsigned int)(end - begin));

@@ -318,12 +318,14 @@ def test_a_reader_that_left_its_log_does_not_end_it(start, tmp_path):
 # What it may do
 
 def test_it_is_shut_in(start):
-    device = start()
+    device = start("--verbose")
     assert device.status("NoNewPrivs") == "1"
     assert int(device.status("CapEff"), 16) == int(device.status("CapPrm"), 16) == 0
-    assert device.status("Seccomp") == "2"
     limits = pathlib.Path(f"/proc/{device.process.pid}/limits").read_text()
     assert re.search(r"^Max core file size +0 +0 ", limits, re.M)
+    if "built for tests" in device.log.read_text():
+        pytest.skip("this build has sanitizers or counts lines, and no more of the sandbox")
+    assert device.status("Seccomp") == "2"
     if os.readlink(f"/proc/{device.process.pid}/ns/user") != os.readlink("/proc/self/ns/user"):
         assert os.listdir(f"/proc/{device.process.pid}/root") == []
 
@@ -355,9 +357,14 @@ def test_each_rule_of_the_sandbox():
 
 def test_idle_it_is_never_woken(start):
     device = start("--max=1G")
-    before = device.status("voluntary_ctxt_switches")
-    select.select([], [], [], 1)    # nothing can only be seen to happen by looking for a while
-    assert device.status("voluntary_ctxt_switches") == before
+
+    def wakes_within_a_second():
+        before = device.status("voluntary_ctxt_switches")
+        select.select([], [], [], 1)    # that nothing happens is only seen by looking a while
+        return device.status("voluntary_ctxt_switches") != before
+
+    # Our own question's connection may still be on its way out the first time.
+    assert not (wakes_within_a_second() and wakes_within_a_second())
 
 
 # Steered by aerostat

@@ -212,8 +212,8 @@ def test_a_dead_device_is_answered_for_until_it_is_unplugged(launched):
     launched.kill_device()
     launched.said("aerostat adopt --replug alpha")
     access = struct.pack("<QII", 0x14, 0, 1)
-    assert launched.ask(READ, access) == (READ, REPLY, 0, access + b"\0")
     assert launched.ask(WRITE, access + b"\xff") == (WRITE, REPLY, 0, access)
+    assert launched.ask(READ, access) == (READ, REPLY, 0, access + b"\0")
     launched.ask(WRITE, access + b"\xff", NO_REPLY)
     unmap = struct.pack("<IIQQ", 24, 0, 0, 4096)
     assert launched.ask(UNMAP, unmap) == (UNMAP, REPLY, 0, unmap)
@@ -244,14 +244,17 @@ def test_a_guest_started_right_after_its_end_is_served(launched):
     launched.fake("device", "trap 'sleep 0.5; exit 0' TERM; while :; do sleep 0.05; done")
     launched.start()
     launched.told("emulator")
-    launched.connect()
+    device = launched.connect()[1]
+    stat = pathlib.Path(f"/proc/{device}/stat").read_text()
+    supervisor = stat.rpartition(")")[2].split()[1]
     launched.process.kill()
     launched.process.wait()
     for which in ("emulator", "device"):
         (launched.path / f"{which}-told").unlink()
     launched.start()
-    launched.told("emulator")
     assert launched.connect()
+    wait_for(lambda: not os.path.exists(f"/proc/{supervisor}"), 30, "the last supervisor to end")
+    assert launched.socket.exists() and launched.control.exists()
 
 
 @pytest.mark.parametrize("env, says", [

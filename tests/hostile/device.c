@@ -53,10 +53,12 @@ static json_t *read_line(struct device *device)
 	for (size_t size = 0; size < sizeof(line);) {
 		struct pollfd ready = { .fd = device->control_fd, .events = POLLIN };
 
-		if (poll(&ready, 1, ANSWER_MS) <= 0 || read(device->control_fd, line + size, 1) != 1)
+		if (poll(&ready, 1, ANSWER_MS) <= 0 ||
+		    read(device->control_fd, line + size, 1) != 1)
 			return NULL;
 		if (line[size++] == '\n')
-			return json_loadb(line, size, 0, NULL);
+			/* 2^64 - 1 stands for unset, which jansson's integers cannot hold. */
+			return json_loadb(line, size, JSON_DECODE_INT_AS_REAL, NULL);
 	}
 	return NULL;
 }

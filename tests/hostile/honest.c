@@ -62,9 +62,9 @@ static bool give_and_take(struct vm *vm)
 
 static bool shows_free_memory(struct vm *vm, uint64_t bytes)
 {
-	json_t *answer = device_ask(vm->device, "qom-get",
-				    json_pack("{s:s, s:s}", "path", BALLOON, "property",
-					      "guest-stats"));
+	json_t *answer =
+		device_ask(vm->device, "qom-get",
+			   json_pack("{s:s, s:s}", "path", BALLOON, "property", "guest-stats"));
 	const json_t *stats = json_object_get(answer, "stats");
 	bool shows = json_number_value(json_object_get(stats, "stat-free-memory")) == (double)bytes;
 

@@ -132,8 +132,8 @@ static bool unmapped_ring(struct vm *vm)
 	EXPECT(vm, ring_used_index(&vm->rings[INFLATE]) == 0);
 	/* When it is back, the device goes on by itself. */
 	EXPECT(vm, vm->link->map(vm, GUEST_LOW, GUEST_PART, vm->guest.fd, 0) == 0);
-	return vm_settles(vm) && device_number(vm->device, "x-query-balloon", "ballooned") ==
-					 16 * GUEST_PAGE;
+	return vm_settles(vm) &&
+	       device_number(vm->device, "x-query-balloon", "ballooned") == 16 * GUEST_PAGE;
 }
 
 /* The pages of a balloon are unmapped before they are released. */
@@ -172,8 +172,8 @@ static bool changes_under_load(struct vm *vm)
 			EXPECT(vm, vm->link->unmap(vm, GUEST_LOW, GUEST_PART) == 0);
 			EXPECT(vm, vm->link->map(vm, GUEST_LOW, GUEST_PART, vm->guest.fd, 0) == 0);
 		}
-		EXPECT(vm, vm->link->map(vm, GUEST_HIGH, GUEST_PART, vm->guest.fd, GUEST_PART) ==
-				   0);
+		EXPECT(vm,
+		       vm->link->map(vm, GUEST_HIGH, GUEST_PART, vm->guest.fd, GUEST_PART) == 0);
 		if (!vm_settles(vm))
 			return false;
 	}
@@ -186,8 +186,8 @@ static bool too_many_regions(struct vm *vm)
 	int files = device_files(vm->device);
 	unsigned int count = 0;
 
-	while (count < 2000 && !vm->link->map(vm, ELSEWHERE + count * 2 * GUEST_PAGE, GUEST_PAGE,
-					      vm->guest.fd, 0))
+	while (count < 2000 &&
+	       !vm->link->map(vm, ELSEWHERE + count * 2 * GUEST_PAGE, GUEST_PAGE, vm->guest.fd, 0))
 		count++;
 	EXPECT(vm, count > 100 && count < 2000);
 	EXPECT(vm, !vm->link->is_over(vm));

@@ -121,8 +121,8 @@ static bool pages_in_the_hole(struct vm *vm)
 
 static bool pages_beyond_ram(struct vm *vm)
 {
-	const uint32_t pfns[] = { PFN_OF(GUEST_END), PFN_OF(GUEST_END) + 1, 0x10000000,
-				  UINT32_MAX, UINT32_MAX - 1 };
+	const uint32_t pfns[] = { PFN_OF(GUEST_END), PFN_OF(GUEST_END) + 1, 0x10000000, UINT32_MAX,
+				  UINT32_MAX - 1 };
 
 	return wrong_pages(vm, pfns, 5);
 }
@@ -130,8 +130,11 @@ static bool pages_beyond_ram(struct vm *vm)
 /* Widened as a signed number, or shifted before it is widened, they would be something else. */
 static bool pages_with_a_sign(struct vm *vm)
 {
-	const uint32_t pfns[] = { 0x80000000, 0x80000000 + PFN_OF(PAGES), 0x00100000,
-				  0x00100000 + PFN_OF(PAGES), 0xfff00000 + PFN_OF(PAGES),
+	const uint32_t pfns[] = { 0x80000000,
+				  0x80000000 + PFN_OF(PAGES),
+				  0x00100000,
+				  0x00100000 + PFN_OF(PAGES),
+				  0xfff00000 + PFN_OF(PAGES),
 				  0xffffffff - PFN_OF(PAGES) };
 
 	return wrong_pages(vm, pfns, 6);
@@ -209,7 +212,8 @@ static bool inflate_and_deflate_at_once(struct vm *vm)
 		vm_kick(vm, i % 2 ? DEFLATE : INFLATE);
 		if (!vm_settles(vm))
 			return false;
-		/* Taken in the wrong order, it is in the balloon; then it is not the guest's yet. */
+		/* Taken in the wrong order, it is in the balloon; then it is not the guest's yet.
+		 */
 		if (device_number(vm->device, "x-query-balloon", "ballooned") &&
 		    !vm_send_pages(vm, DEFLATE, gpa, 1))
 			return false;
@@ -235,7 +239,7 @@ static bool inflate_the_rings(struct vm *vm)
 	before = guest_allocated(&vm->guest);
 	vm_offer(vm, INFLATE, at, QUEUES * 4, 0);
 	vm_kick(vm, INFLATE);
-	if (!vm_wait_allocated(vm, before - QUEUES * GUEST_PAGE))
+	if (!vm_wait_all_but_rings(vm, before - QUEUES * GUEST_PAGE))
 		return false;
 	vm_kick(vm, INFLATE);
 	vm_kick(vm, DEFLATE);
@@ -253,7 +257,7 @@ static bool inflate_all_ram(struct vm *vm)
 	vm_offer(vm, INFLATE, at, pages * 4, 0);
 	vm_kick(vm, INFLATE);
 	/* Its rings are among them, so nothing can be asked of it but that memory goes. */
-	if (!vm_wait_allocated(vm, GUEST_RAM - GUEST_PART))
+	if (!vm_wait_all_but_rings(vm, GUEST_RAM - GUEST_PART))
 		return false;
 	vm_forget_rings(vm);
 	return true;

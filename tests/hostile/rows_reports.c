@@ -54,8 +54,7 @@ static bool report_the_rings(struct vm *vm)
 	before = guest_allocated(&vm->guest);
 	vm_offer(vm, REPORTS, RING_GPA(0), QUEUES * GUEST_PAGE, RING_WRITE);
 	vm_kick(vm, REPORTS);
-	/* The device writes into the ring again when it returns the buffer. */
-	if (!vm_wait_allocated(vm, before - (QUEUES - 1) * GUEST_PAGE))
+	if (!vm_wait_all_but_rings(vm, before - QUEUES * GUEST_PAGE))
 		return false;
 	vm_forget_rings(vm);
 	return true;

@@ -66,9 +66,8 @@ static size_t sample(struct vm *vm, uint32_t request, uint8_t bytes[], int *fd)
 static bool cut_messages(struct vm *vm)
 {
 	static const uint32_t requests[] = {
-		VHOST_USER_SET_FEATURES,   VHOST_USER_SET_MEM_TABLE,
-		VHOST_USER_SET_VRING_ADDR, VHOST_USER_SET_VRING_KICK,
-		VHOST_USER_SET_CONFIG,	   VHOST_USER_ADD_MEM_REG,
+		VHOST_USER_SET_FEATURES,   VHOST_USER_SET_MEM_TABLE, VHOST_USER_SET_VRING_ADDR,
+		VHOST_USER_SET_VRING_KICK, VHOST_USER_SET_CONFIG,    VHOST_USER_ADD_MEM_REG,
 	};
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
@@ -78,8 +77,8 @@ static bool cut_messages(struct vm *vm)
 
 		for (size_t cut = 1; cut < size; cut++) {
 			EXPECT(vm, vm->link->connect(vm) == 0);
-			EXPECT(vm, vhost_user_client_write(&vm->vhost, bytes, cut, &fd, fd >= 0) ==
-					   0);
+			EXPECT(vm,
+			       vhost_user_client_write(&vm->vhost, bytes, cut, &fd, fd >= 0) == 0);
 			vm->link->close(vm);
 		}
 	}
@@ -126,13 +125,13 @@ static bool any_request(struct vm *vm, uint32_t request, uint32_t flags, uint32_
 
 static bool unknown_requests(struct vm *vm)
 {
-	static const uint32_t requests[] = { 0,	 6,  7,	 19, 20, 22, 26, 27, 28, 29, 30,
-					     31, 32, 33, 35, 39, 40, 41, 42, 43, 44, 255,
-					     65535, UINT32_MAX };
+	static const uint32_t requests[] = { 0,	 6,  7,	 19, 20, 22,  26,    27,
+					     28, 29, 30, 31, 32, 33,  35,    39,
+					     40, 41, 42, 43, 44, 255, 65535, UINT32_MAX };
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		EXPECT(vm, vhost_user_client_tell(&vm->vhost, requests[i], NULL, 0,
-						  vm->guest.fd) == -EREMOTEIO);
+		EXPECT(vm, vhost_user_client_tell(&vm->vhost, requests[i], NULL, 0, vm->guest.fd) ==
+				   -EREMOTEIO);
 		if (!any_request(vm, requests[i], 0, 8, NULL, 0))
 			return false;
 	}
@@ -158,8 +157,8 @@ static bool oversized(struct vm *vm)
 		const struct vhost_user_header header = { VHOST_USER_SET_MEM_TABLE,
 							  VHOST_USER_VERSION, sizes[i] };
 
-		EXPECT(vm, vhost_user_client_write(&vm->vhost, &header, sizeof(header), NULL, 0) ==
-				   0);
+		EXPECT(vm,
+		       vhost_user_client_write(&vm->vhost, &header, sizeof(header), NULL, 0) == 0);
 		EXPECT(vm, vhost_user_client_is_over(&vm->vhost));
 		if (!reconnect(vm))
 			return false;
@@ -247,9 +246,9 @@ static bool rings_that_are_not(struct vm *vm)
 			EXPECT(vm, vhost_user_client_vring(&vm->vhost, requests[j], indices[i],
 							   1) == -EREMOTEIO);
 		if (i < 3)
-			EXPECT(vm, vhost_user_client_eventfd(&vm->vhost, VHOST_USER_SET_VRING_KICK,
-							     indices[i],
-							     vm->kicks[0]) == -EREMOTEIO);
+			EXPECT(vm,
+			       vhost_user_client_eventfd(&vm->vhost, VHOST_USER_SET_VRING_KICK,
+							 indices[i], vm->kicks[0]) == -EREMOTEIO);
 	}
 	return vm_send_pages(vm, INFLATE, PAGES, 16);
 }

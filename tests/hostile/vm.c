@@ -164,16 +164,26 @@ void vm_forget_rings(struct vm *vm)
 		vm->rings[i].offered = vm->rings[i].taken = ring_used_index(&vm->rings[i]);
 }
 
-bool vm_wait_allocated(struct vm *vm, uint64_t bytes)
+static bool wait_allocated(struct vm *vm, uint64_t least, uint64_t most)
 {
 	uint64_t deadline = now_ms() + WAIT_MS;
+	uint64_t bytes;
 
-	while (guest_allocated(&vm->guest) != bytes) {
+	while (bytes = guest_allocated(&vm->guest), bytes < least || bytes > most) {
 		if (now_ms() > deadline || !device_lives(vm->device))
 			return vm_fail(vm, "the host has %llu bytes for the guest, not %llu",
-				       (unsigned long long)guest_allocated(&vm->guest),
-				       (unsigned long long)bytes);
+				       (unsigned long long)bytes, (unsigned long long)least);
 		pause_ms(1);
 	}
 	return true;
+}
+
+bool vm_wait_allocated(struct vm *vm, uint64_t bytes)
+{
+	return wait_allocated(vm, bytes, bytes);
+}
+
+bool vm_wait_all_but_rings(struct vm *vm, uint64_t bytes)
+{
+	return wait_allocated(vm, bytes, bytes + QUEUES * GUEST_PAGE);
 }

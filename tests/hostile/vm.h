@@ -17,15 +17,15 @@
 enum { INFLATE, DEFLATE, STATS, HINTS, REPORTS, QUEUES };
 
 #define BIT(number) (UINT64_C(1) << (number))
-#define VM_FEATURES                                                                            \
+#define VM_FEATURES                                                                                \
 	(BIT(BALLOON_F_MUST_TELL_HOST) | BIT(BALLOON_F_STATS_VQ) | BIT(BALLOON_F_FREE_PAGE_HINT) | \
-	 BIT(BALLOON_F_PAGE_POISON) | BIT(BALLOON_F_PAGE_REPORTING) |                          \
+	 BIT(BALLOON_F_PAGE_POISON) | BIT(BALLOON_F_PAGE_REPORTING) |                              \
 	 BIT(VIRTIO_F_RING_INDIRECT_DESC) | BIT(VIRTIO_F_VERSION_1))
 
 /* What lies where in the guest. */
-#define RING_GPA(queue) (GUEST_MIB + (queue) * GUEST_PAGE)
-#define BUFFERS (2 * GUEST_MIB)		 /* to be filled, up to 4 MiB */
-#define TABLES (8 * GUEST_MIB)		 /* indirect */
+#define RING_GPA(queue) (GUEST_MIB + (queue)*GUEST_PAGE)
+#define BUFFERS (2 * GUEST_MIB)		   /* to be filled, up to 4 MiB */
+#define TABLES (8 * GUEST_MIB)		   /* indirect */
 #define PAGES (GUEST_HIGH + 4 * GUEST_MIB) /* that nobody uses */
 
 enum protocol { VFIO_USER, VHOST_USER, PROTOCOLS };
@@ -93,13 +93,15 @@ bool vm_settles(struct vm *vm);
 void vm_forget_rings(struct vm *vm);
 /* Waits until the host has so many bytes for the guest's memory. */
 bool vm_wait_allocated(struct vm *vm, uint64_t bytes);
+/* The same, or up to a page more for each queue: rings that are released are written again. */
+bool vm_wait_all_but_rings(struct vm *vm, uint64_t bytes);
 
 /* Says what was expected; false. */
 __attribute__((format(printf, 2, 3))) bool vm_fail(struct vm *vm, const char *format, ...);
-#define EXPECT(vm, condition)                                                             \
-	do {                                                                              \
-		if (!(condition))                                                         \
-			return vm_fail(vm, "%s:%d: not so: %s", __func__, __LINE__, #condition); \
+#define EXPECT(vm, condition)                                                                      \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			return vm_fail(vm, "%s:%d: not so: %s", __func__, __LINE__, #condition);   \
 	} while (0)
 
 /*

@@ -227,7 +227,7 @@ static void fill_in(struct rig_options *options)
 		options->offered = options->features;
 	if (!options->ram_bytes)
 		options->ram_bytes = RIG_RAM_BYTES;
-	if (!options->max_bytes)
+	if (!options->max_bytes && !options->max_by_memory)
 		options->max_bytes = options->ram_bytes;
 	if (!options->release_delay_ns)
 		options->release_delay_ns = RIG_DELAY_NS;

@@ -60,7 +60,8 @@ struct rig_options {
 	uint16_t queue_size; /* 0: 64 */
 	uint32_t poison;     /* written before DRIVER_OK, unless 0 */
 	bool big_endian, populate, audit_release;
-	bool no_driver; /* the test calls rig_start_driver() itself */
+	bool max_by_memory; /* as the regions tell, the driver's memory with them */
+	bool no_driver;	    /* the test calls rig_start_driver() itself */
 };
 
 struct rig_buffer {

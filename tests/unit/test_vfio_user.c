@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The vfio-user server's protocol, message by message.  Interrupts: test_vfio_user_irq.c. */
+/* The vfio-user server's protocol, message by message.  Memory: test_vfio_user_memory.c. */
 #include "tests/unit/vfio_user_rig.h"
 
 #include <errno.h>
@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,28 +19,6 @@
 
 #define HEADER sizeof(struct vfio_user_header)
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
-
-static int call(struct vfio_user_rig *rig, uint16_t command, const void *payload, size_t size)
-{
-	return vfio_user_client_call(&rig->client, command, payload, size, NULL, 0, NULL, 0);
-}
-
-static void assert_alive(struct vfio_user_rig *rig)
-{
-	assert_int_equal(rig->closed, 0);
-	assert_int_equal(vfio_user_client_get(&rig->client, VFIO_PCI_CONFIG_REGION_INDEX, 0, 4),
-			 0x10451af4);
-}
-
-static void assert_ended(struct vfio_user_rig *rig, const char *part)
-{
-	vfio_user_rig_settle(rig);
-	assert_int_equal(rig->closed, 1);
-	if (!strstr(rig->why, part))
-		fail_msg("\"%s\" does not say \"%s\"", rig->why, part);
-	assert_int_equal(balloon_memory(rig->balloon)->count, 0);
-	assert_false(balloon_is_driver_ok(rig->balloon));
-}
 
 /* VERSION */
 
@@ -88,8 +65,9 @@ static void hello_may_say_anything(void **state)
 		vfio_user_rig_fresh(state);
 		rig = *state;
 		strcpy(request + 4, texts[i]);
-		assert_true(call(rig, VFIO_USER_VERSION, request, 4 + strlen(texts[i])) > 0);
-		assert_alive(rig);
+		assert_true(vfio_user_rig_call(rig, VFIO_USER_VERSION, request,
+					       4 + strlen(texts[i])) > 0);
+		vfio_user_rig_assert_alive(rig);
 		vfio_user_rig_teardown(state);
 	}
 }
@@ -111,9 +89,10 @@ static void another_major_version_is_refused(void **state)
 	const struct vfio_user_version other = { 1, 0 };
 	struct vfio_user_rig *rig = *state;
 
-	assert_int_equal(call(rig, VFIO_USER_VERSION, &other, sizeof(other)), -EINVAL);
+	assert_int_equal(vfio_user_rig_call(rig, VFIO_USER_VERSION, &other, sizeof(other)),
+			 -EINVAL);
 	assert_int_equal(vfio_user_client_version(&rig->client), 0);
-	assert_alive(rig);
+	vfio_user_rig_assert_alive(rig);
 }
 
 static void hello_is_said_once(void **state)
@@ -121,7 +100,7 @@ static void hello_is_said_once(void **state)
 	struct vfio_user_rig *rig = *state;
 
 	assert_int_equal(vfio_user_client_version(&rig->client), -EINVAL);
-	assert_alive(rig);
+	vfio_user_rig_assert_alive(rig);
 }
 
 static void nothing_goes_before_hello(void **state)
@@ -140,9 +119,10 @@ static void nothing_goes_before_hello(void **state)
 	struct vfio_user_rig *rig = *state;
 
 	for (size_t i = 0; i < COUNT(rows); i++)
-		assert_int_equal(call(rig, rows[i].command, payload, rows[i].size), -EINVAL);
+		assert_int_equal(vfio_user_rig_call(rig, rows[i].command, payload, rows[i].size),
+				 -EINVAL);
 	assert_int_equal(vfio_user_client_version(&rig->client), 0);
-	assert_alive(rig);
+	vfio_user_rig_assert_alive(rig);
 }
 
 /* What there is */
@@ -212,7 +192,7 @@ static void error_recovery_is_denied_in_silence(void **state)
 	struct vfio_user_rig *rig = *state;
 	struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = VFIO_PCI_ERR_IRQ_INDEX };
 
-	assert_int_equal(call(rig, VFIO_USER_IRQ_INFO, &irq, sizeof(irq)), -ENODEV);
+	assert_int_equal(vfio_user_rig_call(rig, VFIO_USER_IRQ_INFO, &irq, sizeof(irq)), -ENODEV);
 	assert_int_equal(rig->log_lines, 0);
 }
 
@@ -223,14 +203,16 @@ static void what_there_is_not_cannot_be_asked_for(void **state)
 	struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = 5 };
 	struct vfio_user_device_info info = { .argsz = sizeof(info) - 1 };
 
-	assert_int_equal(call(rig, VFIO_USER_REGION_INFO, &region, sizeof(region)), -EINVAL);
+	assert_int_equal(vfio_user_rig_call(rig, VFIO_USER_REGION_INFO, &region, sizeof(region)),
+			 -EINVAL);
 	region = (struct vfio_region_info){ .argsz = sizeof(region) - 1 };
-	assert_int_equal(call(rig, VFIO_USER_REGION_INFO, &region, sizeof(region)), -EINVAL);
-	assert_int_equal(call(rig, VFIO_USER_IRQ_INFO, &irq, sizeof(irq)), -EINVAL);
+	assert_int_equal(vfio_user_rig_call(rig, VFIO_USER_REGION_INFO, &region, sizeof(region)),
+			 -EINVAL);
+	assert_int_equal(vfio_user_rig_call(rig, VFIO_USER_IRQ_INFO, &irq, sizeof(irq)), -EINVAL);
 	irq = (struct vfio_irq_info){ .argsz = sizeof(irq) - 1 };
-	assert_int_equal(call(rig, VFIO_USER_IRQ_INFO, &irq, sizeof(irq)), -EINVAL);
-	assert_int_equal(call(rig, VFIO_USER_GET_INFO, &info, sizeof(info)), -EINVAL);
-	assert_alive(rig);
+	assert_int_equal(vfio_user_rig_call(rig, VFIO_USER_IRQ_INFO, &irq, sizeof(irq)), -EINVAL);
+	assert_int_equal(vfio_user_rig_call(rig, VFIO_USER_GET_INFO, &info, sizeof(info)), -EINVAL);
+	vfio_user_rig_assert_alive(rig);
 }
 
 /* Framing */
@@ -252,12 +234,13 @@ static void a_command_of_a_wrong_size_is_refused_and_no_more(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		for (size_t size = 0; size < sizeof(payload); size++)
 			if (size != rows[i].size)
-				assert_int_equal(call(rig, rows[i].command, payload, size),
-						 -EINVAL);
+				assert_int_equal(
+					vfio_user_rig_call(rig, rows[i].command, payload, size),
+					-EINVAL);
 	}
-	assert_int_equal(call(rig, VFIO_USER_SET_IRQS, payload, 19), -EINVAL);
-	assert_int_equal(call(rig, VFIO_USER_REGION_WRITE, payload, 15), -EINVAL);
-	assert_alive(rig);
+	assert_int_equal(vfio_user_rig_call(rig, VFIO_USER_SET_IRQS, payload, 19), -EINVAL);
+	assert_int_equal(vfio_user_rig_call(rig, VFIO_USER_REGION_WRITE, payload, 15), -EINVAL);
+	vfio_user_rig_assert_alive(rig);
 }
 
 static void an_unknown_command_is_refused_and_no_more(void **state)
@@ -267,8 +250,8 @@ static void an_unknown_command_is_refused_and_no_more(void **state)
 	struct vfio_user_rig *rig = *state;
 
 	for (size_t i = 0; i < COUNT(commands); i++)
-		assert_int_equal(call(rig, commands[i], "12345678", 8), -ENOTSUP);
-	assert_alive(rig);
+		assert_int_equal(vfio_user_rig_call(rig, commands[i], "12345678", 8), -ENOTSUP);
+	vfio_user_rig_assert_alive(rig);
 	assert_int_equal(rig->log_lines, 2); /* the 1st and the 10th */
 }
 
@@ -283,7 +266,7 @@ static void a_command_may_be_as_long_as_the_longest_and_no_longer(void **state)
 			 0);
 	assert_int_equal(vfio_user_client_receive(&rig->client, &header, NULL, 0), 0);
 	assert_int_equal(header.error, ENOTSUP);
-	assert_alive(rig);
+	vfio_user_rig_assert_alive(rig);
 
 	header = (struct vfio_user_header){ .id = 8, .command = 99, .size = sizeof(message) + 1 };
 	assert_int_equal(vfio_user_client_send_raw(&rig->client, &header, HEADER, NULL, 0), 0);
@@ -291,7 +274,7 @@ static void a_command_may_be_as_long_as_the_longest_and_no_longer(void **state)
 	assert_int_equal(header.id, 8);
 	assert_int_equal(header.error, EMSGSIZE);
 	assert_int_equal(vfio_user_client_receive(&rig->client, &header, NULL, 0), -ECONNRESET);
-	assert_ended(rig, "size");
+	vfio_user_rig_assert_ended(rig, "size");
 }
 
 static void a_message_shorter_than_its_header_ends_the_connection(void **state)
@@ -300,7 +283,7 @@ static void a_message_shorter_than_its_header_ends_the_connection(void **state)
 	struct vfio_user_header header = { .command = VFIO_USER_RESET, .size = HEADER - 1 };
 
 	assert_int_equal(vfio_user_client_send_raw(&rig->client, &header, HEADER, NULL, 0), 0);
-	assert_ended(rig, "size");
+	vfio_user_rig_assert_ended(rig, "size");
 }
 
 static void a_message_may_be_cut_anywhere(void **state)
@@ -330,7 +313,7 @@ static void a_message_may_be_cut_anywhere(void **state)
 		assert_int_equal(vfio_user_client_get(&rig->client, 0, RIG_COMMON(GFSELECT), 4),
 				 cut);
 	}
-	assert_alive(rig);
+	vfio_user_rig_assert_alive(rig);
 }
 
 static void messages_may_come_all_at_once(void **state)
@@ -361,7 +344,7 @@ static void a_reply_is_not_replied_to(void **state)
 
 	vfio_user_client_send(&rig->client, VFIO_USER_RESET, VFIO_USER_TYPE_REPLY, NULL, 0, NULL,
 			      0);
-	assert_alive(rig);
+	vfio_user_rig_assert_alive(rig);
 }
 
 static void a_message_of_no_known_type_is_refused(void **state)
@@ -372,7 +355,7 @@ static void a_message_of_no_known_type_is_refused(void **state)
 	vfio_user_client_send(&rig->client, VFIO_USER_RESET, 2, NULL, 0, NULL, 0);
 	assert_int_equal(vfio_user_client_receive(&rig->client, &header, NULL, 0), 0);
 	assert_int_equal(header.error, EINVAL);
-	assert_alive(rig);
+	vfio_user_rig_assert_alive(rig);
 }
 
 static void what_is_posted_is_done_and_not_replied_to(void **state)
@@ -384,7 +367,7 @@ static void what_is_posted_is_done_and_not_replied_to(void **state)
 			 0);
 	assert_int_equal(vfio_user_client_post(&rig->client, 99, 0, &value, 4), 0);
 	assert_int_equal(vfio_user_client_get(&rig->client, 0, RIG_COMMON(GFSELECT), 4), 0x1234);
-	assert_alive(rig);
+	vfio_user_rig_assert_alive(rig);
 }
 
 static void a_vmm_that_does_not_read_is_not_read_from(void **state)
@@ -410,7 +393,7 @@ static void a_vmm_that_does_not_read_is_not_read_from(void **state)
 				 16 + 4096);
 		assert_int_equal(header.id, (uint16_t)(first + i));
 	}
-	assert_alive(rig);
+	vfio_user_rig_assert_alive(rig);
 }
 
 /* Regions */
@@ -428,9 +411,10 @@ static void accesses_have_to_stay_within_their_region(void **state)
 	struct vfio_user_rig *rig = *state;
 
 	for (size_t i = 0; i < COUNT(rows); i++)
-		assert_int_equal(call(rig, VFIO_USER_REGION_READ, &rows[i], sizeof(rows[i])),
-				 -EINVAL);
-	assert_alive(rig);
+		assert_int_equal(
+			vfio_user_rig_call(rig, VFIO_USER_REGION_READ, &rows[i], sizeof(rows[i])),
+			-EINVAL);
+	vfio_user_rig_assert_alive(rig);
 }
 
 static void a_write_has_to_bring_as_much_as_it_says(void **state)
@@ -441,11 +425,11 @@ static void a_write_has_to_bring_as_much_as_it_says(void **state)
 		uint8_t data[8];
 	} write = { .access = { 0, 0, 4 } };
 
-	assert_int_equal(call(rig, VFIO_USER_REGION_WRITE, &write, 16 + 3), -EINVAL);
-	assert_int_equal(call(rig, VFIO_USER_REGION_WRITE, &write, 16 + 5), -EINVAL);
+	assert_int_equal(vfio_user_rig_call(rig, VFIO_USER_REGION_WRITE, &write, 16 + 3), -EINVAL);
+	assert_int_equal(vfio_user_rig_call(rig, VFIO_USER_REGION_WRITE, &write, 16 + 5), -EINVAL);
 	write.access.count = UINT32_MAX;
-	assert_int_equal(call(rig, VFIO_USER_REGION_WRITE, &write, 16 + 8), -EINVAL);
-	assert_alive(rig);
+	assert_int_equal(vfio_user_rig_call(rig, VFIO_USER_REGION_WRITE, &write, 16 + 8), -EINVAL);
+	vfio_user_rig_assert_alive(rig);
 }
 
 static void accesses_of_nothing_are_fine(void **state)
@@ -454,216 +438,6 @@ static void accesses_of_nothing_are_fine(void **state)
 
 	assert_int_equal(vfio_user_client_read(&rig->client, 0, 0x4000, &(uint8_t){ 0 }, 0), 0);
 	assert_int_equal(vfio_user_client_write(&rig->client, 0, 0, "", 0), 0);
-}
-
-/* Memory */
-
-static void memory_comes_and_goes(void **state)
-{
-	struct vfio_user_rig *rig = *state;
-
-	vfio_user_rig_map(rig);
-	assert_int_equal(balloon_memory(rig->balloon)->count, 2);
-	assert_int_equal(vfio_user_client_dma_unmap(&rig->client, GUEST_HIGH, GUEST_PART), 0);
-	assert_int_equal(balloon_memory(rig->balloon)->count, 1);
-	assert_true(balloon_memory(rig->balloon)->regions[0].writable);
-	assert_int_equal(vfio_user_rig_count_files(), rig->files + 1);
-}
-
-static void memory_that_is_not_writable_is_not_written_to(void **state)
-{
-	struct vfio_user_rig *rig = *state;
-
-	assert_int_equal(
-		vfio_user_client_dma_map(&rig->client, 0, GUEST_PART, rig->guest.fd, 0, false), 0);
-	assert_false(balloon_memory(rig->balloon)->regions[0].writable);
-}
-
-static void memory_without_a_file_is_acknowledged_and_forgotten(void **state)
-{
-	struct vfio_user_rig *rig = *state;
-
-	assert_int_equal(vfio_user_client_dma_map(&rig->client, 0xfffc0000, 0x40000, -1, 0, false),
-			 0);
-	assert_int_equal(rig->log_lines, 0);
-	assert_int_equal(vfio_user_client_dma_map(&rig->client, 0, 0x40000, -1, 0, true), 0);
-	assert_int_equal(vfio_user_client_dma_map(&rig->client, 0, 0x40000, -1, 0, true), 0);
-	assert_int_equal(rig->log_lines, 1);
-	assert_int_equal(balloon_memory(rig->balloon)->count, 0);
-	assert_int_equal(vfio_user_client_dma_unmap(&rig->client, 0xfffc0000, 0x40000), 0);
-}
-
-static void memory_over_memory_is_refused(void **state)
-{
-	static const uint64_t rows[][2] = { { GUEST_LOW, GUEST_PART },
-					    { GUEST_LOW + GUEST_PART - 4096, 8192 },
-					    { GUEST_HIGH - 4096, 8192 } };
-	struct vfio_user_rig *rig = *state;
-	unsigned int files;
-
-	vfio_user_rig_map(rig);
-	files = vfio_user_rig_count_files();
-	for (size_t i = 0; i < COUNT(rows); i++)
-		assert_int_equal(vfio_user_client_dma_map(&rig->client, rows[i][0], rows[i][1],
-							  rig->guest.fd, 0, true),
-				 -EEXIST);
-	assert_int_equal(vfio_user_rig_count_files(), files);
-	assert_int_equal(balloon_memory(rig->balloon)->count, 2);
-}
-
-static void memory_that_cannot_be_is_refused(void **state)
-{
-	static const uint64_t rows[][3] = {
-		/* address, size, offset */
-		{ 0, 0, 0 },
-		{ 0, 4097, 0 },
-		{ 1, 4096, 0 },
-		{ 0, 4096, 1 },
-		{ 0, GUEST_RAM + 4096, 0 },
-		{ 0, 4096, GUEST_RAM },
-		{ UINT64_MAX - 4095, 8192, 0 },
-	};
-	struct vfio_user_rig *rig = *state;
-
-	for (size_t i = 0; i < COUNT(rows); i++)
-		assert_true(vfio_user_client_dma_map(&rig->client, rows[i][0], rows[i][1],
-						     rig->guest.fd, rows[i][2], true) < 0);
-	assert_int_equal(vfio_user_rig_count_files(), rig->files);
-	assert_int_equal(balloon_memory(rig->balloon)->count, 0);
-	assert_alive(rig);
-}
-
-static void half_a_region_cannot_be_unmapped(void **state)
-{
-	struct vfio_user_rig *rig = *state;
-
-	vfio_user_rig_map(rig);
-	assert_int_equal(vfio_user_client_dma_unmap(&rig->client, GUEST_LOW, 4096), -EINVAL);
-	assert_int_equal(balloon_memory(rig->balloon)->count, 2);
-}
-
-static void all_can_be_unmapped_at_once(void **state)
-{
-	struct vfio_user_dma_unmap unmap = { .argsz = sizeof(unmap),
-					     .flags = VFIO_DMA_UNMAP_FLAG_ALL,
-					     .size = 4096 };
-	struct vfio_user_rig *rig = *state;
-
-	vfio_user_rig_map(rig);
-	assert_int_equal(call(rig, VFIO_USER_DMA_UNMAP, &unmap, sizeof(unmap)), -EINVAL);
-	unmap.size = 0;
-	assert_int_equal(call(rig, VFIO_USER_DMA_UNMAP, &unmap, sizeof(unmap)), sizeof(unmap));
-	assert_int_equal(balloon_memory(rig->balloon)->count, 0);
-	assert_int_equal(vfio_user_rig_count_files(), rig->files);
-}
-
-static void dirty_pages_are_not_tracked(void **state)
-{
-	struct vfio_user_dma_unmap unmap = { .argsz = sizeof(unmap),
-					     .flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
-					     .size = GUEST_PART };
-	struct vfio_user_rig *rig = *state;
-
-	vfio_user_rig_map(rig);
-	assert_int_equal(call(rig, VFIO_USER_DMA_UNMAP, &unmap, sizeof(unmap)), -ENOTSUP);
-	assert_int_equal(balloon_memory(rig->balloon)->count, 2);
-}
-
-/* File descriptors */
-
-static void files_that_no_command_wants_are_closed(void **state)
-{
-	static const struct {
-		uint16_t command;
-		size_t size;
-	} rows[] = {
-		{ VFIO_USER_VERSION, 4 },
-		{ VFIO_USER_DMA_UNMAP, 24 },
-		{ VFIO_USER_GET_INFO, 16 },
-		{ VFIO_USER_REGION_INFO, 32 },
-		{ VFIO_USER_IRQ_INFO, 16 },
-		{ VFIO_USER_REGION_READ, 16 },
-		{ VFIO_USER_REGION_WRITE, 16 },
-		{ VFIO_USER_RESET, 0 },
-		{ 99, 8 },
-	};
-	struct vfio_user_rig *rig = *state;
-	const int fds[] = { rig->guest.fd, rig->guest.fd };
-	const uint8_t payload[32] = { 32 };
-
-	for (size_t i = 0; i < COUNT(rows); i++)
-		assert_true(vfio_user_client_call(&rig->client, rows[i].command, payload,
-						  rows[i].size, fds, 2, NULL, 0) < 0);
-	assert_int_equal(vfio_user_rig_count_files(), rig->files);
-	assert_alive(rig);
-}
-
-static void memory_is_one_file(void **state)
-{
-	struct vfio_user_rig *rig = *state;
-	const int fds[] = { rig->guest.fd, rig->guest.fd };
-	const struct vfio_user_dma_map map = { .argsz = sizeof(map), .flags = 3, .size = 4096 };
-
-	assert_int_equal(vfio_user_client_call(&rig->client, VFIO_USER_DMA_MAP, &map, sizeof(map),
-					       fds, 2, NULL, 0),
-			 -EINVAL);
-	assert_int_equal(balloon_memory(rig->balloon)->count, 0);
-	assert_int_equal(vfio_user_rig_count_files(), rig->files);
-}
-
-static void too_many_files_are_closed_and_refused(void **state)
-{
-	static const unsigned int counts[] = { 9, 10, 64, 253 };
-	struct vfio_user_rig *rig = *state;
-	int fds[253];
-
-	for (size_t i = 0; i < COUNT(fds); i++)
-		fds[i] = rig->guest.fd;
-	for (size_t i = 0; i < COUNT(counts); i++) {
-		assert_int_equal(vfio_user_client_call(&rig->client, VFIO_USER_RESET, NULL, 0, fds,
-						       counts[i], NULL, 0),
-				 -EINVAL);
-		assert_int_equal(vfio_user_rig_count_files(), rig->files);
-	}
-	assert_alive(rig);
-}
-
-static void files_may_come_with_any_byte_of_a_message(void **state)
-{
-	const struct vfio_user_dma_map map = { sizeof(map), 3, 0, 0, GUEST_PART };
-	struct vfio_user_header header = { .command = VFIO_USER_DMA_MAP,
-					   .size = HEADER + sizeof(map) };
-	uint8_t message[HEADER + sizeof(map)];
-	struct vfio_user_rig *rig = *state;
-
-	memcpy(message, &header, HEADER);
-	memcpy(message + HEADER, &map, sizeof(map));
-	for (size_t at = 0; at < sizeof(message); at++) {
-		vfio_user_client_send_raw(&rig->client, message, at, NULL, 0);
-		vfio_user_client_send_raw(&rig->client, message + at, sizeof(message) - at,
-					  &rig->guest.fd, 1);
-		assert_int_equal(vfio_user_client_receive(&rig->client, &header, NULL, 0), 0);
-		assert_int_equal(header.flags, VFIO_USER_TYPE_REPLY);
-		assert_int_equal(vfio_user_client_dma_unmap(&rig->client, 0, GUEST_PART), 0);
-		assert_int_equal(vfio_user_rig_count_files(), rig->files);
-	}
-}
-
-static void files_of_the_next_message_are_not_this_ones(void **state)
-{
-	const struct vfio_user_dma_map map = { sizeof(map), 3, 0, 0, GUEST_PART };
-	struct vfio_user_header header;
-	struct vfio_user_rig *rig = *state;
-
-	vfio_user_client_send(&rig->client, VFIO_USER_RESET, 0, NULL, 0, NULL, 0);
-	vfio_user_client_send(&rig->client, VFIO_USER_DMA_MAP, 0, &map, sizeof(map), &rig->guest.fd,
-			      1);
-	vfio_user_client_send(&rig->client, VFIO_USER_RESET, 0, NULL, 0, NULL, 0);
-	for (unsigned int i = 0; i < 3; i++) {
-		assert_int_equal(vfio_user_client_receive(&rig->client, &header, NULL, 0), 0);
-		assert_int_equal(header.flags, VFIO_USER_TYPE_REPLY);
-	}
-	assert_int_equal(balloon_memory(rig->balloon)->count, 1);
 }
 
 /* The device */
@@ -721,7 +495,7 @@ static void a_vmm_that_goes_leaves_nothing(void **state)
 			 0);
 	close(event);
 	vfio_user_client_close(&rig->client);
-	assert_ended(rig, "closed the connection");
+	vfio_user_rig_assert_ended(rig, "closed the connection");
 	/* Both ends of the connection are gone, too. */
 	assert_int_equal(vfio_user_rig_count_files(), rig->files - 2);
 	rig->transport->ops->notify_queue(rig->transport, 0);
@@ -739,8 +513,35 @@ static void a_vmm_that_goes_within_a_message_leaves_nothing(void **state)
 	vfio_user_rig_settle(rig);
 	assert_int_equal(vfio_user_rig_count_files(), rig->files + 1);
 	vfio_user_client_close(&rig->client);
-	assert_ended(rig, "within a message");
+	vfio_user_rig_assert_ended(rig, "within a message");
 	assert_int_equal(vfio_user_rig_count_files(), rig->files - 2);
+}
+
+static void a_vmm_that_can_no_longer_be_answered_is_gone(void **state)
+{
+	const struct vfio_user_access access = { 0, VFIO_PCI_CONFIG_REGION_INDEX, 4 };
+	struct vfio_user_rig *rig = *state;
+
+	assert_int_equal(shutdown(rig->client.fd, SHUT_RD), 0);
+	vfio_user_client_send(&rig->client, VFIO_USER_REGION_READ, 0, &access, sizeof(access), NULL,
+			      0);
+	vfio_user_rig_assert_ended(rig, "closed the connection");
+}
+
+static void nothing_is_closed_twice(void **state)
+{
+	struct vfio_user_rig *rig = *state;
+	int files[8];
+
+	vfio_user_client_close(&rig->client);
+	vfio_user_rig_assert_ended(rig, "closed the connection");
+	/* These have the numbers that are free again. */
+	for (size_t i = 0; i < COUNT(files); i++)
+		files[i] = dup(rig->guest.fd);
+	rig->transport->ops->close(rig->transport);
+	rig->transport = NULL;
+	for (size_t i = 0; i < COUNT(files); i++)
+		assert_int_equal(close(files[i]), 0);
 }
 
 static void a_vmm_that_goes_with_replies_unread_leaves_nothing(void **state)
@@ -811,17 +612,10 @@ static void any_commands_leave_a_server_that_works(void **state)
 		while (recv(rig->client.fd, sink, sizeof(sink), MSG_DONTWAIT) > 0)
 			;
 	}
-	assert_alive(rig);
+	vfio_user_rig_assert_alive(rig);
 	assert_true(vfio_user_rig_count_files() <=
 		    rig->files + balloon_memory(rig->balloon)->count);
 }
-
-#define FRESH(test)                                                                                \
-	cmocka_unit_test_setup_teardown(test, vfio_user_rig_fresh, vfio_user_rig_teardown)
-#define READY(test)                                                                                \
-	cmocka_unit_test_setup_teardown(test, vfio_user_rig_ready, vfio_user_rig_teardown)
-#define MSIX(test)                                                                                 \
-	cmocka_unit_test_setup_teardown(test, vfio_user_rig_ready_msix, vfio_user_rig_teardown)
 
 int main(void)
 {
@@ -852,23 +646,12 @@ int main(void)
 		READY(accesses_have_to_stay_within_their_region),
 		READY(a_write_has_to_bring_as_much_as_it_says),
 		READY(accesses_of_nothing_are_fine),
-		READY(memory_comes_and_goes),
-		READY(memory_that_is_not_writable_is_not_written_to),
-		READY(memory_without_a_file_is_acknowledged_and_forgotten),
-		READY(memory_over_memory_is_refused),
-		READY(memory_that_cannot_be_is_refused),
-		READY(half_a_region_cannot_be_unmapped),
-		READY(all_can_be_unmapped_at_once),
-		READY(dirty_pages_are_not_tracked),
-		READY(files_that_no_command_wants_are_closed),
-		READY(memory_is_one_file),
-		READY(too_many_files_are_closed_and_refused),
-		READY(files_may_come_with_any_byte_of_a_message),
-		READY(files_of_the_next_message_are_not_this_ones),
 		READY(pages_can_be_inflated),
 		READY(a_reset_leaves_the_memory_and_no_driver),
 		READY(a_vmm_that_goes_leaves_nothing),
 		READY(a_vmm_that_goes_within_a_message_leaves_nothing),
+		READY(a_vmm_that_can_no_longer_be_answered_is_gone),
+		READY(nothing_is_closed_twice),
 		READY(a_vmm_that_goes_with_replies_unread_leaves_nothing),
 		READY(a_transport_that_is_closed_tells_nobody),
 		MSIX(any_commands_leave_a_server_that_works),

@@ -176,6 +176,19 @@ static void the_eventfd_for_unmask_can_be_taken_away(void **state)
 	close(unmask);
 }
 
+static void nothing_is_left_of_eventfds_for_unmask(void **state)
+{
+	struct vfio_user_rig *rig = *state;
+	int unmask = event_new();
+
+	/* More of them than the loop has room for. */
+	for (unsigned int i = 0; i < 2 * LOOP_SOURCES_MAX; i++) {
+		assert_set(rig, EVENTFD | UNMASK, unmask);
+		assert_set(rig, EVENTFD | UNMASK, -1);
+	}
+	close(unmask);
+}
+
 static void an_unmask_that_cannot_be_read_is_dropped(void **state)
 {
 	struct vfio_user_rig *rig = *state;
@@ -456,11 +469,6 @@ static void msix_is_disabled_as_a_whole(void **state)
 		close(fds[i]);
 }
 
-#define READY(test)                                                                                \
-	cmocka_unit_test_setup_teardown(test, vfio_user_rig_ready, vfio_user_rig_teardown)
-#define MSIX(test)                                                                                 \
-	cmocka_unit_test_setup_teardown(test, vfio_user_rig_ready_msix, vfio_user_rig_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -470,6 +478,7 @@ int main(void)
 		READY(intx_can_be_masked),
 		READY(intx_can_be_unmasked_through_an_eventfd),
 		READY(the_eventfd_for_unmask_can_be_taken_away),
+		READY(nothing_is_left_of_eventfds_for_unmask),
 		READY(an_unmask_that_cannot_be_read_is_dropped),
 		READY(an_eventfd_may_be_replaced),
 		READY(an_eventfd_is_taken_away_by_sending_none),

@@ -2,6 +2,7 @@
 #include "tests/unit/vfio_user_rig.h"
 
 #include <fcntl.h>
+#include <linux/vfio.h>
 #include <linux/virtio_pci.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -197,4 +198,27 @@ void vfio_user_rig_drive(struct vfio_user_rig *rig, uint16_t config, uint16_t qu
 	put(rig, RIG_COMMON(Q_ENABLE), 1, 2);
 	put(rig, RIG_COMMON(STATUS), 0x0f, 1);
 	assert_int_equal(vfio_user_client_get(&rig->client, 0, RIG_COMMON(STATUS), 1), 0x0f);
+}
+
+int vfio_user_rig_call(struct vfio_user_rig *rig, uint16_t command, const void *payload,
+		       size_t size)
+{
+	return vfio_user_client_call(&rig->client, command, payload, size, NULL, 0, NULL, 0);
+}
+
+void vfio_user_rig_assert_alive(struct vfio_user_rig *rig)
+{
+	assert_int_equal(rig->closed, 0);
+	assert_int_equal(vfio_user_client_get(&rig->client, VFIO_PCI_CONFIG_REGION_INDEX, 0, 4),
+			 0x10451af4);
+}
+
+void vfio_user_rig_assert_ended(struct vfio_user_rig *rig, const char *part)
+{
+	vfio_user_rig_settle(rig);
+	assert_int_equal(rig->closed, 1);
+	if (!strstr(rig->why, part))
+		fail_msg("\"%s\" does not say \"%s\"", rig->why, part);
+	assert_int_equal(balloon_memory(rig->balloon)->count, 0);
+	assert_false(balloon_is_driver_ok(rig->balloon));
 }

@@ -38,12 +38,26 @@ int vfio_user_rig_ready(void **state);
 int vfio_user_rig_ready_msix(void **state);
 int vfio_user_rig_teardown(void **state);
 
+#define FRESH(test)                                                                                \
+	cmocka_unit_test_setup_teardown(test, vfio_user_rig_fresh, vfio_user_rig_teardown)
+#define READY(test)                                                                                \
+	cmocka_unit_test_setup_teardown(test, vfio_user_rig_ready, vfio_user_rig_teardown)
+#define MSIX(test)                                                                                 \
+	cmocka_unit_test_setup_teardown(test, vfio_user_rig_ready_msix, vfio_user_rig_teardown)
+
 /* Lets the server do all that it can. */
 void vfio_user_rig_settle(struct vfio_user_rig *rig);
 /* The guest's RAM, mapped. */
 void vfio_user_rig_map(struct vfio_user_rig *rig);
 /* A driver with its inflate queue, DRIVER_OK; configuration vector @config, the queue's @queue. */
 void vfio_user_rig_drive(struct vfio_user_rig *rig, uint16_t config, uint16_t queue);
+/* A command and no interest in what it is answered with. */
+int vfio_user_rig_call(struct vfio_user_rig *rig, uint16_t command, const void *payload,
+		       size_t size);
+/* The server serves. */
+void vfio_user_rig_assert_alive(struct vfio_user_rig *rig);
+/* The connection has ended, once, with a reason that contains @part, and nothing is left of it. */
+void vfio_user_rig_assert_ended(struct vfio_user_rig *rig, const char *part);
 /* Files that this process has open. */
 unsigned int vfio_user_rig_count_files(void);
 

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What guests' RAM is made of on the host: it is given back as that wants it, and looked after."""
+import pytest
+
+from command import MIB
+from lab import Unavailable
+from lab.wait import wait_for
+from served import (another_device, assert_sound, counters, events, long, mapped_huge_bytes,
+                    on_each_kernel_if_long, ram, reach, resident, spec, state, use_up,
+                    wait_for_driver, whole_mib)
+
+OUT = 120       # MiB in the balloon
+
+
+# The audit
+
+def ballooned_pages(guest, file):
+    """The pages whose memory went when the balloon grew."""
+    use_up(guest, 180)
+    before = resident(file)
+    reach(guest, whole_mib(guest) - OUT)
+    gone = sorted(before - resident(file))
+    assert len(gone) > OUT * 256 // 2
+    return gone
+
+
+def touch(file, pages):
+    """As a guest would that uses what it gave away; no driver of Linux does, so its memory is
+    written to from outside."""
+    for page in pages:
+        file.seek(page * 4096 + 123)
+        file.write(b"\1")
+
+
+def audit(guest):
+    with events(guest) as monitor:
+        monitor.execute("x-audit")
+        monitor.wait_event("X_AUDIT", 60)
+    return guest.device_qmp("x-query-audit")
+
+
+@on_each_kernel_if_long
+def test_the_audit_finds_no_page_of_an_honest_guest(carol):
+    reach(carol, whole_mib(carol) - OUT)
+    found = audit(carol)
+    assert found["checked-pages"] == OUT * 256
+    assert found["resident-pages"] == found["released-pages"] == 0
+    assert counters(carol)["audit-resident-pages"] == 0
+
+
+@on_each_kernel_if_long
+def test_the_audit_finds_each_page_that_was_touched_again(carol):
+    with another_device(carol), ram(carol) as file:     # whose log may tell of it
+        touched = ballooned_pages(carol, file)[::97]
+        touch(file, touched)
+        found = audit(carol)
+        assert found["resident-pages"] == len(touched) > 50
+        assert found["released-pages"] == 0
+        assert set(touched) <= resident(file)
+        assert f"the guest touched {len(touched)}" in carol.device_log.read_text()
+
+
+@on_each_kernel_if_long
+def test_the_audit_releases_what_it_finds_if_told_to(carol):
+    with another_device(carol, "--audit=release"), ram(carol) as file:
+        touched = ballooned_pages(carol, file)[::97]
+        touch(file, touched)
+        found = audit(carol)
+        assert found["resident-pages"] == found["released-pages"] == len(touched)
+        wait_for(lambda: not set(touched) & resident(file), 30, "the pages to be released again")
+        assert audit(carol)["resident-pages"] == 0
+
+
+@on_each_kernel_if_long
+def test_the_audit_comes_by_itself(carol):
+    with another_device(carol, "--audit=release", "--audit-interval=1"), ram(carol) as file:
+        touched = ballooned_pages(carol, file)[::97]
+        touch(file, touched)
+        wait_for(lambda: not set(touched) & resident(file), 30, "the pages to be released again")
+
+
+# Pages that come back
+
+@on_each_kernel_if_long
+def test_pages_that_the_guest_takes_back_may_be_populated_at_once(carol):
+    whole = whole_mib(carol)
+    use_up(carol, 180)
+    with another_device(carol, "--populate"):
+        reach(carol, whole - OUT)
+        small = carol.host_bytes()
+        reach(carol, whole)
+        assert counters(carol)["populated-bytes"] == OUT * MIB
+        assert carol.host_bytes() - small > (OUT - 8) * MIB
+
+
+@on_each_kernel_if_long
+def test_unused_pages_that_the_guest_takes_back_stay_with_the_host(carol):
+    whole = whole_mib(carol)
+    use_up(carol, 180)
+    reach(carol, whole - OUT)
+    small = carol.host_bytes()
+    reach(carol, whole)
+    assert carol.host_bytes() - small < 40 * MIB
+
+
+@on_each_kernel_if_long
+def test_a_page_that_comes_back_before_it_was_released_keeps_its_content(carol):
+    """A minute's delay: nothing incomplete was released when the balloon goes."""
+    whole = whole_mib(carol)
+    with another_device(carol, "--release-delay=60000"):
+        carol.hold("kept", 60)
+        carol.device_qmp("balloon", value=(whole - OUT) * MIB)
+        wait_for(lambda: state(carol)["ballooned"] > 10 * MIB, 60, "the balloon to move")
+        reach(carol, whole)
+        carol.hold("again", 150)
+        assert carol.touch("again", full=True).bad_pages == 0
+        assert carol.touch("kept", full=True).bad_pages == 0
+        carol.release("again")
+        carol.release("kept")
+
+
+# Huge pages
+
+def guest_of(lab, name, backing, kind):
+    guest = lab.guest(name, memory=384, backing=backing, **spec(kind))
+    try:
+        return guest.__enter__()
+    except Unavailable as why:
+        pytest.skip(str(why))
+
+
+KINDS = ["6.12 over vfio-user", *(pytest.param(kind, marks=long) for kind in (
+    "6.1 over vfio-user", "7.3 over vfio-user", "6.12 over vhost-user"))]
+
+
+@pytest.fixture
+def on_huge(lab, request):
+    backing, kind = request.param
+    try:
+        with lab.guest("frank", memory=384, backing=backing, **spec(kind)) as guest:
+            wait_for_driver(guest)
+            yield guest
+            assert_sound(guest)
+    except Unavailable as why:
+        pytest.skip(str(why))
+
+
+def on(backing):
+    kinds = [("6.12 over vfio-user", ()), ("6.1 over vfio-user", long),
+             ("7.3 over vfio-user", long), ("6.12 over vhost-user", long)]
+    return pytest.mark.parametrize("on_huge", [
+        pytest.param((backing, kind), id=kind, marks=marks) for kind, marks in kinds],
+        indirect=True)
+
+
+@on("hugetlb")
+def test_pages_of_hugetlb_go_whole_and_come_back_unharmed(on_huge):
+    assert state(on_huge)["memory"] == {"hugetlb": 384 * MIB}
+    on_huge.hold("kept", 40)
+    use_up(on_huge, 150)
+    before = on_huge.host_bytes()
+    on_huge.device_qmp("balloon", value=(384 - OUT) * MIB)
+    wait_for(lambda: on_huge.actual() == (384 - OUT) * MIB, 60, "the balloon")
+    # The guest's pages come in no order, so that some huge pages stay incomplete.
+    wait_for(lambda: before - on_huge.host_bytes() > OUT * MIB // 2, 30, "huge pages to be free")
+    reach(on_huge, 384)
+    on_huge.hold("again", 150)
+    assert on_huge.touch("again", full=True).bad_pages == 0
+    assert on_huge.touch("kept", full=True).bad_pages == 0
+
+
+@on("shmem-thp")
+def test_transparent_huge_pages_survive_a_balloon(on_huge):
+    on_huge.hold("kept", 40)
+    use_up(on_huge, 150)
+    huge = mapped_huge_bytes(on_huge)
+    assert huge > 300 * MIB
+    before = on_huge.host_bytes()
+    reach(on_huge, 384 - OUT)
+    assert before - on_huge.host_bytes() > (OUT - 20) * MIB
+    # None but those at the edges was cut up.
+    assert mapped_huge_bytes(on_huge) > huge - (OUT + 40) * MIB
+    reach(on_huge, 384)
+    on_huge.hold("again", 180)
+    assert on_huge.touch("again", full=True).bad_pages == 0
+    assert on_huge.touch("kept", full=True).bad_pages == 0
+    assert mapped_huge_bytes(on_huge) > huge - 60 * MIB

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Free pages that the guest reports or hints at, and a guest that is out of free pages."""
+import contextlib
+
+import pytest
+
+from command import MIB
+from lab.errors import GuestError
+from lab.wait import wait_for
+from served import (another_device, assert_sound, counters, events, long, on_each_kernel_if_long,
+                    reach, spec, state, use_up, wait_for_driver, wait_until_at, whole_mib)
+
+
+# Reporting
+
+@contextlib.contextmanager
+def reporting(carol, *words):
+    with another_device(carol, "--features=+free-page-reporting", *words):
+        yield carol
+
+
+def wait_for_fall(guest, before, mib):
+    wait_for(lambda: before - guest.host_bytes() > mib * MIB, 60, "host memory to fall")
+
+
+def wait_for_reports(guest, mib):
+    """Since now."""
+    before = counters(guest)["reported-bytes"]
+    use_up(guest, mib + 20)
+    wait_for(lambda: counters(guest)["reported-bytes"] - before > mib * MIB, 60, "reports")
+
+
+@on_each_kernel_if_long
+def test_memory_that_the_guest_frees_goes_to_the_host_by_itself(carol):
+    carol.hold("kept", 30)
+    with reporting(carol):
+        assert state(carol)["reporting"]
+        carol.hold("freed", 150)
+        before = carol.host_bytes()
+        carol.release("freed")
+        wait_for_fall(carol, before, 120)
+        assert counters(carol)["reported-bytes"] >= 120 * MIB
+        carol.hold("again", 150)
+        assert carol.touch("again", full=True).bad_pages == 0
+        carol.release("again")
+    assert carol.touch("kept", full=True).bad_pages == 0
+    carol.release("kept")
+
+
+@on_each_kernel_if_long
+def test_reports_release_nothing_while_that_is_switched_off(carol):
+    with reporting(carol):
+        carol.device_qmp("x-set-reporting", enable=False)
+        assert not state(carol)["reporting"]
+        released = counters(carol)["released-bytes"]
+        wait_for_reports(carol, 100)
+        assert counters(carol)["released-bytes"] == released
+        carol.device_qmp("x-set-reporting", enable=True)
+        wait_for_reports(carol, 100)
+        assert counters(carol)["released-bytes"] - released > 90 * MIB
+
+
+@on_each_kernel_if_long
+def test_reporting_and_a_balloon_get_along(carol):
+    whole = whole_mib(carol)
+    with reporting(carol):
+        carol.hold("freed", 100)
+        carol.release("freed")
+        for _ in range(3):
+            reach(carol, whole - 100)
+            reach(carol, whole)
+        carol.hold("again", 150)
+        assert carol.touch("again", full=True).bad_pages == 0
+        carol.release("again")
+
+
+def test_a_guest_that_zeroes_what_it_frees_loses_nothing(lab):
+    """The only poison that Debian's kernels know is zero, which is what a hole reads as.
+
+    Another one forbids that reports are released; that is for the unit tests.
+    """
+    balloon = {"free-page-reporting": True}
+    with lab.guest("erin", memory=384, kernel_args="init_on_free=1", balloon=balloon,
+                   **spec("6.12 over vfio-user")) as guest:
+        wait_for_driver(guest)
+        assert {"page-poison", "free-page-reporting"} <= set(state(guest)["acknowledged"])
+        guest.hold("freed", 150)
+        before = guest.host_bytes()
+        guest.release("freed")
+        wait_for_fall(guest, before, 120)
+        reach(guest, 284)
+        reach(guest, 384)
+        guest.hold("again", 150)
+        assert guest.touch("again", full=True).bad_pages == 0
+        assert_sound(guest)
+
+
+# Hinting
+
+def hint(guest, action):
+    guest.device_qmp("x-hint", action=action)
+
+
+def wait_for_hinting(guest, *states):
+    wait_for(lambda: state(guest)["hinting"] in states, 60, f"hinting to be {' or '.join(states)}")
+
+
+def one_round(guest):
+    """How much was hinted at, in bytes."""
+    before = counters(guest)["hinted-bytes"]
+    hint(guest, "start")
+    wait_for_hinting(guest, "ended")
+    return counters(guest)["hinted-bytes"] - before
+
+
+def end_round(guest):
+    """Waits until the driver has taken back what it held out."""
+    hint(guest, "done")
+    assert state(guest)["hinting"] == "done"
+    wait_for(lambda: guest.meminfo()["MemFree"] > 100 * MIB, 60, "the guest to have its pages back")
+
+
+@on_each_kernel_if_long
+def test_rounds_of_hints_list_the_free_pages_each_time(carol):
+    carol.hold("kept", 40)
+    reach(carol, whole_mib(carol) - 20)
+    for _ in range(3):
+        free = carol.meminfo()["MemFree"]
+        hinted = one_round(carol)
+        # The driver takes them for the time, in pieces of 4 MiB, as long as there are some.
+        assert 0.5 * free < hinted <= free + 8 * MIB
+        end_round(carol)
+    assert carol.touch("kept", full=True).bad_pages == 0
+    carol.release("kept")
+    reach(carol, whole_mib(carol) - 100)    # the balloon has not suffered
+
+
+@on_each_kernel_if_long
+def test_hints_take_nothing_from_the_guest(carol):
+    use_up(carol, 100)
+    before = carol.host_bytes()
+    one_round(carol)
+    assert before - carol.host_bytes() < 8 * MIB
+    end_round(carol)
+
+
+@on_each_kernel_if_long
+def test_the_end_of_a_round_is_an_event(carol):
+    with events(carol) as monitor:
+        monitor.execute("x-hint", action="start")
+        assert monitor.wait_event("X_HINTS", 60)
+    wait_for_hinting(carol, "ended")
+    end_round(carol)
+
+
+@on_each_kernel_if_long
+def test_a_round_may_be_stopped_or_be_done_with_early(carol):
+    for early in ("stop", "done", "stop"):
+        hint(carol, "start")
+        if state(carol)["hinting"] != "ended":
+            hint(carol, early)
+        end_round(carol) if state(carol)["hinting"] != "done" else None
+    with pytest.raises(GuestError, match="hinting cannot done now"):
+        hint(carol, "done")
+    reach(carol, whole_mib(carol) - 20)
+
+
+@on_each_kernel_if_long
+def test_a_driver_that_goes_during_a_round_ends_it(carol):
+    hint(carol, "start")
+    carol.unload_driver()
+    assert state(carol)["hinting"] in ("done", "ended")
+    with pytest.raises(GuestError, match="needs a driver that acknowledged free-page-hint"):
+        hint(carol, "start")
+    carol.load_driver()
+    wait_for_driver(carol)
+    one_round(carol)
+    end_round(carol)
+
+
+# Out of memory
+
+def pressed(guest, whole):
+    """Asked for more than is free, by the balloon and by a process at a time."""
+    reach(guest, whole - 150)
+    return guest.hold("greedy", 160)
+
+
+@on_each_kernel_if_long
+def test_a_guest_out_of_memory_takes_pages_back_if_it_may(carol):
+    whole = whole_mib(carol)
+    with another_device(carol, "--features=+deflate-on-oom"):
+        held = pressed(carol, whole)
+        assert held.alive, held
+        assert state(carol)["ballooned"] < 150 * MIB
+        assert carol.actual() > (whole - 150) * MIB
+        assert carol.touch("greedy", full=True).bad_pages == 0
+        carol.release("greedy")
+        wait_until_at(carol, whole - 150)
+
+
+@on_each_kernel_if_long
+def test_a_guest_out_of_memory_kills_if_it_may_not(carol):
+    whole = whole_mib(carol)
+    held = pressed(carol, whole)
+    assert not held.alive and held.signal == 9
+    assert carol.actual() == (whole - 150) * MIB
+    carol.release("greedy")
