@@ -51,7 +51,8 @@ static int set_live(struct context *ctx, hv_guest *guest, const hv_info *info, u
 static bool check(const hv_info *info, uint64_t bytes, unsigned int scope, bool force,
 		  GError **error)
 {
-	if (scope & HV_SCOPE_LIVE &&
+	/* No RAM at all: a device whose VMM has not come, as it will say when it is asked. */
+	if (scope & HV_SCOPE_LIVE && info->max_bytes &&
 	    !resize_check(info->name, info->max_bytes, bytes, force, error))
 		return false;
 	return !(scope & HV_SCOPE_CONFIG) || info->config_max_bytes == HV_UNSET ||
