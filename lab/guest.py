@@ -94,6 +94,7 @@ class Guest:
         self.pid = None
         self.boot_s = None
         self.boot_id = None
+        self._held = set()
 
     # Life
 
@@ -216,6 +217,7 @@ class Guest:
 
     def hold(self, name, mib, kind="anon", timeout=120):
         """Holds memory in the guest: "anon", "tmpfs" or "cache" (see guest/hold.c)."""
+        self._held.add(name)
         return self._pass("hold", f"{name} {mib} {kind}", timeout)
 
     def touch(self, name, full=False, timeout=120):
@@ -224,6 +226,14 @@ class Guest:
 
     def release(self, name, timeout=60):
         self.channel.order("release", name, timeout)
+        self._held.discard(name)
+
+    def release_all(self):
+        """Whatever is still held, as after a test that failed."""
+        for name in self._held:
+            with contextlib.suppress(GuestError):   # a reboot has released it
+                self.channel.order("release", name)
+        self._held.clear()
 
     def _pass(self, verb, args, timeout):
         words = dict(word.split("=") for word in self.channel.order(verb, args, timeout).split())

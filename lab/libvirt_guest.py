@@ -5,6 +5,7 @@ import json
 import os
 import time
 
+from . import qmp
 from .channel import Channel, Heartbeat
 from .domain import domain_xml
 from .errors import GuestError, LabError
@@ -22,6 +23,7 @@ class LibvirtGuest(Guest):
             raise LabError("over libvirt the lab's guests have QEMU's own balloon, ordinary memory "
                            "and no more of it: leave out via=\"libvirt\", or device, backing and "
                            "hot_memory")
+        self.control = None     # the socket of our own device, once the guest is adopted
         self._own_libvirt = libvirt is None
         self.libvirt = libvirt
         super().__init__(lab, spec)
@@ -56,6 +58,17 @@ class LibvirtGuest(Guest):
         if "error" in answer:
             raise GuestError(f"{command}: {answer['error']['desc']}", 1)
         return answer["return"]
+
+    def adopted(self, adopted=True):
+        """`aerostat adopt` has changed the domain, or unadopt: whom to ask from its next start."""
+        own = self.libvirt.nest.path / f"run/aerostat/{self.name}.qmp"
+        self.control = own if adopted else None
+
+    def device_qmp(self, command, **args):
+        return qmp.ask(self.control, command, args) if self.control else self.qmp(command, **args)
+
+    def actual(self):
+        return self.device_qmp("query-balloon")["actual"]
 
     def shut_off(self):
         """Ends the domain as virsh destroy does; the lab then waits for its next start."""

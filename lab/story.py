@@ -5,9 +5,10 @@ Two guests of 1 GiB share a budget of 1.5 GiB.  alpha, a plain QEMU, has used
 all of its memory once; its balloon is our own device, in a process beside QEMU,
 if the lab has a QEMU that can connect to one.  beta, a domain of libvirt with
 QEMU's device, started with 512 MiB.  RAM is taken from alpha and given to beta
-while both run, then back by editing beta's XML.  Two more guests show how a
-change ends that cannot be had.  A heartbeat in each guest, timed by the host,
-shows that none was paused or rebooted.
+while both run, then back by editing beta's XML; at its next start beta has our
+device, too.  Two more guests show how a change ends that cannot be had.  A
+heartbeat in each guest, timed by the host, shows that no change paused or
+rebooted it.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from .errors import LabError
 from .guest import MIB
 from .lab import Lab
 from .libvirtd import SessionLibvirt
+from .programs import install
 
 BUDGET_MIB = 1536
 MAX_MIB = 1024
@@ -45,21 +47,24 @@ class Row:
 
 
 class Story:
-    def __init__(self, lab, aerostat, libvirt):
+    def __init__(self, lab, build, libvirt):
         self.lab = lab
-        self.aerostat = aerostat
+        self.aerostat = os.path.abspath(f"{build}/cli/aerostat")
         self.libvirt = libvirt
+        self.installed = install(build, libvirt.nest.path / "bin")
         self.rows = []
         self.device, self.why_not = self.find_device()
+        self.qemu = "newer" if self.device == "aerostat" else "host"
         self.started = time.monotonic()
         self.runtime = tempfile.TemporaryDirectory(prefix="aerostat-")
 
     def find_device(self):
         """Our own device, if there is a QEMU for it; else QEMU's, and why."""
         try:
-            return ("aerostat", None) if self.lab.newer_qemu else None
+            self.lab.newer_qemu
         except LabError as error:
             return "qemu", error
+        return "aerostat", None
 
     def plain_guest(self, name, **spec):
         return self.lab.guest(name, device=self.device, **spec)
@@ -71,10 +76,20 @@ class Story:
         """Runs aerostat before the reader's eyes."""
         shown = " ".join(f'{key}="{value}"' for key, value in (env or {}).items())
         print(f"       $ {shown}{' ' if shown else ''}aerostat {' '.join(words)}", flush=True)
-        done = subprocess.run([self.aerostat, "-c", self.libvirt.uri, *words], check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              env={**os.environ, "XDG_RUNTIME_DIR": self.runtime.name,
-                                   **(env or {})})
+        self.show(words, expect, subprocess.run(
+            [self.aerostat, "-c", self.libvirt.uri, *words], check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "XDG_RUNTIME_DIR": self.runtime.name, **(env or {})}))
+
+    def command_of_user(self, *words):
+        """The same as the user of beta's libvirt, whose device it is to start."""
+        print(f"       $ aerostat {' '.join(words)}", flush=True)
+        self.show(words, 0, self.libvirt.run([self.installed, "-c", self.libvirt.uri, *words],
+                                             capture_output=False, stdout=subprocess.PIPE,
+                                             stderr=subprocess.STDOUT))
+
+    @staticmethod
+    def show(words, expect, done):
         for line in done.stdout.splitlines():
             print(f"       {line}")
         print(f"       (exit code {done.returncode})", flush=True)
@@ -82,14 +97,14 @@ class Story:
             raise LabError(f"aerostat {words[0]} ended with {done.returncode}, not {expect}")
 
     @contextlib.contextmanager
-    def measured(self, what, guest):
+    def measured(self, what, guest, device=None):
         """A row of the table: a guest before and after the block."""
         before, host = guest.actual(), guest.host_bytes()
         boot_id = guest.ping()[0]
         guest.heartbeat.mark()
         yield
         gap_ms = guest.heartbeat.longest_gap_ms
-        self.rows.append(Row(what, guest.spec.device, before, guest.actual(), host - guest.host_bytes(), gap_ms))
+        self.rows.append(Row(what, device or guest.spec.device, before, guest.actual(), host - guest.host_bytes(), gap_ms))
         if guest.ping()[0] != boot_id or guest.heartbeat.reboots:
             raise LabError(f"{guest.name} was rebooted")
 
@@ -144,6 +159,18 @@ class Story:
                 "EDITOR": "sed -i /currentMemory/s/1048576/524288/"})
         self.show_budget(alpha, beta)
 
+    def adopt(self, beta):
+        self.say("beta, too, gets our own device, from its next start on:")
+        self.command_of_user("adopt", "beta")
+        print("       beta is shut off, started, and uses 250 MiB …", flush=True)
+        beta.adopted()
+        beta.shut_off()
+        beta.start()
+        beta.hold("work", 250)
+        beta.release("work")
+        with self.measured("beta, adopted: setmem 300M", beta, "aerostat"):
+            self.command_of_user("setmem", "beta", "300M")
+
     def be_refused(self):
         self.say("A guest that has loaded no balloon driver:")
         with self.plain_guest("gamma", memory=256, driver=False) as gamma:
@@ -164,13 +191,15 @@ class Story:
                   f"       beta's balloon: QEMU's own", flush=True)
             alpha = self.plain_guest("alpha", memory=MAX_MIB)
             beta = self.lab.guest("beta", memory=MAX_MIB, current=HALF_MIB, via="libvirt",
-                                  libvirt=self.libvirt)
+                                  libvirt=self.libvirt, qemu=self.qemu)
             for future in [pool.submit(guest.__enter__) for guest in (alpha, beta)]:
                 guests.push(future.result().__exit__)
             self.command("--qmp", alpha.address.removeprefix("qmp:"), "list")
             self.take_from_alpha(alpha, beta)
             self.give_to_beta(alpha, beta)
             self.take_by_xml(alpha, beta)
+            if self.device == "aerostat":
+                self.adopt(beta)
         self.be_refused()
         self.print_table()
 
@@ -195,7 +224,7 @@ def main():
     build = parser.parse_args().build
     try:
         with SessionLibvirt() as libvirt:
-            Story(Lab(build), os.path.abspath(f"{build}/cli/aerostat"), libvirt).tell()
+            Story(Lab(build), build, libvirt).tell()
     except LabError as error:
         sys.exit(f"error: {error}")
 

@@ -8,7 +8,6 @@ import contextlib
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 
@@ -16,26 +15,15 @@ import pytest
 
 from command import DONE, MIB, NO_GUEST, REFUSED, UNREACHABLE, Result
 from conftest import BUILD
-from lab import qmp
 from lab.errors import LabError
 from lab.libvirtd import SystemLibvirt
+from lab.programs import install
 from lab.wait import wait_for
-
-PROGRAMS = ("cli/aerostat", "launcher/aerostat-qemu", "transport/aerostat-device")
-
-
-def install(folder):
-    folder.mkdir()
-    folder.chmod(0o755)
-    for program in PROGRAMS:
-        shutil.copy(BUILD / program, folder)
-    return folder / "aerostat"
-
 
 @pytest.fixture(scope="module")
 def run(libvirt):
     """aerostat as the daemon's user."""
-    binary = install(libvirt.nest.path / "bin")
+    binary = install(BUILD, libvirt.nest.path / "bin")
 
     def aerostat(*words):
         argv = [str(binary), "-c", libvirt.uri, *map(str, words)]
@@ -56,10 +44,9 @@ class Adopted:
         self.guest = guest
         self.name = guest.name
         self.libvirt = libvirt
-        self.control = libvirt.nest.path / f"run/aerostat/{self.name}.qmp"
-
-    def actual(self):
-        return qmp.ask(self.control, "query-balloon", {})["actual"]
+        guest.adopted()
+        self.control = guest.control
+        self.actual = guest.actual
 
     def device_pid(self):
         """The process of the device; None when there is none at the moment."""
@@ -227,6 +214,7 @@ def test_all_ends_with_the_guest_and_unadopt_gives_back_qemus_balloon(lab, libvi
         guest.shut_off()
         wait_for(lambda: not cmdline(device), 30, "the device to end")
         wait_for(lambda: not noah.control.exists(), 30, "its sockets to be removed")
+        guest.adopted(False)
         guest.start()
 
         assert run("setmem", "noah", "200M").code == DONE
@@ -438,7 +426,7 @@ def system():
 
 
 def test_system_mode_has_its_own_places(lab, system):
-    binary = install(system.nest.path / "bin")
+    binary = install(BUILD, system.nest.path / "bin")
 
     def run(*words):
         """Where the daemon lives: in its mount namespace."""

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The programs side by side, as they are when installed: adopt looks for the others beside itself."""
+
+import pathlib
+import shutil
+
+PROGRAMS = ("cli/aerostat", "launcher/aerostat-qemu", "transport/aerostat-device")
+
+
+def install(build, folder):
+    """Copies them where a libvirt daemon's user can run them; the path of the command."""
+    folder.mkdir()
+    folder.chmod(0o755)
+    for program in PROGRAMS:
+        shutil.copy(pathlib.Path(build) / program, folder)
+    return folder / "aerostat"
