@@ -16,7 +16,7 @@ TAKEN_MIB = {"fresh": 1024, "fragmented": 256}
 QUICK_MEMORY_MIB = {"fresh": 384, "fragmented": 320}
 QUICK_TAKEN_MIB = {"fresh": 192, "fragmented": 64}
 QUICK_BACKINGS = ("anonymous-thp", "memfd")
-ROUNDS, END_ROUNDS = 3, 5
+ROUNDS = 3
 RATES_GIB_S = (0.1, 0.25, 1, 4)     # 0.86 is what stock guests were seen to reach on KVM
 
 
@@ -26,7 +26,6 @@ class Device:
         self.say = say
         self.quick = options.quick
         self.rounds = options.rounds or (1 if options.quick else ROUNDS)
-        self.end_rounds = options.rounds or (1 if options.quick else END_ROUNDS)
         self.binary = str(pathlib.Path(build).resolve() / "bench/device-play")
         self.played = {}        # kind of stream → Played
         self.process = Process(lab, options.quick, say)
@@ -39,7 +38,7 @@ class Device:
         for kind in MEMORY_MIB:
             self.try_to(f"the {kind} stream", lambda: self.play(kind))
         self.try_to("the device process", self.process.run)
-        self.try_to("end to end", lambda: self.ends.run(self.end_rounds))
+        self.try_to("end to end", lambda: self.ends.run(self.rounds))
         self.try_to("the newer QEMU's version", self.name_newer_qemu)
         self.facts["load after"] = machine.load()
 

@@ -118,8 +118,12 @@ def ends(end_to_end):
         show(f"5. End to end: {size} → {size - end_to_end.shrink_mib} MiB (CPU ms)",
              ["", "host's part", "of it device", "with the guest", "s", "MiB back",
               "host's ÷ ours", "all ÷ ours"], rows,
-             "The host's part is all CPU time of QEMU and the device, less that of the guest's"
-             " vCPU thread.")
+             "The host's part is all CPU time of QEMU and the device, less the user time of the"
+             f" guest's vCPU thread. The device made {calls_a_gib(ours)} release calls per GiB.")
+
+
+def calls_a_gib(ours):
+    return spread((change.calls / change.back_bytes for change in ours), GIB, 0)
 
 
 def process(found):
@@ -134,12 +138,13 @@ def process(found):
         show("7. The device process at rest", ["seconds", "wake-ups", "CPU ms"],
              [[f"{idle.seconds:g}", str(idle.wake_ups), f"{idle.cpu_s * 1000:.2f}"]])
     rows = [[each.what, *(f"{seconds * 1000:.2f}" for seconds in
-                          (each.median_s, each.p99_s, each.worst_s)), str(each.count)]
+                          (each.median_s, each.p99_s, each.worst_s, each.worst_cpu_s)), str(each.count)]
             for each in found.replies]
     if rows:
-        show("8. Replies to REGION_READ (ms)", ["", "median", "99 %", "worst", "replies"], rows,
-             "A kick after each read of the first two floods; all memory touched before.  The"
-             " client's own time, and the machine's, is in these.")
+        show("8. Replies to REGION_READ (ms)", ["", "median", "99 %", "worst", "worst, CPU", "replies"],
+             rows, "All memory was touched before.  The times are the client's, with its own and the"
+             " machine's share; “CPU” is what the device itself used between a question and its"
+             " answer, at most.")
 
 
 def rss_aim(each):

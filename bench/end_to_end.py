@@ -6,26 +6,26 @@ Theory of operation
 In each round each contender, in turn, takes half of a guest that has just touched
 most of its memory, and gives it back.  What is counted is the CPU time of every
 process concerned, by its own clock: QEMU, and the device where that is a process.
-The guest's own work is a thread of QEMU's (its vCPU), which is told apart by ticks
-of 10 ms; what is left is the host's part.  A shrink has ended when the guest has its
-size and the host has its memory back.
+The guest's own work is the user time of QEMU's thread for its vCPU, which the kernel
+tells in ticks of 10 ms; what is left is the host's part.  (User time, since QEMU before
+8.2 without KVM does its device's work in that thread, too; releasing is system time.)
+A shrink has ended when the guest has its size and the host has its memory back.
 """
 
 import contextlib
 import dataclasses
+import os
 import time
 
 from lab import LabError, qmp, wait_for
 
-from . import command
 from .process import process_cpu_s
 from .rounds import KERNEL_ARGS
 
 MIB = 1 << 20
 POLL_S = 0.1        # a poll costs the asked process CPU time, too
 LIMIT_S = 240
-BACK_SHARE = 0.98   # of what the balloon took: then the host has it back
-BACK_S = 3          # or it will never have
+TOUCH_SHARE = 0.83  # of RAM: about all that one process in the guest can have
 
 
 @dataclasses.dataclass
@@ -49,15 +49,15 @@ OURS = CONTENDERS[0].name
 @dataclasses.dataclass
 class Cpu:
     total_s: float
-    vcpu_s: float       # the guest's own work
+    guest_s: float      # the guest's own work
     device_s: float     # of our own process
 
     @property
     def host_s(self):
-        return self.total_s - self.vcpu_s
+        return self.total_s - self.guest_s
 
     def __sub__(self, other):
-        return Cpu(self.total_s - other.total_s, self.vcpu_s - other.vcpu_s,
+        return Cpu(self.total_s - other.total_s, self.guest_s - other.guest_s,
                    self.device_s - other.device_s)
 
 
@@ -71,6 +71,7 @@ class Change:
     shrink_s: float
     grow_s: float
     back_bytes: int
+    calls: int | None   # of our device, to release it
 
 
 class EndToEnd:
@@ -108,18 +109,21 @@ class EndToEnd:
         size, small = self.memory_mib * MIB, (self.memory_mib - self.shrink_mib) * MIB
         before_bytes = guest.host_bytes()
         rest = self._rest(guest)
+        calls = release_calls(guest)
         at, start = cpu(guest), time.monotonic()
         self._resize(guest, small)
-        wait_for_memory(guest, before_bytes - BACK_SHARE * self.shrink_mib * MIB)
+        if guest.device:
+            wait_for(lambda: pending_bytes(guest) == 0, LIMIT_S, f"{guest.name}'s device")
         shrink, shrink_s = cpu(guest) - at, time.monotonic() - start
-        back_bytes = before_bytes - guest.host_bytes()
+        back_bytes = 0
+        calls = None if calls is None else release_calls(guest) - calls
         at, start = cpu(guest), time.monotonic()
         self._resize(guest, size)
         return Change(contender.name, number, shrink, cpu(guest) - at, rest, shrink_s,
-                      time.monotonic() - start, back_bytes)
+                      time.monotonic() - start, back_bytes, calls)
 
     def _touch(self, guest):
-        guest.hold("bench", round(self.memory_mib * 0.8))
+        guest.hold("bench", round(self.memory_mib * TOUCH_SHARE))
         guest.release("bench")
 
     @staticmethod
@@ -141,15 +145,21 @@ class EndToEnd:
                 time.sleep(POLL_S)
 
 
-def wait_for_memory(guest, bytes_):
-    end = time.monotonic() + BACK_S
-    with contextlib.suppress(LabError):
-        wait_for(lambda: guest.host_bytes() <= bytes_ or time.monotonic() > end, LIMIT_S, "memory")
+def pending_bytes(guest):
+    return guest.device_qmp("x-query-balloon")["pending"]
+
+
+def release_calls(guest):
+    return guest.device_qmp("x-query-counters")["release-calls"] if guest.device else None
 
 
 def cpu(guest):
     device_s = process_cpu_s(guest.device_pid) if guest.device else 0.0
-    # Debian's guests have one CPU here, which is one thread.
+    # The guests here have one CPU, which is one thread.
     thread = guest.qmp("query-cpus-fast")[0]["thread-id"]
-    return Cpu(process_cpu_s(guest.pid) + device_s,
-               command.cpu_seconds(f"{guest.pid}/task/{thread}"), device_s)
+    return Cpu(process_cpu_s(guest.pid) + device_s, user_s(guest.pid, thread), device_s)
+
+
+def user_s(pid, thread):
+    with open(f"/proc/{pid}/task/{thread}/stat", encoding="ascii", errors="replace") as file:
+        return int(file.read().rpartition(")")[2].split()[11]) / os.sysconf("SC_CLK_TCK")

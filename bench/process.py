@@ -25,6 +25,9 @@ GIB_PAGES = GIB // PAGE_BYTES
 LINUX_PFNS = 256
 AT_REST_READS = 3000
 SETTLE_S = 60
+FLOODS = ("at rest", "inflating a GiB, 256 PFNs a buffer",
+          "inflating a GiB, 65,536 PFNs a buffer",
+          "256 buffers of 65,536 PFNs, all inflated twice, without end")
 
 
 @dataclasses.dataclass
@@ -52,6 +55,7 @@ class Replies:
     median_s: float
     p99_s: float
     worst_s: float
+    worst_cpu_s: float  # the most CPU time that the device used meanwhile: its own part
     count: int
 
 
@@ -133,41 +137,42 @@ def quiet(pid):
 
 
 class Stopwatch:
-    def __init__(self, client):
-        self._client = client
+    def __init__(self, device, client):
+        self._pid, self._client = device.pid, client
+        self._worst_cpu_s = 0.0
         self.times = []
 
     def read(self):
-        start = time.perf_counter()
+        cpu_s, start = process_cpu_s(self._pid), time.perf_counter()
         self._client.read(DEVICE, 8)
         self.times.append(time.perf_counter() - start)
+        self._worst_cpu_s = max(self._worst_cpu_s, process_cpu_s(self._pid) - cpu_s)
 
     def replies(self, what):
         times = sorted(self.times)
         return Replies(what, statistics.median(times), times[len(times) * 99 // 100], times[-1],
-                       len(times))
+                       self._worst_cpu_s, len(times))
 
 
 def replies(lab, rounds, flood_s):
     """How long replies take at rest, and under three floods."""
     with served(lab, GIB, touched=True) as (device, client, ram_fd):
-        return [at_rest(client),
-                released(client, ram_fd, rounds, LINUX_PFNS, "inflating a GiB, 256 PFNs a buffer"),
-                released(client, ram_fd, rounds, BUFFER_PFNS_MAX,
-                         "inflating a GiB, 65,536 PFNs a buffer"),
-                nonsense(client, flood_s)]
+        watches = {name: Stopwatch(device, client) for name in FLOODS}
+        rest, linux, large, twice = watches.values()
+        at_rest(rest)
+        released(client, ram_fd, rounds, LINUX_PFNS, linux)
+        released(client, ram_fd, rounds, BUFFER_PFNS_MAX, large)
+        nonsense(client, flood_s, twice)
+        return [watch.replies(name) for name, watch in watches.items()]
 
 
-def at_rest(client):
-    watch = Stopwatch(client)
+def at_rest(watch):
     for _ in range(AT_REST_READS):
         watch.read()
-    return watch.replies("at rest")
 
 
-def released(client, ram_fd, rounds, buffer_pfns, what):
+def released(client, ram_fd, rounds, buffer_pfns, watch):
     """A guest that fills the ring, while the host's memory behind all its pages is freed."""
-    watch = Stopwatch(client)
     for _ in range(rounds):
         touch(ram_fd, GIB)
         for first in range(0, GIB_PAGES, BUFFER_PFNS_MAX):
@@ -178,7 +183,6 @@ def released(client, ram_fd, rounds, buffer_pfns, what):
             watch.read()
         client.send(DEFLATE, 0, GIB_PAGES)
         client.tell_actual(0)
-    return watch.replies(what)
 
 
 def flood(client, watch, buffer_pfns):
@@ -193,9 +197,8 @@ def flood(client, watch, buffer_pfns):
         watch.read()
 
 
-def nonsense(client, seconds):
+def nonsense(client, seconds, watch):
     """A guest that keeps the ring full of the largest buffers, of pages that are ballooned."""
-    watch = Stopwatch(client)
     client.send(INFLATE, 0, BUFFER_PFNS_MAX)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -203,7 +206,6 @@ def nonsense(client, seconds):
             client.place(INFLATE, 0, BUFFER_PFNS_MAX)
         client.kick(INFLATE)
         watch.read()
-    return watch.replies("256 buffers of 65,536 PFNs, all inflated twice, without end")
 
 
 class Process:

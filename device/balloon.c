@@ -418,8 +418,13 @@ uint64_t balloon_work(struct balloon *balloon)
 
 void balloon_set_target(struct balloon *balloon, uint64_t target_bytes)
 {
+	uint32_t before = balloon->num_pages;
+
 	balloon->target_wanted = target_bytes < BALLOON_UNSET ? target_bytes : BALLOON_UNSET - 1;
 	settle_target(balloon);
+	/* Said again, it is for a driver that has moved away from it, as by deflating on OOM. */
+	if (balloon->driver_ok && balloon->num_pages == before && before != balloon->actual)
+		balloon->host.notify_config(balloon->host.data);
 }
 
 static uint64_t less_pages(uint64_t bytes, uint32_t pages)

@@ -57,7 +57,7 @@ static struct vhost_user *of_socket(struct loop_source *source)
 	return (struct vhost_user *)((char *)source - offsetof(struct vhost_user, socket));
 }
 
-static void close_fds(struct vhost_user_message *message)
+void vhost_user_close_fds(struct vhost_user_message *message)
 {
 	for (unsigned int i = 0; i < message->fd_count; i++)
 		if (message->fds[i] >= 0)
@@ -215,7 +215,6 @@ static void socket_ready(struct loop_source *source, uint32_t events)
 			break;
 		vu->in_bytes = 0;
 		vhost_user_handle(vu, &vu->in);
-		close_fds(&vu->in);
 		if (!vu->ended)
 			vhost_user_tell_config(vu);
 	}
@@ -293,7 +292,7 @@ static void vhost_user_close(struct transport *transport)
 	vhost_user_vrings_close(vu);
 	balloon_reset(vhost_user_balloon(vu));
 	balloon_unmap_all(vhost_user_balloon(vu));
-	close_fds(&vu->in);
+	vhost_user_close_fds(&vu->in);
 	if (vu->backend_fd >= 0)
 		close(vu->backend_fd);
 	close(vu->socket.fd);

@@ -86,7 +86,11 @@ void vhost_user_reply(struct vhost_user *vu, struct vhost_user_message *message)
 /* Tells the VMM of a change of the configuration, as soon as it may be told. */
 void vhost_user_tell_config(struct vhost_user *vu);
 
+/* Those that nobody took. */
+void vhost_user_close_fds(struct vhost_user_message *message);
+
 /* vhost_user_messages.c */
+/* Does what @message asks for, and answers it; none of its file descriptors is left open. */
 void vhost_user_handle(struct vhost_user *vu, struct vhost_user_message *message);
 
 /* vhost_user_vrings.c */

@@ -498,6 +498,8 @@ void vhost_user_handle(struct vhost_user *vu, struct vhost_user_message *message
 		error = -EBADMSG;
 	else
 		error = request->handle(vu, message);
+	/* Before the answer, so that whoever has it can count on it. */
+	vhost_user_close_fds(message);
 	/* Asked here, since SET_PROTOCOL_FEATURES may be the one that turns it on. */
 	if (!(vu->protocol_features & BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK)))
 		acknowledged = false;

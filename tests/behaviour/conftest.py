@@ -108,7 +108,7 @@ def beta(_beta):
 @pytest.fixture(scope="session", params=[served.MAIN])
 def _carol(lab, request):
     """A guest of our own device, on each kernel and transport that served.py's marks ask for."""
-    with lab.guest("carol", memory=384, hot_memory=256, **served.spec(request.param)) as guest:
+    with lab.guest("carol", memory=384, **served.spec(request.param)) as guest:
         served.wait_for_driver(guest)
         yield guest
 

@@ -140,10 +140,12 @@ def events(guest):
 def another_device(guest, *words):
     """The guest with a device that has these words on its command line, plugged in for another."""
     guest.replug(*words)
-    wait_for_driver(guest)
-    yield guest
-    assert_sound(guest)
-    guest.replug()
+    try:
+        wait_for_driver(guest)
+        yield guest
+        assert_sound(guest)
+    finally:
+        guest.replug()
     wait_for_driver(guest)
 
 
@@ -166,6 +168,7 @@ def assert_sound(guest):
 
 def put_back(guest):
     """As the next test expects it: whole, its driver there, nothing held."""
+    guest.release_all()
     guest.load_driver()
     wait_for_driver(guest)
     reach(guest, whole_mib(guest))

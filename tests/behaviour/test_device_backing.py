@@ -5,7 +5,7 @@ import pytest
 from command import MIB
 from lab import Unavailable
 from lab.wait import wait_for
-from served import (another_device, assert_sound, counters, events, long, mapped_huge_bytes,
+from served import (aim, another_device, assert_sound, counters, events, long, mapped_huge_bytes,
                     on_each_kernel_if_long, ram, reach, resident, spec, state, use_up,
                     wait_for_driver, whole_mib)
 
@@ -104,34 +104,24 @@ def test_unused_pages_that_the_guest_takes_back_stay_with_the_host(carol):
 
 
 @on_each_kernel_if_long
-def test_a_page_that_comes_back_before_it_was_released_keeps_its_content(carol):
-    """A minute's delay: nothing incomplete was released when the balloon goes."""
-    whole = whole_mib(carol)
-    with another_device(carol, "--release-delay=60000"):
-        carol.hold("kept", 60)
-        carol.device_qmp("balloon", value=(whole - OUT) * MIB)
-        wait_for(lambda: state(carol)["ballooned"] > 10 * MIB, 60, "the balloon to move")
-        reach(carol, whole)
-        carol.hold("again", 150)
-        assert carol.touch("again", full=True).bad_pages == 0
-        assert carol.touch("kept", full=True).bad_pages == 0
-        carol.release("again")
-        carol.release("kept")
+def test_a_page_that_is_used_again_before_it_was_released_keeps_its_content(carol):
+    """A target out of reach keeps the driver taking; what it takes waits for its huge page to
+    fill, while a process takes it back, out of memory."""
+    with another_device(carol, "--features=+deflate-on-oom", "--release-delay=2000"):
+        aim(carol, 100)
+        wait_for(lambda: state(carol)["ballooned"] > 100 * MIB, 60, "the balloon to grow")
+        for number in range(4):
+            assert carol.hold(f"used{number}", 25).alive
+        assert counters(carol)["release-cancelled-pages"] > 0
+        aim(carol, whole_mib(carol) - OUT // 2)     # reached, and all that waits is released
+        wait_for(lambda: state(carol)["pending"] == 0, 60, "the releases")
+        for number in range(4):
+            held = carol.touch(f"used{number}", full=True)
+            assert held.alive and held.bad_pages == 0
+            carol.release(f"used{number}")
 
 
 # Huge pages
-
-def guest_of(lab, name, backing, kind):
-    guest = lab.guest(name, memory=384, backing=backing, **spec(kind))
-    try:
-        return guest.__enter__()
-    except Unavailable as why:
-        pytest.skip(str(why))
-
-
-KINDS = ["6.12 over vfio-user", *(pytest.param(kind, marks=long) for kind in (
-    "6.1 over vfio-user", "7.3 over vfio-user", "6.12 over vhost-user"))]
-
 
 @pytest.fixture
 def on_huge(lab, request):
@@ -174,7 +164,7 @@ def test_transparent_huge_pages_survive_a_balloon(on_huge):
     on_huge.hold("kept", 40)
     use_up(on_huge, 150)
     huge = mapped_huge_bytes(on_huge)
-    assert huge > 300 * MIB
+    assert huge > 200 * MIB
     before = on_huge.host_bytes()
     reach(on_huge, 384 - OUT)
     assert before - on_huge.host_bytes() > (OUT - 20) * MIB

@@ -115,16 +115,52 @@ static bool hint_ragged(struct vm *vm)
 	       hint(vm, GUEST_LOW, UINT32_MAX, RING_WRITE) && hint(vm, GUEST_LOW, UINT32_MAX, 0);
 }
 
+/* Late ones are no fault, but nobody may make anything of them. */
 static bool hint_without_a_round(struct vm *vm)
 {
+	uint64_t hinted = row_counter(vm, "hinted-bytes");
 	uint64_t before;
 
 	guest_touch(&vm->guest);
 	before = guest_allocated(&vm->guest);
-	if (!row_buffer(vm, HINTS, PAGES, 4 * GUEST_MIB, RING_WRITE, "fault-hint"))
+	if (!hint(vm, PAGES, 4 * GUEST_MIB, RING_WRITE))
 		return false;
+	EXPECT(vm, row_counter(vm, "hinted-bytes") == hinted);
 	EXPECT(vm, guest_allocated(&vm->guest) == before);
 	return true;
+}
+
+static bool order_hints(struct vm *vm, const char *action)
+{
+	json_t *answer = device_ask(vm->device, "x-hint", json_pack("{s:s}", "action", action));
+
+	EXPECT(vm, answer);
+	json_decref(answer);
+	return true;
+}
+
+/* In a round: another id, nothing but holes, and pages again after its end. */
+static bool hint_in_a_round(struct vm *vm)
+{
+	uint64_t hinted = row_counter(vm, "hinted-bytes");
+	uint32_t id = 0;
+
+	if (!order_hints(vm, "start"))
+		return false;
+	EXPECT(vm, vm->link->config_read(vm, 8, &id, sizeof(id)) == 0 && id >= 2);
+	memcpy(guest_at(&vm->guest, BUFFERS), &id, sizeof(id));
+	if (!hint(vm, BUFFERS, sizeof(id), 0) ||
+	    !row_buffer(vm, HINTS, GUEST_HOLE, GUEST_PAGE, RING_WRITE, "fault-memory") ||
+	    !row_buffer(vm, HINTS, PAGES, UINT32_MAX, RING_WRITE, "fault-memory"))
+		return false;
+	EXPECT(vm, row_counter(vm, "hinted-bytes") == hinted);
+	id++;
+	memcpy(guest_at(&vm->guest, BUFFERS), &id, sizeof(id));
+	if (!row_buffer(vm, HINTS, BUFFERS, sizeof(id), 0, "fault-hint") ||
+	    !hint(vm, PAGES, GUEST_PAGE, RING_WRITE))
+		return false;
+	EXPECT(vm, row_counter(vm, "hinted-bytes") == hinted);
+	return order_hints(vm, "stop");
 }
 
 const struct row rows_reports[] = {
@@ -139,5 +175,6 @@ const struct row rows_reports[] = {
 	{ "hint-ids", STARTED, BOTH, hint_ids },
 	{ "hint-ragged", STARTED, BOTH, hint_ragged },
 	{ "hint-without-a-round", STARTED, BOTH, hint_without_a_round },
+	{ "hint-in-a-round", STARTED, BOTH, hint_in_a_round },
 	{ 0 },
 };

@@ -64,15 +64,25 @@ static void a_target_is_kept_within_the_guests_ram(void **state)
 	assert_int_equal(rig_info(rig).target_bytes, RIG_RAM_BYTES);
 }
 
-static void the_driver_is_interrupted_for_a_change_only(void **state)
+static void a_driver_that_is_at_its_target_is_interrupted_for_a_change_only(void **state)
 {
 	struct device_rig *rig = *state;
 
 	balloon_set_target(rig->balloon, RIG_RAM_BYTES);
 	assert_int_equal(rig->config_interrupts, 0);
-	balloon_set_target(rig->balloon, MIB);
-	balloon_set_target(rig->balloon, MIB);
+	balloon_set_target(rig->balloon, RIG_RAM_BYTES / 2);
+	rig_set_config(rig, RIG_ACTUAL, RAM_PAGES / 2);
+	balloon_set_target(rig->balloon, RIG_RAM_BYTES / 2);
 	assert_int_equal(rig->config_interrupts, 1);
+}
+
+static void a_target_that_is_said_again_reminds_a_driver_that_is_elsewhere(void **state)
+{
+	struct device_rig *rig = *state;
+
+	balloon_set_target(rig->balloon, RIG_RAM_BYTES / 2);
+	balloon_set_target(rig->balloon, RIG_RAM_BYTES / 2);
+	assert_int_equal(rig->config_interrupts, 2);
 }
 
 static void a_target_from_the_start_is_there_before_the_driver(void **state)
@@ -294,7 +304,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_target_is_told_as_the_pages_to_be_given),
 		TEST(a_target_is_kept_within_the_guests_ram),
-		TEST(the_driver_is_interrupted_for_a_change_only),
+		TEST(a_driver_that_is_at_its_target_is_interrupted_for_a_change_only),
+		TEST(a_target_that_is_said_again_reminds_a_driver_that_is_elsewhere),
 		cmocka_unit_test(a_target_from_the_start_is_there_before_the_driver),
 		TEST(actual_is_max_less_what_the_driver_says),
 		TEST(the_same_actual_is_no_event),

@@ -123,8 +123,10 @@ static void good_pages_beside_a_wrong_one_are_taken(void **state)
 static void a_stretch_that_leaves_ram_is_taken_as_far_as_it_is_in(void **state)
 {
 	struct device_rig *rig = *state;
-	uint32_t end = RIG_RAM_BYTES / PAGE;
+	uint32_t end = (RIG_RAM_BYTES + 5 * MIB) / PAGE;
 
+	/* Amid a block. */
+	rig_map(rig, RIG_RAM_BYTES + 4 * MIB, MIB, RIG_ANONYMOUS);
 	rig_inflate(rig, end - 3, 6);
 	assert_int_equal(rig_info(rig).ballooned_bytes, 3 * PAGE);
 	assert_int_equal(rig_count(rig, BALLOON_C_FAULT_PFN), 3);

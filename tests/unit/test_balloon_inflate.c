@@ -54,6 +54,11 @@ static void the_highest_page_number_is_widened_before_it_is_shifted(void **state
 	rig_settle(rig);
 	assert_int_equal(rig_info(rig).ballooned_bytes, PAGE);
 	assert_int_equal(rig_resident(rig, 0, 1), 0);
+	/* A hole above 4 GiB, where the low 32 bits of the address are RAM. */
+	rig_map(rig, 4 * GIB, MIB, RIG_ANONYMOUS);
+	rig_inflate(rig, 0x100000 + 1000, 1);
+	assert_int_equal(rig_info(rig).ballooned_bytes, PAGE);
+	assert_int_equal(rig_count(rig, BALLOON_C_FAULT_PFN), 4);
 	rig_free(rig);
 }
 

@@ -5,8 +5,10 @@
  */
 #include "tests/unit/device_rig.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "device/state.h"
 
@@ -239,10 +241,16 @@ static void an_incomplete_block_waits_for_the_delay_to_twice_the_delay(void **st
 static void a_whole_block_that_loses_a_page_goes_in_time_too(void **state)
 {
 	struct device_rig *rig = rig_with(RIG_TELL, RIG_MEMFD);
+	uint32_t pfns[BLOCK];
 
 	(void)state;
+	for (uint32_t i = 0; i < BLOCK; i++)
+		pfns[i] = i;
 	rig_touch(rig, 0, BLOCK);
-	rig_inflate(rig, 0, BLOCK);
+	/* In one buffer: it is never anything but whole. */
+	rig_send_pfns(rig, BALLOON_INFLATE, pfns, BLOCK);
+	rig_kick(rig, BALLOON_INFLATE);
+	rig_work(rig);
 	rig_deflate(rig, 9, 1);
 	assert_in_range(waited_ms(rig, 0), 100, 200);
 	assert_int_equal(rig_resident(rig, 0, BLOCK), 1);
@@ -314,14 +322,14 @@ static void at_the_target_all_goes_at_once(void **state)
 	struct device_rig *rig = rig_with(RIG_TELL, RIG_MEMFD);
 
 	(void)state;
-	rig_touch(rig, 0, 100);
-	balloon_set_target(rig->balloon, RIG_RAM_BYTES - 100 * PAGE);
-	rig_inflate(rig, 0, 50);
-	rig_set_config(rig, RIG_ACTUAL, 50);
+	rig_touch(rig, 0, BLOCK + 100);
+	balloon_set_target(rig->balloon, RIG_RAM_BYTES - (BLOCK + 100) * PAGE);
+	rig_inflate(rig, 100, BLOCK);
+	rig_set_config(rig, RIG_ACTUAL, BLOCK);
 	rig_work(rig);
 	assert_int_equal(released(rig), 0);
-	rig_inflate(rig, 50, 50);
-	rig_set_config(rig, RIG_ACTUAL, 100);
+	rig_inflate(rig, 0, 100);
+	rig_set_config(rig, RIG_ACTUAL, BLOCK + 100);
 	assert_int_equal(rig_work(rig), BALLOON_IDLE);
 	assert_int_equal(rig_file_bytes(rig), 0);
 	rig_free(rig);
@@ -400,6 +408,24 @@ static void a_block_across_two_regions_goes_in_parts(void **state)
 	assert_true(rig_intact(rig, 0, BLOCK));
 	assert_true(rig_intact(rig, 2 * BLOCK, 2 * BLOCK));
 	assert_int_equal(rig_count(rig, BALLOON_C_RELEASE_FAILED), 0);
+	rig_free(rig);
+}
+
+/* Whole blocks on both sides of a border: a call ends there, as does what it gives back. */
+static void blocks_of_two_regions_go_in_two_calls(void **state)
+{
+	struct device_rig *rig = rig_new(&(struct rig_options){
+		.features = RIG_TELL, .ram_bytes = 4 * MIB, .backing = RIG_MEMFD });
+
+	(void)state;
+	rig_map(rig, 4 * MIB, 4 * MIB, RIG_ANONYMOUS);
+	rig_touch(rig, 0, 4 * BLOCK);
+	rig_inflate(rig, BLOCK, 2 * BLOCK);
+	rig_settle(rig);
+	assert_int_equal(calls(rig), 2);
+	assert_int_equal(rig_resident(rig, BLOCK, 2 * BLOCK), 0);
+	assert_true(rig_intact(rig, 0, BLOCK));
+	assert_true(rig_intact(rig, 3 * BLOCK, BLOCK));
 	rig_free(rig);
 }
 
@@ -530,6 +556,43 @@ static void a_huge_page_that_reaches_out_of_its_region_stays(void **state)
 	rig_free(rig);
 }
 
+/*
+ * The same between other regions, whose pages are in the balloon: of their bits the device must
+ * not conclude that all of the huge page is.
+ */
+static void a_huge_page_that_reaches_into_other_regions_stays(void **state)
+{
+	struct device_rig *rig = rig_new(&(struct rig_options){
+		.features = RIG_TELL, .ram_bytes = 32 * MIB, .backing = RIG_MEMFD });
+	int fd = memfd_create("middle", MFD_CLOEXEC);
+	struct stat st;
+
+	(void)state;
+	for (off_t at = 0; at < (off_t)(48 * MIB); at += PAGE)
+		assert_int_equal(pwrite(fd, &rig, 1, at), 1);
+	assert_int_equal(ftruncate(fd, 48 * MIB), 0);
+	assert_int_equal(balloon_map(rig->balloon, 32 * MIB, 32 * MIB, dup(fd), 8 * MIB, true), 0);
+	rig_map(rig, 64 * MIB, 32 * MIB, RIG_MEMFD);
+	rig->balloon->memory.regions[1].page_bytes = 16 * MIB;
+	/* The others' pages first, so that all is in the account when the middle's are looked at.
+	 */
+	rig_inflate(rig, 0, 32 * MIB / PAGE);
+	rig_inflate(rig, 64 * MIB / PAGE, 32 * MIB / PAGE);
+	rig_settle(rig);
+	rig_inflate(rig, 32 * MIB / PAGE, 32 * MIB / PAGE);
+	rig_settle(rig);
+	/* Of the three huge pages that the middle has to do with, the one that is all its own. */
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal((uint64_t)st.st_blocks * 512, 32 * MIB);
+	assert_int_equal(lseek(fd, 0, SEEK_HOLE), 16 * MIB);
+	assert_int_equal(lseek(fd, 16 * MIB, SEEK_DATA), 32 * MIB);
+	assert_int_equal(released(rig), 80 * MIB);
+	assert_int_equal(rig_info(rig).pending_bytes, 16 * MIB);
+	assert_int_equal(rig_count(rig, BALLOON_C_RELEASE_FAILED), 0);
+	close(fd);
+	rig_free(rig);
+}
+
 /* It lies across blocks of the account, whose bits do not tell all of it. */
 static void a_huge_page_that_is_no_whole_number_of_blocks_stays(void **state)
 {
@@ -590,12 +653,14 @@ int main(void)
 		cmocka_unit_test(a_fragmented_guest_takes_a_call_for_each_run),
 		cmocka_unit_test(runs_of_a_private_block_go_together),
 		cmocka_unit_test(a_block_across_two_regions_goes_in_parts),
+		cmocka_unit_test(blocks_of_two_regions_go_in_two_calls),
 		cmocka_unit_test(a_refused_release_is_counted_and_told_with_its_reason),
 		cmocka_unit_test(a_part_of_a_huge_page_is_remembered_until_it_is_complete),
 		cmocka_unit_test(a_part_of_a_huge_page_that_is_deflated_is_forgotten),
 		cmocka_unit_test(without_must_tell_host_a_part_of_a_huge_page_is_given_up),
 		cmocka_unit_test(a_huge_page_larger_than_a_block_goes_when_all_blocks_are_full),
 		cmocka_unit_test(a_huge_page_that_reaches_out_of_its_region_stays),
+		cmocka_unit_test(a_huge_page_that_reaches_into_other_regions_stays),
 		cmocka_unit_test(a_huge_page_that_is_no_whole_number_of_blocks_stays),
 		cmocka_unit_test(real_huge_pages_go_whole),
 	};

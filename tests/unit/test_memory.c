@@ -178,7 +178,7 @@ static void a_region_owns_its_file(void **state)
 static void a_refused_file_stays_the_callers(void **state)
 {
 	struct memory *memory = *state;
-	int fd = file(2 * PAGE), pipes[2];
+	int fd = file(2 * PAGE), folder = open("/usr", O_RDONLY | O_DIRECTORY), pipes[2];
 
 	assert_int_equal(memory_map(memory, 0, 3 * PAGE, fd, 0, true), -EBADF);
 	assert_int_equal(memory_map(memory, 0, PAGE, fd, 2 * PAGE, true), -EBADF);
@@ -191,6 +191,8 @@ static void a_refused_file_stays_the_callers(void **state)
 	assert_int_equal(memory_map(memory, 0, PAGE, pipes[0], 0, true), -EBADF);
 	close(pipes[0]);
 	close(pipes[1]);
+	assert_int_equal(memory_map(memory, 0, PAGE, folder, 0, true), -EBADF);
+	close(folder);
 	assert_int_equal(memory->count, 0);
 }
 

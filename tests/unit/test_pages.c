@@ -246,8 +246,10 @@ static void clearing_empties_the_balloon(void **state)
 	struct pages *pages = *state;
 	uint32_t pfn = 0;
 
+	assert_int_equal(pages_reserve(pages, 5 * (uint64_t)LEAF * MEMORY_PAGE_BYTES, 4096), 0);
 	pages_inflate(pages, 0, BLOCK);
 	pages_inflate(pages, LEAF - BLOCK, 3);
+	pages_inflate(pages, 5 * LEAF, 3);
 	pages_clear(pages);
 	numbers_are(pages, 0, 0);
 	for (enum pages_list list = 0; list <= PAGES_LISTS; list++)
