@@ -123,7 +123,8 @@ def ends(end_to_end):
 
 
 def calls_a_gib(ours):
-    return spread((change.calls / change.back_bytes for change in ours), GIB, 0)
+    return spread((change.calls / change.back_bytes for change in ours if change.back_bytes > 0),
+                  GIB, 0)
 
 
 def process(found):
@@ -138,11 +139,12 @@ def process(found):
         show("7. The device process at rest", ["seconds", "wake-ups", "CPU ms"],
              [[f"{idle.seconds:g}", str(idle.wake_ups), f"{idle.cpu_s * 1000:.2f}"]])
     rows = [[each.what, *(f"{seconds * 1000:.2f}" for seconds in
-                          (each.median_s, each.p99_s, each.worst_s, each.worst_cpu_s)), str(each.count)]
-            for each in found.replies]
+                          (each.median_s, each.p99_s, each.worst_s, each.worst_cpu_s)),
+             str(each.count)] for each in found.replies]
     if rows:
-        show("8. Replies to REGION_READ (ms)", ["", "median", "99 %", "worst", "worst, CPU", "replies"],
-             rows, "All memory was touched before.  The times are the client's, with its own and the"
+        show("8. Replies to REGION_READ (ms)",
+             ["", "median", "99 %", "worst", "worst, CPU", "replies"], rows,
+             "All memory was touched before.  The times are the client's, with its own and the"
              " machine's share; “CPU” is what the device itself used between a question and its"
              " answer, at most.")
 

@@ -115,7 +115,7 @@ class EndToEnd:
         if guest.device:
             wait_for(lambda: pending_bytes(guest) == 0, LIMIT_S, f"{guest.name}'s device")
         shrink, shrink_s = cpu(guest) - at, time.monotonic() - start
-        back_bytes = 0
+        back_bytes = before_bytes - guest.host_bytes()
         calls = None if calls is None else release_calls(guest) - calls
         at, start = cpu(guest), time.monotonic()
         self._resize(guest, size)

@@ -133,7 +133,7 @@ static bool send(struct driver *driver, unsigned int number, const uint32_t *pfn
 	__atomic_store_n(&queue->driver.index, (uint16_t)(index + 1), __ATOMIC_RELEASE);
 	balloon_kick(driver->balloon, number);
 	driver->sent_bytes += count * PLAY_PAGE_BYTES;
-	work_to_the_end(driver);
+	work(driver);
 	return __atomic_load_n(&queue->device.index, __ATOMIC_ACQUIRE) == (uint16_t)(index + 1);
 }
 
@@ -304,7 +304,7 @@ static const char *audit_twice(struct driver *driver, void *data)
 	const char *why;
 
 	audits[0] = audit(driver);
-	why = NULL;
+	why = backing_touch(driver->play->backing);
 	audits[1] = audit(driver);
 	return why;
 }
