@@ -393,6 +393,17 @@ static void tell_refusals(struct balloon *balloon)
 	balloon->host.log(balloon->host.data, line);
 }
 
+/*
+ * Are the pages in the balloon the device's to release?  Not while the inflate queue rests: over
+ * vhost-user that may be a pause, or the end of a driver whose guest has all its pages again.
+ */
+static bool owns_pages(const struct balloon *balloon)
+{
+	unsigned int queue = balloon_queue_number(balloon, BALLOON_INFLATE);
+
+	return balloon->queues[queue].started || !balloon->pages.ballooned;
+}
+
 uint64_t balloon_work(struct balloon *balloon)
 {
 	bool busy = false;
@@ -400,11 +411,15 @@ uint64_t balloon_work(struct balloon *balloon)
 
 	if (balloon->driver_ok)
 		busy |= queues_step(balloon);
-	busy |= releases_step(balloon);
-	tell_refusals(balloon);
-	busy |= audit_step(balloon);
+	if (owns_pages(balloon)) {
+		busy |= releases_step(balloon);
+		tell_refusals(balloon);
+		busy |= audit_step(balloon);
+	}
 	if (busy)
 		return 0;
+	if (!owns_pages(balloon))
+		return BALLOON_IDLE;
 	due = releases_due_ns(balloon);
 	now = now_ns(balloon);
 	if (due == BALLOON_IDLE)

@@ -211,7 +211,8 @@ enum balloon_queue balloon_queue_kind(const struct balloon *balloon, unsigned in
 int balloon_queue_start(struct balloon *balloon, unsigned int queue,
 			const struct virtqueue_setup *setup, const uint32_t *base);
 /* Stops it and tells where another process would begin; buffers in hand are dealt with and returned
- * first. */
+ * first.  As long as the inflate queue rests nothing of the balloon is released: its driver may be
+ * gone, and its guest have all pages again. */
 uint32_t balloon_queue_stop(struct balloon *balloon, unsigned int queue);
 
 /* DRIVER_OK: from now on queues are worked on. */

@@ -2,14 +2,15 @@
 #include "device/pages.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define LEAF_WORDS (PAGES_LEAF_PAGES / 64)
 #define LEAF_BLOCKS (PAGES_LEAF_PAGES / PAGES_BLOCK_PAGES)
 #define LIST_WORDS (LEAF_BLOCKS / 64)
 
 struct pages_leaf {
+	uint32_t count; /* pages in the balloon; with none, all else here is zero */
 	uint64_t ballooned[LEAF_WORDS];
 	uint64_t pending[LEAF_WORDS];
 	uint64_t listed[PAGES_LISTS][LIST_WORDS];
@@ -41,6 +42,22 @@ static uint32_t first_word(uint32_t pfn)
 	return block_in_leaf(pfn) * PAGES_BLOCK_WORDS;
 }
 
+/* Not by calloc(), which writes to some of what it returns: a leaf is to cost nothing until it is
+ * written. */
+static struct pages_leaf *new_leaf(void)
+{
+	void *leaf = mmap(NULL, sizeof(struct pages_leaf), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return leaf == MAP_FAILED ? NULL : leaf;
+}
+
+/* Nothing is to be written to such a leaf, so that it goes on costing nothing. */
+static bool is_empty(const struct pages_leaf *leaf)
+{
+	return !leaf || !leaf->count;
+}
+
 int pages_reserve(struct pages *pages, uint64_t gpa, uint64_t size)
 {
 	const uint64_t leaf_bytes = PAGES_LEAF_PAGES * MEMORY_PAGE_BYTES;
@@ -49,7 +66,7 @@ int pages_reserve(struct pages *pages, uint64_t gpa, uint64_t size)
 	for (uint64_t at = gpa / leaf_bytes; at <= last && at < PAGES_LEAVES; at++) {
 		if (pages->leaves[at])
 			continue;
-		pages->leaves[at] = calloc(1, sizeof(struct pages_leaf));
+		pages->leaves[at] = new_leaf();
 		if (!pages->leaves[at])
 			return -ENOMEM;
 		if (pages->leaf_limit <= at)
@@ -61,14 +78,15 @@ int pages_reserve(struct pages *pages, uint64_t gpa, uint64_t size)
 void pages_free(struct pages *pages)
 {
 	for (uint32_t i = 0; i < pages->leaf_limit; i++)
-		free(pages->leaves[i]);
+		if (pages->leaves[i])
+			munmap(pages->leaves[i], sizeof(struct pages_leaf));
 	memset(pages, 0, sizeof(*pages));
 }
 
 void pages_clear(struct pages *pages)
 {
 	for (uint32_t i = 0; i < pages->leaf_limit && pages->ballooned; i++)
-		if (pages->leaves[i])
+		if (!is_empty(pages->leaves[i]))
 			memset(pages->leaves[i], 0, sizeof(struct pages_leaf));
 	pages->ballooned = 0;
 	pages->pending = 0;
@@ -171,6 +189,7 @@ uint32_t pages_inflate(struct pages *pages, uint32_t pfn, uint32_t count)
 	struct pages_leaf *leaf = leaf_of(pages, pfn);
 	uint32_t added = set_bits(leaf->ballooned, page_in_leaf(pfn), count);
 
+	leaf->count += added;
 	pages->ballooned += added;
 	pages->pending += set_bits(leaf->pending, page_in_leaf(pfn), count);
 	if (all_set(&leaf->ballooned[first_word(pfn)]))
@@ -186,6 +205,7 @@ uint32_t pages_deflate(struct pages *pages, uint32_t pfn, uint32_t count, uint32
 	uint32_t removed = clear_bits(leaf->ballooned, page_in_leaf(pfn), count);
 
 	*waited = clear_bits(leaf->pending, page_in_leaf(pfn), count);
+	leaf->count -= removed;
 	pages->ballooned -= removed;
 	pages->pending -= *waited;
 	if (!any_set(&leaf->pending[first_word(pfn)]))
@@ -201,12 +221,13 @@ uint64_t pages_settle(struct pages *pages, uint32_t pfn, uint64_t count)
 
 	for (uint32_t piece; count; pfn += piece, count -= piece) {
 		struct pages_leaf *leaf = leaf_of(pages, pfn);
-		uint32_t unit = leaf ? PAGES_BLOCK_PAGES : PAGES_LEAF_PAGES;
+		bool empty = is_empty(leaf);
+		uint32_t unit = empty ? PAGES_LEAF_PAGES : PAGES_BLOCK_PAGES;
 
 		piece = unit - pfn % unit;
 		if (piece > count)
 			piece = (uint32_t)count;
-		if (!leaf)
+		if (empty)
 			continue;
 		settled += clear_bits(leaf->pending, page_in_leaf(pfn), piece);
 		if (!any_set(&leaf->pending[first_word(pfn)]))
@@ -245,7 +266,9 @@ void pages_age(struct pages *pages)
 	for (uint32_t i = 0; i < pages->leaf_limit; i++) {
 		struct pages_leaf *leaf = pages->leaves[i];
 
-		for (uint32_t word = 0; leaf && word < LIST_WORDS; word++) {
+		if (is_empty(leaf))
+			continue;
+		for (uint32_t word = 0; word < LIST_WORDS; word++) {
 			leaf->listed[PAGES_OLD][word] |= leaf->listed[PAGES_YOUNG][word];
 			leaf->listed[PAGES_YOUNG][word] = 0;
 		}

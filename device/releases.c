@@ -22,7 +22,7 @@
 
 #define RUN_BLOCKS 8u /* 16 MiB: 2 to 5 ms a call where pages are small */
 #define FULL_MIN (2 * RUN_BLOCKS)
-#define FULL_WAIT_NS UINT64_C(10000000)
+#define FULL_WAIT_NS UINT64_C(50000000)
 #define RUNS_MAX (PAGES_BLOCK_PAGES / 2)
 
 static bool may_wait(const struct balloon *balloon)

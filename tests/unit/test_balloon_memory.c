@@ -11,19 +11,26 @@
 
 #define RAM_PAGES (uint32_t)(RIG_RAM_BYTES / PAGE)
 
-/* The linker puts this in place of calloc(): the next one after so many fails. */
+/* The linker puts these in place of calloc() and mmap(), whose offsets have 64 bits. */
 void *__real_calloc(size_t count, size_t size);
 void *__wrap_calloc(size_t count, size_t size);
+void *__real_mmap64(void *at, size_t size, int access, int flags, int fd, off_t offset);
+void *__wrap_mmap64(void *at, size_t size, int access, int flags, int fd, off_t offset);
 
-static int allocations_left = -1; /* -1: any number */
+static bool memory_is_short; /* none can be allocated; files can be mapped */
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-	if (allocations_left == 0)
-		return NULL;
-	if (allocations_left > 0)
-		allocations_left--;
-	return __real_calloc(count, size);
+	return memory_is_short ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_mmap64(void *at, size_t size, int access, int flags, int fd, off_t offset)
+{
+	if (memory_is_short && flags & MAP_ANONYMOUS) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	return __real_mmap64(at, size, access, flags, fd, offset);
 }
 
 static int setup(void **state)
@@ -316,9 +323,9 @@ static void without_memory_there_is_no_device(void **state)
 	const struct balloon_host host = { 0 };
 
 	(void)state;
-	allocations_left = 0;
+	memory_is_short = true;
 	assert_null(balloon_new(&options, &host));
-	allocations_left = -1;
+	memory_is_short = false;
 	balloon_free(NULL);
 }
 
@@ -327,9 +334,9 @@ static void ram_whose_account_cannot_be_had_is_not_ballooned(void **state)
 	struct device_rig *rig = *state;
 	uint32_t pfn = 2 * GIB / PAGE;
 
-	allocations_left = 0;
+	memory_is_short = true;
 	rig_map(rig, 2 * GIB, 8 * MIB, RIG_MEMFD);
-	allocations_left = -1;
+	memory_is_short = false;
 	assert_int_equal(rig->logged, 1);
 	rig_touch(rig, pfn, 8);
 	rig_inflate(rig, pfn, 8);
@@ -347,7 +354,7 @@ static void nothing_a_guest_does_allocates(void **state)
 	struct device_rig *rig = rig_new(&(struct rig_options){ .features = RIG_TELL | 0x3f });
 
 	(void)state;
-	allocations_left = 0;
+	memory_is_short = true;
 	for (enum balloon_queue kind = 0; kind < BALLOON_QUEUE_KINDS; kind++) {
 		rig_send_one(rig, kind, 0, 640, kind == BALLOON_REPORTING);
 		rig_kick(rig, kind);
@@ -358,7 +365,7 @@ static void nothing_a_guest_does_allocates(void **state)
 	balloon_audit_start(rig->balloon);
 	rig_settle(rig);
 	rig_reset(rig);
-	allocations_left = -1;
+	memory_is_short = false;
 	assert_int_equal(rig_count(rig, BALLOON_C_INFLATED_PAGES), RAM_PAGES + 1);
 	rig_free(rig);
 }
