@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A guest whose balloon our own device serves: what its tests ask, and what must hold after each."""
+"""A guest whose balloon our own device serves: what tests ask of it, and what holds after each."""
 import contextlib
 import os
 import pathlib
