@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The programs side by side, as they are when installed: adopt looks for the others beside itself."""
+"""The programs side by side, as when installed: adopt looks for the others beside itself."""
 
 import pathlib
 import shutil

@@ -104,7 +104,8 @@ class Story:
         guest.heartbeat.mark()
         yield
         gap_ms = guest.heartbeat.longest_gap_ms
-        self.rows.append(Row(what, device or guest.spec.device, before, guest.actual(), host - guest.host_bytes(), gap_ms))
+        self.rows.append(Row(what, device or guest.spec.device, before, guest.actual(),
+                             host - guest.host_bytes(), gap_ms))
         if guest.ping()[0] != boot_id or guest.heartbeat.reboots:
             raise LabError(f"{guest.name} was rebooted")
 
