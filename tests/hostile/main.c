@@ -32,7 +32,7 @@
 /* transport/log.h lets through a burst, and then so many a second. */
 #define LOG_BURST 60
 #define LOG_A_SECOND 3
-#define PRIVATE_KIB_MAX (32 * 1024)
+#define PRIVATE_KIB_MAX (96 * 1024) /* most of which is the sanitizers' */
 #define WAIT_MS 10000
 /* So that every queue is there; otherwise what a user gets. */
 #define DEVICE_FEATURES "--features=+free-page-reporting"
