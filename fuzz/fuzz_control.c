@@ -14,15 +14,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "fuzz/script.h"
+#include "fuzz/harness.h"
 
 #define RAM (UINT64_C(16) << 20)
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 struct rig {
-	struct loop *loop;
-	struct balloon *balloon;
+	struct harness harness; /* first: what the host's calls are handed is both */
 	struct control *control;
 	struct sockaddr_un address;
 	socklen_t address_length;
@@ -30,21 +27,9 @@ struct rig {
 	size_t heard_length;
 };
 
-static void ignore_queue(void *data, unsigned int queue)
+static void ignore_quit(void *data)
 {
 	(void)data;
-	(void)queue;
-}
-
-static void ignore(void *data)
-{
-	(void)data;
-}
-
-static void ignore_line(void *data, const char *line)
-{
-	(void)data;
-	(void)line;
 }
 
 static void relay_event(void *data, enum balloon_event event)
@@ -54,15 +39,10 @@ static void relay_event(void *data, enum balloon_event event)
 	control_event(rig->control, event);
 }
 
-static uint64_t now_ns(void *data)
+static uint64_t real_now_ns(void *data)
 {
 	(void)data;
 	return loop_now_ns();
-}
-
-static uint64_t work(void *data)
-{
-	return balloon_work(data);
 }
 
 /* A socket without a path: Linux finds it an abstract name. */
@@ -80,22 +60,16 @@ static int listen_somewhere(struct rig *rig)
 
 static void open_rig(struct rig *rig, void *ram)
 {
-	const struct balloon_host host = {
-		.notify_queue = ignore_queue,
-		.notify_config = ignore,
-		.event = relay_event,
-		.log = ignore_line,
-		.now_ns = now_ns,
-		.data = rig,
-	};
+	struct balloon_host host = harness_host(&rig->harness);
 	const struct balloon_options options = { .features = balloon_default_features() };
-	const struct control_options control = { .transport = "none", .quit = ignore };
+	const struct control_options control = { .transport = "none", .quit = ignore_quit };
 
-	rig->loop = loop_new();
-	rig->balloon = balloon_new(&options, &host);
-	require(!balloon_add(rig->balloon, 0, RAM, ram));
-	rig->control = control_new(rig->loop, rig->balloon, listen_somewhere(rig), &control);
-	loop_set_work(rig->loop, work, rig->balloon);
+	host.event = relay_event;
+	host.now_ns = real_now_ns;
+	harness_begin(&rig->harness, &options, &host);
+	require(!balloon_add(rig->harness.balloon, 0, RAM, ram));
+	rig->control = control_new(rig->harness.loop, rig->harness.balloon, listen_somewhere(rig),
+				   &control);
 	rig->heard_length = 0;
 }
 
@@ -104,7 +78,7 @@ static int connect_to(struct rig *rig)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	require(!connect(fd, (struct sockaddr *)&rig->address, rig->address_length));
-	require(!loop_round(rig->loop, 0));
+	harness_rounds(&rig->harness, 1);
 	return fd;
 }
 
@@ -149,7 +123,7 @@ static void say(struct rig *rig, int fd, const uint8_t *bytes, size_t size, size
 			bytes += n;
 			size -= (size_t)n;
 		}
-		require(!loop_round(rig->loop, 0));
+		harness_rounds(&rig->harness, 1);
 		if (!hear(rig, fd))
 			return;
 	}
@@ -174,9 +148,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(hear(&rig, other));
 	close(fd);
 	close(other);
-	require(!loop_round(rig.loop, 0));
+	harness_rounds(&rig.harness, 1);
 	control_free(rig.control);
-	balloon_free(rig.balloon);
-	loop_free(rig.loop);
+	harness_end(&rig.harness);
 	return 0;
 }

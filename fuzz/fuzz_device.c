@@ -12,8 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "device/balloon.h"
-#include "fuzz/script.h"
+#include "fuzz/harness.h"
 
 #define REGION_BYTES UINT64_C(0x400000)
 #define REGIONS 2
@@ -58,12 +57,11 @@ enum step {
 
 struct fuzz {
 	struct script script;
-	struct balloon *balloon;
+	struct harness harness;
 	uint8_t *host[REGIONS];
 	int fd; /* of the second region */
 	bool mapped[REGIONS];
 	bool swap;
-	uint64_t now_ns;
 	uint16_t size[BALLOON_QUEUES_MAX];
 	uint64_t offered[BALLOON_QUEUES_MAX]; /* entries of the ring */
 	uint64_t counters[BALLOON_C_COUNT];
@@ -72,37 +70,6 @@ struct fuzz {
 /*
  * The host
  */
-static void notify_queue(void *data, unsigned int queue)
-{
-	const struct fuzz *fuzz = data;
-
-	require(queue < balloon_queue_count(fuzz->balloon));
-}
-
-static void notify_config(void *data)
-{
-	(void)data;
-}
-
-static void event(void *data, enum balloon_event what)
-{
-	(void)data;
-	require(what <= BALLOON_EVENT_DRIVER);
-}
-
-static void log_line(void *data, const char *line)
-{
-	(void)data;
-	require(strlen(line) > 0 && !strchr(line, '\n'));
-}
-
-static uint64_t clock_ns(void *data)
-{
-	const struct fuzz *fuzz = data;
-
-	return fuzz->now_ns;
-}
-
 static void hint_sink(void *data, uint64_t gpa, uint64_t size)
 {
 	(void)data;
@@ -121,11 +88,12 @@ static void map(struct fuzz *fuzz, unsigned int region)
 	if (fuzz->mapped[region])
 		return;
 	if (region == 0) {
-		error = balloon_add(fuzz->balloon, 0, REGION_BYTES, fuzz->host[0]);
+		error = balloon_add(fuzz->harness.balloon, 0, REGION_BYTES, fuzz->host[0]);
 	} else {
 		fd = dup(fuzz->fd);
 		require(fd >= 0);
-		error = balloon_map(fuzz->balloon, region_gpa(region), REGION_BYTES, fd, 0, true);
+		error = balloon_map(fuzz->harness.balloon, region_gpa(region), REGION_BYTES, fd, 0,
+				    true);
 		if (error)
 			close(fd);
 	}
@@ -135,7 +103,7 @@ static void map(struct fuzz *fuzz, unsigned int region)
 
 static void unmap(struct fuzz *fuzz, unsigned int region)
 {
-	int removed = balloon_unmap(fuzz->balloon, region_gpa(region), REGION_BYTES);
+	int removed = balloon_unmap(fuzz->harness.balloon, region_gpa(region), REGION_BYTES);
 
 	require(removed == (fuzz->mapped[region] ? 1 : 0));
 	fuzz->mapped[region] = false;
@@ -146,18 +114,18 @@ static void check(struct fuzz *fuzz)
 {
 	struct balloon_info info;
 
-	balloon_info(fuzz->balloon, &info);
+	balloon_info(fuzz->harness.balloon, &info);
 	require(info.target_bytes <= info.max_bytes);
 	require(info.actual_bytes <= info.max_bytes);
 	require(info.pending_bytes <= info.ballooned_bytes);
 	for (unsigned int i = 0; i < BALLOON_C_COUNT; i++) {
-		uint64_t count = balloon_counter(fuzz->balloon, (enum balloon_counter)i);
+		uint64_t count = balloon_counter(fuzz->harness.balloon, (enum balloon_counter)i);
 
 		require(count >= fuzz->counters[i]);
 		fuzz->counters[i] = count;
 	}
-	require(balloon_stats(fuzz->balloon)->unknown_count <= BALLOON_STATS_UNKNOWN_MAX);
-	require(balloon_queue_count(fuzz->balloon) <= BALLOON_QUEUES_MAX);
+	require(balloon_stats(fuzz->harness.balloon)->unknown_count <= BALLOON_STATS_UNKNOWN_MAX);
+	require(balloon_queue_count(fuzz->harness.balloon) <= BALLOON_QUEUES_MAX);
 }
 
 /*
@@ -165,7 +133,7 @@ static void check(struct fuzz *fuzz)
  */
 static bool acknowledged(const struct fuzz *fuzz, enum balloon_feature feature)
 {
-	return balloon_acknowledged(fuzz->balloon) & BALLOON_BIT(feature);
+	return balloon_acknowledged(fuzz->harness.balloon) & BALLOON_BIT(feature);
 }
 
 static void put(struct fuzz *fuzz, uint64_t offset, unsigned int bytes, uint64_t value)
@@ -296,7 +264,7 @@ static void step_features(struct fuzz *fuzz)
 	for (unsigned int i = 0; i < 4; i++)
 		if (others >> i & 1)
 			features |= BALLOON_BIT(rest[i]);
-	balloon_set_features(fuzz->balloon, features);
+	balloon_set_features(fuzz->harness.balloon, features);
 }
 
 static void step_start(struct fuzz *fuzz)
@@ -311,7 +279,7 @@ static void step_start(struct fuzz *fuzz)
 	bool with_base = script_u8(&fuzz->script) & 1;
 	uint32_t base = script_u32(&fuzz->script);
 
-	if (balloon_queue_start(fuzz->balloon, queue, &setup, with_base ? &base : NULL))
+	if (balloon_queue_start(fuzz->harness.balloon, queue, &setup, with_base ? &base : NULL))
 		return;
 	fuzz->size[queue] = setup.size;
 	fuzz->offered[queue] = 0;
@@ -325,7 +293,7 @@ static void step_stop(struct fuzz *fuzz)
 {
 	unsigned int queue = take_queue(fuzz);
 
-	balloon_queue_stop(fuzz->balloon, queue);
+	balloon_queue_stop(fuzz->harness.balloon, queue);
 	fuzz->size[queue] = 0;
 }
 
@@ -333,10 +301,11 @@ static void step_reset(struct fuzz *fuzz)
 {
 	struct balloon_info info;
 
-	balloon_reset(fuzz->balloon);
-	balloon_info(fuzz->balloon, &info);
+	balloon_reset(fuzz->harness.balloon);
+	balloon_info(fuzz->harness.balloon, &info);
 	require(info.ballooned_bytes == 0 && info.pending_bytes == 0);
-	require(!balloon_needs_reset(fuzz->balloon) && !balloon_is_driver_ok(fuzz->balloon));
+	require(!balloon_needs_reset(fuzz->harness.balloon) &&
+		!balloon_is_driver_ok(fuzz->harness.balloon));
 	memset(fuzz->size, 0, sizeof(fuzz->size));
 	fuzz->swap = false;
 }
@@ -347,7 +316,7 @@ static void step_big_endian(struct fuzz *fuzz)
 	if (acknowledged(fuzz, VIRTIO_F_VERSION_1) || acknowledged(fuzz, VIRTIO_F_RING_PACKED))
 		return;
 	fuzz->swap = true;
-	balloon_set_big_endian(fuzz->balloon, true);
+	balloon_set_big_endian(fuzz->harness.balloon, true);
 }
 
 static void step_config(struct fuzz *fuzz, bool write)
@@ -358,11 +327,11 @@ static void step_config(struct fuzz *fuzz, bool write)
 
 	if (write) {
 		count = (uint8_t)script_bytes(&fuzz->script, count, &from);
-		balloon_config_write(fuzz->balloon, offset, from, count);
+		balloon_config_write(fuzz->harness.balloon, offset, from, count);
 		return;
 	}
 	memset(bytes, 0xa5, sizeof(bytes));
-	balloon_config_read(fuzz->balloon, offset, bytes, count);
+	balloon_config_read(fuzz->harness.balloon, offset, bytes, count);
 	require(bytes[count] == 0xa5);
 	for (unsigned int i = 0; offset >= BALLOON_CONFIG_BYTES && i < count; i++)
 		require(bytes[i] == 0);
@@ -372,13 +341,13 @@ static void step_hint(struct fuzz *fuzz)
 {
 	switch (script_u8(&fuzz->script) % 3) {
 	case 0:
-		balloon_hint_start(fuzz->balloon);
+		balloon_hint_start(fuzz->harness.balloon);
 		break;
 	case 1:
-		balloon_hint_stop(fuzz->balloon);
+		balloon_hint_stop(fuzz->harness.balloon);
 		break;
 	default:
-		balloon_hint_done(fuzz->balloon);
+		balloon_hint_done(fuzz->harness.balloon);
 		break;
 	}
 }
@@ -403,9 +372,9 @@ static bool driver_step(struct fuzz *fuzz, enum step what)
 	else if (what == STOP)
 		step_stop(fuzz);
 	else if (what == DRIVER_OK)
-		balloon_driver_ok(fuzz->balloon);
+		balloon_driver_ok(fuzz->harness.balloon);
 	else if (what == KICK)
-		balloon_kick(fuzz->balloon, script_u8(&fuzz->script));
+		balloon_kick(fuzz->harness.balloon, script_u8(&fuzz->script));
 	else if (what == RESET)
 		step_reset(fuzz);
 	else if (what == CONFIG_WRITE || what == CONFIG_READ)
@@ -421,19 +390,20 @@ static void host_step(struct fuzz *fuzz, enum step what)
 {
 	if (what == WORK)
 		for (unsigned int i = script_u8(&fuzz->script); i > 0; i--)
-			balloon_work(fuzz->balloon);
+			balloon_work(fuzz->harness.balloon);
 	else if (what == TARGET)
-		balloon_set_target(fuzz->balloon, script_u32(&fuzz->script) * MEMORY_PAGE_BYTES);
+		balloon_set_target(fuzz->harness.balloon,
+				   script_u32(&fuzz->script) * MEMORY_PAGE_BYTES);
 	else if (what == STATS)
-		balloon_request_stats(fuzz->balloon);
+		balloon_request_stats(fuzz->harness.balloon);
 	else if (what == HINT)
 		step_hint(fuzz);
 	else if (what == REPORTING)
-		balloon_set_reporting(fuzz->balloon, script_u8(&fuzz->script) & 1);
+		balloon_set_reporting(fuzz->harness.balloon, script_u8(&fuzz->script) & 1);
 	else if (what == AUDIT)
-		balloon_audit_start(fuzz->balloon);
+		balloon_audit_start(fuzz->harness.balloon);
 	else if (what == TIME)
-		fuzz->now_ns += script_u16(&fuzz->script) * UINT64_C(1000000);
+		fuzz->harness.now_ns += script_u16(&fuzz->script) * UINT64_C(1000000);
 	else if (what == UNMAP)
 		unmap(fuzz, script_u8(&fuzz->script) % REGIONS);
 	else if (what == MAP)
@@ -442,14 +412,7 @@ static void host_step(struct fuzz *fuzz, enum step what)
 
 static void begin(struct fuzz *fuzz)
 {
-	const struct balloon_host host = {
-		.notify_queue = notify_queue,
-		.notify_config = notify_config,
-		.event = event,
-		.log = log_line,
-		.now_ns = clock_ns,
-		.data = fuzz,
-	};
+	const struct balloon_host host = harness_host(&fuzz->harness);
 	struct balloon_options options = { .release_delay_ns = BALLOON_RELEASE_DELAY_NS };
 	uint8_t bits = script_u8(&fuzz->script);
 
@@ -458,9 +421,9 @@ static void begin(struct fuzz *fuzz)
 	options.populate = bits & POPULATE;
 	options.audit_release = bits & AUDIT_RELEASE;
 	options.max_bytes = bits & SMALL_MAX ? REGION_BYTES / 2 : 0;
-	fuzz->balloon = balloon_new(&options, &host);
-	require(fuzz->balloon);
-	balloon_set_hint_sink(fuzz->balloon, hint_sink, fuzz);
+	fuzz->harness.balloon = balloon_new(&options, &host);
+	require(fuzz->harness.balloon);
+	balloon_set_hint_sink(fuzz->harness.balloon, hint_sink, fuzz);
 	for (unsigned int i = 0; i < REGIONS && !(bits & LATE); i++)
 		map(fuzz, i);
 }
@@ -475,13 +438,13 @@ static void end(struct fuzz *fuzz)
 	uint64_t wait_ns;
 
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++)
-		balloon_queue_stop(fuzz->balloon, i);
-	while ((wait_ns = balloon_work(fuzz->balloon)) != BALLOON_IDLE) {
+		balloon_queue_stop(fuzz->harness.balloon, i);
+	while ((wait_ns = balloon_work(fuzz->harness.balloon)) != BALLOON_IDLE) {
 		require(++steps < WORK_MAX);
-		fuzz->now_ns += wait_ns;
+		fuzz->harness.now_ns += wait_ns;
 	}
 	check(fuzz);
-	balloon_free(fuzz->balloon);
+	balloon_free(fuzz->harness.balloon);
 }
 
 static void once(struct fuzz *fuzz)
@@ -489,11 +452,8 @@ static void once(struct fuzz *fuzz)
 	fuzz->host[0] = mmap(NULL, REGION_BYTES, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	require(fuzz->host[0] != MAP_FAILED);
-	fuzz->fd = memfd_create("fuzz", MFD_CLOEXEC);
-	require(fuzz->fd >= 0 && ftruncate(fuzz->fd, (off_t)REGION_BYTES) == 0);
+	fuzz->fd = memory_file(REGION_BYTES);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -504,7 +464,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		once(&kept);
 	fuzz = kept;
 	fuzz.script = (struct script){ data, size };
-	fuzz.now_ns = 1;
+	fuzz.harness.now_ns = 1;
 	memset(fuzz.host[0], 0, WINDOW_BYTES);
 	begin(&fuzz);
 	for (unsigned int i = 0; i < STEPS_MAX && fuzz.script.left; i++) {

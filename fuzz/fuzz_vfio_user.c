@@ -10,25 +10,14 @@
  */
 #include <fcntl.h>
 #include <linux/virtio_pci.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "fuzz/script.h"
+#include "fuzz/harness.h"
 #include "tests/unit/vfio_user_client.h"
-#include "transport/transport.h"
 
-#define RAM_BYTES UINT64_C(0x400000)
-#define RING_BYTES 0x1000u /* ring number n stands at n times this */
-#define AVAIL_OFFSET 0x400u
-#define USED_OFFSET 0x600u
-#define RING_SIZE 64
 #define NOTIFY 0x3000u
 #define STEPS_MAX 200
-#define ROUNDS_MAX 4000
-#define FDS_WATCHED 256
 
 enum step {
 	RAW,	 /* u8 count, bytes: as they are */
@@ -52,105 +41,33 @@ enum kind { MEMORY_FD, EVENT_FD, PIPE_FD, READ_ONLY_FD, NO_FD, KINDS };
 
 struct fuzz {
 	struct script script;
-	struct loop *loop;
-	struct balloon *balloon;
-	struct transport *transport;
+	struct harness harness; /* may_close: RAW was sent */
 	struct vfio_user_client client;
 	int fds[NO_FD], other_pipe;
-	uint8_t *ram;
-	uint16_t offered[BALLOON_QUEUES_MAX];
-	bool closed, framed; /* no RAW was sent */
-	uint64_t now_ns;
+	struct guest guest;
 };
-
-static void notify_queue(void *data, unsigned int queue)
-{
-	struct fuzz *fuzz = data;
-
-	if (fuzz->transport)
-		vfio_user_ops.notify_queue(fuzz->transport, queue);
-}
-
-static void notify_config(void *data)
-{
-	struct fuzz *fuzz = data;
-
-	if (fuzz->transport)
-		vfio_user_ops.notify_config(fuzz->transport);
-}
-
-static void event(void *data, enum balloon_event what)
-{
-	(void)data;
-	require(what <= BALLOON_EVENT_DRIVER);
-}
-
-static void log_line(void *data, const char *line)
-{
-	(void)data;
-	require(line[0] && !strchr(line, '\n'));
-}
-
-static void closed(void *data, const char *why)
-{
-	struct fuzz *fuzz = data;
-
-	require(why[0] && !fuzz->closed && !fuzz->framed);
-	fuzz->closed = true;
-}
-
-static uint64_t clock_ns(void *data)
-{
-	return ((struct fuzz *)data)->now_ns;
-}
-
-static uint64_t work(void *data)
-{
-	return balloon_work(data);
-}
 
 /* A round of the loop; what the server answered is read, so that it has room. */
 static void pump(void *data)
 {
 	struct fuzz *fuzz = data;
-	char bytes[4096];
 
-	require(!loop_round(fuzz->loop, 0));
-	while (recv(fuzz->client.fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
-		;
+	harness_rounds(&fuzz->harness, 1);
+	drain_socket(fuzz->client.fd);
 }
 
 static void open_transport(struct fuzz *fuzz, bool msix)
 {
-	const struct transport_context context = {
-		.loop = fuzz->loop,
-		.balloon = fuzz->balloon,
-		.msix = msix,
-		.log = log_line,
-		.closed = closed,
-		.data = fuzz,
-	};
-	int ends[2];
-
-	require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
-	vfio_user_client_init(&fuzz->client, ends[0]);
+	fuzz->harness.may_close = false;
+	vfio_user_client_init(&fuzz->client, harness_connect(&fuzz->harness, &vfio_user_ops, msix));
 	fuzz->client.pump = pump;
 	fuzz->client.data = fuzz;
-	fuzz->closed = false;
-	fuzz->framed = true;
-	fuzz->transport = vfio_user_ops.open(&context, ends[1]);
-	require(fuzz->transport);
 }
 
 static void close_transport(struct fuzz *fuzz)
 {
-	struct transport *transport = fuzz->transport;
-
-	fuzz->transport = NULL;
-	vfio_user_ops.close(transport);
+	harness_disconnect(&fuzz->harness);
 	vfio_user_client_close(&fuzz->client);
-	require(balloon_memory(fuzz->balloon)->count == 0);
-	require(!balloon_is_driver_ok(fuzz->balloon));
 }
 
 static void send_command(struct fuzz *fuzz, uint16_t command, uint32_t flags, const void *payload,
@@ -183,27 +100,26 @@ static void send_map(struct fuzz *fuzz, enum kind kind, uint64_t address, uint64
 
 static void start_queue(struct fuzz *fuzz, unsigned int queue)
 {
-	const uint32_t ring = queue * RING_BYTES;
+	const uint32_t ring = queue * GUEST_RING_BYTES;
 
-	memset(fuzz->ram + ring, 0, RING_BYTES);
-	fuzz->offered[queue] = 0;
+	guest_clear_ring(&fuzz->guest, queue);
 	put(fuzz, VIRTIO_PCI_COMMON_Q_SELECT, queue, 2);
-	put(fuzz, VIRTIO_PCI_COMMON_Q_SIZE, RING_SIZE, 2);
+	put(fuzz, VIRTIO_PCI_COMMON_Q_SIZE, GUEST_RING_SIZE, 2);
 	put(fuzz, VIRTIO_PCI_COMMON_Q_MSIX, queue + 1, 2);
 	put(fuzz, VIRTIO_PCI_COMMON_Q_DESCLO, ring, 4);
-	put(fuzz, VIRTIO_PCI_COMMON_Q_AVAILLO, ring + AVAIL_OFFSET, 4);
-	put(fuzz, VIRTIO_PCI_COMMON_Q_USEDLO, ring + USED_OFFSET, 4);
+	put(fuzz, VIRTIO_PCI_COMMON_Q_AVAILLO, ring + GUEST_AVAIL_OFFSET, 4);
+	put(fuzz, VIRTIO_PCI_COMMON_Q_USEDLO, ring + GUEST_USED_OFFSET, 4);
 	put(fuzz, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
 }
 
 static void step_start(struct fuzz *fuzz)
 {
 	const struct vfio_user_irq_set set = { sizeof(set), 0x24, 0, 0, 1 };
-	const uint64_t features = balloon_offered(fuzz->balloon);
+	const uint64_t features = balloon_offered(fuzz->harness.balloon);
 
 	send_command(fuzz, VFIO_USER_VERSION, 0, "\0\0\0\0{}", 7, NULL, 0);
 	send_command(fuzz, VFIO_USER_SET_IRQS, 0, &set, sizeof(set), &fuzz->fds[EVENT_FD], 1);
-	send_map(fuzz, MEMORY_FD, 0, RAM_BYTES, 0);
+	send_map(fuzz, MEMORY_FD, 0, GUEST_RAM_BYTES, 0);
 	put(fuzz, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	for (uint32_t i = 0; i < 2; i++) {
 		put(fuzz, VIRTIO_PCI_COMMON_GFSELECT, i, 4);
@@ -220,7 +136,7 @@ static void step_raw(struct fuzz *fuzz)
 	const uint8_t *bytes;
 	size_t size = script_bytes(&fuzz->script, script_u8(&fuzz->script), &bytes);
 
-	fuzz->framed = false;
+	fuzz->harness.may_close = true;
 	vfio_user_client_send_raw(&fuzz->client, bytes, size, NULL, 0);
 }
 
@@ -301,42 +217,24 @@ static void step_unmap(struct fuzz *fuzz)
 
 static void step_event(struct fuzz *fuzz)
 {
-	const uint64_t count = script_u8(&fuzz->script);
-
-	/* A full one refuses; it is signalled anyway. */
-	(void)!write(fuzz->fds[EVENT_FD], &count, sizeof(count));
+	signal_eventfd(fuzz->fds[EVENT_FD], script_u8(&fuzz->script));
 }
 
 static void step_memory(struct fuzz *fuzz)
 {
-	uint16_t offset = script_u16(&fuzz->script);
-	const uint8_t *bytes;
-	size_t count = script_bytes(&fuzz->script, script_u8(&fuzz->script), &bytes);
-
-	if (count)
-		memcpy(fuzz->ram + offset, bytes, count);
+	guest_write(&fuzz->guest, &fuzz->script);
 }
 
 static void step_offer(struct fuzz *fuzz)
 {
-	unsigned int queue = script_u8(&fuzz->script) % BALLOON_QUEUES_MAX;
-	uint8_t *ring = fuzz->ram + queue * RING_BYTES;
-	uint16_t slot = fuzz->offered[queue]++ % RING_SIZE;
-	uint64_t gpa = script_u32(&fuzz->script);
-	uint32_t length = script_u16(&fuzz->script);
-	uint16_t flags = script_u8(&fuzz->script);
+	unsigned int queue = guest_offer(&fuzz->guest, &fuzz->script);
 
-	memcpy(ring + slot * 16, &gpa, 8);
-	memcpy(ring + slot * 16 + 8, &length, 4);
-	memcpy(ring + slot * 16 + 12, &flags, 2);
-	memcpy(ring + AVAIL_OFFSET + 4 + 2 * slot, &slot, 2);
-	memcpy(ring + AVAIL_OFFSET + 2, &fuzz->offered[queue], 2);
 	put(fuzz, NOTIFY + 4 * queue, queue, 2);
 }
 
 static void step_pump(struct fuzz *fuzz)
 {
-	fuzz->now_ns += BALLOON_RELEASE_DELAY_NS;
+	fuzz->harness.now_ns += BALLOON_RELEASE_DELAY_NS;
 	for (unsigned int rounds = script_u8(&fuzz->script) % 32; rounds; rounds--)
 		pump(fuzz);
 }
@@ -354,20 +252,12 @@ static void step(struct fuzz *fuzz)
 	if (steps[which]) {
 		steps[which](fuzz);
 	} else if (which == TARGET) {
-		balloon_set_target(fuzz->balloon, script_u32(&fuzz->script) * UINT64_C(4096));
+		balloon_set_target(fuzz->harness.balloon,
+				   script_u32(&fuzz->script) * UINT64_C(4096));
 	} else {
 		close_transport(fuzz);
 		open_transport(fuzz, script_u8(&fuzz->script) & 1);
 	}
-}
-
-static unsigned int open_fds(void)
-{
-	unsigned int count = 0;
-
-	for (int fd = 0; fd < FDS_WATCHED; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
 }
 
 static void begin(struct fuzz *fuzz)
@@ -377,25 +267,12 @@ static void begin(struct fuzz *fuzz)
 			    BALLOON_BIT(VIRTIO_F_VERSION_1),
 		.release_delay_ns = BALLOON_RELEASE_DELAY_NS,
 	};
-	const struct balloon_host host = {
-		.notify_queue = notify_queue,
-		.notify_config = notify_config,
-		.event = event,
-		.log = log_line,
-		.now_ns = clock_ns,
-		.data = fuzz,
-	};
+	const struct balloon_host host = harness_host(&fuzz->harness);
 	int pipes[2];
 
-	fuzz->loop = loop_new();
-	fuzz->balloon = balloon_new(&options, &host);
-	require(fuzz->loop && fuzz->balloon);
-	loop_set_work(fuzz->loop, work, fuzz->balloon);
-	fuzz->fds[MEMORY_FD] = memfd_create("fuzz", MFD_CLOEXEC);
-	require(!ftruncate(fuzz->fds[MEMORY_FD], (off_t)RAM_BYTES));
-	fuzz->ram =
-		mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fuzz->fds[MEMORY_FD], 0);
-	require(fuzz->ram != MAP_FAILED);
+	harness_begin(&fuzz->harness, &options, &host);
+	fuzz->fds[MEMORY_FD] = memory_file(GUEST_RAM_BYTES);
+	guest_map(&fuzz->guest, fuzz->fds[MEMORY_FD]);
 	fuzz->fds[EVENT_FD] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	require(!pipe2(pipes, O_CLOEXEC));
 	fuzz->fds[PIPE_FD] = pipes[1];
@@ -404,39 +281,27 @@ static void begin(struct fuzz *fuzz)
 	open_transport(fuzz, true);
 }
 
-/* Once the VMM is silent the device has to come to rest. */
-static void settle(struct fuzz *fuzz)
-{
-	unsigned int rounds = 0;
-
-	while (balloon_work(fuzz->balloon) == 0)
-		require(++rounds < ROUNDS_MAX);
-	pump(fuzz);
-}
-
 static void end(struct fuzz *fuzz)
 {
 	close_transport(fuzz);
-	balloon_free(fuzz->balloon);
-	loop_free(fuzz->loop);
-	munmap(fuzz->ram, RAM_BYTES);
+	harness_end(&fuzz->harness);
+	guest_unmap(&fuzz->guest);
 	for (unsigned int i = 0; i < NO_FD; i++)
 		close(fuzz->fds[i]);
 	close(fuzz->other_pipe);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct fuzz fuzz = { .script = { data, size }, .now_ns = 1 };
-	unsigned int before = open_fds();
+	struct fuzz fuzz = { .script = { data, size }, .harness.now_ns = 1 };
+	unsigned int before = count_open_fds();
 
 	begin(&fuzz);
 	for (unsigned int i = 0; i < STEPS_MAX && fuzz.script.left; i++)
 		step(&fuzz);
-	settle(&fuzz);
+	harness_settle(&fuzz.harness);
+	pump(&fuzz);
 	end(&fuzz);
-	require(open_fds() == before);
+	require(count_open_fds() == before);
 	return 0;
 }

@@ -278,8 +278,6 @@ static bool begin(struct fuzz *fuzz)
 	return true;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static _Alignas(4096) uint8_t ram[SLOW_BYTES];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the fuzzers share: an input as a script, whose numbers are taken from
- * its front, little-endian, and are 0 when it has ended; and require(), which
- * ends the run with the line that was not so.
+ * its front, little-endian, and are 0 when it has ended; require(), which ends
+ * the run with the line that was not so; and the name that libFuzzer calls.
  */
 #ifndef AEROSTAT_FUZZ_SCRIPT_H
 #define AEROSTAT_FUZZ_SCRIPT_H
@@ -19,6 +19,8 @@
 			abort();                                                                   \
 		}                                                                                  \
 	} while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct script {
 	const uint8_t *at;
