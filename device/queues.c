@@ -428,8 +428,6 @@ static bool is_due(struct balloon *balloon, enum balloon_queue kind)
 		balloon->kicked[queue] = false;
 		return false;
 	}
-	if (kind == BALLOON_INFLATE)
-		return balloon->held_count < HELD_MAX;
 	return kind != BALLOON_DEFLATE ||
 	       !balloon->kicked[balloon_queue_number(balloon, BALLOON_INFLATE)];
 }

@@ -142,20 +142,21 @@ static void a_block_across_regions_is_looked_at_in_both(void **state)
 static void with_audit_release_what_is_found_goes_again(void **state)
 {
 	struct device_rig *rig = *state;
+	const uint32_t count = 4 * BLOCK + 100; /* whole blocks, and one that is not */
 	struct balloon_audit result;
 
-	rig_inflate(rig, 0, 4 * BLOCK);
+	rig_inflate(rig, 0, count);
 	rig_settle(rig);
 	rig_touch(rig, 10, 3);
 	rig_touch(rig, 3 * BLOCK, BLOCK);
-	rig_touch(rig, 4 * BLOCK, 5);
+	rig_touch(rig, count - 2, 7);
 	result = audit(rig);
-	assert_int_equal(result.resident_pages, 3 + BLOCK);
-	assert_int_equal(result.released_pages, 3 + BLOCK);
+	assert_int_equal(result.resident_pages, 3 + BLOCK + 2);
+	assert_int_equal(result.released_pages, 3 + BLOCK + 2);
 	rig_settle(rig);
-	assert_int_equal(rig_resident(rig, 0, 4 * BLOCK), 0);
-	assert_true(rig_intact(rig, 4 * BLOCK, 5));
-	assert_int_equal(rig_info(rig).ballooned_bytes, 4 * 2 * MIB);
+	assert_int_equal(rig_resident(rig, 0, count), 0);
+	assert_true(rig_intact(rig, count, 5));
+	assert_int_equal(rig_info(rig).ballooned_bytes, (uint64_t)count * PAGE);
 	assert_int_equal(audit(rig).resident_pages, 0);
 }
 

@@ -223,6 +223,7 @@ static void no_queue_is_worked_on_before_driver_ok(void **state)
 	balloon_driver_ok(rig->balloon);
 	rig_work(rig);
 	assert_int_equal(rig_outstanding(rig, BALLOON_INFLATE), 0);
+	balloon_driver_ok(rig->balloon);
 	assert_int_equal(rig->events[BALLOON_EVENT_DRIVER], 1);
 	rig_free(rig);
 }

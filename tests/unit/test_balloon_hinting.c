@@ -145,9 +145,13 @@ static void a_round_goes_from_its_id_to_stop_to_done(void **state)
 static void hints_before_the_id_are_ignored(void **state)
 {
 	struct device_rig *rig = *state;
+	uint32_t id;
 
 	hints(rig, 0, MIB);
-	starts(rig);
+	id = starts(rig);
+	hints(rig, 0, MIB);
+	says(rig, id + 1);
+	assert_int_equal(rig_count(rig, BALLOON_C_FAULT_HINT), 1);
 	hints(rig, 0, MIB);
 	assert_int_equal(sink.hints, 0);
 }
