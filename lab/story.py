@@ -169,8 +169,8 @@ class Story:
         beta.start()
         beta.hold("work", 250)
         beta.release("work")
-        with self.measured("beta, adopted: setmem 300M", beta, "aerostat"):
-            self.command_of_user("setmem", "beta", "300M")
+        with self.measured("beta, adopted: setmem 400M", beta, "aerostat"):
+            self.command_of_user("setmem", "beta", "400M")
 
     def be_refused(self):
         self.say("A guest that has loaded no balloon driver:")
