@@ -8,7 +8,7 @@ from command import MIB
 from lab.errors import GuestError
 from lab.wait import wait_for
 from served import (another_device, assert_sound, counters, events, on_each_kernel_if_long,
-                    reach, spec, state, use_up, wait_for_driver, whole_mib)
+                    on_vfio_user, reach, spec, state, use_up, wait_for_driver, whole_mib)
 
 
 # Reporting
@@ -164,7 +164,7 @@ def test_a_round_may_be_stopped_or_be_done_with_early(carol):
     reach(carol, whole_mib(carol) - 20)
 
 
-@on_each_kernel_if_long
+@on_vfio_user       # over vhost-user it looks like a pause of the guest
 def test_a_driver_that_goes_during_a_round_ends_it(carol):
     hint(carol, "start")
     carol.unload_driver()

@@ -34,7 +34,8 @@ def test_a_driver_that_is_unbound_leaves_the_guest_whole_and_a_bound_one_follows
     name = full.run(f"basename {DRIVER}/virtio*").output.strip()
     for _ in range(2):
         assert full.run(f"echo {name} >{DRIVER}/unbind").status == 0
-        assert not state(full)["driver-ready"]
+        if full.spec.transport == "vfio-user":  # else it looks like a pause of the guest
+            assert not state(full)["driver-ready"]
         assert full.actual() == whole_mib(full) * MIB
         assert state(full)["ballooned"] == 0
         assert full.run(f"echo {name} >{DRIVER}/bind").status == 0
