@@ -177,6 +177,7 @@ def end_well(story):
     reach(guest, story.least())
     reach(guest, whole_mib(guest))
     story.check()
+    guest.release_all()
     guest.hold("all", 180)
     assert guest.touch("all", full=True).bad_pages == 0
     assert_sound(guest)
