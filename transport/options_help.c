@@ -76,7 +76,7 @@ static void out_backings(struct json_out *out)
 		const char *note;
 	} rows[] = {
 		{ MEMORY_SHMEM, "memfd or tmpfs: every page is released; huge pages only where the "
-				"host's shmem_enabled says advise or within_size" },
+				"host's shmem_enabled or the mount allows them" },
 		{ MEMORY_HUGETLB, "whole huge pages are released, once all of one is ballooned" },
 		{ MEMORY_FILE, "released as far as its file system can punch holes" },
 	};
