@@ -17,7 +17,8 @@ sys.path.insert(0, str(ROOT))    # for the lab
 import served  # noqa: E402
 from command import MIB, Aerostat  # noqa: E402
 from lab import Lab  # noqa: E402
-from lab.libvirtd import SessionLibvirt  # noqa: E402
+from lab.errors import LabError  # noqa: E402
+from lab.libvirtd import SessionLibvirt, SystemLibvirt  # noqa: E402
 from lab.wait import wait_for  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("AEROSTAT_BUILD", ROOT / "build")).resolve()
@@ -64,6 +65,18 @@ def libvirt():
     """A session daemon of an unprivileged user, for this run alone."""
     with SessionLibvirt() as daemon:
         yield daemon
+
+
+@pytest.fixture(scope="module")
+def system():
+    """A root's daemon, in namespaces of its own."""
+    daemon = SystemLibvirt()
+    try:
+        daemon.__enter__()
+    except LabError as error:
+        pytest.skip(f"no system libvirtd of our own here: {error}")
+    yield daemon
+    daemon.__exit__()
 
 
 @pytest.fixture(scope="session")

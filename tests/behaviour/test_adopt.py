@@ -16,7 +16,6 @@ import pytest
 from command import DONE, MIB, NO_GUEST, REFUSED, UNREACHABLE, Result
 from conftest import BUILD
 from lab.errors import LabError
-from lab.libvirtd import SystemLibvirt
 from lab.programs import install
 from lab.wait import wait_for
 
@@ -412,17 +411,6 @@ def test_a_guest_of_plain_qemu_cannot_be_adopted(alpha, aerostat):
 
 
 # In system mode
-
-
-@pytest.fixture(scope="module")
-def system():
-    daemon = SystemLibvirt()
-    try:
-        daemon.__enter__()
-    except LabError as error:
-        pytest.skip(f"no system libvirtd of our own here: {error}")
-    yield daemon
-    daemon.__exit__()
 
 
 def test_system_mode_has_its_own_places(lab, system):

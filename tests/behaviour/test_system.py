@@ -3,19 +3,6 @@
 import pytest
 
 from command import DONE, MIB, REFUSED
-from lab.errors import LabError
-from lab.libvirtd import SystemLibvirt
-
-
-@pytest.fixture(scope="module")
-def system():
-    daemon = SystemLibvirt()
-    try:
-        daemon.__enter__()
-    except LabError as error:
-        pytest.skip(f"no system libvirtd of our own here: {error}")
-    yield daemon
-    daemon.__exit__()
 
 
 @pytest.fixture(scope="module")
