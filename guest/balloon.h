@@ -210,7 +210,7 @@ unsigned long held_give_back(struct balloon *b);
 
 /* reporting.c */
 bool reporting_only(struct balloon *b); /* is the host to be told by this queue alone? */
-int reporting_start(struct balloon *b);
+void reporting_start(struct balloon *b);
 void reporting_stop(struct balloon *b); /* after the device's reset */
 int reporting_join(struct balloon *b);
 void reporting_leave(struct balloon *b);

@@ -159,12 +159,18 @@ static inline void *balloon_shrinker_owner(struct shrinker *shrinker)
 }
 
 /* The kernel's client of free page reporting may say how many blocks it can be shown at once. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+#define REPORTING_NEEDS 1
 static inline void reporting_limit(struct page_reporting_dev_info *dev, struct virtqueue *vq)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
 	dev->capacity = vq ? virtqueue_get_vring_size(vq) : 0;
-#endif
 }
+#else
+#define REPORTING_NEEDS PAGE_REPORTING_CAPACITY
+static inline void reporting_limit(struct page_reporting_dev_info *dev, struct virtqueue *vq)
+{
+}
+#endif
 
 /* system_wq, renamed in 6.18. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)

@@ -40,13 +40,20 @@ static void free_told(struct balloon *b, struct balloon_request *r)
 	request_reset(r);
 }
 
-/* Up to @want pages of mm's list, the last that came first, in the order in which they came. */
+/*
+ * Up to @want pages of mm's list, those that came last, in the order in which
+ * they came; a block's worth at a time, as interrupts are off meanwhile.
+ */
 static unsigned long take(struct balloon *b, struct list_head *pages, unsigned long want)
 {
-	unsigned long taken = balloon_page_list_dequeue(&b->pages, pages, min(want, DEFLATE_PAGES));
-	unsigned long rest;
+	unsigned long taken = 0, got, rest;
 
-	if (taken < want && taken == DEFLATE_PAGES) {
+	do {
+		got = min3(want - taken, DEFLATE_PAGES - taken, BLOCK_PAGES);
+		got = balloon_page_list_dequeue(&b->pages, pages, got);
+		taken += got;
+	} while (got && taken < want && taken < DEFLATE_PAGES);
+	if (taken && taken < want) {
 		rest = page_to_pfn(list_first_entry(pages, struct page, lru)) % BLOCK_PAGES;
 		taken += balloon_page_list_dequeue(&b->pages, pages, min(rest, want - taken));
 	}
@@ -71,7 +78,8 @@ long deflate_some(struct balloon *b, unsigned long want, unsigned long patience)
 	struct balloon_request *r = &b->deflating[b->deflate_turn % IN_FLIGHT];
 	unsigned long taken;
 
-	if (!request_wait(r, patience))
+	/* A page that compaction moved in is not to be told back before the host has taken it. */
+	if (!request_wait(r, patience) || !request_wait(&b->moved_in, patience))
 		return -ENODEV;
 	free_told(b, r);
 	taken = take(b, &r->pages, want);
@@ -96,7 +104,7 @@ bool deflate_settle(struct balloon *b, unsigned long patience)
 			return false;
 		free_told(b, &b->deflating[i]);
 	}
-	return true;
+	return request_wait(&b->moved_out, patience);
 }
 
 /* After a reset of the device. */

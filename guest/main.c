@@ -105,16 +105,12 @@ static int find_queues(struct balloon *b)
 }
 
 /* The queues are there; work may begin. */
-static int start(struct balloon *b)
+static void start(struct balloon *b)
 {
-	int err;
-
 	b->hurried = false;
 	b->is_reset = false;
 	write_poison(b);
-	err = reporting_start(b);
-	if (err)
-		return err;
+	reporting_start(b);
 	virtio_device_ready(b->vdev);
 	spin_lock_irq(&b->running_lock);
 	b->running = true;
@@ -125,7 +121,6 @@ static int start(struct balloon *b)
 	b->actual_written = U32_MAX;
 	resize_publish(b, true);
 	resize_soon(b);
-	return 0;
 }
 
 /* Pages go back one request after the other, as long as the device answers. */
@@ -261,13 +256,9 @@ static int balloon_probe(struct virtio_device *vdev)
 	if (err)
 		goto out_requests;
 	harvest_try_out(b);
-	err = start(b);
-	if (err)
-		goto out_oom;
+	start(b);
 	return 0;
 
-out_oom:
-	oom_stop(b);
 out_requests:
 	destroy_requests(b);
 out_queues:
@@ -318,7 +309,8 @@ static int balloon_restore(struct virtio_device *vdev)
 	if (err)
 		return err;
 	deflate_into_held(b);	/* to be told of again */
-	return start(b);
+	start(b);
+	return 0;
 }
 #endif
 

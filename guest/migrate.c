@@ -3,11 +3,15 @@
  * Compaction, and the offlining of memory, move pages of the balloon.
  *
  * The host takes the new page and gives back the old one.  Both are told at
- * once and waited for together.  When the driver stops meanwhile, or the device
- * breaks, the move counts all the same: the host may have taken the new page
- * already, so it must not go back to anybody before the device is reset.
+ * once and waited for together.  When the device is late, or breaks, or the
+ * driver stops meanwhile, the move counts all the same: the host may have taken
+ * the new page already, so it must not go back to anybody.  Until the answers
+ * are there no page moves, and none is deflated or inflated (deflate.c).
  */
 #include "balloon.h"
+
+/* Whoever needs a large block is waiting; a host that wants to be told first is waited for. */
+#define PATIENCE (10 * HZ)
 
 int migrate_init(struct balloon *b)
 {
@@ -30,8 +34,6 @@ static int tell(struct balloon_request *r, struct page *page)
 {
 	int err;
 
-	if (!request_wait(r, MAX_SCHEDULE_TIMEOUT))
-		return -EAGAIN;
 	request_reset(r);
 	request_put_page(r, page);
 	err = request_send(r);
@@ -43,15 +45,15 @@ static int swap_with_host(struct balloon *b, struct page *newpage, struct page *
 	int err;
 
 	/* The new page may have left the balloon a moment ago. */
-	if (!deflate_settle(b, MAX_SCHEDULE_TIMEOUT))
+	if (!deflate_settle(b, PATIENCE) || !request_wait(&b->moved_in, PATIENCE))
 		return -EAGAIN;
 	err = tell(&b->moved_in, newpage);
 	if (err)
 		return err;
 	if (!b->by_reporting)
 		tell(&b->moved_out, page);
-	if (request_wait(&b->moved_in, MAX_SCHEDULE_TIMEOUT))
-		request_wait(&b->moved_out, MAX_SCHEDULE_TIMEOUT);
+	request_wait(&b->moved_in, PATIENCE);
+	request_wait(&b->moved_out, b->must_tell ? MAX_SCHEDULE_TIMEOUT : PATIENCE);
 	return 0;
 }
 

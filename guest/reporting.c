@@ -85,11 +85,18 @@ static int register_client(struct balloon *b)
 	return page_reporting_register(&b->reporting_dev);
 }
 
-int reporting_start(struct balloon *b)
+void reporting_start(struct balloon *b)
 {
 	b->report.queue = &b->reporting;
-	b->reports = b->reporting.vq && report_free_pages;
-	return b->reports ? register_client(b) : 0;
+	b->reports = false;
+	if (!b->reporting.vq || !report_free_pages)
+		return;
+	if (virtqueue_get_vring_size(b->reporting.vq) < REPORTING_NEEDS)
+		dev_warn(&b->vdev->dev, "the queue is too short to report free pages\n");
+	else if (register_client(b))
+		dev_warn(&b->vdev->dev, "free pages are reported to somebody else already\n");
+	else
+		b->reports = true;
 }
 
 void reporting_stop(struct balloon *b)
