@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 
@@ -30,6 +31,7 @@ def main():
     def say(text):
         print(f"{time.monotonic() - started:4.0f}s  {text}", file=sys.stderr, flush=True)
 
+    os.environ.setdefault("DRIVER", "stock")    # the driver in the guests, see lab/guest.py
     lab = Lab(options.build)
     answers = {}
     for name in [options.part] if options.part else PARTS:

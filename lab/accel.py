@@ -32,7 +32,8 @@ def probe(lab):
         return "tcg"
     with lab.progress.step("trying KVM") as word:
         try:
-            with lab.guest("kvm-probe", memory=256, accel="kvm", ready_within=PROBE_S):
+            with lab.guest("kvm-probe", memory=256, driver=None, accel="kvm",
+                           ready_within=PROBE_S):
                 word("works")
                 return "kvm"
         except LabError:

@@ -99,11 +99,16 @@ class PrivateApt(Apt):
             raise LabError(f"no Debian {suite}: {error}\nif a key is missing, a newer "
                            "debian-archive-keyring from this machine's mirror has it") from None
 
-    def download_all(self, package, folder, word):
-        """The archives of a package and of all that it depends on, in `folder`."""
+    def download_all(self, packages, folder, word, status=None):
+        """The archives of packages and of all that they depend on, in `folder`.
+
+        status: a file as dpkg's own, of what is there already.
+        """
         (folder / "partial").mkdir()
-        return self._fetch(["-o", f"Dir::Cache::Archives={folder}", "--yes", "--download-only",
-                            "--no-install-recommends", "install", package], folder, word)
+        there = ["-o", f"Dir::State::Status={status}"] if status else []
+        return self._fetch(["-o", f"Dir::Cache::Archives={folder}", *there, "--yes",
+                            "--download-only", "--no-install-recommends", "install", *packages],
+                           folder, word)
 
 
 @functools.lru_cache(maxsize=None)

@@ -10,10 +10,16 @@ connects the guest's serial ports to our channel and heartbeat (channel.py).
 When init says hello the disks are there; the balloon driver is loaded next, if
 the guest is to have one, and a guest with `current` is ready when it has that
 size.
+
+There are two drivers, and both are the module virtio_balloon: our own,
+"aerostat", and the kernel's, "stock".  The variable DRIVER says which one a
+guest has of which nothing else is said.
 """
 
 import contextlib
 import dataclasses
+import errno
+import itertools
 import os
 import re
 import signal
@@ -21,12 +27,20 @@ import time
 
 from . import backing, device
 from .channel import Channel, Heartbeat
-from .errors import GuestError, LabError
+from .errors import GuestError, GuestGone, GuestTimeout, LabError
 from .nest import Nest
 from .tools import give
 from .wait import wait_for
 
 MIB = 1024 * 1024
+# The drivers, and what init calls each.
+DRIVERS = {"aerostat": "aerostat", "stock": "virtio_balloon"}
+# What a kernel says in trouble.
+TROUBLE = re.compile(r"Bad page|BUG:|WARNING:|cut here|Oops|general protection|kernel panic|UBSAN"
+                     r"|blocked for more than|list_(?:add|del) corruption|refcount_t"
+                     r"|stack-protector|memory leak|kmemleak", re.I)
+TROUBLE_LINES = 60      # as much of it as an error shows
+LOG_BYTES = 120 << 10   # as much of a kernel's log as init hands out at once
 KERNEL_ARGS = "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off nowatchdog"
 
 
@@ -38,7 +52,9 @@ class Spec:
     kernel: str = "6.12"
     memory: int = 1024          # RAM at boot
     current: int | None = None  # the balloon's first target; None: no balloon to begin with
-    driver: bool = True         # load virtio_balloon in the guest
+    # The driver to load: "aerostat", "stock", or None (False); True: the one that DRIVER names.
+    driver: str | bool | None = True
+    driver_params: str = ""     # its parameters at boot, such as "a=1 b=2"
     backing: str = "memfd"      # or "anon", "hugetlb", "shmem-thp" (see backing.py)
     hot_memory: int = 0         # how much plug_memory() may add, in multiples of 128
     # The device's properties in QEMU's words, which are our own device's features, and
@@ -46,6 +62,7 @@ class Spec:
     balloon: dict | None = dataclasses.field(default_factory=dict)
     device: str = "qemu"        # who serves the balloon: QEMU, or "aerostat", our own process
     device_args: tuple = ()     # more words for the command line of our own
+    device_program: str | None = None   # another than aerostat-device, such as one of tests/fakes
     transport: str = "vfio-user"    # between QEMU and our own; or "vhost-user"
     qemu: str = "host"          # or "newer", which "aerostat" implies (see newer_qemu.py)
     swap_disk: int | None = None    # a disk for `swap("on disk")`
@@ -56,13 +73,26 @@ class Spec:
     ready_within: int = 90      # seconds
 
     def __post_init__(self):
+        self.driver = choose_driver(self.driver)
         device.check(self)
         backing.check(self)
 
 
+def choose_driver(which=True):
+    """The word for a driver, or None for none: see Spec.driver."""
+    if which is True:
+        which = os.environ.get("DRIVER") or "aerostat"
+    if which and which not in DRIVERS:
+        raise LabError(f"no balloon driver {which} in the lab, only {', '.join(DRIVERS)}")
+    return which or None
+
+
 @dataclasses.dataclass
 class Pass:
-    """One pass over held memory: is its holder alive, how long it took, what it found."""
+    """One pass over held memory: is its holder alive, how long it took, what it found.
+
+    A bad page of a new hold of kind anon was not zero to begin with.
+    """
 
     alive: bool
     mib: int
@@ -86,6 +116,8 @@ class Guest:
         self.name = spec.name
         self.accel = spec.accel or lab.accel
         self.kernel, self.initramfs = lab.kernel(spec.kernel)
+        if spec.driver == "aerostat":
+            lab.need_driver(spec.kernel)
         newer = spec.qemu == "newer" or spec.device == "aerostat"
         self.qemu = lab.newer_qemu if newer else lab.qemu
         self.nest = None
@@ -155,7 +187,7 @@ class Guest:
         hello = self.channel.hello(deadline - time.monotonic())
         self.boot_id = dict(word.split("=") for word in hello.split())["boot_id"]
         if self.spec.driver and self.spec.balloon is not None:
-            self.load_driver()
+            self.load_driver(params=self.spec.driver_params)
             if self.spec.current:
                 wait_for(lambda: 0 < self._size() <= self.spec.current * MIB,
                          deadline - time.monotonic(), f"{self.name} to start at its size")
@@ -201,6 +233,27 @@ class Guest:
         """Lets the guest shut itself down."""
         self.channel.ask("poweroff")
         wait_for(lambda: not self._running(), timeout, f"{self.name} to power off")
+
+    def kexec(self, timeout=90):
+        """Has the guest's kernel boot itself anew, past the machine, and waits until it is up.
+
+        Takes the scratch disk, so nothing may be held as cache.
+        """
+        disk = "/dev/$(basename $(dirname $(grep -l scratch /sys/block/vd*/serial)))"
+        copy, at = "echo 1 > /proc/sys/vm/drop_caches", 0
+        with open(self.nest.path / "scratch", "r+b") as file:
+            for name, source in (("kernel", self.vmlinuz), ("initrd", self.initrd)):
+                file.seek(at * MIB)
+                size = file.write(source.read_bytes())
+                copy += f"; dd if={disk} bs=1M skip={at} | head -c {size} > /tmp/{name}"
+                at += -(-size // MIB)
+        self.run(copy, timeout)
+        self.channel.order("kexec", "/tmp/kernel /tmp/initrd", timeout)
+        self.boots_again(timeout)
+
+    def boots_again(self, timeout=90):
+        """Waits until the guest is up after a reboot, its driver loaded as at its start."""
+        self._boot(time.monotonic() + timeout)
 
     def _running(self):
         return self.alive()
@@ -259,11 +312,43 @@ class Guest:
         """"on disk", "off disk", "on zram MIB", "off zram"."""
         self.channel.order("swap", what, timeout)
 
-    def load_driver(self, timeout=60):
-        self.channel.order("load", "virtio_balloon", timeout)
+    def load_driver(self, which=None, params="", timeout=60):
+        """Loads "aerostat" or "stock", with parameters, where none may be loaded yet.
 
-    def unload_driver(self, timeout=120):
+        With no word said, the guest's own is loaded unless one is there.
+        """
+        driver = choose_driver(which or self.spec.driver or True)
+        if driver == "aerostat":
+            self.lab.need_driver(self.spec.kernel)
+        try:
+            self.channel.order("load", f"{DRIVERS[driver]} {params}".rstrip(), timeout)
+        except GuestError as error:
+            if which or params or error.status != errno.EEXIST:
+                raise
+
+    def unload_driver(self, timeout=300):
+        """Unloads whichever is loaded; out of a full balloon that takes its time."""
         self.channel.order("unload", "virtio_balloon", timeout)
+
+    def kernel_log(self):
+        """What the kernel has said, the end of it if it is long."""
+        return self.run(f"dmesg | tail -c {LOG_BYTES}").output
+
+    def kernel_trouble(self):
+        """What the kernel has said from the first line on that tells of trouble, or []."""
+        lines = []
+        with contextlib.suppress(GuestGone, GuestTimeout):
+            lines = self.kernel_log().splitlines()
+        if not any(map(TROUBLE.search, lines)):     # a dead guest's console has its last words
+            lines = self.console.read_text(errors="replace").splitlines()
+        return list(itertools.dropwhile(lambda line: not TROUBLE.search(line), lines))
+
+    def check_kernel_log(self):
+        """It is an error if the kernel has told of trouble."""
+        trouble = self.kernel_trouble()
+        if trouble:
+            raise LabError("\n".join([f"{self.name}'s kernel complains:",
+                                      *trouble[:TROUBLE_LINES]]))
 
     def ping(self, timeout=10):
         """The boot id and the uptime in ms; a different id is a reboot."""

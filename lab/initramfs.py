@@ -11,22 +11,27 @@ import os
 import pathlib
 import stat
 
+from .kbuild import forget_old
 from .tools import call, tool
 
 SOURCES = pathlib.Path(__file__).parent / "guest"
-# What init loads together: at boot, and when it is asked to.
+# What init loads together: at boot, and when it is asked to.  Our own driver is one more set.
 MODULE_SETS = {
     "boot": ["virtio_pci", "virtio_blk"],
     "virtio_balloon": ["virtio_balloon"],
     # The compressors are what zram asks modprobe for, which the guest lacks.
     "zram": ["lzo-rle", "lz4", "zram"],
 }
+OURS = "aerostat"
 FOLDERS = ["bin", "dev", "hold", "lab", "proc", "sys", "tmp"]
 
 
-def build(kernel, cache, progress):
-    """The archive for this kernel, built unless the cache folder has it already."""
-    files = contents(kernel, build_init(cache, progress))
+def build(kernel, driver, cache, progress):
+    """The archive for this kernel, built unless the cache folder has it already.
+
+    driver: the file of our own, or None.
+    """
+    files = contents(kernel, driver, build_init(cache, progress))
     digest = hashlib.sha256()
     for name, mode, data in files:
         digest.update(f"{name}\0{mode:o}\0{len(data)}\0".encode() + data)
@@ -34,6 +39,8 @@ def build(kernel, cache, progress):
     if not path.exists():
         with progress.step(f"building the initramfs for kernel {kernel.series}"):
             write_new(path, cpio(files))
+    os.utime(path)
+    forget_old(path.parent, "*.cpio")
     return path
 
 
@@ -52,7 +59,7 @@ def build_init(cache, progress):
     return path
 
 
-def contents(kernel, init):
+def contents(kernel, driver, init):
     """(name, mode, bytes) of all that goes into the archive."""
     busybox = pathlib.Path(tool("busybox"))
     files = [(folder, stat.S_IFDIR | 0o755, b"") for folder in FOLDERS]
@@ -62,25 +69,41 @@ def contents(kernel, init):
     for applet in call([busybox, "--list"]).split():
         if applet != "busybox":
             files.append((f"bin/{applet}", stat.S_IFLNK | 0o777, b"busybox"))
-    return files + modules(kernel)
+    return files + modules(kernel, driver)
 
 
-def modules(kernel):
+def modules(kernel, driver):
     """The modules, once each, and a list for each set: what is needed first comes first."""
     files = {}
     depends = read_depends(kernel)
     for name, wanted in MODULE_SETS.items():
-        order = []
-        for module in wanted:
-            # depmod lists the direct needs first; they are loaded from the last.
-            for path in reversed(depends.get(module.replace("-", "_"), [])):
-                if path not in order:
-                    order.append(path)
-        names = [f"lab/{pathlib.Path(path).name.split('.')[0]}.ko" for path in order]
-        for path, inside in zip(order, names):
-            files[inside] = read_module(kernel.modules / path)
-        files[f"lab/{name}.modules"] = "".join(f"/{inside}\n" for inside in names).encode()
+        add_set(files, name, {inside(path): kernel.modules / path
+                              for path in in_order(depends, wanted)})
+    if driver:
+        needs = call([tool("modinfo"), "-F", "depends", driver]).strip().split(",")
+        add_set(files, OURS, {**{inside(path): kernel.modules / path
+                                 for path in in_order(depends, ["virtio_pci", *needs])},
+                              f"lab/{OURS}.ko": driver})
     return [(name, stat.S_IFREG | 0o644, data) for name, data in sorted(files.items())]
+
+
+def in_order(depends, wanted):
+    """The paths of modules and of all that they need, each after what it needs."""
+    order = {}
+    for module in wanted:
+        # depmod lists the direct needs first; they are loaded from the last.
+        order.update(dict.fromkeys(reversed(depends.get(module.replace("-", "_"), []))))
+    return list(order)
+
+
+def inside(path):
+    """The name of a module in the archive."""
+    return f"lab/{pathlib.Path(path).name.split('.')[0]}.ko"
+
+
+def add_set(files, name, order):
+    files.update((inside, read_module(path)) for inside, path in order.items())
+    files[f"lab/{name}.modules"] = "".join(f"/{inside}\n" for inside in order).encode()
 
 
 def read_depends(kernel):

@@ -2,7 +2,9 @@
 """The lab: what guests are made of, prepared once and kept under the build folder.
 
     BUILD/lab/kernels/SERIES/     a Debian kernel, unpacked
-    BUILD/lab/initramfs/          init, and an archive for each kernel
+    BUILD/lab/kbuild/SUITE/       what builds modules for them (see kbuild.py)
+    BUILD/lab/modules/            our driver, for each kernel and state of its sources
+    BUILD/lab/initramfs/          init, and an archive for each kernel and driver
     BUILD/lab/qemu/               a newer QEMU, where the machine's knows no vfio-user
     BUILD/lab/apt/SUITE/          only where the machine's apt does not know a suite
     BUILD/lab/accel               what the probe found: kvm or tcg
@@ -14,13 +16,15 @@ import fcntl
 import os
 import pathlib
 
-from . import accel, initramfs, kernels, newer_qemu
+from . import accel, initramfs, kbuild, kernels, newer_qemu
+from .errors import LabError
 from .guest import Spec
 from .libvirt_guest import LibvirtGuest
 from .progress import Progress
 from .qemu_guest import QemuGuest
 
 DEFAULT_KERNEL = "6.12"
+DRIVER_SOURCE = pathlib.Path(__file__).resolve().parent.parent / "guest"
 
 
 class Lab:
@@ -32,9 +36,11 @@ class Lab:
         self.progress = progress or Progress()
         self.qemu = os.environ.get("LAB_QEMU", "qemu-system-x86_64")
         self.device = os.environ.get("LAB_DEVICE", build / "transport/aerostat-device")
+        self.driver_source = os.environ.get("LAB_DRIVER", DRIVER_SOURCE)
         self._newer_qemu = None
         self._accel = None
         self._parts = {}
+        self._no_driver = {}
 
     @contextlib.contextmanager
     def _locked(self):
@@ -48,8 +54,31 @@ class Lab:
         if series not in self._parts:
             with self._locked():
                 kernel = kernels.fetch(series, self.cache, self.progress)
-                self._parts[series] = (kernel, initramfs.build(kernel, self.cache, self.progress))
+                driver = self._build_driver(kernel)
+                self._parts[series] = (kernel, initramfs.build(kernel, driver, self.cache,
+                                                               self.progress))
         return self._parts[series]
+
+    def _build_driver(self, kernel):
+        """Our driver's file; None and a note of why, as guests with another need not care."""
+        try:
+            return kbuild.build(kernel, self.driver_source, self.cache, self.progress).path
+        except LabError as error:
+            self._no_driver[kernel.series] = error
+            return None
+
+    def need_driver(self, series):
+        """Our driver is there for this kernel, or an error says why not."""
+        self.kernel(series)
+        if series in self._no_driver:
+            raise self._no_driver[series]
+
+    def module(self, series, words=(), packages=()):
+        """Our driver built for a kernel, with more words for make (see kbuild.py)."""
+        with self._locked():
+            kernel = kernels.fetch(series, self.cache, self.progress)
+            return kbuild.build(kernel, self.driver_source, self.cache, self.progress, words,
+                                packages)
 
     @property
     def accel(self):
@@ -71,7 +100,7 @@ class Lab:
     def prepare(self, series=tuple(kernels.SERIES)):
         """Makes all that guests of these kernels need, so that none has to wait for it."""
         for each in series:
-            self.kernel(each)
+            self.need_driver(each)
         return self.accel
 
     def guest(self, name, *, via="qmp", libvirt=None, **spec):

@@ -68,7 +68,7 @@ def build(cache, root, word):
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
-        archives = private_apt(SUITE, cache).download_all(PACKAGE, scratch, word)
+        archives = private_apt(SUITE, cache).download_all([PACKAGE], scratch, word)
         unpack(archives, scratch / "all")
         settle(scratch / "all", scratch / "root")
         if not knows_vfio_user(scratch / "root" / WRAPPER):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The lab's commands: prepare what guests are made of, and bring two of them up to try."""
+"""The lab's commands: prepare what guests are made of, build our driver, bring two guests up."""
 
 import argparse
 import contextlib
@@ -7,6 +7,8 @@ import pathlib
 import signal
 import time
 
+from . import kbuild
+from .errors import LabError
 from .kernels import SERIES
 from .lab import Lab
 
@@ -20,6 +22,12 @@ def main(argv=None):
     command = commands.add_parser("prepare", help="fetch and build what guests are made of")
     command.add_argument("series", nargs="*", metavar="KERNEL",
                          help=f"kernels to prepare (default: {' '.join(SERIES)})")
+    command = commands.add_parser("module", help="build our driver, and print where it is")
+    command.add_argument("series", nargs="*", metavar="KERNEL",
+                         help=f"kernels to build it for (default: {' '.join(SERIES)})")
+    command.add_argument("--strict", action="store_true",
+                         help="more warnings (W=1), and each is an error")
+    command.add_argument("--sparse", action="store_true", help="check it with sparse, too")
     command = commands.add_parser("up", help="boot two guests, for trying aerostat by hand")
     command.add_argument("--kernel", default="6.12", choices=SERIES)
     command.add_argument("--memory", type=int, default=1024, metavar="MIB")
@@ -27,6 +35,8 @@ def main(argv=None):
     lab = Lab(options.build)
     if options.command == "prepare":
         prepare(lab, options.series or SERIES, newer=True)
+    elif options.command == "module":
+        module(lab, options)
     else:
         up(lab, options)
 
@@ -38,6 +48,21 @@ def prepare(lab, series, newer=False):
     if newer:
         lab.progress.say(f"  QEMU for vfio-user: {lab.newer_qemu}\n")
     lab.progress.say(f"  ready in {time.monotonic() - start:.1f} s, guests run by {accel}\n")
+
+
+def module(lab, options):
+    warned = False
+    for series in options.series or SERIES:
+        words, packages = kbuild.STRICT if options.strict else kbuild.PLAIN
+        if options.sparse and series in kbuild.NO_SPARSE:
+            lab.progress.say(f"  {series} is not checked: Debian's sparse is too old for it\n")
+        elif options.sparse:
+            words, packages = words + kbuild.SPARSE[0], packages + kbuild.SPARSE[1]
+        built = lab.module(series, words, packages)
+        print(built.path, flush=True)
+        warned = warned or built.warnings
+    if options.strict and warned:
+        raise LabError("there are warnings, see above")
 
 
 def up(lab, options):

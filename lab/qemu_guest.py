@@ -120,12 +120,19 @@ class QemuGuest(Guest):
     def actual(self):
         return self.device_qmp("query-balloon")["actual"]
 
+    def reboot(self, timeout=90):
+        """Lets the guest reboot, and waits until it is up."""
+        self.qmp("set-action", reboot="reset")      # or QEMU ends, see command()
+        self.channel.order("reboot")
+        self.boots_again(timeout)
+
     # Our own device
 
     def _start_device(self, words=()):
         spec = self.spec
         self._devices += 1
-        self.device = Device(self.lab.device, spec, self.nest, self._devices)
+        self.device = Device(spec.device_program or self.lab.device, spec, self.nest,
+                             self._devices)
         own = [f"--target={spec.current}M"] if spec.current else []
         # Its features have the names of QEMU's properties.
         own += [f"--features={'+' if value else '-'}{key}" for key, value in self._properties()]
@@ -152,6 +159,10 @@ class QemuGuest(Guest):
         words: more of them for this one's command line.
         """
         self.unplug(timeout)
+        self.plug(*words, timeout=timeout)
+
+    def plug(self, *words, timeout=60):
+        """Plugs the balloon in again, served by a new process; as replug(), whose second half it is."""
         if self.spec.device == "aerostat":
             self._start_device(words)
             if self.device.needs_chardev:

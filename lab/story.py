@@ -23,7 +23,7 @@ import tempfile
 import time
 
 from .errors import LabError
-from .guest import MIB
+from .guest import MIB, choose_driver
 from .lab import Lab
 from .libvirtd import SessionLibvirt
 from .programs import install
@@ -189,7 +189,8 @@ class Story:
                      f"Linux {self.lab.kernel()[0].release};\n       both may have 1 GiB, "
                      f"and the budget for both is {BUDGET_MIB} MiB.")
             print(f"       alpha's balloon: {self.tell_device()}\n"
-                  f"       beta's balloon: QEMU's own", flush=True)
+                  f"       beta's balloon: QEMU's own\n"
+                  f"       the balloon driver in all guests: {tell_driver()}", flush=True)
             alpha = self.plain_guest("alpha", memory=MAX_MIB)
             beta = self.lab.guest("beta", memory=MAX_MIB, current=HALF_MIB, via="libvirt",
                                   libvirt=self.libvirt, qemu=self.qemu)
@@ -210,12 +211,17 @@ class Story:
         return f"QEMU's own, for there is no QEMU with vfio-user here:\n       {self.why_not}"
 
     def print_table(self):
-        self.say("Nobody was paused, nobody was rebooted (MiB; a beat is due every 50 ms):\n")
+        self.say("Nobody was paused, nobody was rebooted (MiB; a beat is due every 50 ms;\n"
+                 f"       the driver in the guests is {tell_driver()}):\n")
         print(f"       {'change':28} {'device':8} {'before':>7} {'after':>7} {'host gain':>10} "
               f"{'longest heartbeat gap':>22}")
         for row in self.rows:
             print(f"       {row.what:28} {row.device:8} {row.before // MIB:7} {row.after // MIB:7} "
                   f"{row.host / MIB:+10.0f} {row.gap_ms:19.0f} ms")
+
+
+def tell_driver():
+    return {"aerostat": "aerostat's", "stock": "Linux's own"}[choose_driver()]
 
 
 def main():

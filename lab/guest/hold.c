@@ -46,7 +46,7 @@ struct hold {
 	unsigned int asked; /* anon: the request that waits for an answer, 0 none */
 };
 
-/* What one pass over held memory found. */
+/* What one pass over held memory found; to fill anon is a pass that finds new pages. */
 struct pass {
 	uint64_t ms;
 	uint64_t bad_pages;
@@ -76,6 +76,17 @@ static bool check_page(const uint64_t *words, uint64_t page, unsigned int step)
 		if (words[i] != pattern(page, i))
 			return false;
 	return true;
+}
+
+/* Takes a page of new memory, which has to be zero: looks at 8 words of it. */
+static bool take_page(uint64_t *words)
+{
+	bool zero = true;
+
+	*(volatile uint64_t *)words = 0; /* or what is read is the kernel's one page of zeros */
+	for (unsigned int i = 1; i < PAGE_WORDS; i += PAGE_WORDS / 8)
+		zero = zero && !words[i];
+	return zero;
 }
 
 /* A quick pass looks at 8 words a page, a full one at each. */
@@ -138,8 +149,10 @@ static _Noreturn void be_holder(int fd, uint64_t bytes)
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		_exit(1);
-	for (uint64_t p = 0; p < pages; p++)
+	for (uint64_t p = 0; p < pages; p++) {
+		pass.bad_pages += !take_page(memory + p * PAGE_WORDS);
 		fill_page(memory + p * PAGE_WORDS, p);
+	}
 	do {
 		pass.ms = now_ms() - start;
 		write_all(fd, &pass, sizeof(pass));

@@ -62,12 +62,29 @@ static struct figure {
 	{ "swaps", "/proc/swaps", -1 },
 };
 
+static void leave(unsigned int id, int how)
+{
+	say(id, 0, "bye");
+	tcdrain(channel);
+	reboot(how);
+}
+
 static void do_poweroff(unsigned int id, char *args)
 {
 	(void)args;
-	say(id, 0, "bye");
-	tcdrain(channel);
-	reboot(RB_POWER_OFF);
+	leave(id, RB_POWER_OFF);
+}
+
+static void do_reboot(unsigned int id, char *args)
+{
+	(void)args;
+	leave(id, RB_AUTOBOOT);
+}
+
+/* "KERNEL INITRD", two files */
+static void do_kexec(unsigned int id, char *args)
+{
+	defer(id, work_kexec, args);
 }
 
 static void do_ping(unsigned int id, char *args)
@@ -98,6 +115,7 @@ static const struct verb {
 	{ "ping", do_ping },	 { "run", do_run },	    { "hold", do_hold },
 	{ "touch", do_touch },	 { "release", do_release }, { "load", do_load },
 	{ "unload", do_unload }, { "swap", do_swap },	    { "poweroff", do_poweroff },
+	{ "reboot", do_reboot }, { "kexec", do_kexec },
 };
 
 static void say_figure(unsigned int id, const struct figure *figure)
@@ -249,6 +267,7 @@ static void mount_all(void)
 {
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("sysfs", "/sys", "sysfs", 0, NULL);
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
 	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	mount("tmpfs", "/tmp", "tmpfs", 0, NULL);
 	mount("tmpfs", "/hold", "tmpfs", 0, "size=100%");
@@ -274,7 +293,7 @@ int main(void)
 	mount_all();
 	setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1);
 	signals = block_signals();
-	load_modules("boot");
+	load_modules("boot", NULL);
 	for (size_t i = 0; i < sizeof(figures) / sizeof(*figures); i++)
 		figures[i].fd = open(figures[i].path, O_RDONLY | O_CLOEXEC);
 	channel = open_port("/dev/ttyS1");

@@ -33,14 +33,19 @@ void *worker(void *unused);
 
 /* system.c */
 
-/* /lab/NAME.modules lists the files of NAME, what it needs first. */
-bool load_modules(const char *name);
+/*
+ * /lab/NAME.modules lists the files of NAME, what it needs first.  @params are the
+ * last one's, which must not be there already; with NULL it may.
+ */
+bool load_modules(const char *name, const char *params);
 /* Opens the virtio disk with this serial; its device path is put into @path. */
 int open_disk(const char *serial, char *path, size_t size);
-void work_load(unsigned int id, char *name);
+void work_load(unsigned int id, char *args); /* "NAME [PARAMETERS]" */
 void work_unload(unsigned int id, char *name);
 /* "on disk", "on zram MIB", "off disk", "off zram" */
 void work_swap(unsigned int id, char *args);
+/* "KERNEL INITRD": boots that, with this kernel's command line. */
+void work_kexec(unsigned int id, char *args);
 
 /* hold.c; the arrays of struct pollfd have HOLDS entries */
 void do_hold(unsigned int id, char *args);    /* "NAME MIB KIND" */

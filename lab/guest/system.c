@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The guest's kernel: modules, disks and swap.  All of it may block, and runs
+ * The guest's kernel: modules, disks, swap, and another kernel.  All of it may block, and runs
  * in the worker.
  */
 #include "init.h"
@@ -9,41 +9,74 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/reboot.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
-bool load_modules(const char *name)
+#define MODULES_MAX 16
+#define MODULE_PATH_MAX 128
+#define COMMAND_LINE_MAX 1024
+
+static bool load_module(const char *file, const char *params)
 {
-	char path[128], file[256];
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && !syscall(SYS_finit_module, fd, params, 0);
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return ok;
+}
+
+static size_t list_modules(const char *name, char files[MODULES_MAX][MODULE_PATH_MAX])
+{
+	char path[128];
 	FILE *list;
-	bool ok = true;
+	size_t n = 0;
 
 	snprintf(path, sizeof(path), "/lab/%s.modules", name);
 	list = fopen(path, "re");
 	if (!list)
-		return false;
-	while (ok && fgets(file, sizeof(file), list)) {
-		int fd;
-
-		file[strcspn(file, "\n")] = '\0';
-		fd = open(file, O_RDONLY | O_CLOEXEC);
-		ok = fd >= 0 && (!syscall(SYS_finit_module, fd, "", 0) || errno == EEXIST);
-		if (!ok)
-			fprintf(stderr, "init: cannot load %s: %m\n", file);
-		if (fd >= 0)
-			close(fd);
+		return 0;
+	while (n < MODULES_MAX && fgets(files[n], MODULE_PATH_MAX, list)) {
+		files[n][strcspn(files[n], "\n")] = '\0';
+		n++;
 	}
 	fclose(list);
-	return ok;
+	return n;
 }
 
-void work_load(unsigned int id, char *name)
+bool load_modules(const char *name, const char *params)
 {
-	if (load_modules(name))
-		say(id, 0, "loaded %s", name);
+	char files[MODULES_MAX][MODULE_PATH_MAX];
+	size_t n = list_modules(name, files);
+
+	if (!n)
+		errno = ENOENT;
+	for (size_t i = 0; i < n; i++) {
+		const char *its = params && i == n - 1 ? params : NULL;
+
+		if (load_module(files[i], its ? its : "") || (errno == EEXIST && !its))
+			continue;
+		fprintf(stderr, "init: cannot load %s: %m\n", files[i]);
+		return false;
+	}
+	return n > 0;
+}
+
+void work_load(unsigned int id, char *args)
+{
+	char *params = args + strcspn(args, " ");
+
+	if (*params)
+		*params++ = '\0';
+	if (load_modules(args, params))
+		say(id, 0, "loaded %s", args);
 	else
-		say_errno(id, name);
+		say_errno(id, args);
 }
 
 void work_unload(unsigned int id, char *name)
@@ -89,7 +122,7 @@ static int open_zram(const char *mib, char *path, size_t size)
 
 	snprintf(path, size, "/dev/zram0");
 	snprintf(bytes, sizeof(bytes), "%sM", mib);
-	if (!load_modules("zram") || !write_file("/sys/block/zram0/disksize", bytes))
+	if (!load_modules("zram", NULL) || !write_file("/sys/block/zram0/disksize", bytes))
 		return -1;
 	return open(path, O_RDWR | O_CLOEXEC);
 }
@@ -119,4 +152,41 @@ void work_swap(unsigned int id, char *args)
 		close(fd);
 	if (ok && zram && strcmp(action, "on"))
 		write_file("/sys/block/zram0/reset", "1");
+}
+
+static bool load_kernel(const char *kernel, const char *initrd)
+{
+	int kernel_fd = open(kernel, O_RDONLY | O_CLOEXEC);
+	int initrd_fd = open(initrd, O_RDONLY | O_CLOEXEC);
+	char line[COMMAND_LINE_MAX];
+	int error;
+	bool ok;
+
+	read_line("/proc/cmdline", line, sizeof(line));
+	ok = kernel_fd >= 0 && initrd_fd >= 0 &&
+	     !syscall(SYS_kexec_file_load, kernel_fd, initrd_fd, strlen(line) + 1, line, 0);
+	error = errno;
+	if (kernel_fd >= 0)
+		close(kernel_fd);
+	if (initrd_fd >= 0)
+		close(initrd_fd);
+	errno = error;
+	return ok;
+}
+
+void work_kexec(unsigned int id, char *args)
+{
+	char *kernel = strtok(args, " "), *initrd = strtok(NULL, " ");
+
+	if (!kernel || !initrd) {
+		say(id, EINVAL, "usage: kexec KERNEL INITRD");
+		return;
+	}
+	if (!load_kernel(kernel, initrd)) {
+		say_errno(id, kernel);
+		return;
+	}
+	say(id, 0, "bye");
+	tcdrain(channel);
+	reboot(RB_KEXEC);
 }

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Builds our guest driver for the lab's kernels, with nothing installed.
+
+Theory of operation
+-------------------
+A module is built by the very compiler, kbuild and headers that Debian made the
+kernel with.  For each suite there is a tree, BUILD/lab/kbuild/SUITE, of that
+suite's packages: a compiler, make, a few tools, and the headers of each kernel
+of the lab that comes from there.  make runs inside, by chroot in a mount
+namespace of its own; whoever is not root is root of a user namespace for it.
+
+The tree has a file of dpkg's kind that says what is in it, so that apt fetches
+what is missing and no more.  It is written last: packages that were cut short
+are unpacked anew.
+
+The sources are copied to a scratch folder, and only the module comes back:
+kbuild strews files about that nobody wants in the source tree.  A module is
+kept by its kernel and a hash of all that went into it.  All of this happens
+under the lab's lock.
+"""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+
+from .debian import private_apt, unpack
+from .errors import LabError
+from .kernels import SERIES
+from .tools import call, tool
+
+MODULE = "virtio_balloon"
+# The headers bring the compiler along.
+TOOLS = ("binutils", "make", "dash", "coreutils", "findutils", "sed", "grep", "gawk")
+# More words for make, and the packages that these need.
+PLAIN = ((), ())
+STRICT = (("W=1",), ("perl",))    # kernel-doc comments are checked, too
+SPARSE = (("C=2", "CHECK=sparse"), ("sparse",))
+NO_SPARSE = ("7.3",)    # whose headers are beyond Debian's sparse
+# What no module needs: half of the tree.
+LEFT_OUT = ("usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man",
+            "usr/bin/*lto-dump*", "usr/libexec/gcc/*/*/lto1", "usr/lib/gcc/*/*/lto1",
+            "usr/lib/x86_64-linux-gnu/lib*san.so*", "usr/lib/gcc/*/*/lib*san*.a",
+            "usr/lib/x86_64-linux-gnu/libLLVM*", "usr/lib/x86_64-linux-gnu/libicu*",
+            "usr/lib/x86_64-linux-gnu/libz3.*", "usr/lib/llvm-*")
+MOUNTS = ("proc", "dev", "tmp", "module")
+# Mounts end with the namespace, which ends with make.
+INSIDE = """\
+cd "$1"
+mount --rbind /proc proc
+mount --rbind /dev dev
+mount -t tmpfs tmpfs tmp
+mount --bind "$2" module
+shift 2
+exec chroot . "$@"
+"""
+# Not a word on our sources: the steps of a build, and what headers and kbuild say of themselves.
+NOT_OURS = re.compile(r"  [A-Z]+ .*|make(\[\d+\])?: |Skipping BTF generation|/usr/src/"
+                      r"|warning: the compiler differs|  (The kernel was built by|You are using):"
+                      r"|.*: note: in included file")
+KEPT_S = 2 * 24 * 3600
+
+
+@dataclasses.dataclass(frozen=True)
+class Module:
+    """A built module; its symbols for a debugger are in a file beside it."""
+
+    path: pathlib.Path
+    warnings: str
+
+    @property
+    def with_symbols(self):
+        return self.path.with_suffix(".debug.ko")
+
+
+def build(kernel, source_dir, cache, progress, words=(), packages=()):
+    """The module of these sources for a kernel, built unless the cache folder has it already.
+
+    words: more words for make; packages: more packages that these need.
+    """
+    sources = find_sources(source_dir)
+    folder = cache / "modules" / f"{kernel.release}-{fingerprint(sources, words)}"
+    module = folder / f"{MODULE}.ko"
+    if not module.exists():
+        tree = Tree(kernel, cache)
+        tree.provide([*tree.headers, *TOOLS, *packages], progress)
+        with progress.step(f"building {MODULE} for {kernel.release}"):
+            make(tree, sources, source_dir, folder, words)
+    else:
+        os.utime(folder)
+    forget_old(cache / "modules")
+    warnings = with_paths((folder / "warnings").read_text(), sources, source_dir)
+    if warnings:
+        progress.say(warnings)
+    return Module(module, warnings)
+
+
+def find_sources(source_dir):
+    """{name in the folder: its bytes} of all that a build reads."""
+    root = pathlib.Path(source_dir)
+    sources = {path.relative_to(root): path.read_bytes() for path in sorted(root.rglob("*"))
+               if path.suffix in (".c", ".h", ".S") or path.name in ("Kbuild", "Makefile")}
+    if pathlib.Path("Kbuild") not in sources:
+        raise LabError(f"no driver to build in {root}: it has no Kbuild")
+    return sources
+
+
+def fingerprint(sources, words):
+    digest = hashlib.sha256("\0".join(words).encode())
+    for name, data in sources.items():
+        digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
+    return digest.hexdigest()[:16]
+
+
+def forget_old(folder, pattern="*"):
+    """Ends what nobody has used for long, for each edit of a source leaves something behind."""
+    for path in folder.glob(pattern):
+        if path.stat().st_mtime < time.time() - KEPT_S:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+# Making
+
+def make(tree, sources, source_dir, folder, words):
+    scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        for name, data in sources.items():
+            (scratch / "work" / name).parent.mkdir(parents=True, exist_ok=True)
+            (scratch / "work" / name).write_bytes(data)
+        status, output = tree.make(scratch / "work", words)
+        if status or not (scratch / f"work/{MODULE}.ko").exists():
+            raise LabError(f"{source_dir} does not compile for {tree.kernel.release}:\n"
+                           f"{with_paths(output, sources, source_dir).strip()}")
+        take(scratch / "work", scratch / "result", warnings_in(output))
+        shutil.rmtree(folder, ignore_errors=True)
+        (scratch / "result").rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def take(work, result, warnings):
+    """What is kept of a build."""
+    result.mkdir()
+    module = Module(result / f"{MODULE}.ko", warnings)
+    (work / f"{MODULE}.ko").rename(module.with_symbols)
+    call([tool("strip"), "--strip-debug", "-o", module.path, module.with_symbols])
+    (result / "warnings").write_text(warnings)
+
+
+def with_paths(output, sources, source_dir):
+    """What a compiler said, naming the sources where they really are."""
+    names = "|".join(re.escape(str(name)) for name in sources)
+    return re.sub(rf"(?<![\w./-])(?:/module/)?({names})(?=:)", rf"{source_dir}/\1", output)
+
+
+def warnings_in(output):
+    """All that was said on our sources, if there is a warning in it; else ""."""
+    lines = [line for line in output.splitlines() if not NOT_OURS.match(line)]
+    if any(re.search("warning:", line, re.I) for line in lines):
+        return "\n".join(lines) + "\n"
+    return ""
+
+
+# The tree
+
+class Tree:
+    """The packages of a kernel's suite that build modules for it."""
+
+    def __init__(self, kernel, cache):
+        self.kernel = kernel
+        self.suite = SERIES[kernel.series][1]
+        self.cache = cache
+        self.root = cache / "kbuild" / self.suite
+        self.status = self.root / "status"
+        self.headers = [f"linux-headers-{kernel.release}"]
+
+    def provide(self, packages, progress):
+        """Has these packages in the tree, and all that they need."""
+        there = self.status.read_text() if self.status.exists() else ""
+        missing = [package for package in packages
+                   if not re.search(rf"^Package: {re.escape(package)}$", there, re.M)]
+        if missing:
+            with progress.step(f"fetching {missing[0]} of Debian {self.suite}") as word:
+                self._fetch(missing, there, word)
+
+    def _fetch(self, packages, there, word):
+        scratch = self.root.with_name(f".{self.suite}.{os.getpid()}")
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        self.root.mkdir(exist_ok=True)
+        try:
+            apt = private_apt(self.suite, self.cache)
+            there += self._image(apt)
+            (scratch / "status").write_text(there)
+            archives = apt.download_all(packages, scratch, word, scratch / "status")
+            there += "".join(entry(call(["dpkg-deb", "--field", archive])) for archive in archives)
+            unpack(archives, self.root)
+            self._settle()
+            (scratch / "status").write_text(there)
+            (scratch / "status").rename(self.status)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _image(self, apt):
+        """The kernel itself as a package that is there: newer headers depend on it in vain."""
+        needs = apt.depends(self.headers[0])
+        if not needs:
+            raise LabError(
+                f"Debian's {self.suite} no longer has {self.headers[0]}, for it has a newer "
+                f"kernel: remove {self.kernel.root}, and the lab fetches that one")
+        image = f"linux-image-{self.kernel.release}"
+        version = re.search(rf"{re.escape(image)} \(= ([^)]+)\)", needs)
+        return entry(f"Package: {image}\nVersion: {version[1]}\nArchitecture: amd64\n"
+                     "Maintainer: none\nDescription: unpacked elsewhere\n") if version else ""
+
+    def _settle(self):
+        """Does what the packages' scripts would have done, and leaves out what nobody needs."""
+        for name in MOUNTS:
+            (self.root / name).mkdir(exist_ok=True)
+        for name in ("bin", "sbin", "lib", "lib64"):
+            link(self.root / name, f"usr/{name}")
+        link(self.root / "usr/bin/awk", "gawk")
+        link(self.root / "bin/sh", "dash")
+        for pattern in LEFT_OUT:
+            for path in self.root.glob(pattern):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def make(self, source, words):
+        """Runs kbuild on a folder, which it changes; the exit status and all that was said."""
+        namespace = ["unshare", "--mount"] + (["--map-root-user"] if os.geteuid() else [])
+        done = subprocess.run(
+            [*namespace, "sh", "-ec", INSIDE, "sh", self.root, source,
+             "/usr/bin/make", f"-j{os.cpu_count()}", "--keep-going", "--output-sync", "-C",
+             f"/usr/src/linux-headers-{self.kernel.release}", "M=/module", *words, "modules"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            errors="replace", check=False,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"})
+        return done.returncode, done.stdout
+
+
+def entry(fields):
+    """A package's fields as an entry of dpkg's status."""
+    head, _, rest = fields.strip().partition("\n")
+    return f"{head}\nStatus: install ok installed\n{rest}\n\n"
+
+
+def link(path, target):
+    if not path.exists() and not path.is_symlink():
+        path.symlink_to(target)
