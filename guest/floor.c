@@ -28,19 +28,17 @@ static unsigned long floor_pages(struct balloon *b)
 	return max_t(unsigned long, SZ_64M >> PAGE_SHIFT, ram * 3 / 100);
 }
 
-/* Once on arriving there, and once on leaving. */
-static void tell(struct balloon *b, bool at_floor, unsigned long floor)
+/* Once, until the balloon has had a size that it was to have. */
+static void tell(struct balloon *b, unsigned long floor)
 {
 	unsigned long mib = atomic_long_read(&b->size) >> (20 - PAGE_SHIFT);
 
-	if (b->at_floor == at_floor)
+	if (b->at_floor)
 		return;
-	b->at_floor = at_floor;
-	if (at_floor) {
-		count(b, COUNT_floored, 1);
-		dev_info(&b->vdev->dev, "stopping at %lu MiB, to leave %lu MiB available\n", mib,
-			 floor >> (20 - PAGE_SHIFT));
-	}
+	b->at_floor = true;
+	count(b, COUNT_floored, 1);
+	dev_info(&b->vdev->dev, "the balloon stops at %lu MiB, to leave the guest %lu MiB\n", mib,
+		 floor >> (20 - PAGE_SHIFT));
 }
 
 unsigned long floor_room(struct balloon *b)
@@ -59,6 +57,8 @@ unsigned long floor_room(struct balloon *b)
 	available += hint_kept(b);
 	if (!floor)
 		return ULONG_MAX;
-	tell(b, available <= (long)floor, floor);
-	return available > (long)floor ? available - floor : 0;
+	if (available > (long)floor)
+		return available - floor;
+	tell(b, floor);
+	return 0;
 }

@@ -94,6 +94,7 @@ static void arrive(struct balloon *b)
 	inflate_end(b);
 	resize_publish(b, true);
 	b->retry_ms = RETRY_FIRST_MS;
+	b->at_floor = false;
 	wakeup_end(b);
 }
 
