@@ -15,10 +15,10 @@
  *	kept		  [ k+1 … n-1 ]
  *
  * One entry has to stay, as whoever walks the list looks at its first entry
- * before he looks for an end.  The callback always returns an error, so nothing
- * that was put back is marked as reported, and the pass ends; the next follows
- * at once while it brings anything.  Passes stop by themselves where a zone
- * comes near its low watermark.
+ * before he looks for an end.  The callback returns an error, so nothing that
+ * was put back is marked as reported, and the pass ends; the next follows at
+ * once while it brings anything.  Passes stop by themselves where a zone comes
+ * near its low watermark.
  *
  * That leans on mm/page_reporting.c, the same in Linux 6.1 to 7.3: entries are
  * neither compound nor referenced, and are not looked at after the end mark.
@@ -38,8 +38,8 @@ static bool harvest_enabled = HARVEST_WAS_READ_HERE;
 module_param_named(harvest, harvest_enabled, bool, 0644);
 MODULE_PARM_DESC(harvest, "Take free blocks without allocating and zeroing them (default: Y)");
 
-/* In zones below the highest leave devices an eighth: they may need memory of such a zone. */
-static bool leave_zone_alone(struct page *page)
+/* In zones below the highest an eighth is left: some devices reach no other memory. */
+static bool is_zone_spent(struct page *page)
 {
 	struct zone *zone = page_zone(page);
 	struct zone *above = zone + 1;
@@ -48,7 +48,7 @@ static bool leave_zone_alone(struct page *page)
 	for (; above < zone->zone_pgdat->node_zones + ZONE_MOVABLE; above++)
 		highest = highest && !managed_zone(above);
 	return !highest &&
-	       zone_page_state(zone, NR_FREE_PAGES) < zone_managed_pages(zone) / 8;
+	       zone_page_state(zone, NR_FREE_PAGES) < zone->present_pages / 8;
 }
 
 static bool is_as_expected(struct page *page, unsigned int order)
@@ -80,15 +80,18 @@ static bool keep(struct balloon *b, struct scatterlist *sg)
  * @sg: the blocks
  * @nents: how many
  *
- * Return: a negative errno, always: nothing was reported.
+ * Return: -EAGAIN: nothing was reported, and the pass is over.  0: they are to
+ * be marked as reported, that is, passed over from now on, so that the pass
+ * comes to the next zone: a lone block, which cannot be kept, or such as are
+ * better left where they are.
  */
 int harvest_from(struct balloon *b, struct scatterlist *sg, unsigned int nents)
 {
 	unsigned long want = READ_ONCE(b->harvest_want);
 	unsigned int left = nents;
 
-	if (!want || leave_zone_alone(sg_page(sg)))
-		return -EAGAIN;
+	if (nents == 1 || is_zone_spent(sg_page(sg)))
+		return 0;
 	while (left > 1 && b->nr_held < want && keep(b, &sg[left - 1]))
 		left--;
 	sg_mark_end(&sg[left - 1]);

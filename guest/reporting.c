@@ -68,9 +68,13 @@ static int report(struct page_reporting_dev_info *dev, struct scatterlist *sg, u
 {
 	struct balloon *b = container_of(dev, struct balloon, reporting_dev);
 
-	if (READ_ONCE(b->harvest_want))
-		return harvest_from(b, sg, nents);
-	return b->reports ? tell_host(b, sg, nents) : -EAGAIN;
+	bool harvesting = READ_ONCE(b->harvest_want);
+
+	if (harvesting && harvest_from(b, sg, nents))
+		return -EAGAIN;
+	if (b->reports)
+		return tell_host(b, sg, nents);
+	return harvesting ? 0 : -EAGAIN;
 }
 
 static int register_client(struct balloon *b)
