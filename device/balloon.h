@@ -81,19 +81,23 @@ enum balloon_queue {
 };
 
 /*
- * Statistics, VIRTIO 5.5.6.3.  Rows in the order of the tags; balloon_stats[]
- * names them as QEMU does ("stat-swap-in").
+ * Statistics: those of VIRTIO 5.5.6.3, a row's number being its tag, by the names
+ * that QEMU has for them ("stat-swap-in"); then those of our own driver, whose
+ * tags begin at BALLOON_STATS_PRIVATE.
  */
-#define BALLOON_STATS_KNOWN 16
+#define BALLOON_STATS_STANDARD 16
+#define BALLOON_STATS_KNOWN 21
 #define BALLOON_STATS_UNKNOWN_MAX 16
+#define BALLOON_STATS_PRIVATE 0xae00
 struct balloon_stat_row {
+	uint16_t tag;
 	const char *name;
 	const char *help;
 };
 extern const struct balloon_stat_row balloon_stat_table[BALLOON_STATS_KNOWN];
 
 struct balloon_stats {
-	uint64_t value[BALLOON_STATS_KNOWN]; /* by tag; BALLOON_UNSET when absent */
+	uint64_t value[BALLOON_STATS_KNOWN]; /* by row; BALLOON_UNSET when absent */
 	struct {
 		uint16_t tag;
 		uint64_t value;

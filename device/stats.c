@@ -4,7 +4,7 @@
  *
  * The driver has one buffer, which the device holds; returning it asks for a
  * fresh sample, which comes in the same buffer.  Tags may come in any order, and
- * unknown ones are kept by their number.
+ * unknown ones are kept by their number.  The private ones are our own driver's.
  */
 #include <endian.h>
 #include <string.h>
@@ -14,10 +14,20 @@
 #define ENTRY_BYTES 10u
 #define ENTRIES_MAX 64u /* more than there are tags, known and private */
 
+static unsigned int row_of(uint16_t tag)
+{
+	if (tag < BALLOON_STATS_STANDARD)
+		return tag;
+	/* What is not a private tag wraps, or lies beyond the last row. */
+	return BALLOON_STATS_STANDARD + (uint16_t)(tag - BALLOON_STATS_PRIVATE);
+}
+
 static void add(struct balloon_stats *stats, uint16_t tag, uint64_t value)
 {
-	if (tag < BALLOON_STATS_KNOWN) {
-		stats->value[tag] = value;
+	unsigned int row = row_of(tag);
+
+	if (row < BALLOON_STATS_KNOWN) {
+		stats->value[row] = value;
 	} else if (stats->unknown_count < BALLOON_STATS_UNKNOWN_MAX) {
 		stats->unknown[stats->unknown_count].tag = tag;
 		stats->unknown[stats->unknown_count++].value = value;

@@ -33,24 +33,29 @@ uint64_t balloon_default_features(void)
 	return features;
 }
 
-/* By tag, VIRTIO 5.5.6.3; the names are those of QEMU's guest-stats. */
+/* Row by row as balloon.h says; docs/device.md tells of the private tags. */
 const struct balloon_stat_row balloon_stat_table[BALLOON_STATS_KNOWN] = {
-	{ "stat-swap-in", "bytes swapped in" },
-	{ "stat-swap-out", "bytes swapped out" },
-	{ "stat-major-faults", "faults that waited for a disk" },
-	{ "stat-minor-faults", "other faults" },
-	{ "stat-free-memory", "bytes not used for anything (MemFree)" },
-	{ "stat-total-memory", "bytes that the guest sees (MemTotal)" },
-	{ "stat-available-memory", "bytes to be had without swapping (MemAvailable)" },
-	{ "stat-disk-caches", "bytes of cache that can be dropped" },
-	{ "stat-htlb-pgalloc", "huge pages allocated" },
-	{ "stat-htlb-pgfail", "huge pages that could not be" },
-	{ "stat-oom-kills", "processes killed for want of memory" },
-	{ "stat-alloc-stalls", "allocations that had to reclaim first" },
-	{ "stat-async-scans", "bytes scanned by kswapd" },
-	{ "stat-direct-scans", "bytes scanned by allocations" },
-	{ "stat-async-reclaims", "bytes reclaimed by kswapd" },
-	{ "stat-direct-reclaims", "bytes reclaimed by allocations" },
+	{ 0, "stat-swap-in", "bytes swapped in" },
+	{ 1, "stat-swap-out", "bytes swapped out" },
+	{ 2, "stat-major-faults", "faults that waited for a disk" },
+	{ 3, "stat-minor-faults", "other faults" },
+	{ 4, "stat-free-memory", "bytes not used for anything (MemFree)" },
+	{ 5, "stat-total-memory", "bytes that the guest sees (MemTotal)" },
+	{ 6, "stat-available-memory", "bytes to be had without swapping (MemAvailable)" },
+	{ 7, "stat-disk-caches", "bytes of cache that can be dropped" },
+	{ 8, "stat-htlb-pgalloc", "huge pages allocated" },
+	{ 9, "stat-htlb-pgfail", "huge pages that could not be" },
+	{ 10, "stat-oom-kills", "processes killed for want of memory" },
+	{ 11, "stat-alloc-stalls", "allocations that had to reclaim first" },
+	{ 12, "stat-async-scans", "bytes scanned by kswapd" },
+	{ 13, "stat-direct-scans", "bytes scanned by allocations" },
+	{ 14, "stat-async-reclaims", "bytes reclaimed by kswapd" },
+	{ 15, "stat-direct-reclaims", "bytes reclaimed by allocations" },
+	{ 0xae00, "psi-some-us", "µs that some task waited for memory" },
+	{ 0xae01, "psi-full-us", "µs that all tasks waited for memory" },
+	{ 0xae02, "refaults-anon", "pages swapped out and needed again soon" },
+	{ 0xae03, "refaults-file", "pages of cache dropped and needed again soon" },
+	{ 0xae04, "free-swap", "bytes of swap that are free" },
 };
 
 const struct balloon_counter_row balloon_counter_table[BALLOON_C_COUNT] = {

@@ -121,13 +121,18 @@ enum hv_stat {
 	HV_STAT_DIRECT_SCANS,
 	HV_STAT_ASYNC_RECLAIMS,
 	HV_STAT_DIRECT_RECLAIMS,
+	HV_STAT_PSI_SOME, /* from here: our own driver at our own device only */
+	HV_STAT_PSI_FULL,
+	HV_STAT_REFAULTS_ANON,
+	HV_STAT_REFAULTS_FILE,
+	HV_STAT_FREE_SWAP,
 	HV_STAT_RSS, /* of the VMM's process on the host */
 	HV_STAT_COUNT
 };
 
 struct hv_stat_row {
 	const char *name;     /* libvirt's: "swap_in" */
-	const char *qmp_name; /* QEMU's: "stat-swap-in"; NULL when it has none */
+	const char *qmp_name; /* QEMU's or our device's: "stat-swap-in"; NULL when it has none */
 	int libvirt_tag;      /* VIR_DOMAIN_MEMORY_STAT_*; -1 when it has none */
 	bool is_count;	      /* a plain count; otherwise bytes (shown in KiB) */
 	const char *help;

@@ -7,6 +7,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 PAGE = (ROOT / "docs/device.md").read_text()
 TABLES = (ROOT / "device/tables.c").read_text()
 HEADER = (ROOT / "device/balloon.h").read_text()
+DRIVER = (ROOT / "guest/private_stats.h").read_text()
 
 
 def section(title):
@@ -22,7 +23,7 @@ def cells(text):
     """The rows of the tables in a section, without their heads."""
     rows = [[cell.strip() for cell in line.strip("|").split("|")]
             for line in text.splitlines() if line.startswith("| ")]
-    return [row for row in rows if row[0] not in ("rule", "feature", "counter")]
+    return [row for row in rows if row[0] not in ("rule", "feature", "counter", "tag")]
 
 
 def literal(text):
@@ -78,6 +79,18 @@ def test_features_stand_as_in_their_table():
     assert [(row[0], row[1], row[2], row[4]) for row in cells(section("### Features"))] == [
         (f"`{name}`", bits[bit], "yes" if default == "true" else "no", literal(text))
         for bit, name, default, text in rows]
+
+
+def test_private_statistics_stand_as_in_their_table():
+    rows = re.findall(r'\{ (0x\w+), "([\w-]+)", "([^"]*)" \}', TABLES)
+    assert len(rows) >= 5
+    assert cells(section("### Private statistics")) == [
+        [tag, f"`{name}`", text] for tag, name, text in rows]
+
+
+def test_the_driver_sends_the_tags_that_the_device_knows():
+    sent = re.findall(r"#define PRIVATE_S_\w+ (0x\w+)", DRIVER)
+    assert [tag.lower() for tag in sent] == re.findall(r"\{ (0x\w+), ", TABLES)
 
 
 def test_counters_stand_as_in_their_table():

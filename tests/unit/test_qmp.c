@@ -326,10 +326,28 @@ static void stats_are_read_and_unset_ones_left_out(void **state)
 	assert_int_equal(stats.value[HV_STAT_USABLE], 200 * MIB);
 	assert_true(stats.value[HV_STAT_HUGETLB_PGFAIL] == HV_UNSET);
 	assert_true(stats.value[HV_STAT_OOM_KILLS] == HV_UNSET);
+	assert_true(stats.value[HV_STAT_PSI_SOME] == HV_UNSET);
 	assert_true(stats.value[HV_STAT_RSS] > 0 && stats.value[HV_STAT_RSS] != HV_UNSET);
 	assert_int_equal(stats.last_update_s, 1700000000);
 	assert_true(stats.taken_s > stats.last_update_s);
 	assert_int_equal(stats.period_s, 2);
+}
+
+static void private_stats_are_read_where_there_are_some(void **state)
+{
+	struct fake *fake = *state;
+	struct hv_stats stats;
+
+	will_answer(fake, "qom-get " DEVICE " guest-stats",
+		    "\"return\": {\"stats\": {\"psi-some-us\": 7, \"psi-full-us\": 3, "
+		    "\"refaults-anon\": 5, \"free-swap\": 1048576, "
+		    "\"refaults-file\": 18446744073709551615}, \"last-update\": 1}");
+	assert_true(hv_guest_stats_get(fake->guest, LATER, &stats, NULL));
+	assert_int_equal(stats.value[HV_STAT_PSI_SOME], 7);
+	assert_int_equal(stats.value[HV_STAT_PSI_FULL], 3);
+	assert_int_equal(stats.value[HV_STAT_REFAULTS_ANON], 5);
+	assert_true(stats.value[HV_STAT_REFAULTS_FILE] == HV_UNSET);
+	assert_int_equal(stats.value[HV_STAT_FREE_SWAP], MIB);
 }
 
 static void stats_of_the_wrong_type_are_refused(void **state)
@@ -587,6 +605,7 @@ int main(void)
 		WITH_FAKE(the_maximum_cannot_be_changed),
 		WITH_FAKE(a_change_that_was_sent_may_still_happen),
 		WITH_FAKE(stats_are_read_and_unset_ones_left_out),
+		WITH_FAKE(private_stats_are_read_where_there_are_some),
 		WITH_FAKE(stats_of_the_wrong_type_are_refused),
 		WITH_FAKE(the_period_is_set_and_never_negative),
 		WITH_FAKE(balloons_without_an_id_or_a_bus_are_found),
