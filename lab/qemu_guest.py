@@ -162,7 +162,7 @@ class QemuGuest(Guest):
         self.plug(*words, timeout=timeout)
 
     def plug(self, *words, timeout=60):
-        """Plugs the balloon in again, served by a new process; as replug(), whose second half it is."""
+        """Plugs it in again, served by a new process: the second half of replug()."""
         if self.spec.device == "aerostat":
             self._start_device(words)
             if self.device.needs_chardev:

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A guest with our own driver: what tests of the driver ask of it, and what holds after each.
+
+The matrix
+----------
+Each such test runs on a kernel and under a host: QEMU 7.2's balloon ("host"), QEMU 11.1's
+("newer") or our own device ("ours").  QUICK are the combinations of every run, the others are
+for --long, or `make test-guest`.
+"""
+import contextlib
+import itertools
+import os
+import random
+import re
+
+import pytest
+
+import served
+from command import MIB
+from lab import GuestError
+from lab.wait import wait_for
+
+PAGE = 4096
+BLOCK = 2 * MIB
+COUNTERS = f"{served.DRIVER}/virtio*/balloon"
+
+KERNELS = ("6.1", "6.12", "7.3")
+HOSTS = {"host": {"qemu": "host"}, "newer": {"qemu": "newer"}, "ours": {"device": "aerostat"}}
+QUICK = ("6.1 host", "6.12 ours")
+
+
+def matrix(quick=QUICK, hosts=tuple(HOSTS), kernels=KERNELS):
+    """Parameters for a fixture or a test: "KERNEL HOST", each once, those not quick being long."""
+    return [pytest.param(kind, id=kind.replace(" ", "-"),
+                         marks=() if kind in quick else pytest.mark.long)
+            for kind in map(" ".join, itertools.product(kernels, hosts))]
+
+
+def spec(kind):
+    """The words for lab.guest() of one of these."""
+    kernel, _, host = kind.partition(" ")
+    return {"kernel": kernel, "driver": "aerostat", **HOSTS[host]}
+
+
+def is_ours(guest):
+    return guest.spec.device == "aerostat"
+
+
+@contextlib.contextmanager
+def booted(lab, name, kind, **more):
+    """A guest of this kind, sound until its end."""
+    with lab.guest(name, **{**spec(kind), "memory": 512, **more}) as guest:
+        wait_for_driver(guest)
+        yield guest
+        assert_sound(guest)
+
+
+def dice():
+    """Random numbers whose seed is printed; AEROSTAT_SEED gives the same again."""
+    seed = int(os.environ.get("AEROSTAT_SEED", random.randrange(1 << 32)))
+    print(f"AEROSTAT_SEED={seed}")
+    return random.Random(seed)
+
+
+# What the driver says
+
+def counters(guest):
+    """Its counters by name; "allocated" is a list, by order."""
+    text = guest.run(f"cd {COUNTERS} && grep . *").output
+    found = {name: [int(word) for word in value.split()] for name, value in
+             re.findall(r"^(\w+):([-\d ]+)$", text, re.M)}
+    return {name: values if name == "allocated" else values[0] for name, values in found.items()}
+
+
+def size(guest):
+    """The balloon's, in bytes, as the driver has it."""
+    return counters(guest)["size"] * PAGE
+
+
+def wait_for_driver(guest):
+    """It has taken the device, and begun."""
+    wait_for(lambda: counters(guest), 60, f"{guest.name}'s driver to be ready")
+
+
+def reload(guest, params=""):
+    guest.unload_driver()
+    guest.load_driver("aerostat", params)
+    wait_for_driver(guest)
+
+
+@contextlib.contextmanager
+def with_params(guest, params):
+    """The guest's driver has these parameters while the block runs."""
+    reload(guest, params)
+    try:
+        yield guest
+    finally:
+        reload(guest)
+
+
+@contextlib.contextmanager
+def with_features(guest, *names):
+    """The guest's device has these features, too, while the block runs."""
+    before = guest.spec.balloon
+    guest.spec.balloon = before | dict.fromkeys(names, True)
+    try:
+        guest.replug()
+        wait_for_driver(guest)
+        yield guest
+    finally:
+        guest.spec.balloon = before
+        guest.replug()
+        wait_for_driver(guest)
+
+
+# Sizes
+
+def whole_mib(guest):
+    """All its RAM, plugged memory included."""
+    return sum(guest.qmp("query-memory-size-summary").values()) // MIB
+
+
+def aim(guest, mib):
+    guest.device_qmp("balloon", value=mib * MIB)
+
+
+def keeps_account(guest):
+    """Is the device told of each page?  It is not by a driver that releases by reporting."""
+    return guest.run("cat /sys/module/virtio_balloon/parameters/release").output != "reporting\n" \
+        or "free-page-reporting" not in guest.spec.balloon
+
+
+def is_at(guest, mib, with_account=True):
+    """By the device's word, by its account if it keeps one, and by what is left on the host."""
+    if is_ours(guest) and with_account and not served.is_at(guest, mib):
+        return False
+    return guest.actual() == mib * MIB and ram_bytes(guest) <= mib * MIB
+
+
+def go(guest, mib, timeout=120):
+    """To this size, until the host has its memory, too."""
+    with_account = keeps_account(guest)
+    aim(guest, mib)
+    wait_for(lambda: is_at(guest, mib, with_account), timeout,
+             f"{guest.name} to have {mib} MiB")
+
+
+def least_mib(guest, floor=64, spare=24):
+    """The smallest size in reach now: the driver leaves so much available, and so do tests."""
+    return guest.actual() // MIB - available_mib(guest) + floor + spare
+
+
+def wait_until_moving(guest, from_mib):
+    """The balloon has left this size, and need not be where it is going."""
+    wait_for(lambda: size(guest) != (whole_mib(guest) - from_mib) * MIB, 60,
+             f"{guest.name}'s balloon to move")
+
+
+def wander(guest, steps, low, high, numbers, between=None):
+    """To so many random sizes; every other target is changed while the driver is on its way.
+
+    between: called at each step with the number of it.
+    """
+    for step in range(steps):
+        aim(guest, numbers.randint(low, high))
+        if between:
+            between(step)
+        if numbers.random() < 0.5:
+            go(guest, numbers.randint(low, high))
+            assert_accounted(guest)
+
+
+def wait_until_stuck(guest):
+    """The driver has looked twice for memory that was not there."""
+    before = counters(guest)["retries"]
+    wait_for(lambda: counters(guest)["retries"] >= before + 2, 120,
+             f"{guest.name}'s balloon to find nothing more")
+
+
+# Memory, in the guest and at the host
+
+def ram_bytes(guest):
+    """What the host has of the guest's RAM, without QEMU's own memory."""
+    files = {}
+    for entry in os.scandir(f"/proc/{guest.pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):    # QEMU has closed it meanwhile
+            if "memfd:memory-backend" in os.readlink(entry.path):
+                status = os.stat(entry.path)
+                files[status.st_ino] = status.st_blocks * 512
+    return sum(files.values())
+
+
+def use_up(guest, spare=64):
+    """All its memory but a little becomes the host's loss."""
+    guest.hold("used", available_mib(guest) - spare)
+    guest.release("used")
+
+
+def available_mib(guest):
+    return guest.meminfo()["MemAvailable"] // MIB
+
+
+def free_mib(guest):
+    return guest.meminfo()["MemFree"] // MIB
+
+
+def whole_blocks(guest):
+    """How many free blocks of 2 MiB there are, by themselves or in larger ones."""
+    text = guest.run("cat /proc/buddyinfo").output
+    zones = [[int(word) for word in line.split()[4:]] for line in text.splitlines()]
+    return sum(count << order - 9 for zone in zones
+               for order, count in enumerate(zone) if order >= 9)
+
+
+SMALL = "/hold/small"
+
+
+def fragment(guest, mib):
+    """So much memory is filled with files of one page, and every other of them deleted.
+
+    Their pages shall not hide in the lists of a CPU, which may take a tenth of all memory.
+    """
+    fill = (f'for (i = 0; i < {mib * MIB // PAGE}; i++) {{ name = (i % 2 ? "odd/" : "even/") i; '
+            f'printf "%{PAGE}d", i > name; close(name) }}')
+    limit = "/proc/sys/vm/percpu_pagelist_high_fraction"
+    done = guest.run(f"mkdir {SMALL} && cd {SMALL} && mkdir odd even && awk 'BEGIN {{ {fill} }}' "
+                     f"&& echo 1000 >{limit} && rm -r even && echo 0 >{limit}", timeout=120)
+    assert done.status == 0, done
+
+
+def fragments_sum(guest):
+    return guest.run(f"cd {SMALL} && find odd -type f -exec cat '{{}}' + | md5sum",
+                     timeout=60).output
+
+
+def compact(guest):
+    done = guest.run("echo 1 >/proc/sys/vm/compact_memory", timeout=120)
+    assert done.status == 0, done
+
+
+def assert_intact(guest, *names):
+    """Each word of what is held is what was written there."""
+    for name in names:
+        found = guest.touch(name, full=True)
+        assert found.alive and found.bad_pages == 0, (name, found)
+
+
+def assert_all_usable(guest, spare=48):
+    """Nearly all memory can be had and keeps what is written to it."""
+    mib = available_mib(guest) - spare
+    assert guest.hold("everything", mib).alive
+    assert_intact(guest, "everything")
+    guest.release("everything")
+
+
+# What holds after each test
+
+def assert_accounted(guest):
+    """Driver and device agree on the balloon's size, now that it stands still."""
+    told = counters(guest)
+    assert told["size"] * PAGE == whole_mib(guest) * MIB - guest.actual(), told
+    assert told["held"] == 0, told
+    if is_ours(guest) and keeps_account(guest):
+        assert served.state(guest)["ballooned"] == told["size"] * PAGE
+
+
+def assert_sound(guest):
+    """It lives, nothing was done wrong, and its kernel does not complain."""
+    assert guest.alive() and guest.heartbeat.reboots == 0
+    if is_ours(guest):
+        served.assert_sound(guest)
+    guest.check_kernel_log()
+
+
+def put_back(guest):
+    """As the next test expects it: whole, its driver there, nothing held."""
+    guest.release_all()
+    guest.run(f"rm -rf {SMALL}", timeout=60)
+    if not counters(guest):     # none is there, or another
+        with contextlib.suppress(GuestError):
+            guest.unload_driver()
+        guest.load_driver("aerostat")
+        wait_for_driver(guest)
+    go(guest, whole_mib(guest))
+    assert_sound(guest)

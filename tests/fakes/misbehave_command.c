@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * x-misbehave {"how": NAME, "queue": KIND, "value": N}: the control socket's one
+ * command more.  Its answer tells what is kept now, and how often what was done.
+ */
+#include <string.h>
+
+#include "tests/fakes/misbehave.h"
+#include "transport/control_internal.h"
+
+#define NS_PER_US UINT64_C(1000)
+
+void __wrap_control_answer(struct control_client *client, const char *text, size_t length);
+void __real_control_answer(struct control_client *client, const char *text, size_t length);
+
+static const char *const kinds[BALLOON_QUEUE_KINDS] = {
+	[BALLOON_INFLATE] = "inflate",	   [BALLOON_DEFLATE] = "deflate",
+	[BALLOON_STATS] = "stats",	   [BALLOON_FREE_PAGE] = "free-page",
+	[BALLOON_REPORTING] = "reporting",
+};
+
+/*
+ * Ways: @bad is the queue's that was named
+ */
+
+static void keep(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	bad->keep_ms = value;
+	if (!value)
+		misbehave_return(balloon, (enum balloon_queue)(bad - misbehaviour.queues));
+}
+
+static void deaf(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	bad->deaf_ms = value;
+	if (!value)
+		misbehave_return(balloon, (enum balloon_queue)(bad - misbehaviour.queues));
+}
+
+static void give_back(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)value;
+	misbehave_return(balloon, (enum balloon_queue)(bad - misbehaviour.queues));
+}
+
+static void newest_first(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)balloon;
+	bad->newest_first = value;
+}
+
+static void wrong_length(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)balloon;
+	bad->wrong_length = value;
+}
+
+static void twice(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)balloon;
+	bad->twice = (unsigned int)value;
+}
+
+static void strays(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)balloon;
+	bad->strays = (unsigned int)value;
+}
+
+static void num_pages(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)bad;
+	misbehave_set_num_pages(balloon, (uint32_t)value);
+}
+
+static void toggle(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)balloon;
+	(void)bad;
+	misbehaviour.toggle_pages = (uint32_t)value;
+	if (!misbehaviour.toggle_ns)
+		misbehaviour.toggle_ns = 1000 * NS_PER_US;
+	if (!value)
+		misbehaviour.toggle_ns = 0;
+}
+
+static void toggle_pause(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)balloon;
+	(void)bad;
+	misbehaviour.toggle_ns = (uint64_t)value * NS_PER_US;
+}
+
+static void storm(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)balloon;
+	(void)bad;
+	misbehaviour.storm_ns = (uint64_t)value * NS_PER_US;
+}
+
+static void stats_flood(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)balloon;
+	(void)bad;
+	misbehaviour.stats_flood = value;
+}
+
+static void needs_reset(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)bad;
+	balloon->needs_reset = value;
+	balloon->host.notify_config(balloon->host.data);
+}
+
+static void heal(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)bad;
+	(void)value;
+	misbehave_heal(balloon);
+}
+
+static void look(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)balloon;
+	(void)bad;
+	(void)value;
+}
+
+/* One row a way; 0 switches it off again. */
+static const struct way {
+	const char *name;
+	const char *help;
+	void (*go)(struct balloon *balloon, struct bad_queue *bad, json_int_t value);
+	bool of_queue; /* it wants a "queue" */
+} ways[] = {
+	{ "keep", "return buffers so many ms late, -1: never", keep, true },
+	{ "deaf", "hear kicks so many ms late, -1: never", deaf, true },
+	{ "return", "return what is kept, hear the kick that was not heard", give_back, true },
+	{ "newest-first", "of buffers that are kept return the newest first", newest_first, true },
+	{ "wrong-length", "return buffers with a length that they do not have", wrong_length,
+	  true },
+	{ "twice", "return the next so many buffers twice", twice, true },
+	{ "stray", "return as many that were never sent, before the next ones", strays, true },
+	{ "num-pages", "ask for so many pages, be there RAM or not", num_pages, false },
+	{ "toggle", "ask for so many pages and for none in turn", toggle, false },
+	{ "toggle-pause", "so many us between two of these", toggle_pause, false },
+	{ "storm", "a configuration interrupt each so many us, for nothing", storm, false },
+	{ "stats-flood", "ask for statistics whenever they have come", stats_flood, false },
+	{ "needs-reset", "set DEVICE_NEEDS_RESET, and work on nothing", needs_reset, false },
+	{ "heal", "return everything and behave", heal, false },
+	{ "look", "only answer", look, false },
+};
+
+static const struct way *find_way(const char *name)
+{
+	for (size_t i = 0; name && i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (!strcmp(ways[i].name, name))
+			return &ways[i];
+	return NULL;
+}
+
+static struct bad_queue *find_queue(const char *name)
+{
+	for (size_t i = 0; name && i < BALLOON_QUEUE_KINDS; i++)
+		if (!strcmp(kinds[i], name))
+			return &misbehaviour.queues[i];
+	return NULL;
+}
+
+static void tell(struct json_out *out, const struct balloon *balloon)
+{
+	out_open(out, "kept", '{');
+	for (enum balloon_queue kind = 0; kind < BALLOON_QUEUE_KINDS; kind++)
+		out_u64(out, kinds[kind], misbehave_kept(balloon, kind));
+	out_close(out, '}');
+	out_open(out, "unheard", '{');
+	for (enum balloon_queue kind = 0; kind < BALLOON_QUEUE_KINDS; kind++)
+		out_bool(out, kinds[kind], misbehaviour.queues[kind].kicked);
+	out_close(out, '}');
+	out_u64(out, "interrupts", misbehaviour.interrupts);
+	out_u64(out, "toggles", misbehaviour.toggles);
+	out_u64(out, "forgeries", misbehaviour.forgeries);
+	out_u64(out, "overtakings", misbehaviour.overtakings);
+	out_u64(out, "num-pages", balloon->num_pages);
+	out_u64(out, "actual-pages", balloon->actual);
+}
+
+/* What is wrong with the order, or NULL. */
+static const char *obey(struct balloon *balloon, const json_t *arguments)
+{
+	const struct way *way = find_way(json_string_value(json_object_get(arguments, "how")));
+	struct bad_queue *bad = find_queue(json_string_value(json_object_get(arguments, "queue")));
+	const json_t *value = json_object_get(arguments, "value");
+
+	if (!way)
+		return "there is no such way to misbehave; see misbehave_command.c";
+	if (way->of_queue != !!bad)
+		return way->of_queue ? "it wants a queue: inflate, deflate, stats, free-page or "
+				       "reporting"
+				     : "it has to do with no queue";
+	way->go(balloon, bad, json_is_true(value) ? 1 : json_integer_value(value));
+	return NULL;
+}
+
+void __wrap_control_answer(struct control_client *client, const char *text, size_t length)
+{
+	struct balloon *balloon = client->control->balloon;
+	json_t *request = json_loadb(text, length, 0, NULL);
+	const char *name = json_string_value(json_object_get(request, "execute"));
+	const char *complaint;
+	struct json_out out;
+
+	if (!name || strcmp(name, "x-misbehave")) {
+		json_decref(request);
+		__real_control_answer(client, text, length);
+		return;
+	}
+	complaint = obey(balloon, json_object_get(request, "arguments"));
+	json_decref(request);
+	if (complaint) {
+		control_answer_error(client, complaint);
+		return;
+	}
+	control_message(client, &out);
+	out_open(&out, NULL, '{');
+	out_open(&out, "return", '{');
+	tell(&out, balloon);
+	out_close(&out, '}');
+	out_close(&out, '}');
+	control_message_end(client, &out);
+}
