@@ -66,9 +66,9 @@ struct balloon_request {
 	struct balloon_queue *queue;
 	struct list_head pages; /* single pages, by their lru, that belong to it until the ack */
 	unsigned int nr_pages;
-	__virtio32 *pfns;	/* either their numbers … */
+	__virtio32 *pfns; /* either their numbers … */
 	unsigned int nr_pfns;
-	unsigned int room; /* … this many at most */
+	unsigned int room;	    /* … this many at most */
 	struct scatterlist *blocks; /* or their memory itself (released by the reporting queue) */
 	unsigned int nr_blocks;
 	unsigned int room_blocks;
@@ -94,17 +94,17 @@ struct balloon {
 	struct virtqueue *stats_vq, *hint_vq; /* NULL without their feature */
 	wait_queue_head_t acked;
 
-	/* The balloon: pages the host has taken, and how many (mm's list may lack isolated ones). */
+	/* The balloon: pages the host has taken, and how many (mm's list may lack some). */
 	struct balloon_dev_info pages;
 	atomic_long_t size;
 
 	spinlock_t running_lock;
-	bool running;	/* events of the device are heeded */
-	bool hurried;	/* nobody waits for the device any more */
-	bool is_reset;	/* the device has forgotten all that it was told */
-	bool must_tell;		/* VIRTIO_BALLOON_F_MUST_TELL_HOST */
-	bool counts_as_used;	/* MemTotal stays: VIRTIO_BALLOON_F_DEFLATE_ON_OOM */
-	bool by_reporting;	/* the host is told by the reporting queue alone (reporting.c) */
+	bool running;	     /* events of the device are heeded */
+	bool hurried;	     /* nobody waits for the device any more */
+	bool is_reset;	     /* the device has forgotten all that it was told */
+	bool must_tell;	     /* VIRTIO_BALLOON_F_MUST_TELL_HOST */
+	bool counts_as_used; /* MemTotal stays: VIRTIO_BALLOON_F_DEFLATE_ON_OOM */
+	bool by_reporting;   /* the host is told by the reporting queue alone (reporting.c) */
 
 	/* resize.c */
 	struct delayed_work resize;
@@ -130,8 +130,8 @@ struct balloon {
 	/* harvest.c, reporting.c */
 	struct page_reporting_dev_info reporting_dev;
 	struct balloon_request report;
-	bool reports;	/* free pages, to the host */
-	bool joined;	/* for a harvest */
+	bool reports;		    /* free pages, to the host */
+	bool joined;		    /* for a harvest */
 	unsigned long harvest_want; /* pages; 0: nobody is harvesting */
 	bool harvest_dry;
 	bool harvest_broken;
@@ -245,9 +245,9 @@ void oom_stop(struct balloon *b);
 unsigned long floor_room(struct balloon *b);
 
 /* stats.c: answers the device's questions from a worker of its own. */
-int stats_init(struct balloon *b);  /* allocates; before the queues are there */
+int stats_init(struct balloon *b);   /* allocates; before the queues are there */
 void stats_start(struct balloon *b); /* the queues are there: gives the device its first buffer */
-void stats_stop(struct balloon *b); /* no work is left behind; the device is about to be reset */
+void stats_stop(struct balloon *b);  /* no work is left behind; the device is about to be reset */
 void stats_destroy(struct balloon *b);
 void stats_asked(struct virtqueue *vq);
 

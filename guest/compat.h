@@ -28,7 +28,7 @@
 #define HARVEST_WAS_READ_HERE (LINUX_VERSION_CODE < KERNEL_VERSION(7, 4, 0))
 
 /* include/linux/balloon_compaction.h became balloon.h in 7.0, the option BALLOON_MIGRATION. */
-#if __has_include(<linux/balloon.h>)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
 #include <linux/balloon.h>
 #define BALLOON_PAGES_MIGRATE IS_ENABLED(CONFIG_BALLOON_MIGRATION)
 /* The core puts the new page on the list and lets go of the old one. */
@@ -172,14 +172,7 @@ static inline void reporting_limit(struct page_reporting_dev_info *dev, struct v
 }
 #endif
 
-/* system_wq, renamed in 6.18. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
-#define reporting_wq system_percpu_wq
-#else
-#define reporting_wq system_wq
-#endif
-
-/* A driver of its own may shut down; else the bus resets the device (since 6.12), or nobody does. */
+/* A driver may shut down by itself; else the bus resets the device (since 6.12), or nobody does. */
 #define DRIVERS_SHUT_DOWN (LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0))
 
 /* Pages scanned and reclaimed were VM events, and are node statistics since 7.0. */

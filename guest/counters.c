@@ -13,13 +13,13 @@ static struct balloon *balloon_of(struct device *dev)
 	return dev_to_virtio(dev)->priv;
 }
 
-#define BALLOON_COUNTER_FILE(name, text)						\
-static ssize_t name##_show(struct device *dev, struct device_attribute *attr, char *buf)	\
-{											\
-	return sysfs_emit(buf, "%ld\n",							\
-			  atomic_long_read(&balloon_of(dev)->counters[COUNT_##name]));	\
-}											\
-static DEVICE_ATTR_RO(name);
+#define BALLOON_COUNTER_FILE(name, text)                                                           \
+	static ssize_t name##_show(struct device *dev, struct device_attribute *attr, char *buf)   \
+	{                                                                                          \
+		return sysfs_emit(buf, "%ld\n",                                                    \
+				  atomic_long_read(&balloon_of(dev)->counters[COUNT_##name]));     \
+	}                                                                                          \
+	static DEVICE_ATTR_RO(name);
 
 BALLOON_COUNTERS(BALLOON_COUNTER_FILE)
 
@@ -53,11 +53,10 @@ static DEVICE_ATTR_RO(allocated);
 #define BALLOON_COUNTER_ATTR(name, text) &dev_attr_##name.attr,
 
 static struct attribute *attributes[] = {
-	BALLOON_COUNTERS(BALLOON_COUNTER_ATTR)
 	&dev_attr_size.attr,
 	&dev_attr_held.attr,
 	&dev_attr_allocated.attr,
-	NULL,
+	BALLOON_COUNTERS(BALLOON_COUNTER_ATTR) NULL,
 };
 
 static const struct attribute_group group = {

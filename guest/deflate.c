@@ -123,7 +123,7 @@ void deflate_into_held(struct balloon *b)
 
 	while (atomic_long_read(&b->size)) {
 		if (!take(b, &pages, DEFLATE_PAGES))
-			cond_resched();	/* until compaction puts back what it isolated */
+			cond_resched(); /* until compaction puts back what it isolated */
 		list_for_each_entry_safe_reverse(page, next, &pages, lru) {
 			list_del(&page->lru);
 			count_as_taken(b, page, -1);

@@ -47,8 +47,7 @@ static bool is_zone_spent(struct page *page)
 
 	for (; above < zone->zone_pgdat->node_zones + ZONE_MOVABLE; above++)
 		highest = highest && !managed_zone(above);
-	return !highest &&
-	       zone_page_state(zone, NR_FREE_PAGES) < zone->present_pages / 8;
+	return !highest && zone_page_state(zone, NR_FREE_PAGES) < zone->present_pages / 8;
 }
 
 static bool is_as_expected(struct page *page, unsigned int order)

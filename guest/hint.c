@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Free page hints (VIRTIO 5.5.6.6): for a live migration the host asks for the
+ * Free page hints (VIRTIO 5.5.6.5): for a live migration the host asks for the
  * guest's free pages, which it then need not send.
  *
  * Theory of operation
@@ -42,7 +42,8 @@
 
 static bool hinting = true;
 module_param(hinting, bool, 0444);
-MODULE_PARM_DESC(hinting, "Offer free pages to the host when it asks, for its live migration");
+MODULE_PARM_DESC(hinting,
+		 "Offer free pages to the host when it asks, for its live migration (default: Y)");
 
 struct balloon_hint {
 	struct balloon *balloon;

@@ -159,7 +159,7 @@ static void stop(struct balloon *b, bool empty)
 	WRITE_ONCE(b->is_reset, true);
 	wake_up_all(&b->acked);
 	reporting_stop(b);
-	mutex_lock(&b->lock);	/* compaction, which gave up its waits, is done */
+	mutex_lock(&b->lock); /* compaction, which gave up its waits, is done */
 	inflate_reclaim(b);
 	deflate_reclaim(b);
 	mutex_unlock(&b->lock);
@@ -308,7 +308,7 @@ static int balloon_restore(struct virtio_device *vdev)
 	err = find_queues(b);
 	if (err)
 		return err;
-	deflate_into_held(b);	/* to be told of again */
+	deflate_into_held(b); /* to be told of again */
 	start(b);
 	return 0;
 }
@@ -344,3 +344,4 @@ module_virtio_driver(balloon_driver);
 MODULE_DEVICE_TABLE(virtio, id_table);
 MODULE_DESCRIPTION("Virtio memory balloon (Aerostat)");
 MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");

@@ -35,12 +35,18 @@ static void collect(struct balloon_queue *q)
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
+static struct balloon_queue *queue_of(struct balloon *b, struct virtqueue *vq)
+{
+	if (vq == b->inflate.vq)
+		return &b->inflate;
+	return vq == b->deflate.vq ? &b->deflate : &b->reporting;
+}
+
 void queue_acked(struct virtqueue *vq)
 {
 	struct balloon *b = vq->vdev->priv;
 
-	collect(vq == b->inflate.vq ? &b->inflate :
-		vq == b->deflate.vq ? &b->deflate : &b->reporting);
+	collect(queue_of(b, vq));
 	wake_up_all(&b->acked);
 }
 

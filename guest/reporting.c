@@ -35,7 +35,8 @@ bool reporting_only(struct balloon *b)
 	if (strcmp(release, "reporting"))
 		dev_warn(&b->vdev->dev, "release=%s: neither inflate nor reporting\n", release);
 	else if (!b->reporting.vq)
-		dev_warn(&b->vdev->dev, "release=reporting: the device has no free page reporting\n");
+		dev_warn(&b->vdev->dev,
+			 "release=reporting: the device has no free page reporting\n");
 	else if (virtqueue_get_vring_size(b->reporting.vq) < 2 * IN_FLIGHT)
 		dev_warn(&b->vdev->dev, "release=reporting: the device's queue is too short\n");
 	else
@@ -68,13 +69,9 @@ static int report(struct page_reporting_dev_info *dev, struct scatterlist *sg, u
 {
 	struct balloon *b = container_of(dev, struct balloon, reporting_dev);
 
-	bool harvesting = READ_ONCE(b->harvest_want);
-
-	if (harvesting && harvest_from(b, sg, nents))
-		return -EAGAIN;
-	if (b->reports)
-		return tell_host(b, sg, nents);
-	return harvesting ? 0 : -EAGAIN;
+	if (READ_ONCE(b->harvest_want))
+		return harvest_from(b, sg, nents);
+	return b->reports ? tell_host(b, sg, nents) : -EAGAIN;
 }
 
 static int register_client(struct balloon *b)
@@ -131,9 +128,14 @@ void reporting_leave(struct balloon *b)
 	b->joined = false;
 }
 
-/* One pass now, and to its end.  Not on the freezable workqueue, which may be stopping. */
+/*
+ * One pass, here and now.  To have the kernel's work done elsewhere and wait for
+ * it would be to wait for the host, too, if that work is reporting just now.
+ * Two passes at a time do each other no harm: a block is in one list of theirs.
+ */
 void reporting_run(struct balloon *b)
 {
-	mod_delayed_work(reporting_wq, &b->reporting_dev.work, 0);
-	flush_delayed_work(&b->reporting_dev.work);
+	struct work_struct *work = &b->reporting_dev.work.work;
+
+	work->func(work);
 }

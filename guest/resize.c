@@ -115,7 +115,7 @@ void resize_work(struct work_struct *work)
 		done = shrink(b, -missing);
 	else
 		done = inflate_settle(b) ? 1 : -ENODEV;
-	if (done < 0) {		/* the device is gone, or the driver is going */
+	if (done < 0) { /* the device is gone, or the driver is going */
 		wakeup_end(b);
 		return;
 	}

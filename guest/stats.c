@@ -23,7 +23,8 @@
 
 static bool extra_stats = true;
 module_param(extra_stats, bool, 0644);
-MODULE_PARM_DESC(extra_stats, "Tell the host of memory pressure, refaults and free swap, too");
+MODULE_PARM_DESC(extra_stats,
+		 "Tell the host of memory pressure, refaults and free swap, too (default: Y)");
 
 struct balloon_stats {
 	struct balloon *balloon;
