@@ -59,6 +59,17 @@ static unsigned long relieve(struct balloon *b, unsigned long want)
 	return given;
 }
 
+/* It still has to go where the host wants it. */
+static void come_back_later(struct balloon *b)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&b->running_lock, flags);
+	if (b->running)
+		queue_delayed_work(b->wq, &b->resize, RELIEF + 1);
+	spin_unlock_irqrestore(&b->running_lock, flags);
+}
+
 static int out_of_memory_notify(struct notifier_block *nb, unsigned long unused, void *freed)
 {
 	struct balloon *b = container_of(nb, struct balloon, oom_nb);
@@ -73,6 +84,8 @@ static int out_of_memory_notify(struct notifier_block *nb, unsigned long unused,
 	*(unsigned long *)freed += given;
 	count(b, COUNT_oom_relief, given);
 	resize_publish(b, true);
+	if (given)
+		come_back_later(b);
 	return NOTIFY_OK;
 }
 

@@ -31,7 +31,7 @@ static void collect(struct balloon_queue *q)
 
 	spin_lock_irqsave(&q->lock, flags);
 	while ((r = virtqueue_get_buf(q->vq, &length)))
-		smp_store_release(&r->in_flight, false);
+		smp_store_release(&r->in_flight, false); /* for is_back() */
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
@@ -83,7 +83,7 @@ int queue_send(struct balloon_queue *q, struct balloon_request *r, struct scatte
 
 static bool is_back(struct balloon_request *r)
 {
-	return !smp_load_acquire(&r->in_flight);
+	return !smp_load_acquire(&r->in_flight); /* from collect() */
 }
 
 static bool in_vain(struct balloon_queue *q)

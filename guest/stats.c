@@ -22,14 +22,15 @@
 #define STANDARD_S_NR 16
 
 static bool extra_stats = true;
-module_param(extra_stats, bool, 0644);
+module_param(extra_stats, bool, 0444);
 MODULE_PARM_DESC(extra_stats,
 		 "Tell the host of memory pressure, refaults and free swap, too (default: Y)");
 
 struct balloon_stats {
 	struct balloon *balloon;
 	struct work_struct work;
-	struct pressure_file *pressure;
+	struct pressure_file *pressure_file; /* NULL: this kernel has none */
+	struct balloon_pressure pressure;
 	bool is_told; /* the device has had the buffer before */
 	unsigned long events[NR_VM_EVENT_ITEMS];
 	unsigned int nr;
@@ -102,11 +103,11 @@ static void put_memory(struct balloon_stats *s)
 
 static void put_private(struct balloon_stats *s)
 {
-	struct balloon_pressure pressure;
-
-	if (pressure_read(s->pressure, &pressure)) {
-		put(s, PRIVATE_S_PSI_SOME, pressure.some_us);
-		put(s, PRIVATE_S_PSI_FULL, pressure.full_us);
+	/* All buffers have the same tags (5.5.6.3): what cannot be read keeps its last value. */
+	if (s->pressure_file) {
+		pressure_read(s->pressure_file, &s->pressure);
+		put(s, PRIVATE_S_PSI_SOME, s->pressure.some_us);
+		put(s, PRIVATE_S_PSI_FULL, s->pressure.full_us);
 	}
 	put(s, PRIVATE_S_REFAULT_ANON, global_node_page_state(WORKINGSET_REFAULT_ANON));
 	put(s, PRIVATE_S_REFAULT_FILE, global_node_page_state(WORKINGSET_REFAULT_FILE));
@@ -118,7 +119,7 @@ static void take_sample(struct balloon_stats *s)
 	s->nr = 0;
 	put_events(s);
 	put_memory(s);
-	if (READ_ONCE(extra_stats))
+	if (extra_stats)
 		put_private(s);
 }
 
@@ -175,7 +176,7 @@ int stats_init(struct balloon *b)
 		return -ENOMEM;
 	s->balloon = b;
 	INIT_WORK(&s->work, stats_work);
-	s->pressure = pressure_open();
+	s->pressure_file = pressure_open();
 	b->stats = s;
 	return 0;
 }
@@ -202,7 +203,7 @@ void stats_destroy(struct balloon *b)
 {
 	if (!b->stats)
 		return;
-	pressure_close(b->stats->pressure);
+	pressure_close(b->stats->pressure_file);
 	kfree(b->stats);
 	b->stats = NULL;
 }
