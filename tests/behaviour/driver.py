@@ -107,6 +107,7 @@ def with_features(guest, *names):
         guest.replug()
         wait_for_driver(guest)
         yield guest
+        assert_sound(guest)     # while the device that saw it all is there
     finally:
         guest.spec.balloon = before
         guest.replug()

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Our own driver when its guest is out of memory: who gives, who is killed, and what comes after.
+
+A hog touches more memory than the guest has without its balloon.  It has no swap to go to.
+"""
+import pytest
+
+import driver
+from command import MIB
+from lab.wait import wait_for
+
+WHOLE, SMALL, HOG = 512, 200, 300   # MiB
+SIGKILL = 9
+
+PAUSE_MS = 5000     # how long the balloon stays away from whom it relieved
+
+# Whether the host has to be told before a page is used again: only our own device asks for it.
+QUICK = ("6.1 host", "6.12 ours must-tell-host")
+KINDS = [kind for kernel in driver.KERNELS
+         for kind in (f"{kernel} host", f"{kernel} ours", f"{kernel} ours must-tell-host")]
+on_each = pytest.mark.parametrize("_rescued", [
+    pytest.param(kind, id=kind.replace(" ", "-"), marks=() if kind in QUICK else pytest.mark.long)
+    for kind in KINDS], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def _rescued(lab, request):
+    kernel, host, *must_tell = request.param.split()
+    balloon = {"deflate-on-oom": True}
+    if host == "ours":
+        balloon["must-tell-host"] = bool(must_tell)
+    with driver.booted(lab, "rescued", f"{kernel} {host}", memory=WHOLE, balloon=balloon) as guest:
+        yield guest
+
+
+@pytest.fixture
+def rescued(_rescued):
+    """A guest that may have its memory back when it is short of it; its balloon is full."""
+    driver.go(_rescued, SMALL)
+    before = kills(_rescued)
+    yield _rescued
+    assert kills(_rescued) == before
+    driver.put_back(_rescued)
+
+
+def kills(guest):
+    return guest.vmstat()["oom_kill"]
+
+
+def uptime_ms(guest):
+    return guest.ping()[1]
+
+
+@on_each
+def test_the_balloon_gives_before_anybody_is_killed(rescued):
+    before = driver.counters(rescued)
+    assert rescued.meminfo()["MemTotal"] > SMALL * MIB      # the balloon counts as used
+    assert rescued.hold("hog", HOG).alive
+    after = driver.counters(rescued)
+    relief = after["oom_relief"] - before["oom_relief"]
+    assert relief >= (HOG - SMALL) * MIB // driver.PAGE
+    assert after["size"] == before["size"] - relief
+    driver.assert_accounted(rescued)
+    driver.assert_intact(rescued, "hog")
+
+
+@on_each
+def test_the_balloon_presses_nobody_whom_it_relieved(rescued):
+    """It comes back after a while, but not below the floor."""
+    assert rescued.hold("hog", HOG).alive
+    size = driver.size(rescued)
+    driver.wait_until_stuck(rescued)
+    assert driver.size(rescued) <= size
+    driver.assert_intact(rescued, "hog")
+    rescued.release("hog")
+    wait_for(lambda: driver.is_at(rescued, SMALL), 60, "the balloon to be full again")
+    driver.assert_accounted(rescued)
+
+
+@on_each
+def test_the_balloon_stays_away_for_a_while(rescued):
+    before = driver.counters(rescued)
+    begin = uptime_ms(rescued)
+    # Short of little, so that it does not take long.
+    assert rescued.hold("hog", driver.available_mib(rescued) + 24).alive
+    rescued.release("hog")
+    assert driver.counters(rescued)["oom_relief"] > before["oom_relief"]
+    wait_for(lambda: driver.counters(rescued)["inflated"] > before["inflated"], 60,
+             "the balloon to come back")
+    assert uptime_ms(rescued) - begin >= PAUSE_MS
+
+
+@on_each
+def test_a_balloon_that_still_grows_gives_all_the_same(rescued):
+    """Its target is out of reach, so the driver looks for memory all the time."""
+    driver.aim(rescued, 64)
+    driver.wait_until_stuck(rescued)
+    before = driver.counters(rescued)["oom_relief"]
+    assert rescued.hold("hog", HOG).alive
+    driver.assert_intact(rescued, "hog")
+    rescued.release("hog")
+    assert driver.counters(rescued)["oom_relief"] > before
+    driver.go(rescued, WHOLE)
+    driver.assert_accounted(rescued)
+
+
+@pytest.mark.parametrize("kind", driver.matrix(quick=("6.12 ours",),
+                                                hosts=("host", "ours")))
+def test_unless_the_host_allows_it_the_balloon_gives_nothing(lab, kind):
+    """The OOM killer takes the hog, as with the stock driver; guest and driver live."""
+    with driver.booted(lab, "strict", kind, memory=WHOLE,
+                       balloon={"deflate-on-oom": False}) as guest:
+        guest.hold("kept", 24, "tmpfs")
+        driver.go(guest, SMALL)
+        size = driver.size(guest)
+        hog = guest.hold("hog", HOG)
+        assert not hog.alive and hog.signal == SIGKILL
+        assert kills(guest) == 1
+        assert driver.counters(guest)["oom_relief"] == 0
+        assert driver.size(guest) == size
+        driver.assert_intact(guest, "kept")
+        driver.go(guest, WHOLE)
+        driver.assert_accounted(guest)
