@@ -82,6 +82,9 @@ long deflate_some(struct balloon *b, unsigned long want, unsigned long patience)
 	if (!request_wait(r, patience) || !request_wait(&b->moved_in, patience))
 		return -ENODEV;
 	free_told(b, r);
+	/* There is room for it in a ring of any size. */
+	if (virtqueue_get_vring_size(b->deflate.vq) <= IN_FLIGHT && !deflate_settle(b, patience))
+		return -ENODEV;
 	taken = take(b, &r->pages, want);
 	if (!taken)
 		return 0;

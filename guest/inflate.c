@@ -164,6 +164,16 @@ static void empty(struct balloon *b, struct balloon_request *r)
 	request_reset(r);
 }
 
+/* Under the lock.  The reporting queue may be full of free pages that are being reported. */
+static int send(struct balloon *b, struct balloon_request *r)
+{
+	int err = request_send(r);
+
+	if (err == -ENOSPC && b->by_reporting && request_wait(&b->report, HZ))
+		err = request_send(r);
+	return err;
+}
+
 long inflate_some(struct balloon *b, unsigned long want)
 {
 	struct balloon_request *r = next_request(b);
@@ -177,11 +187,11 @@ long inflate_some(struct balloon *b, unsigned long want)
 	if (!filled)
 		return 0;
 	mutex_lock(&b->lock);
-	err = deflate_settle(b, MAX_SCHEDULE_TIMEOUT) ? request_send(r) : -ENODEV;
+	err = deflate_settle(b, MAX_SCHEDULE_TIMEOUT) ? send(b, r) : -ENODEV;
 	mutex_unlock(&b->lock);
 	if (err) {
 		empty(b, r);
-		return err;
+		return err == -ENOSPC ? 0 : err;
 	}
 	b->nr_in_flight += filled;
 	b->inflate_turn++;
