@@ -11,9 +11,10 @@ from lab import Lab, LabError
 
 from .by_hand import ByHand
 from .device import Device
+from .driver import Driver
 
 # Each is made of (lab, build folder, options, say), and can run(), print_text() and data().
-PARTS = {"command": ByHand, "device": Device}
+PARTS = {"command": ByHand, "device": Device, "driver": Driver}
 
 
 def main():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The figures of the device can be measured; nothing here looks at a time."""
+"""The figures of the device and the driver can be measured; nothing here looks at a time."""
 
 import json
 import subprocess
@@ -9,13 +9,22 @@ import pytest
 from conftest import BUILD, ROOT
 
 
-@pytest.fixture(scope="module")
-def figures():
+def quick(part):
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "--build", str(BUILD), "--part", "device", "--quick",
+        [sys.executable, "-m", "bench", "--build", str(BUILD), "--part", part, "--quick",
          "--json"], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["device"]
+    return json.loads(done.stdout)[part]
+
+
+@pytest.fixture(scope="module")
+def figures():
+    return quick("device")
+
+
+@pytest.fixture(scope="module")
+def driver_figures():
+    return quick("driver")
 
 
 def calls_a_gib(line):
@@ -82,3 +91,58 @@ def test_both_devices_give_the_same_guest_its_size_and_the_host_its_memory(figur
     assert len({change["contender"] for change in changes}) == 2
     for change in changes:
         assert change["back_bytes"] > 0.9 * 256 * 1024 * 1024
+
+
+# The driver
+
+HUGE_PAGES = "huge pages behind the guest"
+
+
+def changes(driver_figures, group, way):
+    found = [change for change in driver_figures["changes"]
+             if (change["group"], change["way"]) == (group, way)]
+    if not found:
+        pytest.skip(str(driver_figures["skipped"]))
+    return found
+
+
+@pytest.mark.parametrize("way", ["in-tree", "aerostat", "mode C"])
+def test_each_driver_gives_the_host_the_used_memory_it_takes(driver_figures, way):
+    for change in changes(driver_figures, HUGE_PAGES, way):
+        assert change["freed_bytes"] > 0.95 * change["taken_bytes"], change
+
+
+@pytest.mark.parametrize("way", ["in-tree", "aerostat", "mode C"])
+def test_fresh_memory_has_nothing_behind_it_to_give(driver_figures, way):
+    fresh = "fresh memory, huge pages behind the guest"
+    for change in changes(driver_figures, fresh, way):
+        assert change["freed_bytes"] < 0.25 * change["taken_bytes"], change
+
+
+def test_our_driver_has_hugetlb_pages_freed_and_the_in_tree_one_has_not(driver_figures):
+    hugetlb = "huge pages of hugetlbfs (2 MiB) behind the guest"
+    for change in changes(driver_figures, hugetlb, "aerostat"):
+        assert change["freed_bytes"] == change["taken_bytes"], change
+    for change in changes(driver_figures, hugetlb, "in-tree"):
+        assert change["freed_bytes"] < 0.1 * change["taken_bytes"], change
+
+
+def test_our_driver_needs_fewer_instructions_a_page_than_the_in_tree_one(driver_figures):
+    counts = {count["way"]: count for count in driver_figures["instructions"]}
+    assert counts, driver_figures["skipped"]
+    for way in ("aerostat", "mode C"):
+        assert 0 < counts[way]["inflate"] < counts["in-tree"]["inflate"]
+        assert 0 < counts[way]["deflate"] < counts["in-tree"]["deflate"]
+
+
+def test_statistics_are_watched_while_the_target_is_out_of_reach(driver_figures):
+    assert {age["way"] for age in driver_figures["statistics"]} == {"in-tree", "aerostat"}
+    for age in driver_figures["statistics"]:
+        assert age["updates"] > 0 and age["short_bytes"] > 0, age
+
+
+def test_work_is_watched_at_rest_and_during_inflation(driver_figures):
+    assert {each["probe"] for each in driver_figures["disturbances"]} == {"bandwidth", "latency"}
+    for each in driver_figures["disturbances"]:
+        assert each["idle"] and each["inflating"], each["way"]
+    assert not [what for what, _ in driver_figures["skipped"] if "disturbed" in what]
