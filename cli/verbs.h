@@ -15,6 +15,7 @@ extern const struct verb verb_event;
 extern const struct verb verb_edit;
 extern const struct verb verb_adopt;
 extern const struct verb verb_unadopt;
+extern const struct verb verb_simulate;
 extern const struct verb verb_help;
 
 #endif

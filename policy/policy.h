@@ -53,14 +53,14 @@ struct policy_rules {
 struct policy_guest {
 	uint64_t id; /* the caller's, never used again for another guest */
 	struct policy_rules rules;
-	uint64_t boot_bytes;	  /* RAM at boot */
-	uint64_t actual_bytes;	  /* now */
-	uint64_t target_bytes;	  /* the last that was set; POLICY_UNSET: nobody knows */
-	uint64_t resident_bytes;  /* of its process on the host (PSS); POLICY_UNSET */
-	double stall;		  /* its process's cgroup: share of time stalled for memory; 0 */
-	bool reachable;		  /* the last call to it was answered in time */
-	bool has_driver;	  /* false: known to have none */
-	uint64_t cannot_shrink;	  /* nonzero: ballooning would break it (devices, migration) */
+	uint64_t boot_bytes;	 /* RAM at boot */
+	uint64_t actual_bytes;	 /* now */
+	uint64_t target_bytes;	 /* the last that was set; POLICY_UNSET: nobody knows */
+	uint64_t resident_bytes; /* of its process on the host (PSS); POLICY_UNSET */
+	double stall;		 /* its process's cgroup: share of time stalled for memory; 0 */
+	bool reachable;		 /* the last call to it was answered in time */
+	bool has_driver;	 /* false: known to have none */
+	uint64_t cannot_shrink;	 /* nonzero: ballooning would break it (devices, migration) */
 
 	/*
 	 * The guest's statistics; counters run since its boot, and may be POLICY_UNSET each.
@@ -71,14 +71,14 @@ struct policy_guest {
 	uint64_t actual_then_bytes;
 	uint64_t available_bytes; /* MemAvailable */
 	uint64_t free_bytes;
-	uint64_t total_bytes;	/* MemTotal as the guest sees it */
+	uint64_t total_bytes; /* MemTotal as the guest sees it */
 	uint64_t cache_bytes;
 	uint64_t swap_in_bytes, swap_out_bytes; /* counters */
-	uint64_t major_faults;	/* counter */
-	uint64_t oom_kills;	/* counter */
-	uint64_t alloc_stalls;	/* counter */
-	uint64_t direct_scan_bytes; /* counter */
-	uint64_t psi_some_us, psi_full_us; /* counters; our own driver's */
+	uint64_t major_faults;			/* counter */
+	uint64_t oom_kills;			/* counter */
+	uint64_t alloc_stalls;			/* counter */
+	uint64_t direct_scan_bytes;		/* counter */
+	uint64_t psi_some_us, psi_full_us;	/* counters; our own driver's */
 };
 
 /* The host at one moment. */
@@ -97,27 +97,28 @@ struct policy_host {
 /* What is configured for the host. */
 struct policy_settings {
 	uint64_t budget_bytes;	/* for all guests; POLICY_UNSET: worked out of the host's numbers */
-	uint64_t reserve_bytes; /* the host's own; POLICY_UNSET: max(5 %, 1 GiB), less on small hosts */
+	uint64_t reserve_bytes; /* the host's own; POLICY_UNSET: max(5 %, 1 GiB), less on small
+				   hosts */
 	double optimism;	/* 0: a grant that is not used counts as used; 1: as free */
 };
 
 /* Why, as a word for programs.  policy_reason_name() and policy_reason_help() in reasons.c. */
 enum policy_reason {
-	POLICY_REASON_NONE,	  /* nothing to do: it has what it wants */
-	POLICY_REASON_GROWS,	  /* its demand rose */
-	POLICY_REASON_DISTRESS,	  /* it is short of memory and gets first */
-	POLICY_REASON_SURPLUS,	  /* the host has more than is wanted */
-	POLICY_REASON_IDLE,	  /* it gives what it does not use, because others want */
-	POLICY_REASON_SHARE,	  /* less than all want is there: its share */
-	POLICY_REASON_HOST,	  /* the host itself is short */
-	POLICY_REASON_STALE,	  /* its statistics are too old to take from it */
-	POLICY_REASON_CALM,	  /* it would give, but was not calm for long enough */
-	POLICY_REASON_REGRET,	  /* it was in distress after it gave: undone, and left alone */
-	POLICY_REASON_INACTIVE,	  /* its driver does not follow */
-	POLICY_REASON_CLAIM,	  /* its statistics contradict what the host sees */
-	POLICY_REASON_STALLED,	  /* the host stalls it: more of its own memory would not help */
-	POLICY_REASON_FIXED,	  /* held, observed, off, or cannot be shrunk */
-	POLICY_REASON_BOUND,	  /* at its min or max */
+	POLICY_REASON_NONE,	/* nothing to do: it has what it wants */
+	POLICY_REASON_GROWS,	/* its demand rose */
+	POLICY_REASON_DISTRESS, /* it is short of memory and gets first */
+	POLICY_REASON_SURPLUS,	/* the host has more than is wanted */
+	POLICY_REASON_IDLE,	/* it gives what it does not use, because others want */
+	POLICY_REASON_SHARE,	/* less than all want is there: its share */
+	POLICY_REASON_HOST,	/* the host itself is short */
+	POLICY_REASON_STALE,	/* its statistics are too old to take from it */
+	POLICY_REASON_CALM,	/* it would give, but was not calm for long enough */
+	POLICY_REASON_REGRET,	/* it was in distress after it gave: undone, and left alone */
+	POLICY_REASON_INACTIVE, /* its driver does not follow */
+	POLICY_REASON_CLAIM,	/* its statistics contradict what the host sees */
+	POLICY_REASON_STALLED,	/* the host stalls it: more of its own memory would not help */
+	POLICY_REASON_FIXED,	/* held, observed, off, or cannot be shrunk */
+	POLICY_REASON_BOUND,	/* at its min or max */
 	POLICY_REASON_COUNT
 };
 const char *policy_reason_name(enum policy_reason reason);
@@ -131,16 +132,21 @@ struct policy_decision {
 	enum policy_reason reason;
 	/* The numbers it rests on; POLICY_UNSET where there are none. */
 	uint64_t need_bytes, demand_bytes, reserve_bytes, want_bytes, floor_bytes;
-	bool pressured, critical; /* distress, as it was judged */
+	bool pressured, critical;   /* distress, as it was judged */
 	char text[POLICY_TEXT_MAX]; /* the reason in words and numbers, for people */
 };
 
 /* The answer for the host. */
 struct policy_outcome {
-	uint64_t budget_bytes;	/* Σ targets is at most this, unless the mins alone exceed it */
-	uint64_t want_bytes;	/* Σ want */
-	bool overcommitted;	/* less than the demand is there: guests will swap */
-	int64_t again_us;	/* ask again then at the latest; 0: as usual */
+	/*
+	 * What guests may use together, use being the larger of size and target.  A step never
+	 * raises Σ use above it, but for guests below their least; where Σ use is above already,
+	 * memory comes back at the policy's pace.
+	 */
+	uint64_t budget_bytes;
+	uint64_t want_bytes; /* Σ want */
+	bool overcommitted;  /* less than the demand is there: guests will swap */
+	int64_t again_us;    /* ask again at this time at the latest; 0: as usual */
 };
 
 struct policy_state;

@@ -9,7 +9,7 @@ from command import DONE, USAGE
 
 ROOT = pathlib.Path(__file__).parents[2]
 VERBS = ["list", "dominfo", "setmem", "setmaxmem", "dommemstat", "domstats", "event", "edit",
-         "adopt", "unadopt", "help"]
+         "adopt", "unadopt", "simulate", "help"]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * MOM: oVirt's Memory Overcommitment Manager (oVirt/mom, its balloon rules and default
+ * configuration).
+ *
+ * Theory of operation
+ * -------------------
+ * Host and guests are sampled every 5 s, and every 10 s decided on, by the averages of up to ten
+ * samples.  p is the part of the host's memory that is free or cache.
+ *
+ *   p < 0.20 shrinks: new = max(0.95 · actual, min, used + g · actual), where g is p − 0.05 when
+ *            p ≤ 0.05, and else p; set if it is smaller.
+ *   else     grows: new = min(max, max(1.05 · actual, min, used + 0.20 · actual)).
+ *
+ * Either is set only if it is over 0.25 % away.  used is actual less free, of the averages, so a
+ * guest's cache counts as used.
+ *
+ * With a configured budget, p is the part of it that the guests do not have.
+ */
+#include "policy/baseline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define SAMPLE_PERIOD (5 * BASELINE_SECOND)
+#define PERIOD (10 * BASELINE_SECOND)
+#define SAMPLES 10
+#define PRESSURE 0.20
+#define CRITICAL 0.05
+#define GUEST_FREE 0.20
+#define CHANGE 0.05
+#define LEAST_CHANGE 0.0025
+
+/* The latest samples of two numbers. */
+struct samples {
+	unsigned int count, next;
+	double first[SAMPLES], second[SAMPLES];
+};
+
+struct history {
+	uint64_t id;
+	struct samples sizes; /* actual and free */
+};
+
+struct policy_state {
+	struct policy_settings settings;
+	int64_t next_sample_us, next_us;
+	struct samples host; /* free and cache, and total */
+	size_t count;
+	struct history *guests;
+};
+
+static struct policy_state *create(const struct policy_settings *settings)
+{
+	struct policy_state *state = calloc(1, sizeof(*state));
+
+	if (state)
+		state->settings = *settings;
+	return state;
+}
+
+static void destroy(struct policy_state *state)
+{
+	if (state)
+		free(state->guests);
+	free(state);
+}
+
+static void configure(struct policy_state *state, const struct policy_settings *settings)
+{
+	state->settings = *settings;
+}
+
+static void samples_add(struct samples *samples, double first, double second)
+{
+	samples->first[samples->next] = first;
+	samples->second[samples->next] = second;
+	samples->next = (samples->next + 1) % SAMPLES;
+	if (samples->count < SAMPLES)
+		samples->count++;
+}
+
+static double average(const double *values, unsigned int count)
+{
+	double sum = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		sum += values[i];
+	return count ? sum / count : 0;
+}
+
+static struct history *find(const struct policy_state *state, uint64_t id)
+{
+	for (size_t i = 0; i < state->count; i++)
+		if (state->guests[i].id == id)
+			return &state->guests[i];
+	return NULL;
+}
+
+/* Histories of exactly these guests: new ones begin, gone ones are forgotten. */
+static int adapt(struct policy_state *state, const struct policy_guest *guests, size_t count)
+{
+	struct history *fresh = calloc(count ? count : 1, sizeof(*fresh));
+	const struct history *old;
+
+	if (!fresh)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		old = find(state, guests[i].id);
+		if (old)
+			fresh[i] = *old;
+		fresh[i].id = guests[i].id;
+	}
+	free(state->guests);
+	state->guests = fresh;
+	state->count = count;
+	return 0;
+}
+
+static bool same_guests(const struct policy_state *state, const struct policy_guest *guests,
+			size_t count)
+{
+	if (state->count != count)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!find(state, guests[i].id))
+			return false;
+	return true;
+}
+
+static void sample(struct policy_state *state, const struct policy_host *host,
+		   const struct policy_guest *guests, size_t count)
+{
+	double spare = (double)(host->free_bytes + host->cache_bytes);
+	double total = (double)host->total_bytes;
+
+	if (state->settings.budget_bytes != POLICY_UNSET) {
+		total = (double)state->settings.budget_bytes;
+		spare = total;
+		for (size_t i = 0; i < count; i++)
+			spare -= (double)guests[i].actual_bytes;
+	}
+	samples_add(&state->host, spare > 0 ? spare : 0, total);
+	for (size_t i = 0; i < count; i++)
+		if (guests[i].taken_us && guests[i].free_bytes != POLICY_UNSET)
+			samples_add(&find(state, guests[i].id)->sizes,
+				    (double)guests[i].actual_bytes, (double)guests[i].free_bytes);
+}
+
+static double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+static double shrunk(const struct policy_guest *guest, double used, double pressure)
+{
+	double actual = (double)guest->actual_bytes;
+	double keep = pressure <= CRITICAL ? pressure - CRITICAL : pressure;
+
+	return larger(larger((1 - CHANGE) * actual, (double)baseline_min(guest)),
+		      used + keep * actual);
+}
+
+static double grown(const struct policy_guest *guest, double used)
+{
+	double actual = (double)guest->actual_bytes;
+	double max = (double)baseline_max(guest);
+	double size = larger(larger((1 + CHANGE) * actual, (double)baseline_min(guest)),
+			     used + GUEST_FREE * actual);
+
+	return size < max ? size : max;
+}
+
+static void decide(const struct policy_guest *guest, const struct samples *sizes, double pressure,
+		   struct policy_decision *decision)
+{
+	double actual = (double)guest->actual_bytes;
+	bool shrink = pressure < PRESSURE;
+	double used, size;
+
+	if (!sizes->count)
+		return;
+	used = average(sizes->first, sizes->count) - average(sizes->second, sizes->count);
+	size = shrink ? shrunk(guest, used, pressure) : grown(guest, used);
+	if (shrink ? actual - size <= LEAST_CHANGE * actual
+		   : size - actual <= LEAST_CHANGE * actual)
+		return;
+	baseline_set(decision, guest, (uint64_t)size,
+		     shrink ? POLICY_REASON_HOST : POLICY_REASON_SURPLUS,
+		     "%.1f %% of the host is free, it uses %.0f MiB on average: %+.0f MiB",
+		     100 * pressure, used / (double)BASELINE_MIB,
+		     (size - actual) / (double)BASELINE_MIB);
+}
+
+static int step(struct policy_state *state, const struct policy_host *host,
+		const struct policy_guest *guests, size_t count, struct policy_decision *decisions,
+		struct policy_outcome *outcome)
+{
+	double total, pressure;
+
+	baseline_keep(guests, count, decisions);
+	*outcome = baseline_outcome;
+	if (!same_guests(state, guests, count) && adapt(state, guests, count))
+		return -ENOMEM;
+	if (baseline_due(&state->next_sample_us, host->now_us, SAMPLE_PERIOD))
+		sample(state, host, guests, count);
+	if (!baseline_due(&state->next_us, host->now_us, PERIOD))
+		return 0;
+	total = average(state->host.second, state->host.count);
+	pressure = total > 0 ? average(state->host.first, state->host.count) / total : 0;
+	for (size_t i = 0; i < count; i++)
+		if (baseline_steers(&guests[i]))
+			decide(&guests[i], &find(state, guests[i].id)->sizes, pressure,
+			       &decisions[i]);
+	return 0;
+}
+
+const struct policy_ops policy_mom = {
+	.name = "mom",
+	.help = "oVirt's: 5 % a round, up or down by what the host has free",
+	.create = create,
+	.destroy = destroy,
+	.configure = configure,
+	.step = step,
+};

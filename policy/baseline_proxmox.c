@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Proxmox: the automatic ballooning of Proxmox VE (pve-manager, PVE::AutoBalloon, run by
+ * pvestatd; the rule is in the administration guide's "Memory" and "Dynamic Memory").
+ *
+ * Theory of operation
+ * -------------------
+ * Every 10 s the host's memory is to be 80 % used: goal = 0.80 · MemTotal − used, and nothing is
+ * done about a goal of up to 10 MiB.  A guest is comfortable if more than a quarter of its
+ * minimum is free and it has its minimum.  A positive goal goes to those that are not comfortable
+ * first, a negative one takes from those that are; what that does not use up goes to, or comes
+ * from, all.  Within such a group, everything above the minimums and the goal together is divided
+ * by shares, desired = clamp(min + alloc · share / Σ shares, min, max), and each guest moves
+ * towards it, the goal's way only, by up to 100 MiB a round.
+ *
+ * Shares are the weights of our interface.  With a configured budget, that stands for the 80 %
+ * and the sizes of the guests for what is used.
+ */
+#include "policy/baseline.h"
+
+#define PERIOD (10 * BASELINE_SECOND)
+#define GOAL 0.80
+#define LEAST_GOAL (10 * (double)BASELINE_MIB)
+#define MOST_MOVE (100 * (double)BASELINE_MIB)
+
+static double goal_bytes(const struct policy_settings *settings, const struct policy_host *host,
+			 const struct policy_guest *guests, size_t count)
+{
+	double used = 0;
+
+	if (settings->budget_bytes == POLICY_UNSET)
+		return GOAL * (double)host->total_bytes -
+		       ((double)host->total_bytes - (double)host->available_bytes);
+	for (size_t i = 0; i < count; i++)
+		used += (double)guests[i].actual_bytes;
+	return (double)settings->budget_bytes - used;
+}
+
+static bool comfortable(const struct policy_guest *guest)
+{
+	uint64_t min = baseline_min(guest);
+	uint64_t free = guest->free_bytes != POLICY_UNSET ? guest->free_bytes : 0;
+
+	return free > min / 4 && guest->actual_bytes >= min;
+}
+
+/* Whether the first group of a goal of this sign has this guest. */
+static bool goes_first(const struct policy_guest *guest, bool grow)
+{
+	return comfortable(guest) != grow;
+}
+
+struct round {
+	const struct policy_guest *guests;
+	struct policy_decision *decisions; /* holds what each has at this point of the round */
+	size_t count;
+	bool grow;
+};
+
+static bool takes_part(const struct round *round, size_t i, bool everybody)
+{
+	return baseline_steers(&round->guests[i]) && round->guests[i].rules.weight > 0 &&
+	       (everybody || goes_first(&round->guests[i], round->grow));
+}
+
+/* By how much guest @i moves for a desired size. */
+static double move(const struct round *round, size_t i, double desired)
+{
+	const struct policy_guest *guest = &round->guests[i];
+	double has = (double)round->decisions[i].target_bytes;
+	double was = (double)guest->actual_bytes;
+	double min = (double)baseline_min(guest), max = (double)baseline_max(guest);
+
+	desired = desired < min ? min : desired > max ? max : desired;
+	if (desired > was + MOST_MOVE)
+		desired = was + MOST_MOVE;
+	if (desired < was - MOST_MOVE)
+		desired = was - MOST_MOVE;
+	return (desired > has) == round->grow ? desired - has : 0;
+}
+
+/* Divides @goal among one group; what is left of it. */
+static double divide(const struct round *round, double goal, bool everybody)
+{
+	double shares = 0, alloc = goal, left = goal, change, has, min;
+
+	for (size_t i = 0; i < round->count; i++) {
+		if (!takes_part(round, i, everybody))
+			continue;
+		shares += round->guests[i].rules.weight;
+		alloc += (double)round->decisions[i].target_bytes;
+		alloc -= (double)baseline_min(&round->guests[i]);
+	}
+	for (size_t i = 0; i < round->count; i++) {
+		if (!takes_part(round, i, everybody))
+			continue;
+		min = (double)baseline_min(&round->guests[i]);
+		change = move(round, i, min + alloc * round->guests[i].rules.weight / shares);
+		if (round->grow ? change > left : change < left)
+			change = left;
+		left -= change;
+		has = (double)round->decisions[i].target_bytes;
+		round->decisions[i].target_bytes = (uint64_t)(has + change);
+	}
+	return left;
+}
+
+static void explain(const struct round *round, double goal)
+{
+	const struct policy_guest *guest;
+	double change;
+
+	for (size_t i = 0; i < round->count; i++) {
+		guest = &round->guests[i];
+		if (!baseline_steers(guest))
+			continue;
+		change = (double)round->decisions[i].target_bytes - (double)guest->actual_bytes;
+		baseline_set(&round->decisions[i], guest, round->decisions[i].target_bytes,
+			     change == 0   ? POLICY_REASON_NONE
+			     : round->grow ? POLICY_REASON_SURPLUS
+					   : POLICY_REASON_HOST,
+			     "the goal is %+.0f MiB, it is %scomfortable: %+.0f MiB",
+			     goal / (double)BASELINE_MIB, comfortable(guest) ? "" : "not ",
+			     change / (double)BASELINE_MIB);
+	}
+}
+
+static int step(struct policy_state *state, const struct policy_host *host,
+		const struct policy_guest *guests, size_t count, struct policy_decision *decisions,
+		struct policy_outcome *outcome)
+{
+	struct baseline_plain *plain = (struct baseline_plain *)state;
+	struct round round = { guests, decisions, count, false };
+	double goal, left;
+
+	baseline_keep(guests, count, decisions);
+	*outcome = baseline_outcome;
+	if (!baseline_due(&plain->next_us, host->now_us, PERIOD))
+		return 0;
+	goal = goal_bytes(&plain->settings, host, guests, count);
+	if (goal <= LEAST_GOAL && goal >= -LEAST_GOAL)
+		return 0;
+	round.grow = goal > 0;
+	for (size_t i = 0; i < count; i++)
+		if (baseline_steers(&guests[i]))
+			decisions[i].target_bytes = guests[i].actual_bytes;
+	left = divide(&round, goal, false);
+	divide(&round, left, true);
+	explain(&round, goal);
+	return 0;
+}
+
+const struct policy_ops policy_proxmox = {
+	.name = "proxmox",
+	.help = "Proxmox VE's: the host 80 % used, by shares, 100 MiB every 10 s",
+	.create = baseline_plain_create,
+	.destroy = baseline_plain_destroy,
+	.configure = baseline_plain_configure,
+	.step = step,
+};

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * static: what people do by hand.
+ *
+ * Theory of operation
+ * -------------------
+ * Everybody keeps max · budget / Σ max, for ever.  The sizes are worked out when the set of
+ * guests changes or settings are reloaded, and at no other time: a static size does not follow
+ * what the host's other programs do.
+ */
+#include "policy/baseline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct policy_state {
+	struct baseline_plain plain;
+	size_t count;
+	uint64_t *ids;
+	double factor; /* of every maximum; 0: not worked out */
+};
+
+static struct policy_state *create(const struct policy_settings *settings)
+{
+	struct policy_state *state = calloc(1, sizeof(*state));
+
+	if (state)
+		state->plain.settings = *settings;
+	return state;
+}
+
+static void destroy(struct policy_state *state)
+{
+	if (state)
+		free(state->ids);
+	free(state);
+}
+
+static void configure(struct policy_state *state, const struct policy_settings *settings)
+{
+	state->plain.settings = *settings;
+	state->factor = 0;
+}
+
+static bool knows(const struct policy_state *state, uint64_t id)
+{
+	for (size_t i = 0; i < state->count; i++)
+		if (state->ids[i] == id)
+			return true;
+	return false;
+}
+
+/* Whether these are the guests of the last time, in any order. */
+static bool same_guests(const struct policy_state *state, const struct policy_guest *guests,
+			size_t count)
+{
+	if (state->count != count)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!knows(state, guests[i].id))
+			return false;
+	return true;
+}
+
+static int remember(struct policy_state *state, const struct policy_guest *guests, size_t count)
+{
+	uint64_t *ids = reallocarray(state->ids, count ? count : 1, sizeof(*ids));
+
+	if (!ids)
+		return -ENOMEM;
+	state->ids = ids;
+	state->count = count;
+	for (size_t i = 0; i < count; i++)
+		ids[i] = guests[i].id;
+	return 0;
+}
+
+static void work_out(struct policy_state *state, const struct policy_host *host,
+		     const struct policy_guest *guests, size_t count)
+{
+	uint64_t budget = baseline_budget(&state->plain.settings, host, guests, count);
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (baseline_steers(&guests[i]))
+			sum += baseline_max(&guests[i]);
+	state->factor = sum > budget ? (double)budget / (double)sum : 1;
+}
+
+static int step(struct policy_state *state, const struct policy_host *host,
+		const struct policy_guest *guests, size_t count, struct policy_decision *decisions,
+		struct policy_outcome *outcome)
+{
+	uint64_t target;
+
+	baseline_keep(guests, count, decisions);
+	*outcome = baseline_outcome;
+	if (!same_guests(state, guests, count)) {
+		if (remember(state, guests, count))
+			return -ENOMEM;
+		state->factor = 0;
+	}
+	if (state->factor == 0)
+		work_out(state, host, guests, count);
+	outcome->budget_bytes = baseline_whole_budget(&state->plain.settings, host, guests, count);
+	for (size_t i = 0; i < count; i++) {
+		if (!baseline_steers(&guests[i]))
+			continue;
+		target = (uint64_t)(state->factor * (double)baseline_max(&guests[i]));
+		baseline_set(&decisions[i], &guests[i], baseline_clamp(&guests[i], target),
+			     POLICY_REASON_SHARE, "%.1f %% of its maximum of %.0f MiB, for ever",
+			     100 * state->factor, baseline_mib(baseline_max(&guests[i])));
+	}
+	return 0;
+}
+
+const struct policy_ops policy_static = {
+	.name = "static",
+	.help = "everyone keeps the same share of his maximum",
+	.create = create,
+	.destroy = destroy,
+	.configure = configure,
+	.step = step,
+};

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The reserve: as much as may be asked for before the policy can answer.
+ *
+ * Theory of operation
+ * -------------------
+ * It is the largest of four: a part of the demand; what one process that starts
+ * takes; what a Linux of that size must have free (floor.h); and the growth that
+ * was seen of this guest, times the time until relief that was measured.
+ *
+ * Growth is kept as a histogram of time over speed, four classes an octave
+ * (19 % each) from 1 MiB/s, that fades with an hour, so that the 99th percentile
+ * costs no memory of samples.  While less than 100 s were seen, the 99th
+ * percentile is the maximum, which errs on the safe side.
+ *
+ * The floor is taken at the size that the guest is to have, not at the size it
+ * has: size = demand + floor(size), which the loop solves as floor() rises by
+ * less than half of its argument.  So what a guest wants does not depend on what
+ * it has, and no want chases its own answer.
+ */
+#include "policy/reserve.h"
+
+#include "policy/constants.h"
+#include "policy/floor.h"
+#include "policy/numbers.h"
+
+#define CLASS_FACTOR 1.189207115002721 /* the fourth root of 2 */
+#define FLOOR_ROUNDS 12		       /* halves the error each: less than 1/4000 is left */
+
+static int class_of(double bytes_per_s)
+{
+	double limit = GROWTH_LEAST_BYTES_PER_S;
+	int class = 0;
+
+	while (class < GROWTH_CLASSES - 1 && bytes_per_s >= limit) {
+		limit *= CLASS_FACTOR;
+		class ++;
+	}
+	return class;
+}
+
+void growth_note(struct growth *growth, double bytes_per_s, double seconds)
+{
+	float left = (float)decay(seconds, GROWTH_REMEMBER_S);
+
+	for (int i = 0; i < GROWTH_CLASSES; i++)
+		growth->seconds[i] *= left;
+	growth->seconds[class_of(bytes_per_s)] += (float)seconds;
+}
+
+void growth_note_relief(struct growth *growth, double seconds)
+{
+	double old = growth->relief_s > 0 ? growth->relief_s : RELIEF_FIRST_S;
+
+	if (seconds > RELIEF_MAX_S)
+		seconds = RELIEF_MAX_S;
+	growth->relief_s = old + (seconds - old) * RELIEF_NEW_PART;
+}
+
+double growth_p99(const struct growth *growth)
+{
+	double all = 0, above = 0, limit = GROWTH_LEAST_BYTES_PER_S;
+	int class = GROWTH_CLASSES;
+
+	for (int i = 0; i < GROWTH_CLASSES; i++)
+		all += (double)growth->seconds[i];
+	while (class > 0 && above <= all * GROWTH_RARE)
+		above += (double)growth->seconds[--class];
+	for (int i = 0; i < class; i++)
+		limit *= CLASS_FACTOR;
+	return class > 0 ? limit : 0;
+}
+
+static uint64_t floor_above(uint64_t demand)
+{
+	uint64_t floor = 0;
+
+	for (int i = 0; i < FLOOR_ROUNDS; i++)
+		floor = floor_bytes(demand + floor);
+	return floor;
+}
+
+uint64_t reserve_for(double demand, const struct growth *growth)
+{
+	double relief = growth->relief_s > 0 ? growth->relief_s : RELIEF_FIRST_S;
+	double burst = growth_p99(growth) * relief;
+	uint64_t reserve = most(RESERVE_MIN_BYTES, (uint64_t)(demand * RESERVE_PART));
+
+	reserve = most(reserve, floor_above((uint64_t)demand));
+	return most(reserve, (uint64_t)burst);
+}

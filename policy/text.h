@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The reason of a decision, for programs and for people. */
+#ifndef AEROSTAT_TEXT_H
+#define AEROSTAT_TEXT_H
+
+#include "policy/view.h"
+
+/* Fills in the whole decision of a guest whose target stands. */
+void text_decide(struct view *view, const struct round *round);
+
+#endif

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "simulator/guest.h"
+
+#define KIB INT64_C(1024)
+#define MIB (KIB << 10)
+#define GIB (MIB << 10)
+#define PAGE (4 * KIB)
+
+#define PER_STEP(bytes_s) ((int64_t)(bytes_s) / SIM_STEPS_A_SECOND)
+#define DISK_SPEED (150 * MIB)
+#define ZRAM_SPEED GIB
+#define ZRAM_FACTOR 3
+#define DROP_SPEED (4 * GIB)
+#define ALLOC_SPEED (2 * GIB)
+#define KERNEL_ALLOC (256 * KIB)
+#define OOM_DEFLATE (32 * MIB)
+#define OOM_PATIENCE 3
+#define DOWN_US INT64_C(20000000)
+
+/* How far making room goes. */
+enum grade {
+	GRADE_CACHE,
+	GRADE_COLD,
+	GRADE_FILES,
+	GRADE_ALL,
+};
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t positive(int64_t bytes)
+{
+	return bytes > 0 ? bytes : 0;
+}
+
+static int64_t watermark(const struct sim_guest *guest)
+{
+	return (int64_t)trace_watermark(guest->traits);
+}
+
+int64_t sim_guest_actual(const struct sim_guest *guest)
+{
+	return (int64_t)guest->traits->boot_bytes - guest->balloon;
+}
+
+int64_t sim_guest_resident(const struct sim_guest *guest)
+{
+	return (int64_t)guest->traits->kernel_bytes + guest->anon + guest->cache + guest->zram +
+	       guest->touched;
+}
+
+int64_t sim_guest_available(const struct sim_guest *guest)
+{
+	int64_t low = watermark(guest);
+
+	return positive(guest->free - low + guest->cache - smaller(guest->cache / 2, low));
+}
+
+bool sim_guest_balanced(const struct sim_guest *guest)
+{
+	int64_t sum = guest->balloon + guest->anon + guest->cache + guest->zram + guest->free;
+
+	sum += (int64_t)guest->traits->kernel_bytes;
+	return sum == (int64_t)guest->traits->boot_bytes && guest->balloon >= 0 &&
+	       guest->anon >= 0 && guest->cache >= 0 && guest->zram >= 0 && guest->free >= 0 &&
+	       guest->touched >= 0 && guest->touched <= guest->free && guest->swapped >= 0;
+}
+
+/* Free memory that is used now: what was touched goes first. */
+static void take(struct sim_guest *guest, int64_t bytes)
+{
+	guest->free -= bytes;
+	guest->touched = positive(guest->touched - bytes);
+}
+
+static void give(struct sim_guest *guest, int64_t bytes)
+{
+	guest->free += bytes;
+	guest->touched += bytes;
+}
+
+static void inflate(struct sim_guest *guest, int64_t bytes)
+{
+	double part = guest->free ? (double)guest->touched / (double)guest->free : 0;
+	int64_t touched = (int64_t)(part * (double)bytes);
+
+	guest->free -= bytes;
+	guest->touched = smaller(guest->touched - touched, guest->free);
+	guest->balloon += bytes;
+}
+
+static void deflate(struct sim_guest *guest, int64_t bytes)
+{
+	guest->balloon -= bytes;
+	guest->free += bytes;
+}
+
+/* What an allocation can have at once: the last half of the watermark is for emergencies. */
+static int64_t usable(const struct sim_guest *guest)
+{
+	return positive(guest->free - watermark(guest) / 2);
+}
+
+static void stall(struct sim_guest *guest, int64_t bytes, int64_t speed)
+{
+	guest->stall_us += 1e6 * (double)bytes / (double)speed;
+}
+
+static int64_t swap_speed(const struct sim_guest *guest)
+{
+	return guest->traits->swap == TRACE_SWAP_ZRAM ? ZRAM_SPEED : DISK_SPEED;
+}
+
+/* What the load asks for now, in bytes. */
+struct wanted {
+	int64_t hot, cold, file;
+};
+
+static struct wanted wanted(const struct sim_guest *guest, uint32_t step, int64_t now_us)
+{
+	const struct trace_load *load = &guest->traits->loads[step];
+	struct wanted want = {
+		.hot = load->hot_kib * KIB,
+		.cold = positive(load->cold_kib * KIB - guest->leaked),
+		.file = load->file_kib * KIB,
+	};
+
+	if (now_us < guest->down_until_us) {
+		want.hot = want.hot * 3 / 10;
+		want.cold = want.cold * 3 / 10;
+	}
+	return want;
+}
+
+static void drop_cache(struct sim_guest *guest, int64_t bytes)
+{
+	guest->cache -= bytes;
+	guest->counters.scan_bytes += (uint64_t)bytes;
+	stall(guest, bytes, DROP_SPEED);
+	give(guest, bytes);
+}
+
+/* Up to @bytes of anonymous memory to swap. */
+static void swap_out(struct sim_guest *guest, int64_t bytes)
+{
+	bool zram = guest->traits->swap == TRACE_SWAP_ZRAM;
+	int64_t room = (int64_t)guest->traits->swap_bytes - guest->swapped;
+
+	bytes = smaller(smaller(bytes, room), smaller(guest->anon, guest->swap_left));
+	if (bytes <= 0)
+		return;
+	guest->swap_left -= bytes;
+	guest->anon -= bytes;
+	guest->swapped += bytes;
+	guest->counters.swap_out_bytes += (uint64_t)bytes;
+	guest->counters.scan_bytes += (uint64_t)bytes;
+	stall(guest, bytes, swap_speed(guest));
+	give(guest, bytes);
+	if (zram) {
+		take(guest, bytes / ZRAM_FACTOR);
+		guest->zram += bytes / ZRAM_FACTOR;
+	}
+}
+
+/* Takes @bytes out of the books of the swap; they were read in, or freed. */
+static void unswap(struct sim_guest *guest, int64_t bytes)
+{
+	int64_t compressed = 0;
+
+	if (guest->swapped > 0 && guest->zram)
+		compressed = bytes == guest->swapped ? guest->zram
+						     : smaller(guest->zram, bytes / ZRAM_FACTOR);
+	guest->swapped -= bytes;
+	guest->zram -= compressed;
+	give(guest, compressed);
+}
+
+/* Whether waiting for swap would make room. */
+static bool swap_helps(const struct sim_guest *guest)
+{
+	return guest->swapped < (int64_t)guest->traits->swap_bytes && guest->anon > 0;
+}
+
+/* Reclaims until @bytes are usable, or the grades up to @grade are used up; what is usable. */
+static int64_t make_room(struct sim_guest *guest, const struct wanted *want, int64_t bytes,
+			 enum grade grade)
+{
+	int64_t files, cold;
+
+	if (usable(guest) < bytes)
+		drop_cache(guest,
+			   smaller(positive(guest->cache - want->file), bytes - usable(guest)));
+	if (grade >= GRADE_COLD && usable(guest) < bytes) {
+		cold = positive(want->cold - guest->swapped);
+		swap_out(guest, smaller(cold, bytes - usable(guest)));
+		if (want->cold > guest->swapped && !guest->swap_left && swap_helps(guest))
+			return smaller(usable(guest), bytes); /* slow is not used up */
+	}
+	if (grade >= GRADE_FILES && usable(guest) < bytes) {
+		files = smaller(guest->cache, bytes - usable(guest));
+		drop_cache(guest, files);
+		guest->dropped += files;
+	}
+	if (grade >= GRADE_ALL && usable(guest) < bytes)
+		swap_out(guest, bytes - usable(guest));
+	return smaller(usable(guest), bytes);
+}
+
+static void move_balloon(struct sim_guest *guest, const struct wanted *want, int64_t now_us)
+{
+	int64_t goal, bytes, room;
+
+	if (now_us >= guest->next_target_us)
+		guest->target = guest->next_target;
+	goal = positive((int64_t)guest->traits->boot_bytes - guest->target);
+	bytes = goal - guest->balloon;
+	guest->stuck = false;
+	if (bytes <= 0) {
+		deflate(guest, smaller(-bytes, PER_STEP(guest->traits->deflate_bytes_s)));
+		return;
+	}
+	bytes = smaller(bytes, PER_STEP(guest->traits->inflate_bytes_s));
+	room = make_room(guest, want, bytes, GRADE_ALL);
+	inflate(guest, room);
+	guest->stuck = room < bytes;
+}
+
+static void kill_something(struct sim_guest *guest, int64_t now_us)
+{
+	int64_t bytes = guest->anon / 10 * 7;
+
+	guest->counters.oom_kills++;
+	guest->starved = 0;
+	guest->anon -= bytes;
+	give(guest, bytes);
+	unswap(guest, guest->swapped / 10 * 7);
+	guest->down_until_us = now_us + DOWN_US;
+}
+
+/* An allocation that is short of @missing found nothing. */
+static void starve(struct sim_guest *guest, const struct wanted *want, int64_t missing,
+		   int64_t now_us)
+{
+	guest->stall_us = (double)SIM_STEP_US;
+	guest->counters.alloc_stalls++;
+	if (guest->traits->deflate_on_oom && guest->balloon > 0) {
+		int64_t bytes = smaller(OOM_DEFLATE, guest->balloon);
+
+		deflate(guest, bytes);
+		guest->counters.oom_deflated_bytes += (uint64_t)bytes;
+		take(guest, smaller(missing, bytes));
+		guest->anon += smaller(missing, bytes);
+		return;
+	}
+	if (++guest->starved < OOM_PATIENCE)
+		return;
+	kill_something(guest, now_us);
+	if (guest->traits->leaks)
+		guest->leaked += want->cold;
+}
+
+static void free_anonymous(struct sim_guest *guest, int64_t bytes)
+{
+	int64_t swapped = smaller(bytes, guest->swapped);
+
+	unswap(guest, swapped);
+	bytes = smaller(bytes - swapped, guest->anon);
+	guest->anon -= bytes;
+	give(guest, bytes);
+}
+
+static void allocate(struct sim_guest *guest, const struct wanted *want, int64_t now_us)
+{
+	int64_t missing = want->hot + want->cold - guest->anon - guest->swapped;
+	int64_t bytes = KERNEL_ALLOC, room;
+
+	if (missing < 0) {
+		free_anonymous(guest, -missing);
+		missing = 0;
+	}
+	bytes += smaller(missing, PER_STEP(ALLOC_SPEED));
+	room = make_room(guest, want, bytes, GRADE_ALL);
+	missing = bytes - KERNEL_ALLOC - positive(room - KERNEL_ALLOC);
+	take(guest, positive(room - KERNEL_ALLOC));
+	guest->anon += positive(room - KERNEL_ALLOC);
+	if (room == bytes)
+		guest->starved = 0;
+	else if (swap_helps(guest))
+		guest->stall_us = (double)SIM_STEP_US;
+	else
+		starve(guest, want, missing, now_us);
+}
+
+/* @bytes come in from swap; what finds no room evicts as much of what is as hot. */
+static void swap_in(struct sim_guest *guest, int64_t bytes, int64_t room)
+{
+	guest->swap_left -= bytes;
+	guest->counters.swap_in_bytes += (uint64_t)bytes;
+	guest->counters.swap_out_bytes += (uint64_t)(bytes - room);
+	guest->counters.major_faults += (uint64_t)(bytes / PAGE);
+	stall(guest, bytes + (bytes - room), swap_speed(guest));
+	take(guest, room);
+	guest->anon += room;
+	unswap(guest, room);
+}
+
+static void touch_anonymous(struct sim_guest *guest, const struct wanted *want)
+{
+	int64_t hot = smaller(positive(guest->swapped - want->cold), guest->swap_left);
+	int64_t cold = smaller(guest->swapped - positive(guest->swapped - want->cold),
+			       want->cold / 2000); /* 0.5 %/s */
+
+	if (hot > 0)
+		swap_in(guest, hot, make_room(guest, want, hot, GRADE_COLD));
+	cold = smaller(smaller(cold, positive(guest->swap_left)),
+		       positive(usable(guest) - watermark(guest)));
+	if (cold > 0)
+		swap_in(guest, cold, cold);
+}
+
+static void touch_files(struct sim_guest *guest, const struct wanted *want)
+{
+	int64_t missing = smaller(positive(want->file - guest->cache), guest->disk_left);
+	int64_t again, room;
+
+	guest->dropped = smaller(guest->dropped, positive(want->file - guest->cache));
+	if (!missing)
+		return;
+	room = make_room(guest, want, missing, GRADE_COLD);
+	again = smaller(missing, guest->dropped);
+	guest->disk_left -= missing;
+	guest->counters.refault_bytes += (uint64_t)again;
+	guest->counters.major_faults += (uint64_t)(again / PAGE);
+	stall(guest, again, DISK_SPEED);
+	take(guest, room);
+	guest->cache += room;
+	/* What finds no room is read again and again. */
+	guest->dropped += missing - room;
+}
+
+static void read_once(struct sim_guest *guest, uint32_t step)
+{
+	int64_t bytes = guest->traits->loads[step].read_kib * KIB;
+
+	bytes = smaller(bytes, positive(guest->free - watermark(guest)));
+	take(guest, bytes);
+	guest->cache += bytes;
+}
+
+static void account_stall(struct sim_guest *guest)
+{
+	double most = (double)SIM_STEP_US;
+	double stalled = guest->stall_us < most ? guest->stall_us : most;
+
+	guest->counters.some_us += (uint64_t)stalled;
+	guest->counters.full_us += (uint64_t)(stalled * stalled / most);
+}
+
+static void take_statistics(struct sim_guest *guest, int64_t now_us)
+{
+	int64_t total = guest->traits->deflate_on_oom ? (int64_t)guest->traits->boot_bytes
+						      : sim_guest_actual(guest);
+
+	guest->told = (struct sim_statistics){
+		.taken_us = now_us,
+		.actual_bytes = (uint64_t)sim_guest_actual(guest),
+		.available_bytes = (uint64_t)sim_guest_available(guest),
+		.free_bytes = (uint64_t)guest->free,
+		.total_bytes = (uint64_t)(total - (int64_t)guest->traits->kernel_bytes / 4),
+		.cache_bytes = (uint64_t)guest->cache,
+		.counters = guest->counters,
+	};
+}
+
+static void lie(struct sim_guest *guest)
+{
+	bool poor = guest->traits->fault == TRACE_POOR_LIAR;
+	uint64_t claim = poor ? 0 : guest->traits->boot_bytes / 10 * 9;
+
+	guest->told.available_bytes = claim;
+	guest->told.free_bytes = claim;
+	guest->told.cache_bytes = 0;
+}
+
+static void tell(struct sim_guest *guest, bool faulty, int64_t now_us)
+{
+	enum trace_fault fault = faulty ? guest->traits->fault : TRACE_HEALTHY;
+
+	if (now_us < guest->next_statistics_us)
+		return;
+	if (guest->stuck && !guest->traits->own_driver)
+		return;
+	guest->next_statistics_us = now_us + guest->traits->period_us;
+	if (fault == TRACE_DEAD_DRIVER || fault == TRACE_FROZEN_STATS)
+		return;
+	take_statistics(guest, now_us);
+	if (fault == TRACE_POOR_LIAR || fault == TRACE_RICH_LIAR)
+		lie(guest);
+}
+
+void sim_guest_init(struct sim_guest *guest, const struct trace_guest *traits, uint32_t index)
+{
+	const struct trace_load *load = &traits->loads[0];
+	int64_t start = (int64_t)traits->start_bytes, room;
+
+	*guest = (struct sim_guest){
+		.traits = traits,
+		.target = start,
+		.next_target = start,
+		.balloon = (int64_t)traits->boot_bytes - start,
+		.free = start - (int64_t)traits->kernel_bytes,
+		/* Not all of them are asked in the same instant. */
+		.next_statistics_us = (int64_t)index * 170000 % traits->period_us,
+	};
+	room = usable(guest);
+	guest->anon = smaller(room, (load->hot_kib + (int64_t)load->cold_kib) * KIB);
+	guest->cache = smaller(room - guest->anon, load->file_kib * KIB);
+	take(guest, guest->anon + guest->cache);
+}
+
+void sim_guest_set_target(struct sim_guest *guest, uint64_t bytes, int64_t now_us)
+{
+	int64_t target = smaller((int64_t)bytes, (int64_t)guest->traits->boot_bytes);
+
+	if (target == guest->next_target)
+		return;
+	/* A driver that is told anew before it began goes on from what it was told last. */
+	if (now_us >= guest->next_target_us)
+		guest->target = guest->next_target;
+	guest->next_target = target;
+	guest->next_target_us = now_us + guest->traits->late_us;
+}
+
+void sim_guest_step(struct sim_guest *guest, uint32_t step, int64_t now_us)
+{
+	struct wanted want = wanted(guest, step, now_us);
+	bool faulty = guest->traits->fault != TRACE_HEALTHY && step >= guest->traits->fault_step;
+
+	guest->disk_left = PER_STEP(DISK_SPEED);
+	guest->swap_left = guest->traits->swap == TRACE_SWAP_NONE ? 0 : PER_STEP(swap_speed(guest));
+	if (!faulty || guest->traits->fault != TRACE_DEAD_DRIVER)
+		move_balloon(guest, &want, now_us);
+	guest->stall_us = 0; /* the driver waited, nobody else */
+	allocate(guest, &want, now_us);
+	touch_anonymous(guest, &want);
+	touch_files(guest, &want);
+	read_once(guest, step);
+	account_stall(guest);
+	tell(guest, faulty, now_us);
+}
+
+void sim_guest_reboot(struct sim_guest *guest, int64_t now_us)
+{
+	guest->free += guest->anon + guest->cache + guest->zram;
+	guest->anon = 0;
+	guest->cache = 0;
+	guest->zram = 0;
+	guest->swapped = 0;
+	guest->dropped = 0;
+	guest->touched = 0;
+	guest->down_until_us = now_us + 2 * DOWN_US;
+}

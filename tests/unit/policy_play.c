@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/unit/policy_play.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+void play_begin(struct play *play, uint64_t budget_bytes)
+{
+	*play = (struct play){
+		.settings = world_settings(budget_bytes),
+		.host = world_host(64 * GIB, 32 * GIB, 1000 * SECOND),
+	};
+	play->state = policy_aerostat.create(&play->settings);
+	assert_non_null(play->state);
+}
+
+size_t play_add(struct play *play, uint64_t boot_bytes, uint64_t actual_bytes, uint64_t need_bytes)
+{
+	size_t index = play->count++;
+
+	assert_true(index < PLAY_GUESTS);
+	play->needs[index] = need_bytes;
+	play->guests[index] =
+		world_guest(index + 1, boot_bytes, actual_bytes, need_bytes, play->host.now_us);
+	return index;
+}
+
+static void follow(struct play *play, size_t i)
+{
+	struct policy_guest *guest = &play->guests[i];
+
+	if (!play->dead[i])
+		guest->actual_bytes = guest->target_bytes;
+	if (play->silent[i])
+		return;
+	guest->taken_us = play->host.now_us;
+	guest->actual_then_bytes = guest->actual_bytes;
+	guest->available_bytes =
+		guest->actual_bytes > play->needs[i] ? guest->actual_bytes - play->needs[i] : 0;
+}
+
+void play_seconds(struct play *play, int seconds)
+{
+	while (seconds-- > 0) {
+		play->host.now_us += SECOND;
+		for (size_t i = 0; i < play->count; i++)
+			follow(play, i);
+		assert_int_equal(policy_aerostat.step(play->state, &play->host, play->guests,
+						      play->count, play->decisions, &play->outcome),
+				 0);
+		for (size_t i = 0; i < play->count; i++)
+			play->guests[i].target_bytes = play->decisions[i].target_bytes;
+	}
+}
+
+void play_end(struct play *play)
+{
+	policy_aerostat.destroy(play->state);
+}

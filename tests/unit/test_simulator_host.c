@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The host's rules: two guests of 1 GiB, on hosts that have room for them or not. */
+#include "simulator/world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MIB (INT64_C(1) << 20)
+#define STEPS 600
+
+struct rig {
+	struct trace_load loads[2][STEPS];
+	uint32_t other[STEPS];
+	struct trace_guest guests[2];
+	struct trace trace;
+	struct sim_world world;
+};
+
+/* Guests that use 64 + 700 MiB each, and 100 MiB of other programs. */
+static void set_up(struct rig *rig, uint64_t host_mib, uint64_t swap_mib)
+{
+	memset(rig, 0, sizeof(*rig));
+	for (int i = 0; i < 2; i++) {
+		rig->guests[i] = (struct trace_guest){
+			.boot_bytes = 1024 * MIB,
+			.start_bytes = 1024 * MIB,
+			.kernel_bytes = 64 * MIB,
+			.weight = 1,
+			.inflate_bytes_s = 1000 * MIB,
+			.deflate_bytes_s = 1000 * MIB,
+			.period_us = 1000000,
+			.loads = rig->loads[i],
+		};
+		for (int step = 0; step < STEPS; step++)
+			rig->loads[i][step].hot_kib = 700 * 1024;
+	}
+	for (int step = 0; step < STEPS; step++)
+		rig->other[step] = 100 * 1024;
+	rig->trace = (struct trace){ .steps = STEPS,
+				     .count = 2,
+				     .guests = rig->guests,
+				     .host_bytes = host_mib * MIB,
+				     .host_swap_bytes = swap_mib * MIB,
+				     .other_kib = rig->other };
+	assert_true(world_init(&rig->world, &rig->trace));
+}
+
+static void run(struct rig *rig, int steps)
+{
+	while (steps--) {
+		world_step(&rig->world);
+		assert_true(world_balanced(&rig->world));
+	}
+}
+
+static void available_is_what_nobody_uses(void **state)
+{
+	struct rig rig;
+	struct policy_host host;
+	struct policy_guest guests[2];
+
+	(void)state;
+	set_up(&rig, 4096, 0);
+	world_observe(&rig.world, &host, guests);
+	assert_int_equal(host.available_bytes, (4096 - 100 - 2 * 764) * MIB);
+	run(&rig, 10);
+	world_observe(&rig.world, &host, guests);
+	assert_int_equal(host.available_bytes, (4096 - 100 - 2 * 764) * MIB);
+	assert_int_equal(host.free_bytes + host.cache_bytes, host.available_bytes);
+	assert_int_equal(guests[1].resident_bytes, 764 * MIB);
+	assert_int_equal(guests[1].id, 2);
+	assert_true(host.pressure == 0);
+	assert_false(host.critical);
+	world_clear(&rig.world);
+}
+
+static void other_programs_push_guests_into_swap(void **state)
+{
+	struct rig rig;
+	struct policy_host host;
+	struct policy_guest guests[2];
+
+	(void)state;
+	set_up(&rig, 2048, 1024);
+	run(&rig, 10);
+	assert_int_equal(rig.world.host.swap_used, 0);
+	for (int step = 0; step < STEPS; step++)
+		rig.other[step] = 600 * 1024; /* 2128 with the guests, and 64 of cache */
+	run(&rig, 1);
+	assert_in_range(rig.world.host.swap_used, 144 * MIB, 146 * MIB);
+	assert_in_range(rig.world.slots[0].out, 71 * MIB, 73 * MIB);
+	assert_in_range(rig.world.slots[1].out, 71 * MIB, 73 * MIB);
+	world_observe(&rig.world, &host, guests);
+	assert_int_equal(guests[0].resident_bytes, 764 * MIB - rig.world.slots[0].out);
+	run(&rig, 9);
+	world_observe(&rig.world, &host, guests);
+	assert_true(host.critical);
+	assert_true(host.pressure > 0.05);
+	assert_true(rig.world.slots[0].stall_us > 500000);
+	assert_true(guests[0].stall > 0.05);
+	assert_int_equal(rig.world.host.guests_killed, 0);
+	world_observe(&rig.world, &host, guests); /* looked at, armed anew */
+	assert_false(host.critical);
+	world_clear(&rig.world);
+}
+
+static void what_was_swapped_comes_back_as_it_is_touched(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	set_up(&rig, 2048, 1024);
+	for (int step = 10; step < 20; step++)
+		rig.other[step] = 600 * 1024;
+	run(&rig, 20);
+	assert_true(rig.world.host.swap_used > 100 * MIB);
+	run(&rig, 300);
+	assert_in_range(rig.world.host.swap_used, 0, 40 * MIB);
+	assert_true(rig.world.slots[1].stall_us > 1200000);
+	world_clear(&rig.world);
+}
+
+static void with_swap_full_the_largest_guest_dies(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	set_up(&rig, 2048, 100);
+	for (int step = 0; step < STEPS; step++)
+		rig.loads[1][step].hot_kib = 720 * 1024;
+	run(&rig, 10);
+	for (int step = 0; step < STEPS; step++)
+		rig.other[step] = 700 * 1024;
+	run(&rig, 1);
+	assert_int_equal(rig.world.host.guests_killed, 1);
+	assert_int_equal(rig.world.guests[1].anon, 0);
+	assert_in_range(rig.world.guests[0].anon, 700 * MIB, 700 * MIB);
+	world_clear(&rig.world);
+}
+
+static void the_balloon_gives_to_the_host(void **state)
+{
+	struct rig rig;
+	int64_t before;
+
+	(void)state;
+	set_up(&rig, 4096, 0);
+	run(&rig, 2);
+	for (int step = 0; step < STEPS; step++)
+		rig.loads[0][step].hot_kib = 100 * 1024;
+	run(&rig, 5);
+	before = rig.world.host.free + rig.world.host.cache;
+	sim_guest_set_target(&rig.world.guests[0], 200 * MIB, rig.world.now_us);
+	run(&rig, 20);
+	assert_in_range(rig.world.host.free + rig.world.host.cache - before, 560 * MIB, 600 * MIB);
+	world_clear(&rig.world);
+}
+
+static void before_the_first_answer_nothing_is_known(void **state)
+{
+	struct rig rig;
+	struct policy_host host;
+	struct policy_guest guests[2];
+
+	(void)state;
+	set_up(&rig, 4096, 0);
+	world_observe(&rig.world, &host, guests);
+	assert_int_equal(guests[0].taken_us, 0);
+	assert_int_equal(guests[0].available_bytes, POLICY_UNSET);
+	assert_int_equal(guests[0].oom_kills, POLICY_UNSET);
+	run(&rig, 1);
+	world_observe(&rig.world, &host, guests);
+	assert_int_equal(guests[0].taken_us, rig.world.now_us);
+	assert_int_equal(guests[0].free_bytes, (1024 - 764) * MIB);
+	assert_int_equal(guests[0].psi_some_us, POLICY_UNSET); /* not our driver */
+	world_clear(&rig.world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(available_is_what_nobody_uses),
+		cmocka_unit_test(other_programs_push_guests_into_swap),
+		cmocka_unit_test(what_was_swapped_comes_back_as_it_is_touched),
+		cmocka_unit_test(with_swap_full_the_largest_guest_dies),
+		cmocka_unit_test(the_balloon_gives_to_the_host),
+		cmocka_unit_test(before_the_first_answer_nothing_is_known),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
