@@ -106,12 +106,14 @@ def changes(driver_figures, group, way):
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["in-tree", "aerostat", "mode C"])
 def test_each_driver_gives_the_host_the_used_memory_it_takes(driver_figures, way):
     for change in changes(driver_figures, HUGE_PAGES, way):
         assert change["freed_bytes"] > 0.95 * change["taken_bytes"], change
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["in-tree", "aerostat", "mode C"])
 def test_fresh_memory_has_nothing_behind_it_to_give(driver_figures, way):
     fresh = "fresh memory, huge pages behind the guest"
@@ -119,6 +121,7 @@ def test_fresh_memory_has_nothing_behind_it_to_give(driver_figures, way):
         assert change["freed_bytes"] < 0.25 * change["taken_bytes"], change
 
 
+@pytest.mark.long
 def test_our_driver_has_hugetlb_pages_freed_and_the_in_tree_one_has_not(driver_figures):
     hugetlb = "huge pages of hugetlbfs (2 MiB) behind the guest"
     for change in changes(driver_figures, hugetlb, "aerostat"):
@@ -127,6 +130,7 @@ def test_our_driver_has_hugetlb_pages_freed_and_the_in_tree_one_has_not(driver_f
         assert change["freed_bytes"] < 0.1 * change["taken_bytes"], change
 
 
+@pytest.mark.long
 def test_our_driver_needs_fewer_instructions_a_page_than_the_in_tree_one(driver_figures):
     counts = {count["way"]: count for count in driver_figures["instructions"]}
     assert counts, driver_figures["skipped"]
@@ -135,12 +139,14 @@ def test_our_driver_needs_fewer_instructions_a_page_than_the_in_tree_one(driver_
         assert 0 < counts[way]["deflate"] < counts["in-tree"]["deflate"]
 
 
+@pytest.mark.long
 def test_statistics_are_watched_while_the_target_is_out_of_reach(driver_figures):
     assert {age["way"] for age in driver_figures["statistics"]} == {"in-tree", "aerostat"}
     for age in driver_figures["statistics"]:
         assert age["updates"] > 0 and age["short_bytes"] > 0, age
 
 
+@pytest.mark.long
 def test_work_is_watched_at_rest_and_during_inflation(driver_figures):
     assert {each["probe"] for each in driver_figures["disturbances"]} == {"bandwidth", "latency"}
     for each in driver_figures["disturbances"]:
