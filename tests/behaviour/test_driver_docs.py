@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""docs/driver.md and virtio_balloon(4) agree with the module, its sources, and the tests they name."""
+"""docs/driver.md and virtio_balloon(4) agree with the module, its sources and the tests."""
 import re
 import subprocess
 
