@@ -22,6 +22,7 @@
 
 /* Need (need.c) */
 #define DEMAND_FALL_S 120.0 /* most batch jobs come back within two minutes, or not at all */
+#define KILL_HOLD_S 300.0   /* services that were killed are up again, and warm, by then */
 #define SWAP_FORGET_S 600.0 /* what was not read back for ten minutes is not missed */
 
 /* Reserve (reserve.c) */

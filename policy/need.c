@@ -12,7 +12,9 @@
  * nobody reads back nobody misses.
  *
  * Demand follows need upwards at once and downwards slowly, so that a load that
- * comes and goes is not taken from in its gaps.
+ * comes and goes is not taken from in its gaps.  After a kill it does not fall at
+ * all for a while: what was killed freed its memory and mostly is started again,
+ * and a guest that was taken from meanwhile would kill it again.
  */
 #include "policy/need.h"
 
@@ -38,6 +40,20 @@ static double now_swapped(const struct need *need, const struct change *change)
 	return swapped > 0 ? swapped : 0;
 }
 
+static void hold_after_kill(struct need *need, const struct change *change)
+{
+	if (change->counters[COUNTER_OOM_KILLS] > 0)
+		need->held_s = KILL_HOLD_S;
+	else if (need->held_s > 0)
+		need->held_s -= change->seconds;
+}
+
+/* How much of the difference to present need demand keeps. */
+static double fall(const struct need *need, double seconds)
+{
+	return need->held_s > 0 ? 1 : decay(seconds, DEMAND_FALL_S);
+}
+
 double need_next(struct need *need, uint64_t bytes, const struct change *change)
 {
 	double grown = bytes > need->bytes ? (double)(bytes - need->bytes) : 0;
@@ -46,8 +62,9 @@ double need_next(struct need *need, uint64_t bytes, const struct change *change)
 	need->swapped = now_swapped(need, change);
 	need->bytes = bytes;
 	now = (double)bytes + need->swapped;
+	hold_after_kill(need, change);
 	if (now < need->demand)
-		now += (need->demand - now) * decay(change->seconds, DEMAND_FALL_S);
+		now += (need->demand - now) * fall(need, change->seconds);
 	need->demand = now;
 	return grown / change->seconds;
 }

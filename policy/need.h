@@ -10,6 +10,7 @@ struct need {
 	uint64_t bytes; /* size less available, as of the last sample */
 	double swapped; /* hidden need: what it put into swap lately and did not take back */
 	double demand;	/* rises with need and swap at once, falls slowly */
+	double held_s;	/* demand does not fall for so long: the guest has killed */
 };
 
 /* The first sample, or the first after a reset: what was swapped is forgotten. */

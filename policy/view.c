@@ -115,6 +115,8 @@ void view_tighten(struct view *view)
 	const struct need *need = &view->past->need;
 	uint64_t now = plus(need->bytes, (uint64_t)need->swapped);
 
+	if (need->held_s > 0)
+		return;
 	if (view->movable && need->known && !view->distress.hurting)
 		view->part->demand = least(view->part->demand, lives_on(view, now));
 }

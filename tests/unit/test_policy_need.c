@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "policy/constants.h"
 #include "policy/need.h"
 
 #include <setjmp.h>
@@ -56,6 +57,20 @@ static void demand_falls_within_two_minutes(void **state)
 	(void)state;
 	assert_true(need_next(&need, 200 * MIB, &change) == 0);
 	assert_int_equal(demand_mib(&need), 200 + 800 * E_TO_MINUS_1);
+}
+
+static void demand_of_a_guest_that_killed_is_held_for_a_while(void **state)
+{
+	struct need need = needs(800 * MIB);
+	struct change kill = quiet(1), later = quiet(KILL_HOLD_S - 1), much_later = quiet(120);
+
+	(void)state;
+	kill.counters[COUNTER_OOM_KILLS] = 1;
+	need_next(&need, 200 * MIB, &kill);
+	need_next(&need, 200 * MIB, &later);
+	assert_int_equal(demand_mib(&need), 800);
+	need_next(&need, 200 * MIB, &much_later);
+	assert_int_equal(demand_mib(&need), 200 + 600 * E_TO_MINUS_1);
 }
 
 static void what_was_swapped_out_is_needed(void **state)
@@ -211,6 +226,7 @@ int main(void)
 		cmocka_unit_test(need_is_the_size_then_less_what_was_available),
 		cmocka_unit_test(demand_rises_at_once),
 		cmocka_unit_test(demand_falls_within_two_minutes),
+		cmocka_unit_test(demand_of_a_guest_that_killed_is_held_for_a_while),
 		cmocka_unit_test(what_was_swapped_out_is_needed),
 		cmocka_unit_test(what_was_read_back_is_no_longer_hidden),
 		cmocka_unit_test(what_stays_swapped_is_forgotten),
