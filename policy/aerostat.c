@@ -152,7 +152,7 @@ static uint64_t largest_burst(const struct round *round)
 		const struct view *view = &round->views[k];
 
 		if (view->movable)
-			pool = most(pool, least(view->reserve, view->high - view->want));
+			pool = most(pool, least(view->burst, view->high - view->want));
 	}
 	return pool;
 }

@@ -21,9 +21,10 @@
 #define CLAIM_SLACK_PART 20		   /* and 1/20 of the size */
 
 /* Need (need.c) */
-#define DEMAND_FALL_S 120.0 /* most batch jobs come back within two minutes, or not at all */
-#define KILL_HOLD_S 300.0   /* services that were killed are up again, and warm, by then */
-#define SWAP_FORGET_S 600.0 /* what was not read back for ten minutes is not missed */
+#define DEMAND_FALL_S 120.0  /* most batch jobs come back within two minutes, or not at all */
+#define KILL_HOLD_S 300.0    /* services that were killed are up again, and warm, by then */
+#define SWAP_FORGET_S 600.0  /* what was not read back for ten minutes is not missed */
+#define CACHE_FORGET_S 600.0 /* nor is cache, after that long without faults, in use for sure */
 
 /* Reserve (reserve.c) */
 #define RESERVE_PART 0.15	      /* of the demand: a large guest's usual swing */
@@ -34,6 +35,9 @@
 #define RELIEF_FIRST_S 2.0   /* one period until it is seen, one until it is relieved */
 #define RELIEF_MAX_S 10.0    /* a guest that is stuck proves nothing about bursts */
 #define RELIEF_NEW_PART 0.25 /* the last measurement's part in the mean */
+
+/* View (view.c) */
+#define CUSHION_PART 0.30 /* of the maximum: what one job that starts takes of most machines */
 
 /* Distress (distress.c) */
 #define CRITICAL_BYTES (64 * MIB) /* available below it: the next fork may wake the killer */

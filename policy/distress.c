@@ -43,6 +43,11 @@ void signs_next(struct signs *signs, const struct change *change, int64_t taken_
 	signs->waiting = change_rate(change, COUNTER_PSI_SOME) > PSI_SHARE * (double)SECOND_US;
 }
 
+bool signs_refaulting(const struct signs *signs)
+{
+	return signs->faulting && !signs->swapping;
+}
+
 static uint64_t critical_line(uint64_t size)
 {
 	return most(CRITICAL_BYTES, (uint64_t)((double)size * CRITICAL_PART));

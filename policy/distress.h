@@ -20,6 +20,8 @@ struct distress {
 
 void signs_first(struct signs *signs);
 void signs_next(struct signs *signs, const struct change *change, int64_t taken_us);
+/* Whether it reads back files that it had to drop. */
+bool signs_refaulting(const struct signs *signs);
 /* @available and @reserve as they are now. */
 struct distress distress_judge(const struct signs *signs, uint64_t actual, uint64_t available,
 			       uint64_t reserve, int64_t now_us);

@@ -11,10 +11,19 @@
  * and did not come back is added, and forgotten over ten minutes, as what
  * nobody reads back nobody misses.
  *
+ * The other blind spot is page cache, all of which the guest calls available,
+ * whether it is read every second or never again.  A guest that is taken from
+ * drops both, and only then shows which it was: what was in use it reads back,
+ * as major faults without swapping in.  The cache that it has then counts, and
+ * is forgotten over ten minutes, as cache that lies idle faults no more.
+ *
  * Demand follows need upwards at once and downwards slowly, so that a load that
  * comes and goes is not taken from in its gaps.  After a kill it does not fall at
  * all for a while: what was killed freed its memory and mostly is started again,
- * and a guest that was taken from meanwhile would kill it again.
+ * and a guest that was taken from meanwhile would kill it again.  How much was
+ * missing no statistics tell, as the kill came between two samples; only that the
+ * size it had was too small, and so demand is more than that (view.c), however much
+ * is available after.
  */
 #include "policy/need.h"
 
@@ -25,6 +34,7 @@ void need_first(struct need *need, uint64_t bytes)
 {
 	need->bytes = bytes;
 	need->swapped = 0;
+	need->cached = 0;
 	if (!need->known || need->demand < (double)bytes)
 		need->demand = (double)bytes;
 	need->known = true;
@@ -38,6 +48,29 @@ static double now_swapped(const struct need *need, const struct change *change)
 	if (swapped > (double)BYTES_MAX)
 		return (double)BYTES_MAX;
 	return swapped > 0 ? swapped : 0;
+}
+
+double need_now(const struct need *need)
+{
+	return (double)need->bytes + need->swapped + need->cached;
+}
+
+static void raise_to(double *number, uint64_t bytes)
+{
+	double floor = (double)least(bytes, BYTES_MAX);
+
+	if (*number < floor)
+		*number = floor;
+}
+
+void need_killed(struct need *need, uint64_t bytes)
+{
+	raise_to(&need->demand, bytes);
+}
+
+void need_cache(struct need *need, uint64_t cache)
+{
+	raise_to(&need->cached, cache);
 }
 
 static void hold_after_kill(struct need *need, const struct change *change)
@@ -60,8 +93,9 @@ double need_next(struct need *need, uint64_t bytes, const struct change *change)
 	double now;
 
 	need->swapped = now_swapped(need, change);
+	need->cached *= decay(change->seconds, CACHE_FORGET_S);
 	need->bytes = bytes;
-	now = (double)bytes + need->swapped;
+	now = need_now(need);
 	hold_after_kill(need, change);
 	if (now < need->demand)
 		now += (need->demand - now) * fall(need, change->seconds);

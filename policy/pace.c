@@ -19,7 +19,8 @@
  *		only hurt the guest, or nobody listens.  128 MiB back, and left alone.
  *
  * When less is there than is wanted, everybody is short by intention: then there
- * is neither regret nor a wait for calm, or no share would ever be reached.  But
+ * is neither regret nor a wait for calm, or no share would ever be reached, and who
+ * was left alone while there was enough would keep what he does not use.  But
  * nobody who is short gives while another has more than his share without being
  * short.  When the host itself stalls, steps are as large as needed.  A guest above
  * a maximum that somebody set gives whether it is short or not.
@@ -147,7 +148,8 @@ enum policy_reason pace_kept(const struct view *view, const struct round *round)
 		return POLICY_REASON_CLAIM;
 	if (!view->usable || now_us - pace->trusted_us < CALM_US)
 		return POLICY_REASON_STALE;
-	if (pace->alone_until_us > now_us && !round->host->critical)
+	if (pace->alone_until_us > now_us && !round->host->critical &&
+	    round->situation <= SITUATION_IDLE)
 		return POLICY_REASON_REGRET;
 	return POLICY_REASON_NONE;
 }

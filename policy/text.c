@@ -51,6 +51,15 @@ static void put_mib(struct line *line, uint64_t bytes)
 	put(line, " MiB");
 }
 
+static void put_hidden(struct line *line, double bytes, const char *words)
+{
+	if (bytes < (double)MIB)
+		return;
+	put(line, " (");
+	put_mib(line, (uint64_t)bytes);
+	put(line, words);
+}
+
 static void put_numbers(struct line *line, const struct view *view)
 {
 	const struct past *past = view->past;
@@ -64,11 +73,8 @@ static void put_numbers(struct line *line, const struct view *view)
 	}
 	put(line, past->need.demand > (double)past->need.bytes ? "needed " : "needs ");
 	put_mib(line, (uint64_t)past->need.demand);
-	if (past->need.swapped >= (double)MIB) {
-		put(line, " (");
-		put_mib(line, (uint64_t)past->need.swapped);
-		put(line, " of it swapped out)");
-	}
+	put_hidden(line, past->need.swapped, " of it swapped out)");
+	put_hidden(line, past->need.cached, " of it cache in use)");
 	put(line, ", ");
 	put_mib(line, view->reserve);
 	put(line, " kept for bursts");

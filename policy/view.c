@@ -9,11 +9,21 @@
  *
  *   it cannot be moved at all	  every bound of its part is what it uses;
  *   it may not be taken from	  its low is what it has;
- *   it hurts, by what it does	  its demand is at least what it has.
+ *   it hurts, by what it does	  its demand is at least what it has, and it wants a
+ *				  reserve beyond: or it would stay as short as it is;
+ *   it has killed		  its demand is, for a while, at least the size at which it
+ *				  did, and a cushion.
  *
  * To the demand in the division belongs as much as keeps the guest from being
  * critical: or, when memory is short, guests of small weight would be left with
  * less than that while others have reserves, and take turns in distress.
+ *
+ * The reserve is what was seen of the guest (reserve.c), or its cushion if that is
+ * more.  A burst is over within a second or two and a guest without swap kills in
+ * less, so no sample comes in time: what is to help must be there before.  Of the
+ * first burst only one thing is known beforehand, that people buy large guests for
+ * large work.  So the cushion is a part of the maximum.  A guest that has eaten into
+ * it is not short yet; only what was seen of it says so.
  *
  * What cannot be taken is so known to the division, which gives to others what
  * is left.
@@ -35,6 +45,7 @@ static void look_at_bounds(struct view *view)
 	view->floor = floor_bytes(boot);
 	view->high = rules->max_bytes == POLICY_UNSET ? boot : least(rules->max_bytes, boot);
 	view->high = most(view->high, view->floor);
+	view->cushion = (uint64_t)((double)view->high * CUSHION_PART);
 	view->low = rules->min_bytes == POLICY_UNSET ? 0 : rules->min_bytes;
 	view->low = within(view->low, view->floor, view->high);
 	view->actual = budget_actual(view->guest);
@@ -46,6 +57,19 @@ static void look_at_bounds(struct view *view)
 		view->weight = WEIGHT_MAX;
 	view->movable = rules->mode == POLICY_AUTO && view->guest->reachable &&
 			view->guest->has_driver && !view->guest->cannot_shrink;
+}
+
+static void look_at_change(struct view *view, uint64_t need, const struct change *change)
+{
+	const struct policy_guest *guest = view->guest;
+	struct past *past = view->past;
+
+	growth_note(&past->growth, need_next(&past->need, need, change), change->seconds);
+	if (signs_refaulting(&past->signs) && guest->cache_bytes != POLICY_UNSET)
+		need_cache(&past->need, least(guest->cache_bytes, guest->actual_then_bytes));
+	if (change->counters[COUNTER_OOM_KILLS] > 0)
+		need_killed(&past->need,
+			    least(plus(guest->actual_then_bytes, view->cushion), view->high));
 }
 
 static void look_at_sample(struct view *view, const struct round *round)
@@ -67,8 +91,7 @@ static void look_at_sample(struct view *view, const struct round *round)
 	case SAMPLE_NEXT:
 		signs_next(&past->signs, &change, guest->taken_us);
 		if (!view->claims)
-			growth_note(&past->growth, need_next(&past->need, need, &change),
-				    change.seconds);
+			look_at_change(view, need, &change);
 		break;
 	}
 }
@@ -84,7 +107,8 @@ static void look_at_want(struct view *view)
 		view->want = view->demand;
 		return;
 	}
-	view->reserve = least(reserve_for(demand, &past->growth), view->high);
+	view->burst = least(reserve_for(demand, &past->growth), view->high);
+	view->reserve = most(view->burst, view->cushion);
 	view->demand = within((uint64_t)demand, view->low, view->high);
 	view->want = round_up((uint64_t)demand + view->reserve, ROUND_BYTES);
 	view->want = within(view->want, view->low, view->high);
@@ -96,11 +120,11 @@ static void look_at_distress(struct view *view, const struct round *round)
 	view->distress = (struct distress){ 0 };
 	if (view->usable && view->past->need.known)
 		view->distress = distress_judge(&view->past->signs, view->actual, view->available,
-						view->reserve, round->host->now_us);
+						view->burst, round->host->now_us);
 	if (!view->distress.hurting)
 		return;
 	view->demand = most(view->demand, least(view->present, view->high));
-	view->want = most(view->want, view->demand);
+	view->want = most(view->want, least(plus(view->demand, view->reserve), view->high));
 }
 
 /* What keeps a guest of @demand alive, within the bounds of its part. */
@@ -113,15 +137,15 @@ static uint64_t lives_on(const struct view *view, uint64_t demand)
 void view_tighten(struct view *view)
 {
 	const struct need *need = &view->past->need;
-	uint64_t now = plus(need->bytes, (uint64_t)need->swapped);
 
 	if (need->held_s > 0)
 		return;
 	if (view->movable && need->known && !view->distress.hurting)
-		view->part->demand = least(view->part->demand, lives_on(view, now));
+		view->part->demand =
+			least(view->part->demand, lives_on(view, (uint64_t)need_now(need)));
 }
 
-static void take_part(struct view *view, const struct round *round)
+static void take_part(struct view *view)
 {
 	const struct pace *pace = &view->past->pace;
 	uint64_t use = budget_use(view->guest), low = view->low, want = view->want;
@@ -134,7 +158,7 @@ static void take_part(struct view *view, const struct round *round)
 		low = most(view->present, view->actual); /* what is under way may never come */
 	else if (view->kept)
 		low = view->present;
-	if (pace->alone && pace->alone_until_us > round->host->now_us)
+	if (pace->alone && view->kept == pace->alone)
 		want = most(want, least(pace->back_bytes, view->high));
 	view->kept_low = within(low, view->low, view->high);
 	*view->part = (struct part){
@@ -161,7 +185,7 @@ void view_look(struct view *view, const struct round *round)
 	look_at_distress(view, round);
 	pace_follow(view, round);
 	view->kept = pace_kept(view, round);
-	take_part(view, round);
+	take_part(view);
 }
 
 uint64_t view_use(const struct view *view, uint64_t target)

@@ -24,6 +24,8 @@ struct view {
 	bool claims;			/* its statistics contradict what is known */
 	bool usable;			/* its statistics are fresh and may be true */
 	uint64_t demand, reserve, want; /* within its bounds; when past->need.known */
+	uint64_t burst;			/* of the reserve, what it needs by what was seen of it */
+	uint64_t cushion;		/* and what it may need, as large as it is */
 	uint64_t available;		/* now, which is not when its statistics were taken */
 	struct distress distress;
 

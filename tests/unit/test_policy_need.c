@@ -122,6 +122,24 @@ static void a_reset_forgets_swap_but_no_demand(void **state)
 	assert_int_equal(demand_mib(&need), 700);
 }
 
+static void cache_in_use_is_needed_and_forgotten(void **state)
+{
+	struct need need = needs(300 * MIB);
+	struct change change = quiet(0.001), later = quiet(600);
+
+	(void)state;
+	need_cache(&need, 400 * MIB);
+	need_next(&need, 300 * MIB, &change);
+	assert_int_equal(demand_mib(&need), 700);
+	need_cache(&need, 100 * MIB); /* of what it has dropped since, nothing is forgotten */
+	need_next(&need, 300 * MIB, &change);
+	assert_int_equal(demand_mib(&need), 700);
+	need_next(&need, 300 * MIB, &later);
+	assert_in_range(need.cached / (double)MIB, 149, 150); /* 400 * E_TO_MINUS_1 */
+	need_first(&need, 300 * MIB);
+	assert_true(need.cached == 0);
+}
+
 static void statistics_are_fresh_for_five_seconds(void **state)
 {
 	struct policy_guest guest = world_guest(1, GIB, GIB, 0, 10 * SECOND);
@@ -231,6 +249,7 @@ int main(void)
 		cmocka_unit_test(what_was_read_back_is_no_longer_hidden),
 		cmocka_unit_test(what_stays_swapped_is_forgotten),
 		cmocka_unit_test(a_reset_forgets_swap_but_no_demand),
+		cmocka_unit_test(cache_in_use_is_needed_and_forgotten),
 		cmocka_unit_test(statistics_are_fresh_for_five_seconds),
 		cmocka_unit_test(statistics_are_fresh_for_three_long_periods),
 		cmocka_unit_test(statistics_of_the_future_or_none_are_not_fresh),

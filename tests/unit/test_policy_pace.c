@@ -8,10 +8,10 @@
 #include <cmocka.h>
 
 /*
- * A guest of 2 GiB that needs 610 MiB wants 816 (test_policy_reserve.c); a budget of
- * 816 MiB and nobody else makes it give all that is above.
+ * A guest of 2 GiB that needs 610 MiB wants 30 % of its maximum above that (view.c); a
+ * budget of as much and nobody else makes it give all that is above.
  */
-#define WANT (816 * MIB)
+#define WANT (1225 * MIB)
 
 static void begin_idle(struct play *play)
 {
@@ -146,11 +146,11 @@ static void is_not_moved_for_less_than_the_dead_band(void **state)
 	struct play play;
 
 	(void)state;
-	/* Of 850 MiB 816 are wanted, and all of the 34 above are to be the pool. */
-	play_begin(&play, 850 * MIB);
-	play_add(&play, 2 * GIB, 847 * MIB, 610 * MIB);
+	/* All of the 34 MiB above what is wanted are to be the pool. */
+	play_begin(&play, WANT + 34 * MIB);
+	play_add(&play, 2 * GIB, WANT + 31 * MIB, 610 * MIB);
 	play_seconds(&play, 100);
-	assert_int_equal(target(&play), 847 * MIB);
+	assert_int_equal(target(&play), WANT + 31 * MIB);
 	play_end(&play);
 }
 
@@ -161,7 +161,7 @@ static void grows_to_its_want_at_once(void **state)
 	(void)state;
 	play_begin(&play, 4 * GIB);
 	play_add(&play, 2 * GIB, 700 * MIB, 610 * MIB);
-	play.settings.budget_bytes = 900 * MIB;
+	play.settings.budget_bytes = 1300 * MIB;
 	policy_aerostat.configure(play.state, &play.settings);
 	play_seconds(&play, 1);
 	assert_int_equal(target(&play), WANT);
@@ -225,13 +225,30 @@ static void regret_leaves_alone_for_a_minute_then_for_two(void **state)
 	play_end(&play);
 }
 
+/* Or one guest keeps for an hour what it does not use, while another starves. */
+static void regret_ends_when_others_want(void **state)
+{
+	struct play play;
+
+	(void)state;
+	begin_unhurried(&play);
+	shrink_and_hurt(&play);
+	play_seconds(&play, 20);
+	assert_int_equal(reason(&play), POLICY_REASON_REGRET);
+	play_add(&play, 2 * GIB, 600 * MIB, 590 * MIB);
+	play_seconds(&play, 20);
+	assert_true(target(&play) < 2 * GIB - 400 * MIB);
+	assert_true(play.guests[1].target_bytes > GIB - 100 * MIB);
+	play_end(&play);
+}
+
 static void a_balloon_that_does_not_follow_is_let_go(void **state)
 {
 	struct play play;
 
 	(void)state;
 	play_begin(&play, 1160 * MIB);
-	play_add(&play, 2 * GIB, GIB, 610 * MIB);
+	play_add(&play, 2 * GIB, GIB, 500 * MIB);
 	play.dead[0] = true;
 	play.guests[0].target_bytes = 900 * MIB; /* and it stays at 1 GiB */
 	play.guests[0].rules.max_bytes = 900 * MIB;
@@ -378,11 +395,11 @@ static void a_host_that_stalls_gets_it_at_once(void **state)
 	play_begin(&play, 4 * GIB);
 	play_add(&play, 2 * GIB, 2 * GIB, 610 * MIB);
 	play_seconds(&play, 31);
-	play.settings.budget_bytes = GIB;
+	play.settings.budget_bytes = 1500 * MIB;
 	policy_aerostat.configure(play.state, &play.settings);
 	play.host.critical = true;
 	play_seconds(&play, 1);
-	assert_int_equal(target(&play), (1024 - 206) * MIB); /* the pool stays */
+	assert_int_equal(target(&play), (1500 - 206) * MIB); /* the pool stays */
 	assert_int_equal(reason(&play), POLICY_REASON_HOST);
 	play_end(&play);
 }
@@ -402,6 +419,7 @@ int main(void)
 		cmocka_unit_test(grows_to_its_want_at_once),
 		cmocka_unit_test(regret_undoes_what_the_last_minute_took),
 		cmocka_unit_test(regret_leaves_alone_for_a_minute_then_for_two),
+		cmocka_unit_test(regret_ends_when_others_want),
 		cmocka_unit_test(a_balloon_that_does_not_follow_is_let_go),
 		cmocka_unit_test(what_an_inactive_guest_has_is_nobody_elses),
 		cmocka_unit_test(old_statistics_take_nothing),

@@ -14,12 +14,12 @@ static void names_what_is_needed_kept_wanted_had_and_done(void **state)
 	struct play play;
 
 	(void)state;
-	play_begin(&play, 900 * MIB);
+	play_begin(&play, 1300 * MIB);
 	play_add(&play, 2 * GIB, 730 * MIB, 610 * MIB);
 	play_seconds(&play, 1);
 	assert_string_equal(play.decisions[0].text,
-			    "needs 610 MiB, 206 MiB kept for bursts: 816 MiB wanted, 730 MiB had; "
-			    "gets 86 MiB");
+			    "needs 610 MiB, 614 MiB kept for bursts: 1225 MiB wanted, 730 MiB "
+			    "had; gets 495 MiB");
 	play_end(&play);
 }
 
@@ -35,8 +35,8 @@ static void tells_of_growth_and_of_swap(void **state)
 	play.guests[0].swap_out_bytes = 40 * MIB;
 	play_seconds(&play, 1);
 	assert_string_equal(play.decisions[0].text,
-			    "needed 650 MiB (40 MiB of it swapped out), 256 MiB kept for bursts "
-			    "(grew 128 MiB/s at most): 906 MiB wanted, 2048 MiB had; statistics "
+			    "needed 650 MiB (40 MiB of it swapped out), 614 MiB kept for bursts "
+			    "(grew 128 MiB/s at most): 1265 MiB wanted, 2048 MiB had; statistics "
 			    "began anew, not taken from yet");
 	play_end(&play);
 }
