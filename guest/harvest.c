@@ -132,9 +132,8 @@ void harvest_try_out(struct balloon *b)
 	struct page *page;
 	unsigned int order;
 
-	if (!harvest_enabled || !harvest(b, BLOCK_PAGES))
-		return;
-	page = held_take(b, BLOCK_PAGES, &order);
+	/* Whether or not there is a block, what was joined for it is left again. */
+	page = harvest(b, BLOCK_PAGES) ? held_take(b, BLOCK_PAGES, &order) : NULL;
 	if (page && (page_count(page) != 1 || page_zone(page) != page_zone(page + BLOCK_PAGES - 1)))
 		b->harvest_broken = true;
 	if (page)
