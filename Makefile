@@ -8,7 +8,7 @@ help:
 	@echo 'make build     compile into $(BUILD)/'
 	@echo 'make run       ./run: the main job on real guests'
 	@echo 'make test      ./test: all tests'
-	@echo 'make test-guest   the driver on each kernel, under each host: about an hour'
+	@echo 'make test-guest   the driver on each kernel, under each host: long'
 	@echo 'make coverage  all tests, then the lines they reached'
 	@echo 'make bench     the figures: the command beside virsh, the device beside others, the'
 	@echo '               driver beside the in-tree one; PART=command, device or driver for one'

@@ -88,6 +88,7 @@ static int register_client(struct balloon *b)
 
 void reporting_start(struct balloon *b)
 {
+	reporting_leave(b); /* to register twice would clear what is in use */
 	b->report.queue = &b->reporting;
 	b->reports = false;
 	if (!b->reporting.vq || !report_free_pages)

@@ -78,7 +78,6 @@ static void look_again_later(struct balloon *b)
 	count(b, COUNT_retries, 1);
 	queue_delayed_work(b->wq, &b->resize, msecs_to_jiffies(b->retry_ms));
 	b->retry_ms = min(2 * b->retry_ms, RETRY_LAST_MS);
-	wakeup_end(b);
 }
 
 /* The device has taken all; has it the size that it wants, too? */
@@ -95,19 +94,16 @@ static void arrive(struct balloon *b)
 	resize_publish(b, true);
 	b->retry_ms = RETRY_FIRST_MS;
 	b->at_floor = false;
-	wakeup_end(b);
 }
 
-void resize_work(struct work_struct *work)
+/* True: there is more to do at once. */
+static bool step(struct balloon *b)
 {
-	struct balloon *b = container_of(to_delayed_work(work), struct balloon, resize);
-	long missing, done;
+	long missing = distance(b), done;
 
-	wakeup_taken(b, WAKEUP_RESIZE);
-	missing = distance(b);
 	if (!missing && !b->nr_in_flight) {
 		arrive(b);
-		return;
+		return false;
 	}
 	if (missing > 0)
 		done = inflate_some(b, missing);
@@ -115,19 +111,26 @@ void resize_work(struct work_struct *work)
 		done = shrink(b, -missing);
 	else
 		done = inflate_settle(b) ? 1 : -ENODEV;
-	if (done < 0) { /* the device is gone, or the driver is going */
-		wakeup_end(b);
-		return;
-	}
-	if (done) {
+	if (done > 0) {
 		b->retry_ms = RETRY_FIRST_MS;
 		resize_publish(b, false);
-		queue_delayed_work(b->wq, &b->resize, 0);
-		return;
+		return true;
 	}
-	if (!inflate_settle(b))
-		return;
+	if (done < 0 || !inflate_settle(b))
+		return false; /* the device is gone, or the driver is going */
 	inflate_end(b);
 	resize_publish(b, true);
 	look_again_later(b);
+	return false;
+}
+
+void resize_work(struct work_struct *work)
+{
+	struct balloon *b = container_of(to_delayed_work(work), struct balloon, resize);
+
+	wakeup_taken(b, WAKEUP_RESIZE);
+	if (step(b))
+		queue_delayed_work(b->wq, &b->resize, 0);
+	else
+		wakeup_end(b);
 }
