@@ -15,6 +15,18 @@ const char *hv_state_name(enum hv_state state)
 	return state_names[state];
 }
 
+static const char *const obstacle_texts[] = {
+	[HV_OBSTACLE_NONE] = "",
+	[HV_OBSTACLE_DEVICES] = "a host device (VFIO) pins its memory",
+	[HV_OBSTACLE_LOCKED] = "its memory is locked",
+	[HV_OBSTACLE_MIGRATION] = "it is being migrated or saved",
+};
+
+const char *hv_obstacle_text(enum hv_obstacle obstacle)
+{
+	return obstacle_texts[obstacle];
+}
+
 void hv_info_clear(struct hv_info *info)
 {
 	g_clear_pointer(&info->name, g_free);
@@ -76,6 +88,13 @@ bool hv_guest_stats_period_set(struct hv_guest *guest, int64_t deadline, int per
 {
 	return CALL(guest, stats_period_set, "setting the statistics period", false, error,
 		    deadline, period_s, scope);
+}
+
+bool hv_guest_obstacle(struct hv_guest *guest, int64_t deadline, enum hv_obstacle *obstacle,
+		       GError **error)
+{
+	return CALL(guest, obstacle, "asking what is in the way of ballooning", false, error,
+		    deadline, obstacle);
 }
 
 bool hv_guest_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,

@@ -68,6 +68,16 @@ enum hv_driver {
 	HV_DRIVER_READY,   /* DRIVER_OK is set */
 };
 
+/* What ballooning would break, or be broken by. */
+enum hv_obstacle {
+	HV_OBSTACLE_NONE,
+	HV_OBSTACLE_DEVICES,   /* a device of the host (VFIO) has all of its memory pinned */
+	HV_OBSTACLE_LOCKED,    /* its memory is locked: what it gives up stays allocated */
+	HV_OBSTACLE_MIGRATION, /* it is being migrated or saved right now */
+};
+/* "" or what is in the way, for people: "a host device (VFIO) pins its memory" */
+const char *hv_obstacle_text(enum hv_obstacle obstacle);
+
 /* Which of libvirt's two settings a change is for; a bit mask. */
 enum hv_scope {
 	HV_SCOPE_CURRENT = 0, /* running: live; shut off: config */
@@ -183,6 +193,9 @@ struct hv_ops {
 			  GError **error);
 	bool (*stats_period_set)(struct hv_guest *guest, int64_t deadline, int period_s,
 				 unsigned int scope, GError **error);
+	/* What is in the way of ballooning now; the first of the list above that is. */
+	bool (*obstacle)(struct hv_guest *guest, int64_t deadline, enum hv_obstacle *obstacle,
+			 GError **error);
 	/* HV_ERROR_TIMEOUT when none came; after HV_ERROR_NOT_RUNNING or
 	 * HV_ERROR_UNREACHABLE there will be no more. */
 	bool (*event_wait)(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
@@ -229,6 +242,8 @@ bool hv_guest_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stat
 			GError **error);
 bool hv_guest_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
 			       unsigned int scope, GError **error);
+bool hv_guest_obstacle(struct hv_guest *guest, int64_t deadline, enum hv_obstacle *obstacle,
+		       GError **error);
 bool hv_guest_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
 			 GError **error);
 char *hv_guest_xml_get(struct hv_guest *guest, int64_t deadline, unsigned int scope,

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Talking to aerostatd over its socket (manager/api.h).
+ *
+ * The socket is what --socket says, else AEROSTAT_SOCKET, else the usual place of this
+ * user.  Errors are of DAEMON_ERROR; their texts are the daemon's own, or say that there is
+ * none and how to start it.
+ */
+#ifndef AEROSTAT_CLI_DAEMON_H
+#define AEROSTAT_CLI_DAEMON_H
+
+#include "cli.h"
+
+#define DAEMON_ERROR daemon_error_quark()
+GQuark daemon_error_quark(void);
+enum daemon_error {
+	DAEMON_ERROR_ABSENT,	/* nobody listens: exit code 5 */
+	DAEMON_ERROR_DENIED,	/* 403: exit code 1 */
+	DAEMON_ERROR_NOT_FOUND, /* 404, ambiguous: exit code 6 */
+	DAEMON_ERROR_INVALID,	/* 400: exit code 2 */
+	DAEMON_ERROR_REFUSED,	/* 409, 5xx: exit code 1 */
+	DAEMON_ERROR_LOST,	/* it went away in the middle: exit code 5 */
+};
+
+/* "/run/aerostat/aerostatd.sock" for root, else in XDG_RUNTIME_DIR/aerostat; free it. */
+char *daemon_socket_path(void);
+
+typedef struct daemon daemon_link;
+struct daemon;
+/* Does not connect yet.  @path NULL: daemon_socket_path(). */
+struct daemon *daemon_new(const char *path);
+void daemon_free(struct daemon *daemon);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(daemon_link, daemon_free)
+
+/*
+ * daemon_call - one request
+ * @path: "/v1/status"; names in it escaped by the caller (g_uri_escape_string)
+ * @body: its reference is taken; NULL for none
+ * @timeout_ms: for the whole answer
+ *
+ * The answer's JSON (json_null() when it has no body), or NULL with an error.
+ */
+json_t *daemon_call(struct daemon *daemon, const char *method, const char *path, json_t *body,
+		    unsigned int timeout_ms, GError **error);
+/*
+ * daemon_stream - an answer without an end, line by line
+ *
+ * Ends when @line returns false (then true is returned), or the daemon ends it or goes away
+ * (false with DAEMON_ERROR_LOST), or SIGINT came (true).
+ */
+bool daemon_stream(struct daemon *daemon, const char *method, const char *path,
+		   bool (*line)(const char *text, void *data), void *data, GError **error);
+
+#endif
