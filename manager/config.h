@@ -28,10 +28,17 @@ enum config_error {
 /* Used where no file is named: AEROSTAT_CONFIG, else /etc/aerostat/aerostat.conf. */
 #define CONFIG_PATH "/etc/aerostat/aerostat.conf"
 
+/* AEROSTAT_CONFIG (then @is_named), else CONFIG_PATH, which need not exist. */
+const char *config_path(bool *is_named);
+
+struct config_reader;
 struct config_key {
 	const char *group; /* "guest" stands for every [guest GLOB] */
 	const char *key;
 	const char *values; /* what it takes, for errors: "a size, as 512M" */
+	/* config_keys.c's own: takes a value, or says in @error what is wrong with it. */
+	bool (*take)(struct config_reader *reader, const char *raw, GError **error);
+	bool may_be_empty; /* a list of nobody, of nothing */
 };
 extern const struct config_key config_key_table[]; /* ends with a group of NULL */
 
@@ -46,12 +53,13 @@ struct config_guest {
 
 struct config {
 	char *path;
-	struct hv_sources sources; /* [discover]; both NULL when the file has none */
-	const struct policy_ops *policy;  /* [host] policy, default ours */
-	struct policy_settings settings;  /* [host] budget, reserve, optimism */
-	char *group;	/* [api] the socket's group; NULL: that of the daemon */
-	char **readers; /* [api] users and @groups; "*": whoever can open the socket */
-	char **writers; /* [api] the same; root and the daemon's own user always may */
+	struct hv_sources sources; /* [discover]; both NULL when the file has none, else neither */
+	const struct policy_ops *policy; /* [host] policy, default ours */
+	struct policy_settings settings; /* [host] budget, reserve, optimism */
+	char *group;			 /* [api] the socket's group; NULL: that of the daemon */
+	/* [api] users and @groups; "*", the default of readers: whoever can open the socket */
+	char **readers;
+	char **writers;	   /* [api] default none; root and the daemon's own user always may */
 	GPtrArray *guests; /* struct config_guest *, in the order of the file */
 };
 
@@ -65,11 +73,19 @@ struct config *config_new(void);
  * NULL with a CONFIG_ERROR.
  */
 struct config *config_load(const char *path, GError **error);
-/* The rules of a guest: each [guest GLOB] that fits @name, the later one over the earlier. */
+/*
+ * Where guests are looked for when neither the file nor the command line says so: at
+ * libvirt's default URI, as virsh finds it.  The caller frees both lists.
+ */
+struct hv_sources config_default_sources(void);
+/*
+ * The rules of a guest: each [guest GLOB] that fits @name, the later one over the earlier.
+ * Their min is never above their max.
+ */
 struct policy_rules config_rules(const struct config *config, const char *name);
 void config_free(struct config *config);
-typedef struct config config;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(config, config_free)
+typedef struct config config_file;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(config_file, config_free)
 
 /* "auto", "observe", "held", "off"; -1 for another word. */
 const char *config_mode_name(enum policy_mode mode);

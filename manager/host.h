@@ -21,7 +21,8 @@ struct host;
 /*
  * host_new - @proc: "/proc", or a folder with meminfo and pressure/memory for tests
  * @on_trigger: called from the default main context when memory stalls reach
- *              HOST_TRIGGER_STALL_US within HOST_TRIGGER_WINDOW_US; may be NULL
+ *              HOST_TRIGGER_STALL_US within HOST_TRIGGER_WINDOW_US (twice as much
+ *              in twice the time without CAP_SYS_RESOURCE); may be NULL
  */
 #define HOST_TRIGGER_STALL_US 100000
 #define HOST_TRIGGER_WINDOW_US 1000000
@@ -37,7 +38,10 @@ bool host_has_trigger(const struct host *host, const char **why_not);
 bool host_read(struct host *host, struct policy_host *numbers, GError **error);
 void host_free(struct host *host);
 
-/* Share of time stalled on memory (some avg10, 0…1) of the cgroup of @pid; 0 when unknown. */
+/*
+ * Share of time stalled on memory (some avg10, 0…1) of the cgroup of @pid; 0 when unknown.
+ * Cgroups are those of version 2, below @proc/../sys/fs/cgroup.  Any thread may call it.
+ */
 double host_cgroup_stall(const char *proc, pid_t pid);
 
 #endif

@@ -6,8 +6,8 @@
  * Theory of operation
  * -------------------
  * One JSON file in the daemon's folder (/run/aerostat), replaced as a whole, so that
- * it is never half written.  It is written before the first change of a guest is made.  The guardian
- * puts guests back by it, a daemon that is started again goes on from it.
+ * it is never half written.  It is written before the first change of a guest is made.  The
+ * guardian puts guests back by it, a daemon that is started again goes on from it.
  *
  * A guest is the same one only if its VMM is the same process: one that was started
  * anew was never managed.
@@ -46,14 +46,19 @@ bool keep_save(const char *folder, const GPtrArray *guests, GError **error);
 /* The guest of @guests that this is, running still in the same process; NULL. */
 struct keep_guest *keep_find(const GPtrArray *guests, const char *source, const char *address,
 			     pid_t pid);
-/* When process @pid started, in ticks since boot; 0 when it cannot be told. */
+/* Whether the guest's VMM still is the process it was, as far as that is known; @pid: that of
+ * now, 0 when unknown. */
+bool keep_same_process(const struct keep_guest *guest, pid_t pid);
+/* When process @pid started, in ticks since boot; 0 when it cannot be told, or it is dead. */
 uint64_t keep_start_ticks(pid_t pid);
 
 /*
  * keep_lock - one daemon a folder
  *
  * Makes the folder (0755) if need be and locks it, waiting at most @wait_ms.  Returns a
- * descriptor to close, or -1 with an error.  A child does not inherit it.
+ * descriptor to close, or -1 with a G_FILE_ERROR: AGAIN when another has it.  No program that
+ * is started inherits it.  A daemon should wait longer than a guardian may be at work
+ * (GUARDIAN_RESTORE_MS).
  */
 int keep_lock(const char *folder, unsigned int wait_ms, GError **error);
 

@@ -4,6 +4,7 @@
 #define AEROSTAT_MANAGER_LOG_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include <syslog.h>
 
 /* @level: LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG (only with manager_log_verbose()) */

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the manager makes of a guest's answers: who it is, and who set its size. */
+#include "manager/managed.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define S G_USEC_PER_SEC
+#define PID 4711
+
+static struct managed *guest;
+static int64_t now_us;
+static uint64_t faults;
+
+static int set_up(void **state)
+{
+	const hv_guest found = { .address = (char *)"qmp:/run/a.qmp", .source = (char *)"qmp" };
+
+	(void)state;
+	guest = managed_new(NULL, 1, &found);
+	now_us = 100 * S;
+	faults = 1000;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	managed_free(guest);
+	return 0;
+}
+
+static hv_info running(uint64_t actual_mib)
+{
+	return (hv_info){
+		.name = (char *)"alpha",
+		.uuid = (char *)"u-1",
+		.state = HV_STATE_RUNNING,
+		.pid = PID,
+		.max_bytes = 1024 * MIB,
+		.actual_bytes = actual_mib * MIB,
+		.has_balloon = true,
+		.autodeflate = 0,
+		.driver = HV_DRIVER_READY,
+	};
+}
+
+/* A second later it answers with @info, and with statistics @age_us old. */
+static enum managed_news answers_with(const hv_info *info, int64_t age_us)
+{
+	struct reach_sample sample = {
+		.info = info,
+		.actual_then_bytes = info->actual_bytes,
+		.resident_bytes = HV_UNSET,
+		.before_period_s = 0,
+	};
+
+	now_us += S;
+	sample.told_us = now_us;
+	sample.stats_us = now_us - age_us;
+	for (int i = 0; i < HV_STAT_COUNT; i++)
+		sample.stats.value[i] = HV_UNSET;
+	sample.stats.value[HV_STAT_MINOR_FAULT] = faults;
+	return managed_take(guest, &sample);
+}
+
+static enum managed_news answers(uint64_t actual_mib)
+{
+	hv_info info = running(actual_mib);
+
+	return answers_with(&info, 0);
+}
+
+/* It had @had MiB, our target, and then has @has for as long as it takes to be noticed. */
+static enum managed_news moves(uint64_t had, uint64_t has)
+{
+	enum managed_news news = MANAGED_SAME;
+
+	answers(1024);
+	managed_was_told(guest, had * MIB, now_us);
+	answers(had);
+	for (int i = 0; i < 5 && news == MANAGED_SAME; i++)
+		news = answers(has);
+	return news;
+}
+
+static void the_first_answer_says_who_it_is(void **state)
+{
+	(void)state;
+	assert_string_equal(guest->name, "qmp:/run/a.qmp");
+	assert_int_equal(answers(1024), MANAGED_MET);
+	assert_string_equal(guest->name, "alpha");
+	assert_true(guest->met);
+	assert_int_equal(answers(1024), MANAGED_SAME);
+}
+
+static void another_process_under_the_same_address_is_another_guest(void **state)
+{
+	hv_info other = running(1024);
+
+	(void)state;
+	answers(1024);
+	other.pid = PID + 1;
+	assert_int_equal(answers_with(&other, 0), MANAGED_ANOTHER);
+	assert_int_equal(guest->pid, PID);
+}
+
+static void another_uuid_under_the_same_address_is_another_guest(void **state)
+{
+	hv_info other = running(1024);
+
+	(void)state;
+	answers(1024);
+	other.uuid = (char *)"u-2";
+	assert_int_equal(answers_with(&other, 0), MANAGED_ANOTHER);
+}
+
+static void a_guest_that_goes_where_it_was_told_was_moved_by_nobody(void **state)
+{
+	(void)state;
+	answers(1024);
+	managed_was_told(guest, 512 * MIB, now_us);
+	for (uint64_t mib = 1000; mib >= 512; mib -= 61)
+		assert_int_equal(answers(mib), MANAGED_SAME);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(answers(512), MANAGED_SAME);
+}
+
+static void a_guest_that_leaves_its_target_was_moved_by_somebody(void **state)
+{
+	(void)state;
+	assert_int_equal(moves(768, 500), MANAGED_BY_SOMEBODY);
+}
+
+static void a_guest_that_grows_beyond_its_target_was_moved_by_somebody(void **state)
+{
+	(void)state;
+	assert_int_equal(moves(512, 800), MANAGED_BY_SOMEBODY);
+}
+
+static void a_huge_page_off_the_target_is_no_move(void **state)
+{
+	(void)state;
+	assert_int_equal(moves(512, 515), MANAGED_SAME);
+}
+
+static void a_guest_that_deflates_on_oom_grows_by_itself(void **state)
+{
+	hv_info info = running(512);
+
+	(void)state;
+	answers(1024);
+	managed_was_told(guest, 512 * MIB, now_us);
+	info.autodeflate = 1;
+	answers_with(&info, 0);
+	info.actual_bytes = 600 * MIB;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(answers_with(&info, 0), MANAGED_SAME);
+	info.actual_bytes = 400 * MIB;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(answers_with(&info, 0), MANAGED_SAME);
+	assert_int_equal(answers_with(&info, 0), MANAGED_BY_SOMEBODY);
+}
+
+static void a_guest_that_boots_again_was_moved_by_nobody(void **state)
+{
+	(void)state;
+	answers(1024);
+	managed_was_told(guest, 512 * MIB, now_us);
+	answers(512);
+	answers(1024);
+	faults = 10;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(answers(1024), MANAGED_SAME);
+}
+
+static void a_guest_without_fresh_statistics_was_moved_by_nobody(void **state)
+{
+	hv_info info = running(1024);
+
+	(void)state;
+	answers(1024);
+	managed_was_told(guest, 512 * MIB, now_us);
+	answers(512);
+	for (int i = 1; i < 6; i++)
+		assert_int_equal(answers_with(&info, i * S + S), MANAGED_SAME);
+}
+
+static void a_guest_that_stands_still_short_of_its_target_is_told_again(void **state)
+{
+	(void)state;
+	answers(512);
+	managed_was_told(guest, 768 * MIB, now_us);
+	answers(600);
+	managed_show(guest, now_us);
+	assert_false(managed_needs_reminder(guest, now_us));
+	for (int i = 0; i < 5; i++)
+		answers(600);
+	managed_show(guest, now_us);
+	assert_true(managed_needs_reminder(guest, now_us));
+	managed_was_told(guest, 768 * MIB, now_us);
+	assert_false(managed_needs_reminder(guest, now_us));
+}
+
+static void a_guest_that_does_not_shrink_is_not_told_again(void **state)
+{
+	(void)state;
+	answers(1024);
+	managed_was_told(guest, 512 * MIB, now_us);
+	for (int i = 0; i < 7; i++)
+		answers(900);
+	managed_show(guest, now_us);
+	assert_false(managed_needs_reminder(guest, now_us));
+}
+
+static void the_policy_sees_who_cannot_act(void **state)
+{
+	hv_info info = running(1024);
+
+	(void)state;
+	answers(1024);
+	managed_show(guest, now_us);
+	assert_true(guest->seen.reachable && guest->seen.has_driver && !guest->seen.cannot_shrink);
+	managed_show(guest, now_us + ANSWER_US + 1);
+	assert_false(guest->seen.reachable);
+
+	info.state = HV_STATE_PAUSED;
+	answers_with(&info, 0);
+	managed_show(guest, now_us);
+	assert_false(guest->seen.reachable);
+	assert_string_equal(guest->problem, "it is paused, so its driver cannot act");
+
+	info = running(1024);
+	info.driver = HV_DRIVER_ABSENT;
+	answers_with(&info, 0);
+	managed_show(guest, now_us);
+	assert_true(guest->seen.reachable);
+	assert_false(guest->seen.has_driver);
+}
+
+static void what_a_person_said_outlives_the_daemon(void **state)
+{
+	struct keep_guest kept;
+	struct managed *again;
+	const hv_guest found = { .address = (char *)"qmp:/run/a.qmp", .source = (char *)"qmp" };
+
+	(void)state;
+	answers(512);
+	guest->before_bytes = 700 * MIB;
+	guest->held_bytes = 512 * MIB;
+	guest->private->person_mode = POLICY_HELD;
+	guest->private->changed = true;
+	managed_keep(guest, &kept);
+	again = managed_new(NULL, 2, &found);
+	managed_resume(again, &kept);
+	assert_int_equal(managed_mode(again), POLICY_HELD);
+	assert_true(again->mode_by_person && again->private->changed);
+	assert_int_equal(again->before_bytes, 700 * MIB);
+	assert_int_equal(again->held_bytes, 512 * MIB);
+	assert_int_equal(again->private->before_period_s, 0);
+	managed_free(again);
+}
+
+static void the_newest_changes_are_remembered(void **state)
+{
+	const struct managed_past *newest;
+
+	(void)state;
+	answers(1024);
+	for (unsigned int i = 0; i < HISTORY_KEPT + 5; i++) {
+		guest->decision.target_bytes = i;
+		managed_remember(guest);
+	}
+	newest = g_queue_peek_head(&guest->history);
+	assert_int_equal(g_queue_get_length(&guest->history), HISTORY_KEPT);
+	assert_int_equal(newest->decision.target_bytes, HISTORY_KEPT + 4);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_first_answer_says_who_it_is),
+		TEST(another_process_under_the_same_address_is_another_guest),
+		TEST(another_uuid_under_the_same_address_is_another_guest),
+		TEST(a_guest_that_goes_where_it_was_told_was_moved_by_nobody),
+		TEST(a_guest_that_leaves_its_target_was_moved_by_somebody),
+		TEST(a_guest_that_grows_beyond_its_target_was_moved_by_somebody),
+		TEST(a_huge_page_off_the_target_is_no_move),
+		TEST(a_guest_that_deflates_on_oom_grows_by_itself),
+		TEST(a_guest_that_boots_again_was_moved_by_nobody),
+		TEST(a_guest_without_fresh_statistics_was_moved_by_nobody),
+		TEST(a_guest_that_stands_still_short_of_its_target_is_told_again),
+		TEST(a_guest_that_does_not_shrink_is_not_told_again),
+		TEST(the_policy_sees_who_cannot_act),
+		TEST(what_a_person_said_outlives_the_daemon),
+		TEST(the_newest_changes_are_remembered),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

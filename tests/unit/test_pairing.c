@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which size belongs to which statistics. */
+#include "manager/pairing.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define S G_USEC_PER_SEC
+
+/* Statistics of the second @second, read at the @read_s of the wall clock. */
+static struct hv_stats stats(int64_t second, int64_t read_s, uint64_t actual_mib,
+			     uint64_t total_mib)
+{
+	struct hv_stats stats = { .taken_s = read_s, .last_update_s = second, .period_s = 1 };
+
+	for (int i = 0; i < HV_STAT_COUNT; i++)
+		stats.value[i] = HV_UNSET;
+	stats.value[HV_STAT_ACTUAL] = actual_mib * MIB;
+	stats.value[HV_STAT_AVAILABLE] = total_mib * MIB;
+	return stats;
+}
+
+/* A guest of 1024 MiB, of which its kernel counts 60 less, that stood still for two readings. */
+static struct pairing quiet(void)
+{
+	struct pairing pairing;
+	struct hv_stats first = stats(100, 100, 1024, 964), second = stats(101, 101, 1024, 964);
+
+	pairing_init(&pairing);
+	assert_true(pairing_take(&pairing, &first, 10 * S, false));
+	assert_true(pairing_take(&pairing, &second, 11 * S, false));
+	return pairing;
+}
+
+static void statistics_of_a_guest_that_stands_still_belong_to_its_size(void **state)
+{
+	struct pairing pairing = quiet();
+
+	(void)state;
+	assert_int_equal(pairing.actual_then_bytes, 1024 * MIB);
+	assert_int_equal(pairing.stats_us, 11 * S);
+}
+
+static void statistics_that_were_seen_before_are_not_new(void **state)
+{
+	struct pairing pairing = quiet();
+	struct hv_stats again = stats(101, 102, 1000, 940);
+
+	(void)state;
+	assert_false(pairing_take(&pairing, &again, 12 * S, false));
+	assert_int_equal(pairing.stats_us, 11 * S);
+	assert_int_equal(pairing.actual_then_bytes, 1024 * MIB);
+}
+
+static void statistics_of_a_guest_that_never_answered_are_none(void **state)
+{
+	struct pairing pairing;
+	struct hv_stats never = stats(0, 100, 1024, 964);
+
+	(void)state;
+	pairing_init(&pairing);
+	assert_false(pairing_take(&pairing, &never, 10 * S, false));
+	assert_int_equal(pairing.stats_us, 0);
+	assert_true(pairing.stats.value[HV_STAT_AVAILABLE] == HV_UNSET);
+}
+
+static void the_total_tells_the_size_at_the_moment_of_the_statistics(void **state)
+{
+	struct pairing pairing = quiet();
+	/* It had 700 when it answered and has 512 now. */
+	struct hv_stats moving = stats(102, 102, 512, 700 - 60);
+
+	(void)state;
+	assert_true(pairing_take(&pairing, &moving, 12 * S, false));
+	assert_int_equal(pairing.actual_then_bytes, 700 * MIB);
+}
+
+static void a_forged_total_tells_no_size_that_the_guest_did_not_pass(void **state)
+{
+	struct pairing pairing = quiet();
+	struct hv_stats high = stats(102, 102, 512, 9000), low;
+
+	(void)state;
+	assert_true(pairing_take(&pairing, &high, 12 * S, false));
+	assert_int_equal(pairing.actual_then_bytes, 1024 * MIB);
+	pairing = quiet();
+	low = stats(102, 102, 512, 1);
+	assert_true(pairing_take(&pairing, &low, 12 * S, false));
+	assert_int_equal(pairing.actual_then_bytes, 512 * MIB);
+}
+
+static void with_deflate_on_oom_a_small_move_is_halved(void **state)
+{
+	struct pairing pairing = quiet();
+	struct hv_stats moving = stats(102, 102, 1000, 964);
+
+	(void)state;
+	assert_true(pairing_take(&pairing, &moving, 12 * S, true));
+	assert_int_equal(pairing.actual_then_bytes, 1012 * MIB);
+}
+
+static void with_deflate_on_oom_a_large_move_leaves_the_statistics_out_twice(void **state)
+{
+	struct pairing pairing = quiet();
+	struct hv_stats first = stats(102, 102, 900, 964), second = stats(103, 103, 700, 964),
+			third = stats(104, 104, 500, 964);
+
+	(void)state;
+	assert_false(pairing_take(&pairing, &first, 12 * S, true));
+	assert_false(pairing_take(&pairing, &second, 13 * S, true));
+	assert_int_equal(pairing.stats_us, 11 * S);
+	assert_true(pairing_take(&pairing, &third, 14 * S, true));
+	assert_int_equal(pairing.actual_then_bytes, 600 * MIB);
+}
+
+static void an_old_answer_is_as_old_as_it_says_when_it_is_the_first(void **state)
+{
+	struct pairing pairing;
+	struct hv_stats old = stats(70, 100, 1024, 964);
+
+	(void)state;
+	pairing_init(&pairing);
+	assert_true(pairing_take(&pairing, &old, 50 * S, false));
+	assert_int_equal(pairing.stats_us, 20 * S);
+}
+
+static void a_wall_clock_that_jumps_makes_no_answer_older_than_the_last_reading(void **state)
+{
+	struct pairing pairing = quiet();
+	struct hv_stats ahead = stats(102, 5000, 1024, 964), behind = stats(9000, 103, 1024, 964);
+
+	(void)state;
+	assert_true(pairing_take(&pairing, &ahead, 12 * S, false));
+	assert_in_range(pairing.stats_us, 11 * S + 1, 12 * S);
+	assert_true(pairing_take(&pairing, &behind, 13 * S, false));
+	assert_int_equal(pairing.stats_us, 13 * S);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(statistics_of_a_guest_that_stands_still_belong_to_its_size),
+		cmocka_unit_test(statistics_that_were_seen_before_are_not_new),
+		cmocka_unit_test(statistics_of_a_guest_that_never_answered_are_none),
+		cmocka_unit_test(the_total_tells_the_size_at_the_moment_of_the_statistics),
+		cmocka_unit_test(a_forged_total_tells_no_size_that_the_guest_did_not_pass),
+		cmocka_unit_test(with_deflate_on_oom_a_small_move_is_halved),
+		cmocka_unit_test(with_deflate_on_oom_a_large_move_leaves_the_statistics_out_twice),
+		cmocka_unit_test(an_old_answer_is_as_old_as_it_says_when_it_is_the_first),
+		cmocka_unit_test(
+			a_wall_clock_that_jumps_makes_no_answer_older_than_the_last_reading),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
