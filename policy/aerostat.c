@@ -235,13 +235,32 @@ static void take(struct round *round)
 	}
 }
 
+/*
+ * Less is there than the guests are known to demand: not merely than they have, which
+ * nobody may take from them yet.
+ */
+static bool overcommitted(const struct round *round)
+{
+	uint64_t demand = 0;
+
+	for (size_t k = 0; k < round->count; k++) {
+		const struct view *view = &round->views[k];
+
+		if (!view->movable)
+			demand = plus(demand, view_use(view, view->present));
+		else
+			demand = plus(demand, view->past->need.known ? view->demand : view->low);
+	}
+	return round->situation >= SITUATION_TOO_MUCH && demand > round->budget.bytes;
+}
+
 static void report(const struct round *round, struct policy_outcome *outcome)
 {
 	bool critical = false;
 
 	*outcome = (struct policy_outcome){
 		.budget_bytes = round->budget.bytes,
-		.overcommitted = round->situation >= SITUATION_TOO_MUCH,
+		.overcommitted = overcommitted(round),
 		.again_us = round->hurry ? round->host->now_us + AGAIN_US : 0,
 	};
 	for (size_t k = 0; k < round->count; k++) {

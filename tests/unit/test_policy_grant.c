@@ -173,6 +173,24 @@ static void below_its_least_a_guest_is_raised_whatever_the_budget(void **state)
 	play_end(&play);
 }
 
+static void a_host_whose_guests_merely_have_much_is_not_overcommitted(void **state)
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play, 768 * MIB);
+	play_add(&play, 512 * MIB, 512 * MIB, 200 * MIB);
+	play_add(&play, 512 * MIB, 512 * MIB, 200 * MIB);
+	play_seconds(&play, 1);
+	assert_int_equal(target_mib(&play, 0), 512);
+	assert_int_equal(reason(&play, 0), POLICY_REASON_STALE);
+	assert_false(play.outcome.overcommitted);
+	play.needs[0] = play.needs[1] = 400 * MIB;
+	play_seconds(&play, 2);
+	assert_true(play.outcome.overcommitted);
+	play_end(&play);
+}
+
 static void the_host_gives_half_of_its_reserve_before_guests_swap(void **state)
 {
 	struct play play;
@@ -307,6 +325,7 @@ int main(void)
 		cmocka_unit_test(a_shrink_that_did_not_come_about_is_taken_back_for_nothing),
 		cmocka_unit_test(whom_the_host_stalls_is_not_grown),
 		cmocka_unit_test(below_its_least_a_guest_is_raised_whatever_the_budget),
+		cmocka_unit_test(a_host_whose_guests_merely_have_much_is_not_overcommitted),
 		cmocka_unit_test(the_host_gives_half_of_its_reserve_before_guests_swap),
 		cmocka_unit_test(without_the_hosts_numbers_nobody_moves),
 		cmocka_unit_test(memory_follows_the_need_within_seconds),
