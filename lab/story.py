@@ -6,8 +6,9 @@ all of its memory once; its balloon is our own device, in a process beside QEMU,
 if the lab has a QEMU that can connect to one.  beta, a domain of libvirt with
 QEMU's device, started with 512 MiB.  RAM is taken from alpha and given to beta
 while both run, then back by editing beta's XML; at its next start beta has our
-device, too.  Two more guests show how a change ends that cannot be had.  A
-heartbeat in each guest, timed by the host, shows that no change paused or
+device, too.  Two more guests show how a change ends that cannot be had.  In the
+end aerostatd takes over alpha and beta, and memory follows the work by itself.
+A heartbeat in each guest, timed by the host, shows that no change paused or
 rebooted it.
 """
 
@@ -27,6 +28,7 @@ from .guest import MIB, choose_driver
 from .lab import Lab
 from .libvirtd import SessionLibvirt
 from .programs import install
+from .story_autopilot import Autopilot
 
 BUDGET_MIB = 1536
 MAX_MIB = 1024
@@ -49,6 +51,7 @@ class Row:
 class Story:
     def __init__(self, lab, build, libvirt):
         self.lab = lab
+        self.build = build
         self.aerostat = os.path.abspath(f"{build}/cli/aerostat")
         self.libvirt = libvirt
         self.installed = install(build, libvirt.nest.path / "bin")
@@ -71,6 +74,9 @@ class Story:
 
     def say(self, text):
         print(f"\n{time.monotonic() - self.started:4.0f}s  {text}", flush=True)
+
+    def say_aside(self, text):
+        print(f"       {time.monotonic() - self.started:4.0f}s  {text}", flush=True)
 
     def command(self, *words, expect=0, env=None):
         """Runs aerostat before the reader's eyes."""
@@ -202,7 +208,7 @@ class Story:
             self.take_by_xml(alpha, beta)
             if self.device == "aerostat":
                 self.adopt(beta)
-        self.be_refused()
+            Autopilot(self, self.build, alpha, beta).tell(meanwhile=self.be_refused)
         self.print_table()
 
     def tell_device(self):

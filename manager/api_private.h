@@ -14,8 +14,9 @@
 /* Connections of one user; a stream is one. */
 #define API_CLIENTS_MAX 128
 /* A request that is not read and answered within this is given up; a stream is not. */
-#define API_REQUEST_S 30
-#define API_KEEP_ALIVE_S 15
+#define API_REQUEST_MS 30000
+#define API_KEEP_ALIVE_MS 15000
+#define API_REFUSALS_LOGGED 10
 
 enum api_right { API_READ, API_CHANGE };
 
@@ -36,9 +37,10 @@ struct api {
 	struct api_list readers, writers;
 	GList *clients; /* struct api_client * */
 	GList *streams; /* struct api_stream * */
-	unsigned int keep_alive_s;
-	int64_t refused_us; /* when a refusal was logged last; those since then that were not */
-	unsigned int refused;
+	/* API_REQUEST_MS, API_KEEP_ALIVE_MS; less in tests. */
+	unsigned int request_ms, keep_alive_ms;
+	int64_t refused_us;   /* when the second began in which refusals are counted */
+	unsigned int refused; /* in that second */
 };
 
 /* One connection: who is at its other end, as the kernel says. */
@@ -66,7 +68,7 @@ void api_list_clear(struct api_list *list);
 struct api_client *api_client_new(struct api *api, GSocket *socket);
 void api_client_unref(struct api_client *client);
 bool api_may(const struct api *api, const struct api_client *client, enum api_right right);
-/* A line of log for a request that was refused; at most one a second. */
+/* A line of log for a request that was refused; so many a second at most, the others as a sum. */
 void api_log_refusal(struct api *api, const struct api_client *client, const char *request);
 
 /* api.c: answers a request that was read whole. */

@@ -158,12 +158,13 @@ void api_log_refusal(struct api *api, const struct api_client *client, const cha
 {
 	int64_t now_us = g_get_monotonic_time();
 
-	if (api->refused_us && now_us - api->refused_us < G_USEC_PER_SEC) {
-		api->refused++;
-		return;
+	if (!api->refused_us || now_us - api->refused_us >= G_USEC_PER_SEC) {
+		if (api->refused > API_REFUSALS_LOGGED)
+			manager_log(LOG_WARNING, "%u more requests were refused in a second",
+				    api->refused - API_REFUSALS_LOGGED);
+		api->refused_us = now_us;
+		api->refused = 0;
 	}
-	manager_log(LOG_WARNING, "user %u may not %s (%u more refused since the last such line)",
-		    client->uid, request, api->refused);
-	api->refused_us = now_us;
-	api->refused = 0;
+	if (api->refused++ < API_REFUSALS_LOGGED)
+		manager_log(LOG_WARNING, "user %u may not %s", client->uid, request);
 }

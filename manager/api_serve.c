@@ -7,7 +7,7 @@
  * libsoup reads and writes HTTP; connections are accepted here, because its own listener stops
  * for good when accept() fails once, as it does when descriptors run out, and cannot be
  * bounded.  A user has API_CLIENTS_MAX connections at most, so that none takes those of the
- * others away, and one that has not been answered in API_REQUEST_S is ended.  A connection
+ * others away, and one that has not been answered in API_REQUEST_MS is ended.  A connection
  * carries one request.
  *
  * libsoup wants addresses of IP.  Each connection gets one, and the client is tied to it, so
@@ -104,7 +104,7 @@ static void serve(struct api *api, GSocket *socket)
 		return;
 	}
 	api->clients = g_list_prepend(api->clients, client);
-	client->deadline = g_timeout_add_seconds(API_REQUEST_S, client_overdue, client);
+	client->deadline = g_timeout_add(api->request_ms, client_overdue, client);
 	g_object_weak_ref(G_OBJECT(connection), client_gone, client);
 	soup_server_accept_iostream(api->server, G_IO_STREAM(connection), address, address, NULL);
 }
@@ -331,7 +331,8 @@ struct api *api_start(struct manager *manager, const char *path, GError **error)
 
 	api->manager = manager;
 	api->path = g_strdup(path);
-	api->keep_alive_s = API_KEEP_ALIVE_S;
+	api->request_ms = API_REQUEST_MS;
+	api->keep_alive_ms = API_KEEP_ALIVE_MS;
 	api->server = soup_server_new("raw-paths", TRUE, NULL);
 	if (!open_socket(api, error)) {
 		api_stop(api);

@@ -201,7 +201,7 @@ void api_stream_events(struct api_request *request)
 	if (word)
 		stream_replay(stream, after);
 	stream->listener = events_listen(events, on_event, stream);
-	stream->keep_alive = g_timeout_add_seconds(request->api->keep_alive_s, keep_alive, stream);
+	stream->keep_alive = g_timeout_add(request->api->keep_alive_ms, keep_alive, stream);
 }
 
 /* NULL: the recording has ended, by itself or because the stream is about to be freed. */

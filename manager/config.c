@@ -106,6 +106,7 @@ static bool parse(struct config *config, GString *text, GError **error)
 {
 	struct config_reader reader = {
 		.config = config,
+		.guests = g_hash_table_new(g_str_hash, g_str_equal),
 		.said = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
 	};
 	bool is_right = config_read(&reader, text, error);
@@ -114,6 +115,7 @@ static bool parse(struct config *config, GString *text, GError **error)
 		complete_sources(&config->sources);
 	else
 		g_prefix_error(error, "%s, line %u: ", config->path, reader.line);
+	g_hash_table_unref(reader.guests);
 	g_hash_table_unref(reader.said);
 	g_free(reader.title);
 	return is_right;

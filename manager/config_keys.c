@@ -70,12 +70,10 @@ static bool take_size(uint64_t *bytes, const char *raw, GError **error)
 	return *bytes || config_wrong(error, "a size of 0 is none; leave the line out");
 }
 
+/* auto is what it is unless a size is said. */
 static bool take_size_or_auto(uint64_t *bytes, const char *raw, GError **error)
 {
-	if (strcmp(raw, "auto"))
-		return take_size(bytes, raw, error);
-	*bytes = POLICY_UNSET;
-	return true;
+	return !strcmp(raw, "auto") || take_size(bytes, raw, error);
 }
 
 /* Decimal numbers only: no nan, nothing infinite, nothing hexadecimal. */
@@ -85,7 +83,7 @@ static bool take_number(double *number, const char *raw, double least, double mo
 	char *end;
 	double value = g_ascii_strtod(raw, &end);
 
-	if (end == raw || *end || strspn(raw, "0123456789+-.eE") < strlen(raw))
+	if (*end || strspn(raw, "0123456789+-.eE") < strlen(raw))
 		return config_wrong(error, "'%s' is not a number; write it like 0.5", text);
 	if (!(value >= least && value <= most))
 		return config_wrong(error, "%s is out of range: it goes from %g to %.0f", text,

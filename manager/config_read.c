@@ -48,6 +48,7 @@ char *config_shown(const char *text)
 /*
  * What was meant
  */
+
 /* How many letters have to be put in, taken out or replaced to make @b of @a. */
 static size_t distance(const char *a, const char *b)
 {
@@ -81,7 +82,7 @@ static const char *nearest(const char *group, const char *word)
 
 		if (group && strcmp(row->group, group))
 			continue;
-		if (distance(word, candidate) < MIN(least, strlen(candidate))) {
+		if (distance(word, candidate) < least) {
 			best = candidate;
 			least = distance(word, candidate);
 		}
@@ -140,24 +141,22 @@ void config_guest_free(gpointer data)
 }
 
 /* The [guest GLOB] of this glob, a new one unless there was one. */
-static struct config_guest *open_guest(struct config *config, const char *glob, unsigned int line)
+static struct config_guest *open_guest(struct config_reader *reader, const char *glob)
 {
-	struct config_guest *guest;
+	struct config_guest *guest = g_hash_table_lookup(reader->guests, glob);
 
-	for (guint i = 0; i < config->guests->len; i++) {
-		guest = config->guests->pdata[i];
-		if (!strcmp(guest->glob, glob))
-			return guest;
-	}
+	if (guest)
+		return guest;
 	guest = g_new(struct config_guest, 1);
 	*guest = (struct config_guest){
 		.glob = g_strdup(glob),
 		.mode = -1,
 		.min_bytes = POLICY_UNSET,
 		.max_bytes = POLICY_UNSET,
-		.line = line,
+		.line = reader->line,
 	};
-	g_ptr_array_add(config->guests, guest);
+	g_ptr_array_add(reader->config->guests, guest);
+	g_hash_table_insert(reader->guests, guest->glob, guest);
 	return guest;
 }
 
@@ -185,7 +184,7 @@ static bool read_group(struct config_reader *reader, const char *line, GError **
 	inside[strlen(inside) - 1] = '\0';
 	g_strstrip(inside);
 	word = g_strndup(inside, strcspn(inside, " \t"));
-	name = g_strchug(inside + strlen(word));
+	name = inside + strlen(word) + strspn(inside + strlen(word), " \t");
 	if (!find_group(reader, word) || (*name && strcmp(word, "guest")))
 		return wrong_group(inside, word, error);
 	g_free(reader->title);
@@ -196,7 +195,7 @@ static bool read_group(struct config_reader *reader, const char *line, GError **
 		return config_wrong(error,
 				    "[guest] does not say which; write [guest NAME], or [guest *] "
 				    "for all of them");
-	reader->guest = open_guest(reader->config, name, reader->line);
+	reader->guest = open_guest(reader, name);
 	return true;
 }
 
@@ -263,13 +262,14 @@ static bool check_guests(struct config_reader *reader, GError **error)
 	for (guint i = 0; i < reader->config->guests->len; i++) {
 		const struct config_guest *guest = reader->config->guests->pdata[i];
 		g_autofree char *title = g_strdup_printf("guest %s", guest->glob);
+		g_autofree char *text = config_shown(title);
 		g_autofree char *min = size_format(guest->min_bytes);
 		g_autofree char *max = size_format(guest->max_bytes);
 
 		if (guest->min_bytes == POLICY_UNSET || guest->min_bytes <= guest->max_bytes)
 			continue;
 		reader->line = MAX(said_on(reader, title, "min"), said_on(reader, title, "max"));
-		return config_wrong(error, "[%s] has a min of %s, above its max of %s", title, min,
+		return config_wrong(error, "[%s] has a min of %s, above its max of %s", text, min,
 				    max);
 	}
 	return true;

@@ -12,6 +12,7 @@ struct config_reader {
 	const char *group;	    /* of config_key_table; NULL before the first */
 	char *title;		    /* what stands in the brackets: "guest web" */
 	struct config_guest *guest; /* of the present [guest GLOB] */
+	GHashTable *guests;	    /* their globs → all of them so far */
 	GHashTable *said;	    /* "TITLE\nKEY" → its line */
 };
 

@@ -314,20 +314,17 @@ static bool put_back_reached(hv_guest *reached, int64_t deadline, const struct k
 		return false;
 	if (!failed)
 		return true;
-	g_propagate_error(error, g_steal_pointer(&failed));
+	g_propagate_prefixed_error(error, g_steal_pointer(&failed),
+				   "its size is, its period of statistics is not: ");
 	return false;
 }
 
 static bool put_back(const struct keep_guest *guest, bool *gone, GError **error)
 {
 	int64_t deadline = hv_deadline_ms(GUARDIAN_RESTORE_MS);
-	g_autoptr(hv_guest) reached = NULL;
+	g_autoptr(hv_guest) reached = open_guest(guest);
 	g_auto(hv_info) info = { 0 };
 
-	*gone = !keep_same_process(guest, 0);
-	if (*gone)
-		return true;
-	reached = open_guest(guest);
 	if (!hv_guest_info(reached, deadline, &info, error))
 		return false;
 	*gone = !is_same(guest, &info);
@@ -342,7 +339,8 @@ static void *run_job(void *data)
 	if (put_back(job->guest, &gone, &job->error))
 		job->outcome = gone ? OUTCOME_GONE : OUTCOME_BACK;
 	else if (g_error_matches(job->error, HV_ERROR, HV_ERROR_NOT_FOUND) ||
-		 g_error_matches(job->error, HV_ERROR, HV_ERROR_NOT_RUNNING))
+		 g_error_matches(job->error, HV_ERROR, HV_ERROR_NOT_RUNNING) ||
+		 !keep_same_process(job->guest, 0))
 		job->outcome = OUTCOME_GONE;
 	else
 		job->outcome = OUTCOME_FAILED;

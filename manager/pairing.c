@@ -22,6 +22,7 @@
 
 #define SMALL_MOVE_BYTES (UINT64_C(64) << 20)
 #define SKIP_MAX 2
+#define FIRST_AGE_MAX_S 1
 
 void pairing_init(struct pairing *pairing)
 {
@@ -47,7 +48,6 @@ static int64_t answered_us(const struct pairing *pairing, const struct hv_stats 
 {
 	int64_t age_us = MAX(stats->taken_s - stats->last_update_s, 0) * G_USEC_PER_SEC;
 
-	/* Any age is possible for the first, or when it comes after a long silence of ours. */
 	if (!pairing->read_us)
 		return MAX(now_us - age_us, 1);
 	return MAX(now_us - age_us, MIN(pairing->read_us + 1, now_us));
@@ -64,6 +64,9 @@ static uint64_t size_then(struct pairing *pairing, const struct hv_stats *stats,
 	uint64_t actual = stats->value[HV_STAT_ACTUAL], total = stats->value[HV_STAT_AVAILABLE];
 	uint64_t before = pairing->read_actual_bytes;
 
+	/* What it had before anybody looked nobody knows. */
+	if (!pairing->read_us && stats->taken_s - stats->last_update_s > FIRST_AGE_MAX_S)
+		return HV_UNSET;
 	if (!moved(pairing, actual))
 		return actual;
 	if (!deflates && total != HV_UNSET && pairing->quiet_total_bytes != HV_UNSET &&

@@ -111,6 +111,7 @@ static void set_mode(struct manager *manager, struct managed *guest, enum policy
 		own(guest, HV_UNSET);
 	}
 	reach_manage(p->reach, managed_mode(guest) != POLICY_OFF);
+	managed_show(guest, g_get_monotonic_time());
 	manager->keep_wanted = true;
 	manager_save(manager);
 	tell_mode(manager, guest, why);

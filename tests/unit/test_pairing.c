@@ -117,15 +117,28 @@ static void with_deflate_on_oom_a_large_move_leaves_the_statistics_out_twice(voi
 	assert_int_equal(pairing.actual_then_bytes, 600 * MIB);
 }
 
-static void an_old_answer_is_as_old_as_it_says_when_it_is_the_first(void **state)
+static void an_answer_from_before_anybody_looked_belongs_to_no_size(void **state)
 {
 	struct pairing pairing;
-	struct hv_stats old = stats(70, 100, 1024, 964);
+	struct hv_stats old = stats(70, 100, 512, 964), next = stats(101, 101, 512, 452);
 
 	(void)state;
 	pairing_init(&pairing);
-	assert_true(pairing_take(&pairing, &old, 50 * S, false));
-	assert_int_equal(pairing.stats_us, 20 * S);
+	assert_false(pairing_take(&pairing, &old, 50 * S, false));
+	assert_int_equal(pairing.stats_us, 0);
+	assert_true(pairing_take(&pairing, &next, 51 * S, false));
+	assert_int_equal(pairing.actual_then_bytes, 512 * MIB);
+}
+
+static void an_answer_of_just_now_is_believed_at_once(void **state)
+{
+	struct pairing pairing;
+	struct hv_stats young = stats(99, 100, 1024, 964);
+
+	(void)state;
+	pairing_init(&pairing);
+	assert_true(pairing_take(&pairing, &young, 50 * S, false));
+	assert_int_equal(pairing.stats_us, 49 * S);
 }
 
 static void a_wall_clock_that_jumps_makes_no_answer_older_than_the_last_reading(void **state)
@@ -150,7 +163,8 @@ int main(void)
 		cmocka_unit_test(a_forged_total_tells_no_size_that_the_guest_did_not_pass),
 		cmocka_unit_test(with_deflate_on_oom_a_small_move_is_halved),
 		cmocka_unit_test(with_deflate_on_oom_a_large_move_leaves_the_statistics_out_twice),
-		cmocka_unit_test(an_old_answer_is_as_old_as_it_says_when_it_is_the_first),
+		cmocka_unit_test(an_answer_from_before_anybody_looked_belongs_to_no_size),
+		cmocka_unit_test(an_answer_of_just_now_is_believed_at_once),
 		cmocka_unit_test(
 			a_wall_clock_that_jumps_makes_no_answer_older_than_the_last_reading),
 	};

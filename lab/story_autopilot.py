@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The last chapter of the story: aerostatd takes over, and memory follows the work by itself."""
+
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+import time
+
+from .errors import LabError
+from .guest import MIB
+from .wait import wait_for
+
+SHARED_MIB = 1024
+BURST_MIB = 480
+PIECE_MIB = 80
+PIECE_S = 3         # a piece is asked for so often
+SHOWN_MIB = 24      # smaller moves are not worth a line
+WAIT_S = 120
+
+
+class Autopilot:
+    """aerostatd at work on the story's two guests."""
+
+    def __init__(self, story, build, alpha, beta):
+        self.story = story
+        self.guests = (alpha, beta)
+        self.program = os.path.abspath(f"{build}/manager/aerostatd")
+        self.folder = tempfile.TemporaryDirectory(prefix="aerostatd-")
+        self.log = open(f"{self.folder.name}/log", "w+", encoding="utf-8")
+        self.before = [guest.actual() for guest in self.guests]
+        self.shown = None
+
+    @property
+    def env(self):
+        return {"AEROSTAT_SOCKET": f"{self.folder.name}/aerostatd.sock"}
+
+    @contextlib.contextmanager
+    def running(self):
+        alpha = self.guests[0]
+        config = f"{self.folder.name}/aerostat.conf"
+        with open(config, "w", encoding="ascii") as file:
+            file.write(f"[host]\nbudget={SHARED_MIB}M\n")
+        daemon = subprocess.Popen(
+            [self.program, "--config", config, "--folder", self.folder.name,
+             "--qmp", alpha.address.removeprefix("qmp:"), "-c", self.story.libvirt.uri],
+            stdout=self.log, stderr=self.log)
+        try:
+            wait_for(lambda: self.check(daemon) and
+                     all(guest.name in self.reasons() for guest in self.guests),
+                     30, "aerostatd to find both guests")
+            yield
+        finally:
+            daemon.terminate()
+            daemon.wait()
+            self.folder.cleanup()
+
+    def check(self, daemon):
+        if daemon.poll() is not None:
+            self.log.seek(0)
+            raise LabError(f"aerostatd ended: {self.log.read().strip()}")
+        return True
+
+    def ask(self, *words):
+        return subprocess.run([self.story.aerostat, *words], env={**os.environ, **self.env},
+                              check=False, capture_output=True, text=True)
+
+    def reasons(self):
+        """Guest → the daemon's reason for its size; empty while the daemon does not answer."""
+        answer = self.ask("status", "--json")
+        guests = json.loads(answer.stdout)["guests"] if answer.returncode == 0 else []
+        return {guest["name"]: guest["reason"] for guest in guests}
+
+    def knows_all(self):
+        reasons = [self.reasons().get(guest.name, "stale") for guest in self.guests]
+        return not {"stale", "claim"}.intersection(reasons)
+
+    def show(self):
+        """A line whenever memory has moved."""
+        sizes = [guest.actual() // MIB for guest in self.guests]
+        if not self.shown or max(abs(a - b) for a, b in zip(sizes, self.shown)) >= SHOWN_MIB:
+            self.shown = sizes
+            words = ", ".join(f"{guest.name} {size:4}" for guest, size in zip(self.guests, sizes))
+            self.story.say_aside(f"{words} MiB")
+
+    def burst(self, guest):
+        """The guest needs more and more, a piece at a time, and nobody is told."""
+        pieces = [f"piece{n}" for n in range(BURST_MIB // PIECE_MIB)]
+        for piece in pieces:
+            due = time.monotonic() + PIECE_S
+            guest.hold(piece, PIECE_MIB)
+            wait_for(lambda due=due: self.show() or time.monotonic() >= due, WAIT_S,
+                     "the next piece of work")
+        wait_for(lambda: self.show() or self.is_relieved(guest), WAIT_S,
+                 f"{guest.name} to have what it works with")
+        for piece in pieces:
+            if not guest.touch(piece).alive:
+                raise LabError(f"{guest.name} lost some of its work")
+        if guest.vmstat()["oom_kill"]:
+            raise LabError(f"{guest.name} killed a process")
+        print(f"       {guest.name} works with {len(pieces) * PIECE_MIB} MiB; nothing was killed",
+              flush=True)
+        return pieces
+
+    @staticmethod
+    def is_relieved(guest):
+        return guest.meminfo()["MemAvailable"] >= 64 * MIB
+
+    def tell(self, meanwhile):
+        story, (alpha, beta) = self.story, self.guests
+        story.say(f"From here on by itself. aerostatd takes over alpha and beta, which are to\n"
+                  f"       share {SHARED_MIB} MiB, and watches them for half a minute. Meanwhile:")
+        with self.running():
+            meanwhile()
+            wait_for(self.knows_all, WAIT_S, "both guests to be known")
+            story.say("aerostatd knows both guests now:")
+            story.command("status", env=self.env)
+            story.say("alpha needs more and more memory:")
+            pieces = self.burst(alpha)
+            story.say("alpha is done, and beta needs more and more:")
+            for piece in pieces:
+                alpha.release(piece)
+            self.burst(beta)
+            story.command("explain", "beta", "--number", "2", env=self.env)
+            story.command("status", env=self.env)
+        story.say("aerostatd has ended and put both back to the sizes that they had before.")
+        wait_for(lambda: self.show() or self.is_back(), 30, "the sizes from before")
+
+    def is_back(self):
+        return all(guest.actual() == before for guest, before in zip(self.guests, self.before))
