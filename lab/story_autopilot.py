@@ -16,6 +16,7 @@ SHARED_MIB = 1024
 BURST_MIB = 480
 PIECE_MIB = 80
 PIECE_S = 3         # a piece is asked for so often
+IDLE_MIB = 300
 SHOWN_MIB = 24      # smaller moves are not worth a line
 WAIT_S = 120
 
@@ -47,9 +48,8 @@ class Autopilot:
              "--qmp", alpha.address.removeprefix("qmp:"), "-c", self.story.libvirt.uri],
             stdout=self.log, stderr=self.log)
         try:
-            wait_for(lambda: self.check(daemon) and
-                     all(guest.name in self.reasons() for guest in self.guests),
-                     30, "aerostatd to find both guests")
+            wait_for(lambda: self.check(daemon) and self.has_found_all(), 30,
+                     "aerostatd to find both guests")
             yield
         finally:
             daemon.terminate()
@@ -66,15 +66,20 @@ class Autopilot:
         return subprocess.run([self.story.aerostat, *words], env={**os.environ, **self.env},
                               check=False, capture_output=True, text=True)
 
-    def reasons(self):
-        """Guest → the daemon's reason for its size; empty while the daemon does not answer."""
+    def seen(self):
+        """The guests' names, and what the daemon knows of each; empty while it does not answer."""
         answer = self.ask("status", "--json")
         guests = json.loads(answer.stdout)["guests"] if answer.returncode == 0 else []
-        return {guest["name"]: guest["reason"] for guest in guests}
+        return {guest["name"]: guest for guest in guests}
+
+    def has_found_all(self):
+        return {guest.name for guest in self.guests} <= self.seen().keys()
 
     def knows_all(self):
-        reasons = [self.reasons().get(guest.name, "stale") for guest in self.guests]
-        return not {"stale", "claim"}.intersection(reasons)
+        return all(guest["reason"] not in ("stale", "claim") for guest in self.seen().values())
+
+    def sees_idle(self, guest):
+        return self.seen()[guest.name]["need_bytes"] < IDLE_MIB * MIB
 
     def show(self):
         """A line whenever memory has moved."""
@@ -121,11 +126,12 @@ class Autopilot:
             story.say("alpha is done, and beta needs more and more:")
             for piece in pieces:
                 alpha.release(piece)
-            self.burst(beta)
+            pieces = self.burst(beta)
             story.command("explain", "beta", "--number", "2", env=self.env)
-            story.command("status", env=self.env)
-        story.say("aerostatd has ended and put both back to the sizes that they had before.")
-        wait_for(lambda: self.show() or self.is_back(), 30, "the sizes from before")
-
-    def is_back(self):
-        return all(guest.actual() == before for guest, before in zip(self.guests, self.before))
+            for piece in pieces:
+                beta.release(piece)
+            wait_for(lambda: self.sees_idle(beta), WAIT_S, "beta to be seen idle")
+        story.say("beta is done, too; aerostatd has ended and put both back:")
+        self.show()
+        if [guest.actual() for guest in self.guests] != self.before:
+            raise LabError("aerostatd has left its guests at other sizes than before")

@@ -227,7 +227,6 @@ void api_stream_recording(struct api_request *request)
 		return;
 	if (!manager_record(request->api->manager, on_line, stream, &error)) {
 		stream_free(stream);
-		soup_message_body_truncate(soup_server_message_get_response_body(request->msg));
 		api_fail_with(request->msg, error);
 		return;
 	}

@@ -24,11 +24,11 @@ const char *event_kind_name(enum event_kind kind); /* "guest-found", … */
 const char *event_kind_help(enum event_kind kind); /* one line */
 
 struct event {
-	uint64_t number;  /* from 1, without a gap */
-	int64_t time_us;  /* g_get_real_time() */
+	uint64_t number; /* from 1, without a gap */
+	int64_t time_us; /* g_get_real_time() */
 	enum event_kind kind;
-	char *guest; /* its name; NULL: the host's */
-	char *text;  /* for people */
+	char *guest;			    /* its name; NULL: the host's */
+	char *text;			    /* for people */
 	uint64_t bytes_before, bytes_after; /* TARGET: HV_UNSET when there is none */
 };
 

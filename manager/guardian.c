@@ -4,6 +4,7 @@
 #include "common/size.h"
 #include "manager/keep.h"
 #include "manager/log.h"
+#include "manager/put_back.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -228,97 +229,6 @@ static bool is_same(const struct keep_guest *guest, const struct hv_info *info)
 					 : g_str_equal(guest->name, info->name);
 }
 
-/* The least it may be set to: what it uses, and air (as cli/vitals.c has it). */
-static bool read_least(hv_guest *reached, int64_t deadline, const struct hv_info *info,
-		       uint64_t *least_bytes, GError **error)
-{
-	struct hv_stats stats;
-	uint64_t actual, usable;
-
-	if (!hv_guest_stats_get(reached, deadline, &stats, error))
-		return false;
-	actual = stats.value[HV_STAT_ACTUAL];
-	usable = stats.value[HV_STAT_USABLE];
-	if (hv_stats_stale(&stats) || actual == HV_UNSET || usable > actual) {
-		g_set_error(error, HV_ERROR, HV_ERROR_FAILED,
-			    "it does not say what it can spare, so nothing is taken");
-		return false;
-	}
-	*least_bytes = actual - usable + MAX(64 * SIZE_MIB, info->max_bytes * 3 / 100);
-	return true;
-}
-
-/* What the guest is to have: its size from before, or more if it was given more and needs it. */
-static bool choose_target(hv_guest *reached, int64_t deadline, const struct keep_guest *guest,
-			  const struct hv_info *info, uint64_t *target_bytes, GError **error)
-{
-	uint64_t least_bytes;
-
-	*target_bytes = guest->before_bytes;
-	if (info->actual_bytes == HV_UNSET || guest->before_bytes >= info->actual_bytes)
-		return true;
-	if (!read_least(reached, deadline, info, &least_bytes, error))
-		return false;
-	*target_bytes = CLAMP(least_bytes, guest->before_bytes, info->actual_bytes);
-	return true;
-}
-
-/* Sets @target_bytes and waits until the guest has it. */
-static bool set_size(hv_guest *reached, int64_t deadline, const struct hv_info *info,
-		     uint64_t target_bytes, GError **error)
-{
-	bool up = target_bytes >= info->actual_bytes;
-	g_autofree char *text = NULL;
-	uint64_t actual_bytes;
-
-	if (!hv_guest_balloon_set(reached, deadline, target_bytes, HV_SCOPE_LIVE, error))
-		return false;
-	for (;;) {
-		if (!hv_guest_balloon_get(reached, deadline, &actual_bytes, error))
-			return false;
-		if (up ? actual_bytes >= target_bytes : actual_bytes <= target_bytes)
-			return true;
-		if (hv_deadline_ms(POLL_MS) >= deadline)
-			break;
-		poll(NULL, 0, POLL_MS);
-	}
-	text = size_format(actual_bytes);
-	g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT, "it was asked, and has %s so far", text);
-	return false;
-}
-
-static bool keeps_more(const struct keep_guest *guest, uint64_t target_bytes, GError **error)
-{
-	g_autofree char *text = size_format(target_bytes);
-
-	if (target_bytes == guest->before_bytes)
-		return false;
-	g_set_error(error, HV_ERROR, HV_ERROR_REFUSED, "it needs %s now, and keeps that", text);
-	return true;
-}
-
-/* Of a guest whose size cannot be put back the period still is, and the other way round. */
-static bool put_back_reached(hv_guest *reached, int64_t deadline, const struct keep_guest *guest,
-			     const struct hv_info *info, GError **error)
-{
-	g_autoptr(GError) failed = NULL;
-	uint64_t target_bytes;
-	bool chosen = choose_target(reached, deadline, guest, info, &target_bytes, error);
-
-	/* Before the wait for its size, which may take all the time there is. */
-	if (guest->before_period_s >= 0)
-		hv_guest_stats_period_set(reached, deadline, guest->before_period_s, HV_SCOPE_LIVE,
-					  &failed);
-	if (!chosen || !set_size(reached, deadline, info, target_bytes, error) ||
-	    keeps_more(guest, target_bytes, error))
-		return false;
-	if (!failed)
-		return true;
-	g_propagate_prefixed_error(error, g_steal_pointer(&failed),
-				   "its size is, its period of statistics is not: ");
-	return false;
-}
-
 static bool put_back(const struct keep_guest *guest, bool *gone, GError **error)
 {
 	int64_t deadline = hv_deadline_ms(GUARDIAN_RESTORE_MS);
@@ -328,7 +238,8 @@ static bool put_back(const struct keep_guest *guest, bool *gone, GError **error)
 	if (!hv_guest_info(reached, deadline, &info, error))
 		return false;
 	*gone = !is_same(guest, &info);
-	return *gone || put_back_reached(reached, deadline, guest, &info, error);
+	return *gone || put_back_guest(reached, deadline, &info, guest->before_bytes,
+				       guest->before_period_s, error);
 }
 
 static void *run_job(void *data)

@@ -112,7 +112,7 @@ static int check(const struct options *options)
 static int restore(const struct options *options)
 {
 	g_autoptr(GError) error = NULL;
-	int lock = keep_lock(options->folder, 0, &error);
+	int lock = keep_lock(options->folder, LOCK_WAIT_MS, &error);
 	unsigned int missing;
 
 	if (lock < 0)

@@ -267,7 +267,7 @@ void managed_keep(const struct managed *guest, struct keep_guest *kept)
 		.name = guest->name,
 		.uuid = guest->uuid,
 		.pid = guest->pid,
-		.start_ticks = guest->pid ? keep_start_ticks(guest->pid) : 0,
+		.start_ticks = p->start_ticks,
 		.before_bytes = guest->before_bytes,
 		.before_period_s = p->before_period_s,
 		.changed = p->changed,
@@ -280,7 +280,9 @@ void managed_resume(struct managed *guest, const struct keep_guest *kept)
 {
 	struct managed_private *p = guest->private;
 
-	guest->before_bytes = kept->before_bytes;
+	/* What was not changed then may have been since, by somebody. */
+	if (kept->changed)
+		guest->before_bytes = kept->before_bytes;
 	p->before_period_s = kept->before_period_s;
 	p->changed = kept->changed;
 	p->person_mode = kept->mode;

@@ -24,7 +24,8 @@ struct managed_private {
 	uint64_t asked_in;	   /* the number of the round in which it was asked last */
 	int64_t answered_us;	   /* monotonic; 0: never */
 
-	bool changed; /* we set its target since before_bytes, so it has to be put back */
+	uint64_t start_ticks; /* of its process, when it was met: a pid may be used again */
+	bool changed;	      /* we set its target since before_bytes, so it has to be put back */
 	int before_period_s;
 	bool releasing;
 

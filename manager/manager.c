@@ -90,6 +90,7 @@ static void meet(struct manager *manager, struct managed *guest)
 		keep_find(manager->resumed, guest->source, guest->address, guest->pid);
 
 	guest->before_bytes = guest->seen.actual_bytes;
+	guest->private->start_ticks = guest->pid ? keep_start_ticks(guest->pid) : 0;
 	if (kept) {
 		managed_resume(guest, kept);
 		g_ptr_array_remove(manager->resumed, kept);
@@ -114,7 +115,7 @@ static bool has_ended(const struct managed *guest, const GError *error)
 	       (g_error_matches(error, HV_ERROR, HV_ERROR_UNREACHABLE) ||
 		g_error_matches(error, HV_ERROR, HV_ERROR_NOT_RUNNING) ||
 		g_error_matches(error, HV_ERROR, HV_ERROR_NOT_FOUND)) &&
-	       guest->pid && !keep_start_ticks(guest->pid);
+	       guest->pid && keep_start_ticks(guest->pid) != guest->private->start_ticks;
 }
 
 static void forget(struct manager *manager, struct managed *guest, const char *why)
@@ -436,7 +437,7 @@ void manager_stop(struct manager *manager, void (*stopped)(unsigned int missing,
 		struct managed *guest = manager->guests->pdata[i];
 		struct managed_private *p = guest->private;
 
-		if (!guest->met || guest->problem)
+		if (!guest->met)
 			continue;
 		p->releasing = true;
 		manager->stop.left++;

@@ -60,13 +60,13 @@ struct managed {
 	enum hv_state state;
 	enum hv_driver driver;
 	enum hv_obstacle obstacle;
-	int autodeflate;    /* -1 unknown */
+	int autodeflate; /* -1 unknown */
 	bool has_balloon;
-	bool met;	    /* it has answered once: all but the first line is known */
-	char *problem;	    /* why it does not answer; NULL: it does */
-	bool mode_by_person; /* rules.mode of @seen was chosen by a person */
-	uint64_t held_bytes; /* POLICY_HELD: the size */
-	uint64_t before_bytes; /* its size before it was managed */
+	bool met;		  /* it has answered once: all but the first line is known */
+	char *problem;		  /* why it does not answer; NULL: it does */
+	bool mode_by_person;	  /* rules.mode of @seen was chosen by a person */
+	uint64_t held_bytes;	  /* POLICY_HELD: the size */
+	uint64_t before_bytes;	  /* its size before it was managed */
 	struct policy_guest seen; /* what the policy was shown last */
 	struct hv_stats stats;
 	struct policy_decision decision; /* the last; text "" before the first */
@@ -89,11 +89,11 @@ struct manager_status {
 	struct policy_host host;
 	struct policy_outcome outcome;
 	uint64_t rounds;
-	int64_t started_us;	/* real time */
-	int64_t round_us;	/* monotonic: the last round */
-	int64_t late_us, late_max_us; /* how late rounds began: the last, the worst */
-	int64_t step_us;	/* what the last policy step took */
-	bool trigger;		/* the host has a PSI trigger */
+	int64_t started_us;	       /* real time */
+	int64_t round_us;	       /* monotonic: the last round */
+	int64_t late_us, late_max_us;  /* how late rounds began: the last, the worst */
+	int64_t step_us;	       /* what the last policy step took */
+	bool trigger;		       /* the host has a PSI trigger */
 	const GPtrArray *guests;       /* struct managed *, sorted by name */
 	const GPtrArray *reservations; /* struct reservation *, the oldest first */
 	GHashTable *problems;	       /* source → text, of those that cannot be asked */
@@ -102,18 +102,17 @@ struct manager_status {
 };
 
 struct manager_options {
-	const char *config_path; /* NULL: the usual place */
+	const char *config_path;	  /* NULL: the usual place */
 	const struct hv_sources *sources; /* in place of those of the file; NULL */
-	const char *folder;	 /* keep.h; locked by the caller */
-	const char *proc;	 /* host.h */
+	const char *folder;		  /* keep.h; locked by the caller */
+	const char *proc;		  /* host.h */
 };
 
 struct manager;
 struct manager *manager_new(const struct manager_options *options, GError **error);
 const struct manager_status *manager_status(const struct manager *manager);
 /* A guest by name, UUID or address; NULL with an error that lists those there are. */
-const struct managed *manager_find(const struct manager *manager, const char *name,
-				   GError **error);
+const struct managed *manager_find(const struct manager *manager, const char *name, GError **error);
 /*
  * manager_set_mode - what a person wants of a guest
  * @name: NULL for all guests
@@ -140,8 +139,9 @@ bool manager_reload(struct manager *manager, GError **error);
  * The policy begins anew, so that a replay can decide the same: nobody is taken from for
  * half a minute.  One recording at a time.  NULL @line ends it.
  */
-bool manager_record(struct manager *manager, void (*line)(const char *text, gsize length, void *data),
-		    void *data, GError **error);
+bool manager_record(struct manager *manager,
+		    void (*line)(const char *text, gsize length, void *data), void *data,
+		    GError **error);
 /*
  * manager_stop - puts every guest back; @stopped is called when all are, or
  * STOP_WAIT_US later with the number of those that are not.

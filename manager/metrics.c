@@ -25,9 +25,9 @@ enum unit {
 	COUNT,	     /* uint64_t, the same */
 	MICRO_COUNT, /* uint64_t of microseconds, the same; shown as seconds */
 	MICROS,	     /* int64_t of microseconds; shown as seconds */
-	SINCE, /* int64_t, a moment of the monotonic clock; shown as seconds since; 0: never */
-	RATIO, /* double */
-	FLAG,  /* bool */
+	SINCE,	     /* int64_t, a moment of the monotonic clock; shown as seconds since */
+	RATIO,	     /* double */
+	FLAG,	     /* bool */
 };
 
 struct text {
@@ -260,8 +260,6 @@ static bool value_of_double(GString *value, double number)
 /* The number at @place in words; false when it is not known. */
 static bool value_of(const struct text *text, GString *value, enum unit unit, const void *place)
 {
-	int64_t moment_us;
-
 	switch (unit) {
 	case BYTES:
 	case COUNT:
@@ -271,8 +269,7 @@ static bool value_of(const struct text *text, GString *value, enum unit unit, co
 	case MICROS:
 		return value_of_time(value, *(const int64_t *)place);
 	case SINCE:
-		moment_us = *(const int64_t *)place;
-		return moment_us && value_of_time(value, text->now_us - moment_us);
+		return value_of_time(value, text->now_us - *(const int64_t *)place);
 	case RATIO:
 		return value_of_double(value, *(const double *)place);
 	case FLAG:

@@ -5,6 +5,7 @@
 #include "hypervisor/vmm_process.h"
 #include "manager/host.h"
 #include "manager/pairing.h"
+#include "manager/put_back.h"
 
 struct reach {
 	gatomicrefcount refs; /* the loop's, the thread's, and one for each answer under way */
@@ -254,16 +255,20 @@ static void answer_set(struct reach *reach, uint64_t target_bytes)
 	send(answer);
 }
 
-static void answer_release(struct reach *reach, uint64_t target_bytes, int period_s)
+static void answer_release(struct reach *reach, uint64_t before_bytes, int period_s)
 {
 	struct answer *answer = answer_new(reach, ANSWER_RELEASED);
-	int64_t deadline = hv_deadline_ms(REACH_CALL_MS);
+	int64_t deadline = hv_deadline_ms(REACH_RELEASE_MS);
+	g_auto(hv_info) info = { 0 };
 
-	if (target_bytes == HV_UNSET || hv_guest_balloon_set(reach->guest, deadline, target_bytes,
-							     HV_SCOPE_LIVE, &answer->error))
+	if (before_bytes == HV_UNSET) {
 		if (period_s >= 0 && period_s != REACH_PERIOD_S)
 			hv_guest_stats_period_set(reach->guest, deadline, period_s, HV_SCOPE_LIVE,
 						  &answer->error);
+	} else if (hv_guest_info(reach->guest, deadline, &info, &answer->error)) {
+		put_back_guest(reach->guest, deadline, &info, before_bytes, period_s,
+			       &answer->error);
+	}
 	send(answer);
 }
 
@@ -379,14 +384,14 @@ void reach_manage(struct reach *reach, bool manage)
 	g_mutex_unlock(&reach->lock);
 }
 
-void reach_release(struct reach *reach, uint64_t target_bytes, int period_s)
+void reach_release(struct reach *reach, uint64_t before_bytes, int period_s)
 {
 	g_mutex_lock(&reach->lock);
 	if (reach->target_wished)
 		reach->setting--;
 	reach->target_wished = false;
 	reach->release_wished = true;
-	reach->release_bytes = target_bytes;
+	reach->release_bytes = before_bytes;
 	reach->release_period_s = period_s;
 	g_cond_signal(&reach->wished);
 	g_mutex_unlock(&reach->lock);

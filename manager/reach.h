@@ -21,6 +21,7 @@
 
 /* How long one call may take. */
 #define REACH_CALL_MS 2000
+#define REACH_RELEASE_MS 8000
 /* What seldom changes (hv_info, obstacles) is asked for anew after so long. */
 #define REACH_INFO_US (5 * G_USEC_PER_SEC)
 /* The period of statistics that a managed guest gets. */
@@ -28,16 +29,16 @@
 
 /* What a guest told; the callback's for the time of the call. */
 struct reach_sample {
-	int64_t told_us;	  /* monotonic: when the answer was there */
-	const GError *error;	  /* not NULL: it did not answer, and the rest is not set */
+	int64_t told_us;	    /* monotonic: when the answer was there */
+	const GError *error;	    /* not NULL: it did not answer, and the rest is not set */
 	const struct hv_info *info; /* of now or of at most REACH_INFO_US ago */
 	enum hv_obstacle obstacle;
 	struct hv_stats stats;
-	int64_t stats_us;	  /* monotonic: when the guest answered; 0: never */
+	int64_t stats_us;	    /* monotonic: when the guest answered; 0: never */
 	uint64_t actual_then_bytes; /* its size when it answered; HV_UNSET */
-	uint64_t resident_bytes;  /* hv_host_bytes(); HV_UNSET when the process is not here */
-	double stall;		  /* of its process's cgroup, 0…1 */
-	int before_period_s;	  /* of its statistics, when it was first asked; -1 not known */
+	uint64_t resident_bytes;    /* hv_host_bytes(); HV_UNSET when the process is not here */
+	double stall;		    /* of its process's cgroup, 0…1 */
+	int before_period_s;	    /* of its statistics, when it was first asked; -1 not known */
 };
 
 struct reach_ops {
@@ -63,10 +64,10 @@ void reach_set(struct reach *reach, uint64_t target_bytes);
 /* As @manage of reach_new(), from now on. */
 void reach_manage(struct reach *reach, bool manage);
 /*
- * Puts the guest back: its target unless HV_UNSET, its period unless negative.  Then
- * released() is called.  Nothing else may be wished for afterwards.
+ * Puts the guest back (put_back.h): its size unless HV_UNSET, its period unless negative.
+ * Then released() is called.  Nothing else may be wished for afterwards.
  */
-void reach_release(struct reach *reach, uint64_t target_bytes, int period_s);
+void reach_release(struct reach *reach, uint64_t before_bytes, int period_s);
 void reach_free(struct reach *reach);
 
 #endif

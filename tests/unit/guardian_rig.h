@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Two fake QEMUs, a folder that keeps them, and a "daemon" to kill: the test's own program in
+ * another role, which locks the folder, starts a guardian and waits.  The guardian is the
+ * test's own program, too.
+ */
+#ifndef AEROSTAT_GUARDIAN_RIG_H
+#define AEROSTAT_GUARDIAN_RIG_H
+
+#include "fake_qemu.h"
+#include "manager/keep.h"
+
+#define FAKES 2
+#define MIB (UINT64_C(1) << 20)
+
+/* What a fake of rig_keep() hears when it is put back, and what it may say of its size. */
+#define PERIOD "qom-set " DEVICE " guest-stats-polling-interval"
+#define SIZE "balloon=536870912\n"
+#define PUT_BACK PERIOD "=0\n" SIZE
+#define SMALL "\"return\": {\"actual\": 268435456}"
+#define LARGE "\"return\": {\"actual\": 1073741824}"
+
+struct guardian_rig {
+	char *folder, *file;
+	GPtrArray *guests; /* struct keep_guest * */
+	struct fake *fakes[FAKES];
+	pid_t daemon, guardian;
+	char *stats; /* what a fake answers */
+};
+
+/* For main(): the exit code of another role than the test's; -1 when it is the test. */
+int guardian_rig_role(int argc, char **argv);
+int guardian_rig_setup(void **state);
+int guardian_rig_teardown(void **state);
+
+/* Keeps fake number @which as a guest that had 512 MiB and a period of 0, and was changed. */
+struct keep_guest *rig_keep(struct guardian_rig *rig, int which);
+/* Writes the file. */
+void rig_save(struct guardian_rig *rig);
+/* The guests of the file. */
+GPtrArray *rig_load(struct guardian_rig *rig);
+/* The file has @count guests, the first of which is to be put back or not. */
+void rig_assert_left(struct guardian_rig *rig, unsigned int count, bool changed);
+
+void rig_start_daemon(struct guardian_rig *rig);
+/* With SIGKILL. */
+void rig_kill_daemon(struct guardian_rig *rig);
+/* Waits for the end of the guardian of a dead daemon.  Its exit code; above 128: a signal. */
+int rig_guardian_ends(struct guardian_rig *rig);
+
+/* Waits until the fake has heard @text. */
+void rig_wait_heard(struct fake *fake, const char *text);
+void rig_assert_heard(struct fake *fake, const char *text);
+/* The guest says, just now, that @usable_bytes could be spared. */
+void rig_will_spare(struct guardian_rig *rig, int which, uint64_t usable_bytes);
+
+/* Runs the default main context until @condition, or fails. */
+#define RUN_UNTIL(condition)                                                                       \
+	for (int64_t end_ = g_get_monotonic_time() + 60 * G_USEC_PER_SEC; !(condition);) {         \
+		if (g_get_monotonic_time() > end_)                                                 \
+			fail_msg("waited in vain for %s", #condition);                             \
+		if (!g_main_context_iteration(NULL, FALSE))                                        \
+			g_usleep(2000);                                                            \
+	}
+
+#endif

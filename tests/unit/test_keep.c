@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is kept of guests for later, in a folder of the test's own. */
+#include "manager/keep.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "policy/policy.h"
+
+#define GIB (UINT64_C(1) << 30)
+
+struct rig {
+	char *folder, *file;
+	GPtrArray *guests;
+};
+
+static int setup(void **state)
+{
+	struct rig *rig = g_new0(struct rig, 1);
+
+	rig->folder = g_dir_make_tmp("aerostat-XXXXXX", NULL);
+	rig->file = g_build_filename(rig->folder, "guests.json", NULL);
+	rig->guests = g_ptr_array_new_with_free_func((GDestroyNotify)keep_guest_free);
+	*state = rig;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct rig *rig = *state;
+	g_autofree char *lock = g_build_filename(rig->folder, "lock", NULL);
+
+	g_unlink(rig->file);
+	g_unlink(lock);
+	g_rmdir(rig->folder);
+	g_ptr_array_unref(rig->guests);
+	g_free(rig->folder);
+	g_free(rig->file);
+	g_free(rig);
+	return 0;
+}
+
+/* One of this process, as a fake QEMU's is. */
+static struct keep_guest *add(struct rig *rig, const char *source, const char *address)
+{
+	const struct keep_guest guest = {
+		.source = (char *)source,
+		.address = (char *)address,
+		.name = (char *)"web",
+		.pid = getpid(),
+		.start_ticks = keep_start_ticks(getpid()),
+		.before_bytes = GIB,
+		.before_period_s = -1,
+		.mode = -1,
+		.held_bytes = HV_UNSET,
+	};
+	struct keep_guest *added = keep_guest_copy(&guest);
+
+	g_ptr_array_add(rig->guests, added);
+	return added;
+}
+
+static void save(struct rig *rig)
+{
+	GError *error = NULL;
+
+	if (!keep_save(rig->folder, rig->guests, &error))
+		fail_msg("%s", error->message);
+}
+
+static GPtrArray *load(struct rig *rig)
+{
+	GError *error = NULL;
+	GPtrArray *guests = keep_load(rig->folder, &error);
+
+	if (!guests)
+		fail_msg("%s", error->message);
+	return guests;
+}
+
+static void write_file(struct rig *rig, const char *text)
+{
+	assert_true(g_file_set_contents(rig->file, text, -1, NULL));
+}
+
+static void assert_error(GError *error, int code, const char *part)
+{
+	assert_non_null(error);
+	if (!strstr(error->message, part))
+		fail_msg("\"%s\" does not say \"%s\"", error->message, part);
+	assert_int_equal(error->domain, G_FILE_ERROR);
+	assert_int_equal(error->code, code);
+	g_error_free(error);
+}
+
+static void load_fails(struct rig *rig, const char *part)
+{
+	GError *error = NULL;
+
+	assert_null(keep_load(rig->folder, &error));
+	assert_non_null(strstr(error->message, rig->file));
+	assert_error(error, G_FILE_ERROR_INVAL, part);
+}
+
+static void assert_same(const struct keep_guest *a, const struct keep_guest *b)
+{
+	assert_string_equal(a->source, b->source);
+	assert_string_equal(a->address, b->address);
+	assert_string_equal(a->name, b->name);
+	assert_int_equal(g_strcmp0(a->uuid, b->uuid), 0);
+	assert_int_equal(a->pid, b->pid);
+	assert_int_equal(a->start_ticks, b->start_ticks);
+	assert_int_equal(a->before_bytes, b->before_bytes);
+	assert_int_equal(a->before_period_s, b->before_period_s);
+	assert_int_equal(a->changed, b->changed);
+	assert_int_equal(a->mode, b->mode);
+	assert_int_equal(a->held_bytes, b->held_bytes);
+}
+
+/*
+ * The file
+ */
+
+static void no_file_is_no_guests(void **state)
+{
+	g_autoptr(GPtrArray) guests = load(*state);
+
+	assert_int_equal(guests->len, 0);
+}
+
+static void what_is_saved_is_loaded(void **state)
+{
+	struct rig *rig = *state;
+	struct keep_guest *held = add(rig, "qemu:///system", "beta");
+	g_autoptr(GPtrArray) guests = NULL;
+	struct keep_guest *copy;
+
+	add(rig, "qmp", "qmp:/run/a.qmp")->before_period_s = 0;
+	held->uuid = g_strdup("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
+	held->pid = 0;
+	held->start_ticks = 0;
+	held->before_bytes = INT64_MAX;
+	held->before_period_s = 7;
+	held->changed = true;
+	held->mode = POLICY_HELD;
+	held->held_bytes = 3 * GIB;
+	copy = keep_guest_copy(held);
+	assert_same(copy, held);
+	assert_ptr_not_equal(copy->uuid, held->uuid);
+	keep_guest_free(copy);
+	add(rig, "qmp", "qmp:/run/c.qmp")->mode = POLICY_OFF;
+	save(rig);
+	guests = load(rig);
+	assert_int_equal(guests->len, 3);
+	for (guint i = 0; i < 3; i++)
+		assert_same(g_ptr_array_index(guests, i), g_ptr_array_index(rig->guests, i));
+}
+
+static void names_of_any_bytes_are_kept(void **state)
+{
+	static const char *const names[] = { "100%",	 "%41",	      "a \"b\"\\", "Gäste-頁",
+					     "\xff\xfe", "line\nend", "\x01\x7f",  "" };
+	struct rig *rig = *state;
+	g_autoptr(GPtrArray) guests = NULL;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+		add(rig, "qmp", names[i]);
+	save(rig);
+	guests = load(rig);
+	assert_int_equal(guests->len, G_N_ELEMENTS(names));
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+		assert_same(g_ptr_array_index(guests, i), g_ptr_array_index(rig->guests, i));
+}
+
+static void usual_names_stay_readable(void **state)
+{
+	struct rig *rig = *state;
+	g_autofree char *text = NULL;
+
+	add(rig, "qemu+ssh://root@host:22/system?a=b&c", "Web 1 (größer), +#[x]{y}|~_^");
+	save(rig);
+	assert_true(g_file_get_contents(rig->file, &text, NULL, NULL));
+	assert_non_null(strstr(text, "\"qemu+ssh://root@host:22/system?a=b&c\""));
+	assert_non_null(strstr(text, "\"Web 1 (größer), +#[x]{y}|~_^\""));
+	assert_null(strstr(text, "uuid"));
+	assert_null(strstr(text, "mode"));
+}
+
+static void the_file_is_replaced_as_a_whole_and_private(void **state)
+{
+	struct rig *rig = *state;
+	g_autoptr(GDir) folder = NULL;
+	struct stat before, after;
+
+	add(rig, "qmp", "qmp:/run/a.qmp");
+	save(rig);
+	assert_int_equal(stat(rig->file, &before), 0);
+	add(rig, "qmp", "qmp:/run/b.qmp");
+	save(rig);
+	assert_int_equal(stat(rig->file, &after), 0);
+	assert_int_not_equal(before.st_ino, after.st_ino);
+	assert_int_equal(after.st_mode & 0777, 0600);
+	folder = g_dir_open(rig->folder, 0, NULL);
+	assert_string_equal(g_dir_read_name(folder), "guests.json");
+	assert_null(g_dir_read_name(folder));
+}
+
+static void no_guests_is_no_file(void **state)
+{
+	struct rig *rig = *state;
+
+	save(rig);
+	add(rig, "qmp", "qmp:/run/a.qmp");
+	save(rig);
+	g_ptr_array_set_size(rig->guests, 0);
+	save(rig);
+	assert_int_equal(access(rig->file, F_OK), -1);
+	assert_int_equal(errno, ENOENT);
+}
+
+static void a_file_that_cannot_be_written_or_removed_is_an_error(void **state)
+{
+	struct rig *rig = *state;
+	g_autofree char *inside = g_build_filename(rig->file, "x", NULL);
+	GError *error = NULL;
+
+	assert_int_equal(g_mkdir_with_parents(inside, 0700), 0);
+	assert_false(keep_save(rig->folder, rig->guests, &error));
+	assert_non_null(strstr(error->message, rig->file));
+	g_clear_error(&error);
+	add(rig, "qmp", "qmp:/run/a.qmp");
+	assert_false(keep_save(rig->folder, rig->guests, &error));
+	assert_non_null(error);
+	g_clear_error(&error);
+	assert_null(keep_load(rig->folder, &error));
+	assert_non_null(error);
+	g_clear_error(&error);
+	g_rmdir(inside);
+	g_rmdir(rig->file);
+}
+
+static void a_guest_that_could_not_be_read_back_is_not_written(void **state)
+{
+	struct rig *rig = *state;
+	g_autoptr(GPtrArray) guests = NULL;
+	GError *error = NULL;
+
+	add(rig, "qmp", "qmp:/run/a.qmp");
+	save(rig);
+	add(rig, "qmp", "qmp:/run/b.qmp")->before_bytes = HV_UNSET;
+	assert_false(keep_save(rig->folder, rig->guests, &error));
+	assert_error(error, G_FILE_ERROR_INVAL, "guests[1].before_bytes is -1, not a number of");
+	guests = load(rig);
+	assert_int_equal(guests->len, 1);
+}
+
+#define GUEST(members)                                                                             \
+	"{\"guests\": [{\"source\": \"qmp\", \"address\": \"a\", \"name\": \"a\", " members "}]}"
+#define REST                                                                                       \
+	"\"pid\": 1, \"start_ticks\": 2, \"before_bytes\": 3, \"before_period_s\": 4, "            \
+	"\"changed\": true"
+
+static void unknown_keys_are_ignored(void **state)
+{
+	struct rig *rig = *state;
+	g_autoptr(GPtrArray) guests = NULL;
+
+	write_file(rig, GUEST(REST ", \"of\": {\"the\": [\"future\"]}"));
+	guests = load(rig);
+	assert_int_equal(guests->len, 1);
+}
+
+static void what_cannot_be_understood_is_refused_with_its_place(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "", "line 1: " },
+		{ "{\"guests\": [\n", "line 2: " },
+		{ "{\"guests\": []} x", "line 1: " },
+		{ "[]", "\"guests\" is not a list" },
+		{ "{\"guests\": {}}", "\"guests\" is not a list" },
+		{ "{\"guests\": [1]}", "guests[0] is not an object" },
+		{ "{\"guests\": [{}]}", "guests[0].source is missing, not a text" },
+		{ "{\"guests\": [{\"source\": null}]}", "guests[0].source is null, not a text" },
+		{ "{\"guests\": [{\"source\": \"%00\"}]}", "guests[0].source is \"%00\", not" },
+		{ GUEST("\"uuid\": 5, " REST), "guests[0].uuid is 5, not a text" },
+		{ GUEST("\"pid\": \"1\""), "guests[0].pid is \"1\", not the number of a process" },
+		{ GUEST("\"pid\": -1"), "guests[0].pid is -1, " },
+		{ GUEST("\"pid\": 2147483648"), "guests[0].pid is 2147483648, " },
+		{ GUEST("\"pid\": 1, \"start_ticks\": 1.5"), ".start_ticks is 1.5, not a number" },
+		{ GUEST("\"pid\": 1, \"start_ticks\": -1"), ".start_ticks is -1, not a number" },
+		{ GUEST("\"pid\": 1, \"start_ticks\": 0, \"before_bytes\": 0"),
+		  ".before_bytes is 0, not a number of bytes" },
+		{ GUEST("\"pid\": 1, \"start_ticks\": 0, \"before_bytes\": 9, "
+			"\"before_period_s\": -2"),
+		  ".before_period_s is -2, not seconds" },
+		{ GUEST("\"pid\": 1, \"start_ticks\": 0, \"before_bytes\": 9, "
+			"\"before_period_s\": 0"),
+		  ".changed is missing, not true or false" },
+		{ GUEST(REST ", \"mode\": \"on\""), ".mode is \"on\", not \"auto\"" },
+		{ GUEST(REST ", \"mode\": 2"), ".mode is 2, not \"auto\"" },
+		{ GUEST(REST ", \"mode\": \"held\""), ".held_bytes is missing, not a number" },
+		{ GUEST(REST ", \"pid\": 1"), "line 1: " },
+	};
+	struct rig *rig = *state;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *text = NULL;
+
+		write_file(rig, rows[i][0]);
+		load_fails(rig, rows[i][1]);
+		assert_true(g_file_get_contents(rig->file, &text, NULL, NULL));
+		assert_string_equal(text, rows[i][0]);
+	}
+}
+
+/*
+ * Which guest is which
+ */
+
+static void a_guest_is_found_by_source_and_address(void **state)
+{
+	struct rig *rig = *state;
+	struct keep_guest *a = add(rig, "qmp", "a"), *b = add(rig, "qemu:///system", "a");
+
+	assert_ptr_equal(keep_find(rig->guests, "qmp", "a", getpid()), a);
+	assert_ptr_equal(keep_find(rig->guests, "qemu:///system", "a", getpid()), b);
+	assert_null(keep_find(rig->guests, "qmp", "b", getpid()));
+	assert_null(keep_find(rig->guests, "qemu:///session", "a", getpid()));
+}
+
+static void a_guest_in_another_process_is_another(void **state)
+{
+	struct rig *rig = *state;
+	struct keep_guest *guest = add(rig, "qmp", "a");
+
+	assert_null(keep_find(rig->guests, "qmp", "a", getppid()));
+	/* The number was given to a process that started later. */
+	guest->start_ticks--;
+	assert_null(keep_find(rig->guests, "qmp", "a", getpid()));
+	assert_null(keep_find(rig->guests, "qmp", "a", 0));
+}
+
+static void an_unknown_process_is_taken_for_the_same(void **state)
+{
+	struct rig *rig = *state;
+	struct keep_guest *guest = add(rig, "qmp", "a");
+
+	assert_ptr_equal(keep_find(rig->guests, "qmp", "a", 0), guest);
+	guest->start_ticks = 0;
+	assert_ptr_equal(keep_find(rig->guests, "qmp", "a", getpid()), guest);
+	assert_null(keep_find(rig->guests, "qmp", "a", getppid()));
+	guest->pid = 0;
+	guest->start_ticks = 1;
+	assert_ptr_equal(keep_find(rig->guests, "qmp", "a", getpid()), guest);
+}
+
+static void of_two_at_one_address_the_one_that_lives_is_found(void **state)
+{
+	struct rig *rig = *state;
+
+	add(rig, "qmp", "a")->start_ticks++;
+	add(rig, "qmp", "a");
+	assert_ptr_equal(keep_find(rig->guests, "qmp", "a", getpid()),
+			 g_ptr_array_index(rig->guests, 1));
+}
+
+static void the_name_of_a_process_does_not_hide_its_start(void **state)
+{
+	uint64_t ticks = keep_start_ticks(getpid());
+	char name[16];
+
+	(void)state;
+	assert_true(ticks > 0);
+	assert_int_equal(prctl(PR_GET_NAME, name), 0);
+	assert_int_equal(prctl(PR_SET_NAME, ") S 1 (2) 3"), 0);
+	assert_int_equal(keep_start_ticks(getpid()), ticks);
+	assert_int_equal(prctl(PR_SET_NAME, name), 0);
+}
+
+/* Field 22, counted as in a name without spaces. */
+static void the_start_is_that_of_proc(void **state)
+{
+	g_autofree char *text = NULL;
+	g_auto(GStrv) words = NULL;
+
+	(void)state;
+	assert_true(g_file_get_contents("/proc/self/stat", &text, NULL, NULL));
+	words = g_strsplit(text, " ", -1);
+	assert_int_equal(keep_start_ticks(getpid()), g_ascii_strtoull(words[21], NULL, 10));
+}
+
+static void a_dead_process_has_no_start(void **state)
+{
+	siginfo_t ended;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(0);
+	assert_int_equal(waitid(P_PID, (id_t)child, &ended, WEXITED | WNOWAIT), 0);
+	assert_int_equal(keep_start_ticks(child), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(keep_start_ticks(child), 0);
+	assert_int_equal(keep_start_ticks(0), 0);
+	assert_int_equal(keep_start_ticks(-1), 0);
+}
+
+/*
+ * The lock
+ */
+
+static void a_folder_is_locked_once_and_by_name(void **state)
+{
+	struct rig *rig = *state;
+	g_autofree char *owner = g_strdup_printf("(pid %d) uses %s;", getpid(), rig->folder);
+	int64_t started_us = g_get_monotonic_time();
+	int lock = keep_lock(rig->folder, 0, NULL);
+	GError *error = NULL;
+
+	assert_true(lock >= 0);
+	assert_int_equal(keep_lock(rig->folder, 50, &error), -1);
+	assert_error(error, G_FILE_ERROR_AGAIN, owner);
+	assert_in_range(g_get_monotonic_time() - started_us, 50000, 10 * G_USEC_PER_SEC);
+	close(lock);
+	lock = keep_lock(rig->folder, 0, NULL);
+	assert_true(lock >= 0);
+	close(lock);
+}
+
+static void a_lock_ends_with_its_process_and_is_waited_for(void **state)
+{
+	struct rig *rig = *state;
+	int ready[2], lock;
+	char word;
+	pid_t child;
+
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		keep_lock(rig->folder, 0, NULL);
+		if (write(ready[1], "", 1) == 1)
+			poll(NULL, 0, 100);
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &word, 1), 1);
+	lock = keep_lock(rig->folder, 60000, NULL);
+	assert_true(lock >= 0);
+	close(lock);
+	close(ready[0]);
+	close(ready[1]);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+static void a_locked_folder_is_made_and_its_lock_not_inherited(void **state)
+{
+	struct rig *rig = *state;
+	g_autofree char *parent = g_build_filename(rig->folder, "a", NULL);
+	g_autofree char *folder = g_build_filename(parent, "b", NULL);
+	g_autofree char *file = g_build_filename(folder, "lock", NULL);
+	int lock = keep_lock(folder, 0, NULL);
+	struct stat made;
+
+	assert_true(lock >= 0);
+	assert_true(fcntl(lock, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(stat(folder, &made), 0);
+	assert_int_equal(made.st_mode & 0777, 0755);
+	close(lock);
+	g_unlink(file);
+	g_rmdir(folder);
+	g_rmdir(parent);
+}
+
+static void a_folder_that_cannot_be_made_or_locked_is_an_error(void **state)
+{
+	struct rig *rig = *state;
+	g_autofree char *below = g_build_filename(rig->file, "a", NULL);
+	g_autofree char *file = g_build_filename(rig->folder, "lock", NULL);
+	GError *error = NULL;
+
+	write_file(rig, "");
+	assert_int_equal(keep_lock(below, 0, &error), -1);
+	assert_error(error, G_FILE_ERROR_NOTDIR, below);
+	error = NULL;
+	assert_int_equal(symlink("elsewhere", file), 0);
+	assert_int_equal(keep_lock(rig->folder, 0, &error), -1);
+	assert_error(error, G_FILE_ERROR_LOOP, file);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(no_file_is_no_guests),
+		TEST(what_is_saved_is_loaded),
+		TEST(names_of_any_bytes_are_kept),
+		TEST(usual_names_stay_readable),
+		TEST(the_file_is_replaced_as_a_whole_and_private),
+		TEST(no_guests_is_no_file),
+		TEST(a_file_that_cannot_be_written_or_removed_is_an_error),
+		TEST(a_guest_that_could_not_be_read_back_is_not_written),
+		TEST(unknown_keys_are_ignored),
+		TEST(what_cannot_be_understood_is_refused_with_its_place),
+		TEST(a_guest_is_found_by_source_and_address),
+		TEST(a_guest_in_another_process_is_another),
+		TEST(an_unknown_process_is_taken_for_the_same),
+		TEST(of_two_at_one_address_the_one_that_lives_is_found),
+		TEST(the_name_of_a_process_does_not_hide_its_start),
+		TEST(the_start_is_that_of_proc),
+		TEST(a_dead_process_has_no_start),
+		TEST(a_folder_is_locked_once_and_by_name),
+		TEST(a_lock_ends_with_its_process_and_is_waited_for),
+		TEST(a_locked_folder_is_made_and_its_lock_not_inherited),
+		TEST(a_folder_that_cannot_be_made_or_locked_is_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
