@@ -30,13 +30,13 @@
 #include "manager/log.h"
 
 #define SOCKET_MODE 0660
-#define BACKLOG 64
+#define BACKLOG 256
 #define CLIENT_KEY "aerostat-client"
 
 /* Where a new connection was refused by the kernel, it is tried again after this. */
 #define RESUME_S 1
 
-static void accept_later(struct api *api);
+static void accept_later(struct api *api, const GError *error);
 
 struct api_client *api_client_of(SoupServerMessage *msg)
 {
@@ -119,7 +119,7 @@ static gboolean on_connection(GSocket *listener, GIOCondition condition, void *d
 	if (socket)
 		serve(api, socket);
 	else if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
-		accept_later(api);
+		accept_later(api, error);
 	return api->accepting ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
@@ -140,8 +140,9 @@ static gboolean resume(void *data)
 }
 
 /* What waits would wake the loop again and again. */
-static void accept_later(struct api *api)
+static void accept_later(struct api *api, const GError *error)
 {
+	manager_log(LOG_WARNING, "connections have to wait: %s", error->message);
 	g_clear_pointer(&api->accepting, g_source_unref);
 	api->resume = g_timeout_add_seconds(RESUME_S, resume, api);
 }

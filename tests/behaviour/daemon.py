@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A real aerostatd for a test: started in a folder of its own, spoken to over its socket."""
+import collections
+import contextlib
+import ctypes
+import http.client
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import urllib.parse
+
+from lab.wait import wait_for
+
+ANSWER_S = 10
+PR_SET_PDEATHSIG = 1
+
+Answer = collections.namedtuple("Answer", "status headers body")
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP to a Unix socket."""
+
+    def __init__(self, path, timeout=ANSWER_S):
+        super().__init__("aerostatd", timeout=timeout)
+        self._path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # Without a timeout: with one it would not wait while many others connect.
+        self.sock.connect(self._path)
+        self.sock.settimeout(self.timeout)
+
+
+def body_of(answer, raw):
+    """JSON as what it says, no body as None, all else as text."""
+    if not raw:
+        return None
+    if answer.headers.get_content_type() == "application/json":
+        return json.loads(raw)
+    return raw.decode()
+
+
+class Stream:
+    """An answer without an end, line by line."""
+
+    def __init__(self, connection, answer):
+        self._connection = connection
+        self._answer = answer
+        self.headers = answer.headers
+
+    def line(self, timeout=ANSWER_S):
+        """The next line without its end; None when the daemon has ended it."""
+        self._answer.fp.raw._sock.settimeout(timeout)
+        line = self._answer.readline()
+        return line.decode().rstrip("\n") if line else None
+
+    def close(self):
+        self._answer.close()
+        self._connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+class Events(Stream):
+    """Server-sent events, taken apart as the standard says."""
+
+    def next(self, timeout=ANSWER_S):
+        """The next event's data; its id and name must be the data's own."""
+        fields = {}
+        while True:
+            line = self.line(timeout)
+            if line is None:
+                raise EOFError("the daemon ended the events")
+            if line and not line.startswith(":"):
+                key, value = line.split(": ", 1)
+                assert key in ("id", "event", "data") and key not in fields, line
+                fields[key] = value
+            elif not line and fields:
+                event = json.loads(fields["data"])
+                assert fields["id"] == str(event["number"])
+                assert fields["event"] == event["kind"]
+                return event
+
+    def wait_for(self, kind, guest=None, timeout=ANSWER_S):
+        """The next event of a kind, and of a guest if one is named."""
+        while True:
+            event = self.next(timeout)
+            if event["kind"] == kind and guest in (None, event["guest"]):
+                return event
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Daemon:
+    """aerostatd with a configuration; use it with `with`.
+
+    `binary` is build/manager/aerostatd.  Everything is in `folder`: the configuration
+    (`config_path`), the socket (`socket_path`), what outlives the daemon (`run`), the log.
+    """
+
+    def __init__(self, binary, folder, config="", *words, env=None):
+        self.binary = str(binary)
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(exist_ok=True)
+        self.run = self.folder / "run"
+        self.config_path = self.folder / "aerostat.conf"
+        self.socket_path = self.folder / "aerostatd.sock"
+        self.log_path = self.folder / "log"
+        self.words = [str(word) for word in words]
+        self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **(env or {})}
+        self.process = None
+        self.configure(config)
+
+    def configure(self, text):
+        """Writes the configuration; reload() or a start takes it."""
+        self.config_path.write_text(text)
+
+    def start(self, wait=True):
+        argv = [self.binary, "--config", str(self.config_path), "--folder", str(self.run),
+                "--socket", str(self.socket_path), *self.words]
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, env=self.env,
+                                            preexec_fn=die_with_parent)
+        if wait:
+            wait_for(lambda: self.answers() or self.process.poll() is not None, 30,
+                     "aerostatd to answer")
+            assert self.process.poll() is None, f"aerostatd has ended:\n{self.log()}"
+        return self
+
+    def answers(self):
+        try:
+            return self.request("GET", "/v1/status").status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def log(self):
+        return self.log_path.read_text()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    # Asking
+
+    def request(self, method, path, body=None, headers=None, timeout=ANSWER_S):
+        """One request; `body` is bytes as they are, or what is made JSON of."""
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        connection = UnixConnection(self.socket_path, timeout)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers, body_of(answer, answer.read()))
+
+    def get(self, path):
+        """(status, JSON or text)"""
+        answer = self.request("GET", path)
+        return answer.status, answer.body
+
+    def put(self, path, body=None):
+        answer = self.request("PUT", path, body)
+        return answer.status, answer.body
+
+    def post(self, path, body=None):
+        answer = self.request("POST", path, body)
+        return answer.status, answer.body
+
+    def delete(self, path):
+        answer = self.request("DELETE", path)
+        return answer.status, answer.body
+
+    def status(self):
+        code, body = self.get("/v1/status")
+        assert code == 200, body
+        return body
+
+    def guest(self, name):
+        """A guest with its history; None when there is none of that name."""
+        code, body = self.get(f"/v1/guests/{urllib.parse.quote(name, safe='')}")
+        assert code in (200, 404), body
+        return body if code == 200 else None
+
+    def set_mode(self, name, mode, size=None):
+        body = {"mode": mode} if size is None else {"mode": mode, "bytes": size}
+        return self.put(f"/v1/guests/{urllib.parse.quote(name, safe='')}/mode", body)
+
+    def reload(self, text=None):
+        """Reads the configuration again, after writing it if one is given."""
+        if text is not None:
+            self.configure(text)
+        return self.post("/v1/reload")
+
+    def _stream(self, kind, method, path, headers):
+        connection = UnixConnection(self.socket_path)
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        return kind(connection, answer)
+
+    def events(self, after=None, headers=None):
+        """The events from now on, or those after a number first."""
+        query = "" if after is None else f"?after={after}"
+        return self._stream(Events, "GET", f"/v1/events{query}", headers or {})
+
+    def recording(self):
+        return self._stream(Stream, "POST", "/v1/recording", {})
+
+    # Waiting
+
+    def wait_for_guest(self, name, condition=lambda guest: guest["max_bytes"], timeout=30):
+        """The guest, once there is one and `condition` of it; as a rule once it has answered."""
+        def found():
+            guest = self.guest(name)
+            return guest if guest and condition(guest) else None
+        return wait_for(found, timeout, f"aerostatd and guest {name}")
+
+    def wait_for_no_guest(self, name, timeout=30):
+        wait_for(lambda: self.guest(name) is None, timeout, f"aerostatd to forget {name}")
+
+    def wait_for_rounds(self, count=1, timeout=30):
+        """So many rounds more than there were."""
+        until = self.status()["rounds"] + count
+        wait_for(lambda: self.status()["rounds"] >= until, timeout, f"{count} rounds")
+
+    # Ending
+
+    def end(self, how, timeout):
+        self.process.send_signal(how)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def stop(self, timeout=30):
+        """As systemd does; its exit status, once guests are put back."""
+        return self.end(signal.SIGTERM, timeout)
+
+    def kill(self, timeout=10):
+        """As a crash would; its guardian goes on."""
+        return self.end(signal.SIGKILL, timeout)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *exc):
+        if self.process.poll() is None:
+            self.stop()
+        if kind:
+            print(f"log of aerostatd:\n{self.log()}")
