@@ -3,13 +3,13 @@
 
 #include <unistd.h>
 
-/* $XDG_RUNTIME_DIR/aerostat, or /run/aerostat for root; private to the user. */
+/* $XDG_RUNTIME_DIR/aerostat, or /run/aerostat for root. */
 static char *claim_folder(void)
 {
 	const char *runtime = g_getenv("XDG_RUNTIME_DIR");
 	g_autofree char *folder = g_build_filename(runtime ? runtime : "/run", "aerostat", NULL);
 
-	return g_mkdir_with_parents(folder, 0700) == 0 ? g_steal_pointer(&folder) : NULL;
+	return g_mkdir_with_parents(folder, 0755) == 0 ? g_steal_pointer(&folder) : NULL;
 }
 
 void claim_take(struct claim *claim, const hv_guest *guest, const hv_info *info,

@@ -33,7 +33,7 @@ struct exit_code_row {
 };
 extern const struct exit_code_row exit_code_table[];
 extern const size_t exit_code_count;
-/* The code for an error of any domain; HV_ERROR's are mapped one by one. */
+/* The code for an error of any domain; HV_ERROR's and DAEMON_ERROR's are mapped one by one. */
 enum exit_code exit_code_of(const GError *error);
 const char *exit_code_name(enum exit_code code);
 

@@ -3,17 +3,19 @@
 #include "cli.h"
 
 #include "common/size.h"
+#include "daemon.h"
 
 const struct exit_code_row exit_code_table[] = {
 	{ EXIT_DONE, "done", "done; setmem: the target was reached" },
 	{ EXIT_REFUSED, "refused", "refused or failed; nothing was changed" },
 	{ EXIT_USAGE, "usage", "the command line is wrong; nothing was asked" },
-	{ EXIT_SHORT, "stopped-short", "setmem: the guest stopped before the target" },
+	{ EXIT_SHORT, "stopped-short",
+	  "setmem: the guest stopped before the target; reserve: not all is free in time" },
 	{ EXIT_NO_DRIVER, "no-driver", "the guest has no balloon device, or no driver for it" },
 	{ EXIT_UNREACHABLE, "unreachable",
-	  "no connection, no answer in time, or the guest ended meanwhile" },
+	  "no connection, no answer in time, no aerostatd, or the guest ended meanwhile" },
 	{ EXIT_NO_GUEST, "no-guest", "no such guest, several of that name, or it is not running" },
-	{ EXIT_INTERRUPTED, "interrupted", "interrupted by Ctrl-C; the target asked for stays" },
+	{ EXIT_INTERRUPTED, "interrupted", "interrupted by Ctrl-C; what was asked for stays" },
 };
 const size_t exit_code_count = G_N_ELEMENTS(exit_code_table);
 
@@ -25,8 +27,27 @@ const char *exit_code_name(enum exit_code code)
 	g_return_val_if_reached("unknown");
 }
 
+static enum exit_code code_of_daemon_error(enum daemon_error error)
+{
+	switch (error) {
+	case DAEMON_ERROR_ABSENT:
+	case DAEMON_ERROR_LOST:
+		return EXIT_UNREACHABLE;
+	case DAEMON_ERROR_NOT_FOUND:
+		return EXIT_NO_GUEST;
+	case DAEMON_ERROR_INVALID:
+		return EXIT_USAGE;
+	case DAEMON_ERROR_DENIED:
+	case DAEMON_ERROR_REFUSED:
+		return EXIT_REFUSED;
+	}
+	return EXIT_REFUSED;
+}
+
 enum exit_code exit_code_of(const GError *error)
 {
+	if (error->domain == DAEMON_ERROR)
+		return code_of_daemon_error((enum daemon_error)error->code);
 	if (error->domain == G_OPTION_ERROR || error->domain == SIZE_ERROR)
 		return EXIT_USAGE;
 	if (error->domain != HV_ERROR)

@@ -17,6 +17,9 @@
  * that still tries would take every page it frees: the next fork may panic it.
  * Its target is therefore eased to what it has plus some air, unless told
  * otherwise.
+ *
+ * An aerostatd that manages the guest is told first, and holds it at what is asked for
+ * (hold.c).
  */
 #include "resize.h"
 
@@ -26,6 +29,7 @@
 #include "await.h"
 #include "claim.h"
 #include "common/size.h"
+#include "hold.h"
 #include "policy/floor.h"
 #include "progress.h"
 #include "vitals.h"
@@ -92,6 +96,7 @@ struct resize {
 	struct resize_result *result;
 	struct await await;
 	struct claim claim;
+	struct hold hold;
 	struct vitals vitals;
 };
 
@@ -236,6 +241,7 @@ static void ease(struct resize *r)
 	if (!hv_guest_balloon_set(r->guest, hv_deadline_ms(CALL_MS), eased, HV_SCOPE_LIVE, NULL))
 		return;
 	r->result->eased_bytes = eased;
+	hold_at(&r->hold, eased);
 	while (actual < eased && g_get_monotonic_time() < deadline) {
 		poll(NULL, 0, POLL_MS);
 		if (!hv_guest_balloon_get(r->guest, hv_deadline_ms(CALL_MS), &actual, NULL))
@@ -333,6 +339,7 @@ static bool ask_and_wait(struct resize *r, GError **error)
 
 	if (!hv_guest_balloon_set(r->guest, hv_deadline_ms(CALL_MS), r->await.target_bytes,
 				  HV_SCOPE_LIVE, error)) {
+		hold_undo(&r->hold);
 		if (has_ended(*error))
 			mark_lost(r, error);
 		return false;
@@ -356,6 +363,7 @@ bool resize_live(struct context *ctx, hv_guest *guest, const hv_info *info, uint
 		.result = result,
 		.vitals = { .guest = guest, .info = info, .restore_period_s = -1 },
 	};
+	uint64_t asked_bytes;
 	bool ok;
 
 	if (!info->has_balloon) {
@@ -374,6 +382,7 @@ bool resize_live(struct context *ctx, hv_guest *guest, const hv_info *info, uint
 					  .before_bytes = info->actual_bytes,
 					  .after_bytes = info->actual_bytes,
 					  .eased_bytes = HV_UNSET,
+					  .held_bytes = HV_UNSET,
 					  .host_before_bytes = measure_host(info),
 					  .host_after_bytes = HV_UNSET,
 					  .first_move_s = -1 };
@@ -381,11 +390,16 @@ bool resize_live(struct context *ctx, hv_guest *guest, const hv_info *info, uint
 	if (!options->no_wait)
 		vitals_start(&r.vitals, guest, info);
 	claim_take(&r.claim, guest, info, target_bytes);
-	await_start(&r.await, info->actual_bytes, careful_target(&r), g_get_monotonic_time(),
+	asked_bytes = careful_target(&r);
+	hold_look(&r.hold, ctx, options->socket, guest, info);
+	hold_at(&r.hold, asked_bytes);
+	await_start(&r.await, info->actual_bytes, asked_bytes, g_get_monotonic_time(),
 		    (int64_t)options->stall_s * G_USEC_PER_SEC,
 		    (int64_t)options->timeout_s * G_USEC_PER_SEC);
 	warn_of_need(&r);
 	ok = ask_and_wait(&r, error);
+	result->held_bytes = r.hold.bytes;
+	hold_clear(&r.hold);
 	claim_clear(&r.claim);
 	vitals_end(&r.vitals);
 	signal(SIGINT, SIG_DFL);

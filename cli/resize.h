@@ -14,6 +14,7 @@ struct resize_options {
 	gboolean keep_target; /* do not ease the target of a guest that stopped short */
 	int timeout_s;	      /* at most this long */
 	int stall_s;	      /* give up after so long without progress */
+	const char *socket;   /* where aerostatd listens; NULL: the usual place */
 };
 #define RESIZE_DEFAULTS                                                                            \
 	{                                                                                          \
@@ -64,6 +65,7 @@ struct resize_result {
 	uint64_t host_before_bytes,
 		host_after_bytes; /* what it cost the host; HV_UNSET when not measured */
 	uint64_t eased_bytes;	  /* the target a guest that stopped short was left with */
+	uint64_t held_bytes;	  /* where aerostatd holds it now; HV_UNSET: it does not */
 	double first_move_s;	  /* from the command to the driver's first page; < 0 never */
 	double seconds;
 	char *reason; /* why it stopped short, NULL when it did not */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "common/size.h"
+#include "daemon_text.h"
 
 /* Of memory taken, the share the host should see again; below, the report says why. */
 #define FULL_RETURN 0.98
@@ -40,6 +41,7 @@ static void report_json(const hv_info *info, const struct resize_result *result,
 	json_object_set_new(root, "host_gain_bytes",
 			    host_measured(result) ? json_integer(host_gain(result)) : json_null());
 	json_object_set_new(root, "eased_target_bytes", cli_json_bytes(result->eased_bytes));
+	json_object_set_new(root, "held_bytes", cli_json_bytes(result->held_bytes));
 	json_object_set_new(root, "first_move_s", seconds_json(result->first_move_s));
 	json_object_set_new(root, "seconds", json_real(result->seconds));
 	json_object_set_new(root, "reason", cli_json_string(result->reason));
@@ -63,6 +65,15 @@ static void report_host(const struct resize_result *result)
 	else if (taken < 0)
 		printf("  host: %s more promised; it is used as the guest touches it\n",
 		       taken_text);
+}
+
+/* People win over the policy, until they say otherwise. */
+static void report_held(const hv_info *info, const struct resize_result *result)
+{
+	g_autofree char *held = size_cell(result->held_bytes);
+
+	if (result->held_bytes != HV_UNSET)
+		printf("  held: at %s until: aerostat auto %s\n", held, info->name);
 }
 
 static void report_people(const hv_info *info, const struct resize_result *result)
@@ -101,5 +112,7 @@ int resize_report(struct context *ctx, const hv_info *info, const struct resize_
 		report_people(info, result);
 	else
 		printf("%s: asked for %s; not waiting for it\n", info->name, target);
+	if (!ctx->json)
+		report_held(info, result);
 	return result->code;
 }

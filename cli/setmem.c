@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/size.h"
+#include "daemon.h"
 #include "resize.h"
 #include "verbs.h"
 
@@ -86,11 +87,12 @@ static int run(struct context *ctx, const struct verb *verb, int argc, char **ar
 {
 	struct resize_options options = RESIZE_DEFAULTS;
 	struct scope_flags flags = { 0 };
-	g_autofree char *size_word = NULL;
+	g_autofree char *size_word = NULL, *socket = NULL;
 	const GOptionEntry entries[] = { { "size", 0, 0, G_OPTION_ARG_STRING, &size_word,
 					   "the size, instead of the second word", "SIZE" },
 					 SCOPE_ENTRIES(flags),
 					 RESIZE_ENTRIES(options),
+					 SOCKET_ENTRY(socket),
 					 { NULL } };
 	g_auto(GStrv) words = NULL;
 	g_autoptr(hv_guest) guest = NULL;
@@ -104,6 +106,7 @@ static int run(struct context *ctx, const struct verb *verb, int argc, char **ar
 	    !scope_of_flags(ctx, verb, &flags, HV_SCOPE_LIVE, &scope, &code) ||
 	    !resize_options_valid(ctx, verb, &options, &code))
 		return code;
+	options.socket = socket;
 	guest = context_open(ctx, words[0], &info, &code);
 	if (!guest)
 		return code;
@@ -114,15 +117,18 @@ const struct verb verb_setmem = {
 	.name = "setmem",
 	.args = "GUEST SIZE",
 	.summary = "give a running guest memory, or take it",
-	.details = "Asks the balloon driver in the guest for SIZE, waits until the guest has it, "
-		   "and says what the\n"
-		   "host really got back. SIZE is what the guest shall have: " SIZE_FORMS ".\n"
-		   "Without --config it is the running guest that is changed.\n"
-		   "Only what the guest can give without swapping or killing is taken; --force "
-		   "presses on.\n"
-		   "A size below the guest's floor is refused without --force. A guest that stops "
-		   "short is left\n"
-		   "with what it has and a little air.",
+	.details =
+		"Asks the balloon driver in the guest for SIZE, waits until the guest has it, "
+		"and says what the\n"
+		"host really got back. SIZE is what the guest shall have: " SIZE_FORMS ".\n"
+		"Without --config it is the running guest that is changed.\n"
+		"Only what the guest can give without swapping or killing is taken; --force "
+		"presses on.\n"
+		"A size below the guest's floor is refused without --force. A guest that stops "
+		"short is left\n"
+		"with what it has and a little air. An aerostatd that manages the guest holds it "
+		"at that size, until\n"
+		"aerostat auto GUEST.",
 	.examples = "  aerostat setmem alpha 512M              # and wait\n"
 		    "  aerostat setmem alpha 512M --no-wait    # as virsh does\n"
 		    "  aerostat setmem alpha 1.5G --live --config\n"

@@ -15,6 +15,13 @@ extern const struct verb verb_event;
 extern const struct verb verb_edit;
 extern const struct verb verb_adopt;
 extern const struct verb verb_unadopt;
+extern const struct verb verb_status;
+extern const struct verb verb_top;
+extern const struct verb verb_explain;
+extern const struct verb verb_auto;
+extern const struct verb verb_reserve;
+extern const struct verb verb_reload;
+extern const struct verb verb_record;
 extern const struct verb verb_simulate;
 extern const struct verb verb_help;
 

@@ -44,7 +44,7 @@ int listen_open(const char *path, GError **error)
 		errno = ENAMETOOLONG;
 		return fail(-1, "listen on", path, error);
 	}
-	if (g_mkdir_with_parents(folder, 0700) < 0)
+	if (g_mkdir_with_parents(folder, 0755) < 0)
 		return fail(-1, "make the folder", folder, error);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)

@@ -9,7 +9,8 @@ from command import DONE, USAGE
 
 ROOT = pathlib.Path(__file__).parents[2]
 VERBS = ["list", "dominfo", "setmem", "setmaxmem", "dommemstat", "domstats", "event", "edit",
-         "adopt", "unadopt", "simulate", "help"]
+         "adopt", "unadopt", "status", "top", "explain", "auto", "reserve", "reload", "record",
+         "simulate", "help"]
 
 
 @pytest.fixture(scope="module")
