@@ -10,11 +10,14 @@ import time
 from lab import Lab, LabError
 
 from .by_hand import ByHand
+from .daemon import Daemon
 from .device import Device
 from .driver import Driver
+from .policy import Policy
 
 # Each is made of (lab, build folder, options, say), and can run(), print_text() and data().
-PARTS = {"command": ByHand, "device": Device, "driver": Driver}
+PARTS = {"command": ByHand, "device": Device, "driver": Driver, "policy": Policy,
+         "daemon": Daemon}
 
 
 def main():

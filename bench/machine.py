@@ -8,11 +8,15 @@ import re
 import subprocess
 
 
-def facts(lab):
+def processor():
     model = first_match("/proc/cpuinfo", r"model name\s*:\s*(.*)")
+    return f"{os.cpu_count()} × {model}"
+
+
+def facts(lab):
     memory_kib = int(first_match("/proc/meminfo", r"MemTotal:\s*(\d+)"))
     return {
-        "processor": f"{os.cpu_count()} × {model}",
+        "processor": processor(),
         "memory": f"{memory_kib / 2**20:.1f} GiB",
         "host kernel": platform.release(),
         "guests' kernel": lab.kernel()[0].release,

@@ -1,20 +1,31 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The figures of the device and the driver can be measured; nothing here looks at a time."""
+"""The figures of all parts can be measured; nothing here looks at a time."""
 
 import json
+import pathlib
+import re
 import subprocess
 import sys
+import types
 
 import pytest
 from conftest import BUILD, ROOT
 
+from bench import daemon_burst, daemon_load, daemon_report
+
+MIB = 1 << 20
+
+
+def bench(part, *words):
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--build", str(BUILD), "--part", part, "--quick", *words],
+        cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
 
 def quick(part):
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "--build", str(BUILD), "--part", part, "--quick",
-         "--json"], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)[part]
+    return json.loads(bench(part, "--json"))[part]
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +36,16 @@ def figures():
 @pytest.fixture(scope="module")
 def driver_figures():
     return quick("driver")
+
+
+@pytest.fixture(scope="module")
+def policy_figures():
+    return quick("policy")
+
+
+@pytest.fixture(scope="module")
+def daemon_figures():
+    return quick("daemon")
 
 
 def calls_a_gib(line):
@@ -152,3 +173,119 @@ def test_work_is_watched_at_rest_and_during_inflation(driver_figures):
     for each in driver_figures["disturbances"]:
         assert each["idle"] and each["inflating"], each["way"]
     assert not [what for what, _ in driver_figures["skipped"] if "disturbed" in what]
+
+
+# The policy
+
+ONLINE = ["aerostat", "static", "proxmox", "mom", "qmemman", "squeezed"]
+
+
+def test_policies_are_compared_as_aerostat_simulate_compares_them(aerostat, policy_figures):
+    simulated = policy_figures["simulated"]
+    assert [row["policy"] for row in simulated["policies"]] == [*ONLINE, "oracle"]
+    assert simulated == aerostat("simulate", "--traces", "10", "--seed", "1", "--json").json
+
+
+def test_steps_of_every_policy_are_timed_by_the_number_of_guests(policy_figures):
+    timed = {(steps["policy"], steps["guests"]) for steps in policy_figures["steps"]}
+    assert timed == {(name, guests) for name in ONLINE for guests in (10, 100, 1000)}
+    for steps in policy_figures["steps"]:
+        assert len(steps["step_us"]) == 60
+        assert all(us > 0 for us in steps["step_us"])
+
+
+def test_the_tables_of_policies_tell_kills_by_shape_and_whether_aims_are_met(policy_figures):
+    text = bench("policy")
+    kills = [str(row["oom_kills"]) for row in policy_figures["simulated"]["policies"]]
+    assert re.search(r"^ +processes killed in guests +(.*)$", text, re.M)[1].split() == kills
+    for shape in policy_figures["simulated"]["policies"][0]["shapes"]:
+        of_shape = [row["shapes"][shape] for row in policy_figures["simulated"]["policies"]]
+        rows = re.findall(rf"^ +{shape} +(\d.*)$", text, re.M)
+        assert [row.split() for row in rows] == [[str(each["oom_kills"]) for each in of_shape],
+                                                 [f"{each['psi_full_s']:.1f}" for each in of_shape]]
+    theirs = kills[ONLINE.index("proxmox")]
+    assert re.search(rf"no worse than Proxmox: processes killed .* ≤ {theirs} +{kills[0]} +met$",
+                     text, re.M)
+    assert re.search(r"no worse than Proxmox: least available on the host, MiB +≥ \d+ ", text)
+
+
+@pytest.mark.parametrize("words", [[], ["aerostat", "0", "60", "1"], ["oracle", "10", "60", "1"],
+                                   ["aerostat", "10", "29", "1"], ["aerostat", "10", "60", "x"],
+                                   ["aerostat", "10", "60", "1", "1"]])
+def test_policy_step_says_how_it_is_used(words):
+    done = subprocess.run([BUILD / "bench/policy-step", *words], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: policy-step POLICY GUESTS SECONDS SEED\n")
+    assert done.stdout == ""
+
+
+# The daemon
+
+@pytest.mark.long
+def test_the_daemon_is_measured_with_many_guests_and_with_stuck_ones(daemon_figures):
+    assert not [what for what, _ in daemon_figures["skipped"] if what == "many guests"]
+    loads = {(load["guests"], load["stuck"]): load for load in daemon_figures["loads"]}
+    assert set(loads) == {(10, 0), (100, 0), (100, 10)}
+    for (guests, _), load in loads.items():
+        assert load["rounds"] > 0 and load["cpu_s"] > 0 and load["fakes_cpu_s"] > 0
+        assert load["threads"] > guests and load["rss_bytes"] > MIB
+        assert load["step_us"] and load["answer_s"]
+
+
+@pytest.mark.long
+def test_each_policy_meets_the_same_burst(daemon_figures):
+    assert not [what for what, _ in daemon_figures["skipped"] if what == "burst to relief"]
+    bursts = {burst["policy"]: burst for burst in daemon_figures["bursts"]}
+    assert set(bursts) == {"aerostat", "proxmox", "static"}
+    for burst in bursts.values():
+        assert 300 * MIB < burst["need_bytes"] <= 512 * MIB
+        assert burst["most_bytes"] >= 256 * MIB
+        assert burst["passes"] > 0 or burst["kills"] > 0
+
+
+def made_up_load(stuck, late_us):
+    return daemon_load.Load(0, 100, stuck, 10.0, 10, 0.5, 0.1, late_us, 20 * MIB, 103, 7, [40, 60],
+                            [0.001] * 99 + [0.004])
+
+
+def made_up_burst(policy, relief_s, kills=0):
+    return daemon_burst.Burst("room", policy, 0, 400 * MIB, relief_s, 300 * MIB, 2.5, 64 * MIB,
+                              kills, 5, 100, 50.0)
+
+
+def daemon_report_of(capsys, *bursts):
+    loads = daemon_load.Loads(pathlib.Path(), True, 1, print)
+    loads.found = [made_up_load(0, 1000), made_up_load(10, 3000)]
+    found = daemon_burst.Bursts(None, pathlib.Path(), True, 1, print)
+    found.found = list(bursts)
+    daemon_report.print_all(types.SimpleNamespace(
+        facts={}, loads=loads, bursts=found, skipped=[("a", "b\nc")],
+        lab=types.SimpleNamespace(accel="kvm")))
+    return capsys.readouterr().out
+
+
+def test_the_report_holds_stuck_guests_beside_none(capsys):
+    text = daemon_report_of(capsys)
+    assert re.search(r"^  100 guests +50\.0 .* 20\.0 ", text, re.M)
+    assert "With 10 of 100 guests stuck rounds were × 3.00 (3.00–3.00) as late" in \
+        " ".join(text.split())
+    assert "Burst to relief" not in text
+
+
+def test_a_burst_that_is_not_relieved_is_told_as_that(capsys):
+    text = daemon_report_of(capsys, made_up_burst("aerostat", None, kills=1),
+                            made_up_burst("proxmox", 9.0))
+    assert re.search(r"^  aerostat +0 of 1 +- ", text, re.M)
+    assert re.search(r"^  proxmox +1 of 1 +9\.00 ", text, re.M)
+    assert re.search(r"relief no later than Proxmox's +≤ 9\.0 s +not in 12 s +MISSED$", text, re.M)
+    assert re.search(r"kills +≤ 0 +1 +MISSED$", text, re.M)
+
+
+@pytest.mark.parametrize("ours, theirs, row", [(2.0, 9.0, r"≤ 9\.0 s +2\.0 s +met"),
+                                               (9.0, 2.0, r"≤ 2\.0 s +9\.0 s +MISSED"),
+                                               (2.0, None, r"≤ not in 12 s +2\.0 s +met")])
+def test_relief_is_held_beside_proxmoxs(capsys, ours, theirs, row):
+    text = daemon_report_of(capsys, made_up_burst("aerostat", ours),
+                            made_up_burst("proxmox", theirs))
+    assert re.search(rf"relief no later than Proxmox's +{row}$", text, re.M)

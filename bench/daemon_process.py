@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""aerostatd under measurement, and the many fake guests that it is given.
+
+Everything lives in a nest of the lab, so nothing outlives its user.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import time
+
+from lab import LabError, wait_for
+
+READY_S, END_S, ANSWER_S = 60, 60, 60
+ASK_EVERY_S = 0.5
+
+
+class Api(http.client.HTTPConnection):
+    """HTTP over the daemon's socket."""
+
+    def __init__(self, path):
+        super().__init__("aerostat", timeout=ANSWER_S)
+        self._path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+    def read(self, path):
+        """What GET answers, as bytes."""
+        try:
+            self.request("GET", path)
+            answer = self.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise LabError(f"aerostatd does not answer GET {path}: {error}") from None
+        if answer.status != 200:
+            raise LabError(f"aerostatd answers GET {path} with {answer.status}: {body!r}")
+        return body
+
+
+class Daemon:
+    """One aerostatd, from its first answer on."""
+
+    def __init__(self, process, socket_path, log):
+        self.process, self.log = process, log
+        self.pid = process.pid
+        self.api = Api(socket_path)
+
+    def status(self):
+        return json.loads(self.api.read("/v1/status"))
+
+    def wait_until_met(self, count):
+        """Until it knows so many guests; its status."""
+        return self._wait(lambda status: sum(guest["actual_bytes"] is not None
+                                             for guest in status["guests"]) >= count,
+                          READY_S, f"meet {count} guests")
+
+    def wait_until_rounds(self, count):
+        return self._wait(lambda status: status["rounds"] >= count, READY_S + count,
+                          f"make {count} rounds")
+
+    def _wait(self, condition, timeout, what):
+        """Asks seldom: an answer about a thousand guests is work."""
+        end_s = time.monotonic() + timeout
+        while not condition(status := self.status()):
+            if time.monotonic() > end_s:
+                raise LabError(f"waited {timeout} s in vain for aerostatd to {what}")
+            time.sleep(ASK_EVERY_S)
+        return status
+
+
+@contextlib.contextmanager
+def daemon(program, nest, globs, config):
+    """An aerostatd that answers; at the end it puts its guests back."""
+    folder, path = nest.path / "daemon", nest.path / "api"
+    file = nest.path / "aerostat.conf"
+    file.write_text(config, encoding="utf-8")
+    words = [program, f"--config={file}", f"--folder={folder}", f"--socket={path}",
+             *(f"--qmp={glob}" for glob in globs)]
+    log = nest.path / "daemon.log"
+    with open(log, "ab") as output:
+        process = start(words, stdout=output, stderr=output)
+    try:
+        wait_for(lambda: process.poll() is not None or listens(path), READY_S,
+                 "aerostatd to listen")
+        if process.poll() is not None:
+            raise LabError(f"aerostatd ended with {process.returncode}: {last_words(log)}")
+        one = Daemon(process, path, log)
+        with contextlib.closing(one.api):
+            yield one
+    finally:
+        end(process, "aerostatd")
+
+
+def start(words, **streams):
+    try:
+        return subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, **streams)
+    except FileNotFoundError:
+        raise LabError(f"no {words[0]}: build it (“make build”)") from None
+
+
+def listens(path):
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
+
+
+def last_words(log):
+    return "; ".join(log.read_text("utf-8", "replace").splitlines()[-3:])
+
+
+def end(process, name):
+    process.terminate()
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise LabError(f"{name} did not end within {END_S} s") from None
+
+
+class FakeGuests:
+    """A running fake-guests (tests/fakes/fake_guests.h)."""
+
+    def __init__(self, process, folder):
+        self.process = process
+        self.folder = folder
+        self.glob = f"{folder}/guest-*.qmp"
+
+    def order(self, words):
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(f"{self.folder}/control")
+            control.sendall(f"{words}\n".encode())
+            answer = control.makefile("r").readline().strip()
+        if answer != "ok":
+            raise LabError(f"fake-guests answers “{words}” with: {answer}")
+
+
+@contextlib.contextmanager
+def fake_guests(program, nest, count, *options):
+    folder = nest.path / "fakes"
+    folder.mkdir()
+    process = start([program, f"--folder={folder}", f"--count={count}", *options],
+                    stdout=subprocess.PIPE, text=True)
+    try:
+        if process.stdout.readline() != "ready\n":
+            raise LabError(f"{program} did not begin to listen for {count} guests")
+        yield FakeGuests(process, folder)
+    finally:
+        end(process, "fake-guests")
+        process.stdout.close()
+
+
+def running(nest, program):
+    """Pids of that program's processes in the nest, their helpers included."""
+    found = []
+    for pid in nest.processes():
+        with contextlib.suppress(OSError):
+            if os.path.samefile(f"/proc/{pid}/exe", program):
+                found.append(pid)
+    return found
+
+
+def status_number(pid, key):
+    """A number of /proc/PID/status, sizes in bytes."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text("ascii", "replace")
+    number, unit = re.search(rf"^{key}:\s+(\d+)( kB)?$", text, re.M).groups()
+    return int(number) * (1024 if unit else 1)
