@@ -123,6 +123,27 @@ static int read_switch(xmlNode *node, const char *name)
 	return g_strcmp0(text, "off") ? -1 : 0;
 }
 
+/* Of the devices called @name there is one of this type. */
+static bool has_device(xmlNode *devices, const char *name, const char *type)
+{
+	for (xmlNode *node = xml_child(devices, name); node; node = xml_find(node->next, name)) {
+		g_autofree char *its_type = xml_attribute(node, "type");
+
+		if (!g_strcmp0(its_type, type))
+			return true;
+	}
+	return false;
+}
+
+/* A device that is VFIO's or vDPA's, whatever it is to the guest. */
+static bool has_host_devices(xmlNode *devices)
+{
+	return has_device(devices, "hostdev", "pci") || has_device(devices, "hostdev", "mdev") ||
+	       has_device(devices, "interface", "hostdev") ||
+	       has_device(devices, "interface", "vdpa") || has_device(devices, "disk", "nvme") ||
+	       has_device(devices, "disk", "vhostvdpa");
+}
+
 static void read_domain(xmlNode *root, struct domain_xml *domain)
 {
 	xmlNode *max_memory = xml_child(root, "maxMemory");
@@ -143,6 +164,8 @@ static void read_domain(xmlNode *root, struct domain_xml *domain)
 		.balloon_model = xml_attribute(balloon, "model"),
 		.autodeflate = read_switch(balloon, "autodeflate"),
 		.free_page_reporting = read_switch(balloon, "freePageReporting"),
+		.host_devices = has_host_devices(xml_child(root, "devices")),
+		.locked = xml_child(xml_child(root, "memoryBacking"), "locked"),
 		.control = xml_attribute(ours, "control"),
 	};
 	if (domain->current_bytes == HV_UNSET)

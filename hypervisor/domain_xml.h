@@ -28,6 +28,8 @@ typedef struct domain_xml {
 	int autodeflate;	 /* 1 on, 0 off, -1 not given */
 	int free_page_reporting; /* 1 on, 0 off, -1 not given */
 	int stats_period_s;	 /* 0 off or not given; when adopted, of the former balloon */
+	bool host_devices;	 /* VFIO or vDPA: a device has all of its memory pinned */
+	bool locked;		 /* its memory is locked */
 	char *control;		 /* where our own device is steered; NULL when not adopted */
 } domain_xml;
 void domain_xml_clear(struct domain_xml *domain);

@@ -241,6 +241,70 @@ static bool libvirt_stats_get(struct hv_guest *guest, int64_t deadline, struct h
 	return true;
 }
 
+/* ---- what is in the way ---- */
+
+/* Jobs that write the guest's memory down, or end it; a backup of disks is none of them. */
+static bool is_migration(int operation)
+{
+	switch (operation) {
+	case VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN:
+	case VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT:
+	case VIR_DOMAIN_JOB_OPERATION_SAVE:
+	case VIR_DOMAIN_JOB_OPERATION_RESTORE:
+	case VIR_DOMAIN_JOB_OPERATION_SNAPSHOT:
+	case VIR_DOMAIN_JOB_OPERATION_SNAPSHOT_REVERT:
+	case VIR_DOMAIN_JOB_OPERATION_DUMP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool read_migration(virDomainPtr domain, bool *migrating)
+{
+	int operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN, type, count = 0;
+	virTypedParameterPtr params = NULL;
+
+	/* A driver that knows no jobs has none. */
+	if (virDomainGetJobStats(domain, &type, &params, &count, 0) < 0)
+		return virGetLastErrorCode() == VIR_ERR_NO_SUPPORT;
+	virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_OPERATION, &operation);
+	virTypedParamsFree(params, count);
+	*migrating = type != VIR_DOMAIN_JOB_NONE && is_migration(operation);
+	return true;
+}
+
+static bool obstacle_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	g_auto(domain_xml) live = { 0 };
+	bool migrating = false;
+
+	if (!read_xml(domain, 0, &live))
+		return false;
+	if (live.host_devices)
+		call->obstacle = HV_OBSTACLE_DEVICES;
+	else if (live.locked)
+		call->obstacle = HV_OBSTACLE_LOCKED;
+	else if (!read_migration(domain, &migrating))
+		return false;
+	else
+		call->obstacle = migrating ? HV_OBSTACLE_MIGRATION : HV_OBSTACLE_NONE;
+	return true;
+}
+
+static bool libvirt_obstacle(struct hv_guest *guest, int64_t deadline, enum hv_obstacle *obstacle,
+			     GError **error)
+{
+	g_autoptr(libvirt_call) call = guest_call(guest, deadline, obstacle_work,
+						  g_strdup("tell what is in the balloon's way"));
+
+	call->needs_running = true;
+	if (!call_run(&call, error))
+		return false;
+	*obstacle = call->obstacle;
+	return true;
+}
+
 /* ---- changing ---- */
 
 /* Which settings a change is for, CURRENT resolved as libvirt does. */
@@ -548,6 +612,7 @@ static const struct hv_ops libvirt_ops = {
 	.max_set = libvirt_max_set,
 	.stats_get = libvirt_stats_get,
 	.stats_period_set = libvirt_stats_period_set,
+	.obstacle = libvirt_obstacle,
 	.event_wait = libvirt_event_wait,
 	.xml_get = libvirt_xml_get,
 	.xml_define = libvirt_xml_define,

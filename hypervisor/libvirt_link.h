@@ -61,6 +61,7 @@ typedef struct libvirt_call {
 	char *control; /* of the running guest's own device of ours, see libvirt_device.h */
 	struct hv_info info;
 	struct hv_stats stats;
+	enum hv_obstacle obstacle;
 	GPtrArray *guests; /* struct hv_guest * */
 
 	GError *error;

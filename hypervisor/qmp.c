@@ -4,9 +4,9 @@
  *
  * Theory of operation
  * -------------------
- * Every call is a session: connect, greet, ask, close; run() makes one out of
+ * Every call is a session: connect, greet, ask, close; qmp_run() makes one out of
  * a work function.  A guest that is held, or whose events are waited for, keeps
- * its connection.  When a connection is lost, run() opens another and does the
+ * its connection.  When a connection is lost, qmp_run() opens another and does the
  * work from its beginning, until the deadline; when nobody listens any more,
  * QEMU is gone and that is said at once.
  *
@@ -20,12 +20,10 @@
  * Nothing here outlives a call: closing a guest needs no thread to be waited
  * for, and nobody else may be using it then.
  */
-#include "hypervisor/hypervisor.h"
-#include "hypervisor/qmp_wire.h"
+#include "hypervisor/qmp_guest.h"
 #include "hypervisor/vmm_process.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,18 +32,6 @@
 #define EVENTS_MAX 64
 #define RETRY_FIRST_MS 5
 #define RETRY_MAX_MS 160
-
-struct qmp_guest {
-	struct hv_guest base;
-	char *path;
-	struct qmp_wire *wire; /* NULL when not connected */
-	char *device;	       /* QOM path of the balloon, found on this connection */
-	GQueue events;	       /* struct hv_event, the oldest first */
-	bool watching;	       /* event_wait() was called */
-	bool seen;	       /* QEMU greeted us once */
-	bool absent;	       /* nobody listened when last tried */
-	bool gone;	       /* event_wait() has told so */
-};
 
 /*
  * Events
@@ -80,7 +66,7 @@ static void push_event(struct qmp_guest *g, enum hv_event_kind kind, uint64_t ac
 		g_free(g_queue_pop_head(&g->events));
 }
 
-static bool bad_answer(const char *what, const json_t *answer, GError **error)
+bool qmp_bad_answer(const char *what, const json_t *answer, GError **error)
 {
 	g_autofree char *text = json_dumps(answer, JSON_COMPACT | JSON_ENCODE_ANY);
 	g_autofree char *excerpt = qmp_excerpt(text, strlen(text));
@@ -99,7 +85,7 @@ static bool on_event(const json_t *message, void *data, GError **error)
 
 	if (g_str_equal(name, "BALLOON_CHANGE")) {
 		if (!qmp_u64(json_object_get(details, "actual"), &actual_bytes))
-			return bad_answer(name, message, error);
+			return qmp_bad_answer(name, message, error);
 		push_event(g, HV_EVENT_BALLOON_CHANGE, actual_bytes, "");
 	}
 	for (size_t i = 0; i < G_N_ELEMENTS(lifecycle); i++)
@@ -157,10 +143,7 @@ static GError *explain(const struct qmp_guest *g, const GError *failed)
 			   stopped ? stopped : failed->message, remedy);
 }
 
-/* A part of a call that needs a connection.  It may be run several times. */
-typedef bool (*work_fn)(struct qmp_guest *g, int64_t deadline, void *arg, GError **error);
-
-static bool run(struct qmp_guest *g, int64_t deadline, work_fn work, void *arg, GError **error)
+bool qmp_run(struct qmp_guest *g, int64_t deadline, qmp_work_fn work, void *arg, GError **error)
 {
 	unsigned int pause_ms = 0;
 
@@ -183,19 +166,19 @@ static bool run(struct qmp_guest *g, int64_t deadline, work_fn work, void *arg, 
 	}
 }
 
-static json_t *ask(struct qmp_guest *g, int64_t deadline, const char *command, json_t *arguments,
-		   GError **error)
+json_t *qmp_ask(struct qmp_guest *g, int64_t deadline, const char *command, json_t *arguments,
+		GError **error)
 {
 	return qmp_wire_ask(g->wire, deadline, command, arguments, error);
 }
 
-/* As ask(), but an error that QEMU answers is fine too: *answer is NULL then. */
-static bool ask_optional(struct qmp_guest *g, int64_t deadline, const char *command,
-			 json_t *arguments, json_t **answer, GError **error)
+/* As qmp_ask(), but an error that QEMU answers is fine too: *answer is NULL then. */
+bool qmp_ask_optional(struct qmp_guest *g, int64_t deadline, const char *command, json_t *arguments,
+		      json_t **answer, GError **error)
 {
 	g_autoptr(GError) failed = NULL;
 
-	*answer = ask(g, deadline, command, arguments, &failed);
+	*answer = qmp_ask(g, deadline, command, arguments, &failed);
 	if (*answer || qmp_answered(failed))
 		return true;
 	g_propagate_error(error, g_steal_pointer(&failed));
@@ -206,19 +189,19 @@ static bool ask_optional(struct qmp_guest *g, int64_t deadline, const char *comm
  * The balloon
  */
 
-static bool query_actual(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+bool qmp_query_actual(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
 {
-	json_auto_t *answer = ask(g, deadline, "query-balloon", NULL, error);
+	json_auto_t *answer = qmp_ask(g, deadline, "query-balloon", NULL, error);
 
 	if (!answer)
 		return false;
 	return qmp_u64(json_object_get(answer, "actual"), arg) ||
-	       bad_answer("answer to query-balloon", answer, error);
+	       qmp_bad_answer("answer to query-balloon", answer, error);
 }
 
-static bool query_max(struct qmp_guest *g, int64_t deadline, uint64_t *max_bytes, GError **error)
+bool qmp_query_max(struct qmp_guest *g, int64_t deadline, uint64_t *max_bytes, GError **error)
 {
-	json_auto_t *answer = ask(g, deadline, "query-memory-size-summary", NULL, error);
+	json_auto_t *answer = qmp_ask(g, deadline, "query-memory-size-summary", NULL, error);
 	const json_t *plugged = json_object_get(answer, "plugged-memory");
 	uint64_t base_bytes, plugged_bytes = 0;
 
@@ -226,7 +209,7 @@ static bool query_max(struct qmp_guest *g, int64_t deadline, uint64_t *max_bytes
 		return false;
 	if (!qmp_u64(json_object_get(answer, "base-memory"), &base_bytes) ||
 	    (plugged && !qmp_u64(plugged, &plugged_bytes)))
-		return bad_answer("answer to query-memory-size-summary", answer, error);
+		return qmp_bad_answer("answer to query-memory-size-summary", answer, error);
 	*max_bytes = base_bytes + plugged_bytes;
 	return true;
 }
@@ -239,8 +222,8 @@ static bool find_device_in(struct qmp_guest *g, int64_t deadline, const char *fo
 	json_t *child;
 	size_t i;
 
-	if (!ask_optional(g, deadline, "qom-list", json_pack("{s:s}", "path", folder), &children,
-			  error))
+	if (!qmp_ask_optional(g, deadline, "qom-list", json_pack("{s:s}", "path", folder),
+			      &children, error))
 		return false;
 	json_array_foreach (children, i, child) {
 		const char *name = json_string_value(json_object_get(child, "name"));
@@ -270,8 +253,8 @@ static bool find_device(struct qmp_guest *g, int64_t deadline, GError **error)
 }
 
 /* Reads property @name of the balloon, or writes @value to it. */
-static json_t *property(struct qmp_guest *g, int64_t deadline, const char *name, json_t *value,
-			GError **error)
+json_t *qmp_property(struct qmp_guest *g, int64_t deadline, const char *name, json_t *value,
+		     GError **error)
 {
 	for (;;) {
 		g_autoptr(GError) failed = NULL;
@@ -280,10 +263,10 @@ static json_t *property(struct qmp_guest *g, int64_t deadline, const char *name,
 
 		if (!known && !find_device(g, deadline, error))
 			return NULL;
-		answer = ask(g, deadline, value ? "qom-set" : "qom-get",
-			     json_pack("{s:s, s:s, s:O*}", "path", g->device, "property", name,
-				       "value", value),
-			     &failed);
+		answer = qmp_ask(g, deadline, value ? "qom-set" : "qom-get",
+				 json_pack("{s:s, s:s, s:O*}", "path", g->device, "property", name,
+					   "value", value),
+				 &failed);
 		/* A device that was known may have been unplugged and another plugged. */
 		if (known && qmp_answered(failed)) {
 			g_clear_pointer(&g->device, g_free);
@@ -295,7 +278,7 @@ static json_t *property(struct qmp_guest *g, int64_t deadline, const char *name,
 	}
 }
 
-static bool refuse_config(const struct qmp_guest *g, unsigned int scope, GError **error)
+bool qmp_refuse_config(const struct qmp_guest *g, unsigned int scope, GError **error)
 {
 	if (!(scope & HV_SCOPE_CONFIG))
 		return false;
@@ -311,7 +294,7 @@ static bool set_target(struct qmp_guest *g, int64_t deadline, void *arg, GError 
 	json_auto_t *answer = NULL;
 	uint64_t max_bytes;
 
-	if (!query_max(g, deadline, &max_bytes, error))
+	if (!qmp_query_max(g, deadline, &max_bytes, error))
 		return false;
 	if (target_bytes > max_bytes) {
 		/* QEMU would take it for the maximum without a word. */
@@ -321,15 +304,15 @@ static bool set_target(struct qmp_guest *g, int64_t deadline, void *arg, GError 
 			    (target_bytes - 1) / 1024 + 1, max_bytes / 1024);
 		return false;
 	}
-	answer = ask(g, deadline, "balloon", json_pack("{s:I}", "value", (json_int_t)target_bytes),
-		     error);
+	answer = qmp_ask(g, deadline, "balloon",
+			 json_pack("{s:I}", "value", (json_int_t)target_bytes), error);
 	return answer != NULL;
 }
 
 static bool qmp_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
 			    GError **error)
 {
-	return run((struct qmp_guest *)guest, deadline, query_actual, actual_bytes, error);
+	return qmp_run((struct qmp_guest *)guest, deadline, qmp_query_actual, actual_bytes, error);
 }
 
 static bool qmp_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
@@ -337,14 +320,14 @@ static bool qmp_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t t
 {
 	struct qmp_guest *g = (struct qmp_guest *)guest;
 
-	if (refuse_config(g, scope, error))
+	if (qmp_refuse_config(g, scope, error))
 		return false;
 	if (target_bytes == 0) {
 		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
 			    "%s: cannot set memory to 0: a guest needs some", guest->address);
 		return false;
 	}
-	return run(g, deadline, set_target, &target_bytes, error);
+	return qmp_run(g, deadline, set_target, &target_bytes, error);
 }
 
 static bool qmp_max_set(struct hv_guest *guest, int64_t deadline, uint64_t max_bytes,
@@ -352,102 +335,13 @@ static bool qmp_max_set(struct hv_guest *guest, int64_t deadline, uint64_t max_b
 {
 	(void)deadline;
 	(void)max_bytes;
-	if (refuse_config((struct qmp_guest *)guest, scope, error))
+	if (qmp_refuse_config((struct qmp_guest *)guest, scope, error))
 		return false;
 	g_set_error(error, HV_ERROR, HV_ERROR_UNSUPPORTED,
 		    "%s: cannot resize the maximum memory of a running guest; change QEMU's "
 		    "option -m and start it anew",
 		    guest->address);
 	return false;
-}
-
-/*
- * Statistics
- */
-
-static bool read_period(struct qmp_guest *g, int64_t deadline, int *period_s, GError **error)
-{
-	json_auto_t *answer = property(g, deadline, "guest-stats-polling-interval", NULL, error);
-	uint64_t seconds;
-
-	if (!answer)
-		return false;
-	if (!qmp_u64(answer, &seconds) || seconds > INT_MAX)
-		return bad_answer("guest-stats-polling-interval", answer, error);
-	*period_s = (int)seconds;
-	return true;
-}
-
-static bool parse_stats(const json_t *answer, struct hv_stats *stats, GError **error)
-{
-	const json_t *values = json_object_get(answer, "stats");
-	uint64_t last_update_s;
-
-	if (!json_is_object(values) ||
-	    !qmp_u64(json_object_get(answer, "last-update"), &last_update_s))
-		return bad_answer("guest-stats", answer, error);
-	stats->last_update_s = (int64_t)last_update_s;
-
-	for (int i = 0; i < HV_STAT_COUNT; i++) {
-		const char *name = hv_stat_table[i].qmp_name;
-		const json_t *value = name ? json_object_get(values, name) : NULL;
-
-		/* From 2^63 on it is QEMU's 2^64 - 1: the guest did not send this one. */
-		if (!value || json_real_value(value) >= 0x1p63)
-			continue;
-		if (!qmp_u64(value, &stats->value[i]))
-			return bad_answer(name, value, error);
-	}
-	return true;
-}
-
-static bool read_stats(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
-{
-	struct hv_stats *stats = arg;
-	json_auto_t *answer = NULL;
-
-	*stats = (struct hv_stats){ .period_s = -1 };
-	for (int i = 0; i < HV_STAT_COUNT; i++)
-		stats->value[i] = HV_UNSET;
-	if (!query_actual(g, deadline, &stats->value[HV_STAT_ACTUAL], error) ||
-	    !read_period(g, deadline, &stats->period_s, error))
-		return false;
-	answer = property(g, deadline, "guest-stats", NULL, error);
-	if (!answer || !parse_stats(answer, stats, error))
-		return false;
-	stats->value[HV_STAT_RSS] = vmm_process_rss_bytes(g->wire->pid);
-	stats->taken_s = g_get_real_time() / G_USEC_PER_SEC;
-	return true;
-}
-
-static bool write_period(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
-{
-	json_auto_t *value = json_integer(*(const int *)arg);
-	json_auto_t *answer = property(g, deadline, "guest-stats-polling-interval", value, error);
-
-	return answer != NULL;
-}
-
-static bool qmp_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
-			  GError **error)
-{
-	return run((struct qmp_guest *)guest, deadline, read_stats, stats, error);
-}
-
-static bool qmp_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
-				 unsigned int scope, GError **error)
-{
-	struct qmp_guest *g = (struct qmp_guest *)guest;
-
-	if (refuse_config(g, scope, error))
-		return false;
-	if (period_s < 0) {
-		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
-			    "%s: a statistics period of %d s is negative; 0 turns them off",
-			    guest->address, period_s);
-		return false;
-	}
-	return run(g, deadline, write_period, &period_s, error);
 }
 
 /*
@@ -470,13 +364,13 @@ static const struct {
 
 static bool read_state(struct qmp_guest *g, int64_t deadline, enum hv_state *state, GError **error)
 {
-	json_auto_t *answer = ask(g, deadline, "query-status", NULL, error);
+	json_auto_t *answer = qmp_ask(g, deadline, "query-status", NULL, error);
 	const char *word = json_string_value(json_object_get(answer, "status"));
 
 	if (!answer)
 		return false;
 	if (!word)
-		return bad_answer("answer to query-status", answer, error);
+		return qmp_bad_answer("answer to query-status", answer, error);
 	*state = HV_STATE_UNKNOWN;
 	for (size_t i = 0; i < G_N_ELEMENTS(run_states); i++)
 		if (g_str_equal(word, run_states[i].word))
@@ -491,11 +385,11 @@ static bool read_string(struct qmp_guest *g, int64_t deadline, const char *comma
 	json_auto_t *answer = NULL;
 	const json_t *string;
 
-	if (!ask_optional(g, deadline, command, NULL, &answer, error))
+	if (!qmp_ask_optional(g, deadline, command, NULL, &answer, error))
 		return false;
 	string = json_object_get(answer, member);
 	if (string && !json_is_string(string))
-		return bad_answer(member, answer, error);
+		return qmp_bad_answer(member, answer, error);
 	*value = g_strdup(json_string_value(string));
 	return true;
 }
@@ -546,9 +440,9 @@ static bool read_machine(struct qmp_guest *g, int64_t deadline, struct hv_info *
 	json_auto_t *cpus = NULL, *version = NULL;
 
 	if (!read_state(g, deadline, &info->state, error) ||
-	    !query_max(g, deadline, &info->max_bytes, error) ||
-	    !ask_optional(g, deadline, "query-cpus-fast", NULL, &cpus, error) ||
-	    !ask_optional(g, deadline, "query-version", NULL, &version, error))
+	    !qmp_query_max(g, deadline, &info->max_bytes, error) ||
+	    !qmp_ask_optional(g, deadline, "query-cpus-fast", NULL, &cpus, error) ||
+	    !qmp_ask_optional(g, deadline, "query-version", NULL, &version, error))
 		return false;
 	info->vcpus = (unsigned int)json_array_size(cpus);
 	info->version = version_text(version);
@@ -560,7 +454,7 @@ static bool read_flag(struct qmp_guest *g, int64_t deadline, const char *name, i
 		      GError **error)
 {
 	g_autoptr(GError) failed = NULL;
-	json_auto_t *answer = property(g, deadline, name, NULL, &failed);
+	json_auto_t *answer = qmp_property(g, deadline, name, NULL, &failed);
 
 	*flag = json_is_boolean(answer) ? json_is_true(answer) : -1;
 	if (answer || qmp_answered(failed))
@@ -581,8 +475,8 @@ static bool read_driver(struct qmp_guest *g, int64_t deadline, enum hv_driver *d
 	*driver = HV_DRIVER_UNKNOWN;
 	if (!g->device)
 		return true;
-	if (!ask_optional(g, deadline, "x-query-virtio-status",
-			  json_pack("{s:s}", "path", g->device), &answer, error))
+	if (!qmp_ask_optional(g, deadline, "x-query-virtio-status",
+			      json_pack("{s:s}", "path", g->device), &answer, error))
 		return false;
 	bits = json_object_get(json_object_get(answer, "status"), "statuses");
 	if (json_is_array(bits))
@@ -598,7 +492,7 @@ static bool read_balloon(struct qmp_guest *g, int64_t deadline, struct hv_info *
 {
 	g_autoptr(GError) failed = NULL;
 
-	info->has_balloon = query_actual(g, deadline, &info->actual_bytes, &failed);
+	info->has_balloon = qmp_query_actual(g, deadline, &info->actual_bytes, &failed);
 	if (g_error_matches(failed, HV_ERROR, HV_ERROR_NO_BALLOON))
 		return true;
 	if (failed) {
@@ -632,7 +526,7 @@ static bool read_info(struct qmp_guest *g, int64_t deadline, void *arg, GError *
 static bool qmp_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info, GError **error)
 {
 	*info = (struct hv_info){ 0 };
-	if (run((struct qmp_guest *)guest, deadline, read_info, info, error))
+	if (qmp_run((struct qmp_guest *)guest, deadline, read_info, info, error))
 		return true;
 	hv_info_clear(info);
 	return false;
@@ -669,7 +563,7 @@ static bool qmp_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_e
 		return false;
 	}
 	g->watching = true;
-	if (g_queue_is_empty(&g->events) && !run(g, deadline, wait_event, NULL, &failed)) {
+	if (g_queue_is_empty(&g->events) && !qmp_run(g, deadline, wait_event, NULL, &failed)) {
 		if (!g->absent || !g->seen) {
 			g_propagate_error(error, g_steal_pointer(&failed));
 			return false;
@@ -702,6 +596,7 @@ static const struct hv_ops qmp_ops = {
 	.max_set = qmp_max_set,
 	.stats_get = qmp_stats_get,
 	.stats_period_set = qmp_stats_period_set,
+	.obstacle = qmp_obstacle,
 	.event_wait = qmp_event_wait,
 	.close = qmp_close,
 };

@@ -89,3 +89,15 @@ uint64_t vmm_process_rss_bytes(pid_t pid)
 		return HV_UNSET;
 	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
+
+uint64_t vmm_process_locked_bytes(pid_t pid)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)pid);
+	g_autofree char *text = NULL;
+	const char *line;
+
+	if (pid <= 0 || !g_file_get_contents(path, &text, NULL, NULL))
+		return HV_UNSET;
+	line = strstr(text, "\nVmLck:");
+	return line ? g_ascii_strtoull(line + strlen("\nVmLck:"), NULL, 10) * 1024 : HV_UNSET;
+}

@@ -22,5 +22,7 @@ bool vmm_process_stopped(pid_t pid);
 /* CPU time used, in ns, and resident memory in bytes; HV_UNSET when unknown. */
 uint64_t vmm_process_cpu_ns(pid_t pid);
 uint64_t vmm_process_rss_bytes(pid_t pid);
+/* How much of its memory the process has locked (mlock(2)); HV_UNSET when unknown. */
+uint64_t vmm_process_locked_bytes(pid_t pid);
 
 #endif

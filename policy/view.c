@@ -90,7 +90,10 @@ static void look_at_sample(struct view *view, const struct round *round)
 		break;
 	case SAMPLE_NEXT:
 		signs_next(&past->signs, &change, guest->taken_us);
-		if (!view->claims)
+		/* The first of all may have been a claim, as one from before a resize is. */
+		if (!view->claims && !past->need.known)
+			need_first(&past->need, need);
+		else if (!view->claims)
 			look_at_change(view, need, &change);
 		break;
 	}

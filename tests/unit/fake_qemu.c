@@ -41,6 +41,9 @@ static const char *const honest[][2] = {
 	  ", \"stat-of-the-future\": {}}, \"last-update\": 1700000000}" },
 	{ "qom-set " DEVICE " guest-stats-polling-interval", "\"return\": {}" },
 	{ "balloon", "\"return\": {}" },
+	{ "query-migrate", "\"return\": {}" },
+	{ "human-monitor-command", "\"return\": \"net0: index=0,type=nic,model=virtio-net-pci\\r\\n"
+				   " \\\\ hub: index=0,type=user,net=10.0.2.0\\r\\n\"" },
 	{ "x-query-virtio-status " DEVICE,
 	  "\"return\": {\"status\": {\"statuses\": [\"VIRTIO_CONFIG_S_ACKNOWLEDGE: Valid\", "
 	  "\"VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready\"]}}" },

@@ -74,6 +74,62 @@ static void test_model_none_is_no_balloon(void **state)
 	assert_false(domain_xml_has_balloon(&xml));
 }
 
+/* ---- what is in the balloon's way ---- */
+
+#define DEVICES(xml) "<domain><devices>" xml "</devices></domain>"
+
+static void test_devices_of_the_host(void **state)
+{
+	static const struct {
+		const char *text;
+		bool host_devices;
+	} rows[] = {
+		{ DEVICES("<hostdev mode='subsystem' type='pci' managed='yes'/>"), true },
+		{ DEVICES("<hostdev mode='subsystem' type='mdev' model='vfio-ap'/>"), true },
+		{ DEVICES("<interface type='hostdev'/>"), true },
+		{ DEVICES("<interface type='vdpa'/>"), true },
+		{ DEVICES("<disk type='nvme' device='disk'/>"), true },
+		{ DEVICES("<disk type='vhostvdpa' device='disk'/>"), true },
+		{ DEVICES("<hostdev type='usb'/>\n<hostdev type='scsi'/>\n<hostdev type='pci'/>"),
+		  true },
+		{ DEVICES("<hostdev mode='subsystem' type='usb'/>"), false },
+		{ DEVICES("<hostdev/>"), false },
+		{ DEVICES("<interface type='bridge'/><interface type='user'/>"), false },
+		{ DEVICES("<disk type='file'/>"), false },
+		{ DEVICES("<controller type='pci'/>"), false },
+		{ DEVICES("<hostdev xmlns='urn:x' type='pci'/>"), false },
+		{ "<domain><hostdev type='pci'/></domain>", false },
+		{ "<domain/>", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_auto(domain_xml) xml = { 0 };
+
+		assert_true(domain_xml_parse(rows[i].text, &xml, NULL));
+		if (xml.host_devices != rows[i].host_devices)
+			fail_msg("%s", rows[i].text);
+		assert_false(xml.locked);
+	}
+}
+
+static void test_locked_memory(void **state)
+{
+	g_auto(domain_xml) locked = { 0 };
+	g_auto(domain_xml) shared = { 0 };
+
+	(void)state;
+	assert_true(domain_xml_parse(
+		"<domain><memoryBacking><hugepages/><locked/></memoryBacking></domain>", &locked,
+		NULL));
+	assert_true(locked.locked);
+	assert_false(locked.host_devices);
+	assert_true(domain_xml_parse("<domain><memoryBacking><access mode='shared'/>"
+				     "</memoryBacking><metadata><locked/></metadata></domain>",
+				     &shared, NULL));
+	assert_false(shared.locked);
+}
+
 /* An element of that name in another namespace, or deeper, is not the one. */
 static void test_reads_only_its_own_elements(void **state)
 {
@@ -446,6 +502,8 @@ int main(void)
 		cmocka_unit_test(test_reads_everything),
 		cmocka_unit_test(test_what_is_not_given),
 		cmocka_unit_test(test_model_none_is_no_balloon),
+		cmocka_unit_test(test_devices_of_the_host),
+		cmocka_unit_test(test_locked_memory),
 		cmocka_unit_test(test_reads_only_its_own_elements),
 		cmocka_unit_test(test_units_are_libvirts),
 		cmocka_unit_test(test_garbage_is_refused),

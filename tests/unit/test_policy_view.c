@@ -114,6 +114,22 @@ static void faults_of_swap_say_nothing_of_cache(void **state)
 	play_end(&play);
 }
 
+static void whose_first_statistics_cannot_be_true_is_believed_later(void **state)
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play, 2 * GIB);
+	play_add(&play, 2 * GIB, GIB, 500 * MIB);
+	play.guests[0].resident_bytes = 50 * MIB; /* it would use what it never touched */
+	play_seconds(&play, 3);
+	assert_int_equal(play.decisions[0].reason, POLICY_REASON_CLAIM);
+	play.guests[0].resident_bytes = GIB;
+	play_seconds(&play, 2);
+	assert_int_equal(play.decisions[0].demand_bytes, 500 * MIB);
+	play_end(&play);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,6 +139,7 @@ int main(void)
 		cmocka_unit_test(who_killed_needs_more_than_the_size_it_had),
 		cmocka_unit_test(cache_that_is_read_back_is_needed),
 		cmocka_unit_test(faults_of_swap_say_nothing_of_cache),
+		cmocka_unit_test(whose_first_statistics_cannot_be_true_is_believed_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""aerostatd sees what is in the way of ballooning a real guest, says so, and leaves it alone.
+
+Devices of the host, which no test can have, are in test_daemon_many.py.
+"""
+import contextlib
+import os
+import socket
+import subprocess
+
+import pytest
+
+from conftest import BUILD
+from daemon import Daemon
+from lab.wait import wait_for
+
+MIGRATION = "it is being migrated or saved"
+LOCKED = "its memory is locked"
+
+
+@pytest.fixture
+def watching(tmp_path):
+    """A daemon that looks at some guests, to be used with `with`."""
+    return lambda *words: Daemon(BUILD / "manager/aerostatd", tmp_path, "", *words)
+
+
+def wait_for_obstacle(daemon, name, text):
+    """The guest is seen to be in the way of that, or of nothing; for the policy, too."""
+    daemon.wait_for_guest(name, lambda guest: guest["obstacle"] == text
+                          and guest["driver"] == "ready"
+                          and (guest["reason"] == "fixed") == bool(text))
+
+
+@contextlib.contextmanager
+def a_sink(path):
+    """A socket to migrate to: whoever listens there reads nothing, and hangs up in the end."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        os.chmod(path, 0o777)
+        yield listener
+
+
+def test_a_migration_is_in_the_way_until_it_fails(lab, watching, tmp_path):
+    with lab.guest("mover", memory=256) as guest, a_sink(tmp_path / "sink") as listener:
+        guest.qmp("migrate", uri=f"unix:{tmp_path}/sink")
+        with listener.accept()[0] as connection, \
+                watching("--qmp", guest.qmp_path) as daemon:
+            wait_for_obstacle(daemon, "mover", MIGRATION)
+            connection.close()
+            wait_for_obstacle(daemon, "mover", None)
+        assert guest.ping()
+
+
+@pytest.fixture
+def a_pipe(libvirt):
+    """A file to save to that takes no more than a pipe does, until it is closed."""
+    path = libvirt.nest.path / "pipe"
+    os.mkfifo(path)
+    os.chown(path, libvirt.uid, -1)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    yield path, reader
+    with contextlib.suppress(OSError):      # the test has closed it
+        os.close(reader)
+    path.unlink()
+
+
+def test_saving_by_libvirt_is_in_the_way_until_it_fails(lab, libvirt, watching, a_pipe):
+    path, reader = a_pipe
+    with lab.guest("saved", via="libvirt", libvirt=libvirt, memory=256,
+                   balloon={"stats-period": 1}) as guest, \
+            watching("-c", libvirt.uri) as daemon:
+        wait_for_obstacle(daemon, "saved", None)
+        with subprocess.Popen(["virsh", "-c", libvirt.uri, "save", "saved", path],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as virsh:
+            daemon.wait_for_guest("saved", lambda guest: guest["obstacle"] == MIGRATION)
+            os.close(reader)
+            assert virsh.wait(60) != 0
+        wait_for_obstacle(daemon, "saved", None)
+        assert guest.ping()
+
+
+@contextlib.contextmanager
+def locked_qemu(binary, folder):
+    """A QEMU without a guest that has all of its memory locked."""
+    path = folder / "locked.qmp"
+    process = subprocess.Popen(
+        [binary, "-name", "locked", "-S", "-nodefaults", "-no-user-config", "-display", "none",
+         "-accel", "tcg,tb-size=8", "-m", "64M", "-overcommit", "mem-lock=on",
+         "-device", "virtio-balloon-pci", "-qmp", f"unix:{path},server=on,wait=off"],
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: path.exists() or process.poll() is not None, 30, "QEMU to start")
+        if process.poll() is not None:
+            pytest.skip(f"no memory can be locked here: {process.stderr.read().strip()}")
+        yield path
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_locked_memory_is_in_the_way(lab, watching, tmp_path):
+    with locked_qemu(lab.qemu, tmp_path) as path, watching("--qmp", path) as daemon:
+        daemon.wait_for_guest("locked", lambda guest: guest["obstacle"] == LOCKED)
