@@ -101,6 +101,12 @@ static bool may_move_by_itself(const struct managed *guest, uint64_t actual)
 	return actual > guest->private->target_bytes && guest->autodeflate != 0;
 }
 
+/* It may have no driver just now, and whatever size it has is nobody's will. */
+static bool is_silent(const struct managed *guest, const struct reach_sample *sample)
+{
+	return guest->driver == HV_DRIVER_ABSENT || sample->told_us - sample->stats_us > SILENT_US;
+}
+
 /* Somebody else set its size, and it is not merely a guest that boots. */
 static bool was_moved(const struct managed *guest, const struct reach_sample *sample)
 {
@@ -109,7 +115,7 @@ static bool was_moved(const struct managed *guest, const struct reach_sample *sa
 
 	if (!p->away_us || sample->told_us - p->away_us < AWAY_US)
 		return false;
-	if (sample->stats_us <= p->away_us || guest->driver == HV_DRIVER_ABSENT)
+	if (sample->stats_us <= p->away_us)
 		return false;
 	return faults == HV_UNSET || p->away_faults == HV_UNSET || faults >= p->away_faults;
 }
@@ -125,6 +131,10 @@ static bool follow_size(struct managed *guest, const struct reach_sample *sample
 		p->arrived = p->target_bytes != HV_UNSET;
 		p->away_us = 0;
 		return false;
+	}
+	if (is_silent(guest, sample)) {
+		p->arrived = false;
+		p->away_us = 0;
 	}
 	if (!p->arrived || may_move_by_itself(guest, actual))
 		return false;

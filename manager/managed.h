@@ -13,6 +13,8 @@
 #define REMIND_US (5 * G_USEC_PER_SEC)
 /* A guest that moved away from its target by itself for so long was moved by somebody. */
 #define AWAY_US (3 * G_USEC_PER_SEC)
+/* One whose statistics are older may have lost its driver. */
+#define SILENT_US (2 * G_USEC_PER_SEC)
 /* One whose last answer is older does not answer. */
 #define ANSWER_US (3 * G_USEC_PER_SEC)
 

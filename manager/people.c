@@ -98,6 +98,8 @@ static void set_mode(struct manager *manager, struct managed *guest, enum policy
 	struct managed_private *p = guest->private;
 	bool was_held = managed_mode(guest) == POLICY_HELD;
 
+	if (was_held)
+		own(guest, guest->held_bytes);
 	p->person_mode = mode == POLICY_AUTO ? -1 : (int)mode;
 	guest->mode_by_person = p->person_mode >= 0;
 	guest->held_bytes = mode == POLICY_HELD ? bytes : HV_UNSET;
@@ -107,8 +109,6 @@ static void set_mode(struct manager *manager, struct managed *guest, enum policy
 		p->target_bytes = HV_UNSET;
 		if (bytes != HV_UNSET)
 			manager_tell(manager, guest, bytes);
-	} else if (was_held) {
-		own(guest, HV_UNSET);
 	}
 	reach_manage(p->reach, managed_mode(guest) != POLICY_OFF);
 	managed_show(guest, g_get_monotonic_time());

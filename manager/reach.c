@@ -160,8 +160,8 @@ static bool refresh_info(struct reach *reach, int64_t deadline, GError **error)
 	hv_info_clear(&reach->info);
 	reach->info = info;
 	info = (hv_info){ 0 };
-	if (!hv_guest_obstacle(reach->guest, deadline, &reach->obstacle, NULL))
-		reach->obstacle = HV_OBSTACLE_NONE;
+	/* Unanswered, what was in the way still may be. */
+	hv_guest_obstacle(reach->guest, deadline, &reach->obstacle, NULL);
 	reach->info_us = now;
 	reach->measured_bytes = HV_UNSET;
 	return true;

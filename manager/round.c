@@ -145,9 +145,10 @@ static uint64_t present(const struct managed *guest)
 						    : guest->seen.target_bytes;
 }
 
+/* One that may just be set by somebody is left alone until that is known. */
 static bool changes(const struct managed *guest)
 {
-	return guest->seen.rules.mode == POLICY_AUTO &&
+	return !guest->private->away_us && guest->seen.rules.mode == POLICY_AUTO &&
 	       guest->decision.target_bytes != present(guest);
 }
 

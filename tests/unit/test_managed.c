@@ -191,6 +191,25 @@ static void a_guest_without_fresh_statistics_was_moved_by_nobody(void **state)
 		assert_int_equal(answers_with(&info, i * S + S), MANAGED_SAME);
 }
 
+static void a_guest_whose_driver_comes_back_was_moved_by_nobody(void **state)
+{
+	hv_info info = running(1024);
+
+	(void)state;
+	answers(1024);
+	managed_was_told(guest, 512 * MIB, now_us);
+	answers(512);
+	for (int i = 1; i < 4; i++)
+		answers_with(&info, i * S);
+	info.driver = HV_DRIVER_ABSENT;
+	for (int i = 4; i < 8; i++)
+		answers_with(&info, i * S);
+	/* It is there, and has not begun to inflate. */
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(answers(1024), MANAGED_SAME);
+	assert_int_equal(moves(512, 800), MANAGED_BY_SOMEBODY);
+}
+
 static void a_guest_that_stands_still_short_of_its_target_is_told_again(void **state)
 {
 	(void)state;
@@ -296,6 +315,7 @@ int main(void)
 		TEST(a_guest_that_deflates_on_oom_grows_by_itself),
 		TEST(a_guest_that_boots_again_was_moved_by_nobody),
 		TEST(a_guest_without_fresh_statistics_was_moved_by_nobody),
+		TEST(a_guest_whose_driver_comes_back_was_moved_by_nobody),
 		TEST(a_guest_that_stands_still_short_of_its_target_is_told_again),
 		TEST(a_guest_that_does_not_shrink_is_not_told_again),
 		TEST(the_policy_sees_who_cannot_act),

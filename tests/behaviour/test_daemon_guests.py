@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""aerostatd on real guests: three of 512 MiB share 1 GiB.
+
+One daemon for all tests here, because half a minute passes before it takes from a guest that
+it has just met.  Each test leaves the guests idle; the last ones end the daemon.
+"""
+import contextlib
+import time
+
+import pytest
+
+from command import MIB
+from conftest import BUILD
+from daemon import Daemon
+from lab.wait import wait_for
+
+MAX_MIB = 512
+BUDGET_MIB = 1024
+NAMES = ["one", "two", "three"]
+FOLLOW_S = 120      # far more than memory takes to follow
+
+
+@pytest.fixture(scope="module")
+def guests(lab):
+    with contextlib.ExitStack() as stack:
+        yield {name: stack.enter_context(lab.guest(name, memory=MAX_MIB)) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def pilot(guests, tmp_path_factory):
+    words = [word for guest in guests.values() for word in ("--qmp", guest.qmp_path)]
+    folder = tmp_path_factory.mktemp("pilot")
+    with Daemon(BUILD / "manager/aerostatd", folder, f"[host]\nbudget={BUDGET_MIB}M\n",
+                *words) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def fleet(guests, pilot):
+    """The guests as the daemon has settled them; nobody may have been killed in the end."""
+    wait_for(lambda: use_mib(guests) <= BUDGET_MIB, FOLLOW_S, "all to fit into the budget")
+    before = {name: guest.vmstat()["oom_kill"] for name, guest in guests.items()}
+    yield guests
+    for guest in guests.values():
+        guest.release_all()
+        assert guest.alive()
+    assert {name: guest.vmstat()["oom_kill"] for name, guest in guests.items()} == before
+
+
+def use_mib(guests):
+    return sum(guest.actual() for guest in guests.values()) // MIB
+
+
+def works(guest, pieces=6, mib=40, every_s=1.5):
+    """It needs more and more memory, as a program that starts does."""
+    for number in range(pieces):
+        due = time.monotonic() + every_s
+        assert guest.hold(f"piece{number}", mib).alive
+        wait_for(lambda due=due: time.monotonic() >= due, 60, "the next piece")
+
+
+def is_done(guest, pieces=6):
+    for number in range(pieces):
+        assert guest.touch(f"piece{number}").alive
+        guest.release(f"piece{number}")
+
+
+def has_room(guest):
+    return guest.meminfo()["MemAvailable"] >= 64 * MIB
+
+
+def wait_for_room(guest):
+    wait_for(lambda: has_room(guest), FOLLOW_S, f"{guest.name} to have what it works with")
+
+
+def test_nobody_is_taken_from_before_he_has_been_watched(guests, pilot):
+    for name in NAMES:
+        told = pilot.wait_for_guest(name, lambda told: told["text"])
+        assert told["before_bytes"] == told["actual_bytes"] == MAX_MIB * MIB
+        assert told["reason"] == "stale"
+    assert use_mib(guests) == 3 * MAX_MIB
+
+
+def test_idle_guests_are_fitted_into_the_budget(fleet, pilot):
+    for guest in fleet.values():
+        assert has_room(guest)
+        shrunk = [past["reason"] for past in pilot.guest(guest.name)["history"]
+                  if past["target_bytes"] < past["actual_bytes"]]
+        assert shrunk and {"idle", "share"}.issuperset(shrunk)
+    status = pilot.status()
+    assert status["budget_bytes"] == BUDGET_MIB * MIB and not status["overcommitted"]
+
+
+def test_memory_follows_the_work_from_one_guest_to_another(fleet, pilot):
+    for name in ("one", "two"):
+        guest = fleet[name]
+        works(guest)
+        wait_for_room(guest)
+        assert guest.actual() >= (240 + 64) * MIB
+        assert use_mib(fleet) <= BUDGET_MIB
+        is_done(guest)
+    grown = [past for past in pilot.guest("two")["history"]
+             if past["target_bytes"] > past["actual_bytes"]]
+    assert grown and all(past["text"] for past in grown)
+
+
+def test_cache_gives_way_to_what_cannot_be_dropped(fleet):
+    fleet["one"].hold("files", 200, "cache")
+    works(fleet["three"])
+    wait_for_room(fleet["three"])
+    is_done(fleet["three"])
+
+
+def test_a_leak_takes_from_nobody_what_he_needs(fleet, pilot):
+    works(fleet["two"], pieces=3)
+    works(fleet["one"], pieces=8, mib=32, every_s=1)
+    wait_for_room(fleet["two"])
+    assert pilot.guest("two")["actual_bytes"] >= pilot.guest("two")["need_bytes"]
+    is_done(fleet["two"], 3)
+    is_done(fleet["one"], 8)
+
+
+def test_a_size_that_a_person_sets_holds_until_auto(fleet, pilot, aerostat):
+    env = {**aerostat.env, "AEROSTAT_SOCKET": str(pilot.socket_path)}
+    here = aerostat.looking_at("--qmp", fleet["three"].qmp_path)
+    here.env = env
+    assert here("setmem", "three", "300M").code == 0
+    pilot.wait_for_rounds(3)
+    told = pilot.guest("three")
+    assert told["mode"] == "held" and told["mode_by"] == "person"
+    assert fleet["three"].actual() == 300 * MIB
+    assert told["before_bytes"] == 300 * MIB     # its own from now on
+    assert here("setmem", "three", "512M").code == 0
+    assert here("auto", "three").code == 0
+    assert pilot.guest("three")["mode"] == "auto"
+
+
+def test_a_size_set_past_the_daemon_holds_too(fleet, pilot):
+    guest = fleet["three"]
+    assert pilot.set_mode("three", "held", 400 * MIB)[0] == 200
+    assert pilot.set_mode("three", "auto")[0] == 200
+    pilot.wait_for_guest("three", lambda told: told["target_bytes"] == told["actual_bytes"],
+                         FOLLOW_S)
+    pilot.wait_for_rounds(2)
+    guest.qmp("balloon", value=250 * MIB)
+    told = pilot.wait_for_guest("three", lambda told: told["mode"] == "held", FOLLOW_S)
+    assert told["mode_by"] == "person"
+    pilot.wait_for_rounds(3)
+    assert guest.actual() == 250 * MIB
+    assert pilot.set_mode("three", "held", MAX_MIB * MIB)[0] == 200
+    assert pilot.set_mode("three", "auto")[0] == 200
+
+
+def test_a_guest_without_a_driver_is_left_alone_and_costs_nobody_his_needs(fleet, pilot):
+    fleet["one"].unload_driver()
+    try:
+        told = pilot.wait_for_guest("one", lambda told: told["driver"] == "absent", FOLLOW_S)
+        assert told["actual_bytes"] == MAX_MIB * MIB
+        pilot.wait_for_guest("one", lambda told: told["reason"] == "inactive", FOLLOW_S)
+        works(fleet["two"], pieces=3)
+        wait_for_room(fleet["two"])
+        is_done(fleet["two"], 3)
+    finally:
+        fleet["one"].load_driver("stock")
+    pilot.wait_for_guest("one", lambda told: told["driver"] == "ready", FOLLOW_S)
+
+
+def test_a_stopped_guest_holds_up_nobody(fleet, pilot):
+    events = pilot.events()
+    fleet["one"].stop()
+    try:
+        assert events.wait_for("guest-lost", "one", 60)["text"]
+        works(fleet["two"], pieces=4)
+        wait_for_room(fleet["two"])
+        is_done(fleet["two"], 4)
+        assert pilot.guest("one")["problem"]
+    finally:
+        fleet["one"].cont()
+    events.wait_for("guest-back", "one", 60)
+    events.close()
+    assert pilot.guest("one")["problem"] is None
+
+
+def test_a_guest_that_comes_is_found_and_one_that_is_killed_is_forgotten(fleet, pilot, lab,
+                                                                         tmp_path):
+    pilot.configure(f"[host]\nbudget={BUDGET_MIB}M\n[guest four]\nmode=observe\n")
+    assert pilot.reload()[0] == 200
+    with lab.guest("four", memory=256) as four:
+        pilot_of_four = Daemon(BUILD / "manager/aerostatd", tmp_path / "four", "",
+                               "--qmp", four.qmp_path)
+        with pilot_of_four:
+            pilot_of_four.wait_for_guest("four")
+            four.kill()
+            pilot_of_four.wait_for_no_guest("four", 60)
+    assert {guest["name"] for guest in pilot.status()["guests"]} == set(NAMES)
+
+
+def test_a_recording_of_real_guests_replays_bit_for_bit(fleet, pilot, aerostat, tmp_path):
+    lines = []
+    with pilot.recording() as recording:
+        while len(lines) < 6:
+            lines.append(recording.line())
+    path = tmp_path / "recording"
+    path.write_text("\n".join(lines) + "\n")
+    result = aerostat("simulate", "--recording", str(path), "--json")
+    assert result.code == 0
+    replay = result.json["policies"][0]
+    assert replay["same"] == replay["compared"] == 3 * 5
+
+
+def test_killed_while_guests_are_shrunk_it_leaves_them_as_they_were(fleet, pilot):
+    assert {pilot.guest(name)["mode"] for name in NAMES} == {"auto"}
+    assert {pilot.guest(name)["before_bytes"] for name in NAMES} == {MAX_MIB * MIB}
+    pilot.kill()
+    wait_for(lambda: use_mib(fleet) == 3 * MAX_MIB, 60, "the guardian to put all guests back")
+
+
+def test_killed_and_started_at_once_it_goes_on(guests, pilot):
+    pilot.start()
+    wait_for(lambda: use_mib(guests) <= BUDGET_MIB, FOLLOW_S, "all to fit into the budget again")
+    pilot.kill()
+    pilot.start()
+    for name in NAMES:
+        assert pilot.wait_for_guest(name)["before_bytes"] == MAX_MIB * MIB
+
+
+def test_at_its_end_guests_are_as_they_were(guests, pilot):
+    assert pilot.stop() == 0
+    assert use_mib(guests) == 3 * MAX_MIB
+    for guest in guests.values():
+        assert guest.qmp("qom-get", path="/machine/peripheral/balloon0",
+                         property="guest-stats-polling-interval") == 0
