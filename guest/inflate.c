@@ -9,9 +9,11 @@
  * Memory comes, in this order, from what is held (harvest.c), from another
  * harvest, and from the allocator: whole blocks first, for which it may reclaim
  * and compact (where page cache fills the guest that brings whole blocks), then
- * smaller ones as they lie about, then single pages.  It never wakes the OOM
- * killer and never touches reserves; when nothing comes, the caller tries again
- * later.
+ * single pages.  Those come from the smallest pieces, so that larger ones stay
+ * for what the kernel cannot have in single pages: page tables, stacks, slabs.
+ * Without them it kills, however much is free.  The driver never wakes the OOM
+ * killer itself and never touches reserves; when nothing comes, the caller tries
+ * again later.
  */
 #include <linux/moduleparam.h>
 
@@ -117,7 +119,7 @@ static struct page *allocate(struct balloon *b, unsigned long most, unsigned int
 		}
 		if (!b->alloc_order)
 			return NULL;
-		b->alloc_order--;
+		b->alloc_order = 0;
 	}
 }
 

@@ -7,6 +7,7 @@ Each such test runs on a kernel and under a host: QEMU 7.2's balloon ("host"), Q
 ("newer") or our own device ("ours").  QUICK are the combinations of every run, the others are
 for --long, or `make test-guest`.
 """
+import concurrent.futures
 import contextlib
 import itertools
 import os
@@ -17,12 +18,13 @@ import pytest
 
 import served
 from command import MIB
-from lab import GuestError
+from lab import GuestError, GuestTimeout
 from lab.wait import wait_for
 
 PAGE = 4096
 BLOCK = 2 * MIB
 COUNTERS = f"{served.DRIVER}/virtio*/balloon"
+QEMU_BALLOON = "/machine/peripheral/balloon0/virtio-backend"
 
 KERNELS = ("6.1", "6.12", "7.3")
 HOSTS = {"host": {"qemu": "host"}, "newer": {"qemu": "newer"}, "ours": {"device": "aerostat"}}
@@ -34,6 +36,16 @@ def matrix(quick=QUICK, hosts=tuple(HOSTS), kernels=KERNELS):
     return [pytest.param(kind, id=kind.replace(" ", "-"),
                          marks=() if kind in quick else pytest.mark.long)
             for kind in map(" ".join, itertools.product(kernels, hosts))]
+
+
+def fewer(kinds, quick=("6.12 ours",)):
+    """The same, of which these are quick: for a test of what no kernel does in a way of its own.
+
+    The very same words, or pytest takes them for others, and boots each guest once more.
+    """
+    return [pytest.param(*kind.values, id=kind.id,
+                         marks=() if kind.values[0] in quick else pytest.mark.long)
+            for kind in kinds]
 
 
 def spec(kind):
@@ -80,6 +92,10 @@ def size(guest):
 def wait_for_driver(guest):
     """It has taken the device, and begun."""
     wait_for(lambda: counters(guest), 60, f"{guest.name}'s driver to be ready")
+
+
+def uptime_ms(guest):
+    return guest.ping()[1]
 
 
 def reload(guest, params=""):
@@ -252,6 +268,50 @@ def assert_all_usable(guest, spare=48):
     assert guest.hold("everything", mib).alive
     assert_intact(guest, "everything")
     guest.release("everything")
+
+
+# Asleep
+
+@contextlib.contextmanager
+def in_guest(guest, command, timeout=120):
+    """A command in the guest while the block runs; it has to end well, and soon after."""
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        run = threads.submit(guest.run, command, timeout)
+        yield run
+    assert run.result().status == 0, run.result()
+
+
+def driver_is_ready(guest):
+    if is_ours(guest):
+        return served.state(guest)["driver-ready"]
+    status = guest.qmp("x-query-virtio-status", path=QEMU_BALLOON)["status"]["statuses"]
+    return any(word.startswith("VIRTIO_CONFIG_S_DRIVER_OK") for word in status)
+
+
+def is_asleep(guest, state):
+    if state == "mem":
+        return guest.qmp("query-status")["status"] == "suspended"
+    return not driver_is_ready(guest)
+
+
+def answers(guest):
+    with contextlib.suppress(GuestTimeout):
+        return guest.ping(timeout=1)
+    return False
+
+
+@contextlib.contextmanager
+def asleep(guest, state, when="true", go=lambda: None):
+    """The guest sleeps while the block runs: as soon as it is done with `when`, after go()."""
+    sleep = (f"{when}; echo enabled > /sys/class/tty/ttyS1/power/wakeup; "
+             f"echo {state} > /sys/power/state")
+    with in_guest(guest, sleep) as run:
+        go()
+        wait_for(lambda: is_asleep(guest, state), 60, f"{guest.name} to sleep")
+        yield run
+        if state == "mem":
+            guest.qmp("system_wakeup")
+        wait_for(lambda: answers(guest), 60, f"{guest.name} to wake up")
 
 
 # What holds after each test

@@ -6,7 +6,7 @@ import pytest
 
 from command import MIB
 from driver import (BLOCK, PAGE, aim, assert_accounted, assert_all_usable, assert_intact,
-                    available_mib, booted, counters, dice, go, is_ours, least_mib, matrix,
+                    available_mib, booted, counters, dice, fewer, go, is_ours, least_mib, matrix,
                     put_back, ram_bytes, reload, size, use_up, wait_until_moving,
                     wait_until_stuck, wander, with_features, with_params)
 from lab import Unavailable
@@ -19,9 +19,11 @@ BLOCK_PAGES = BLOCK // PAGE
 FLOOR = 64      # MiB, of so small a guest
 FLOOR_MESSAGE = re.compile(r"stop\w* at \d+ MiB")
 PARAMETER = "/sys/module/virtio_balloon/parameters"
+KINDS = matrix()
+on_one_or_all = pytest.mark.parametrize("_erna", fewer(KINDS), indirect=True)
 
 
-@pytest.fixture(scope="module", params=matrix())
+@pytest.fixture(scope="module", params=KINDS)
 def _erna(lab, request):
     with booted(lab, "erna", request.param, memory=MEMORY) as guest:
         use_up(guest)
@@ -130,6 +132,7 @@ def test_the_device_has_the_account_of_the_driver(erna):
 
 # Ways to gather memory, and to tell of it
 
+@on_one_or_all
 @pytest.mark.parametrize("params", [
     "harvest=0 order=0", "batch=300", "harvest=0 batch=300 in_flight=1 remerge=0",
     *(pytest.param(params, marks=pytest.mark.long) for params in (
@@ -173,6 +176,7 @@ def test_no_larger_blocks_are_allocated_than_it_is_told(erna):
     reload(erna)
 
 
+@on_one_or_all
 @pytest.mark.parametrize("batch", [1, 256, 300])
 def test_a_request_tells_of_no_more_pages_than_it_is_told(erna, batch):
     told = inflated(erna, f"batch={batch}")
@@ -286,6 +290,7 @@ def by_reporting(erna):
         yield erna
 
 
+@on_one_or_all
 def test_release_by_reporting_reaches_targets_and_the_host_has_its_bytes(by_reporting):
     guest, numbers = by_reporting, dice()
     use_up(guest)
@@ -299,6 +304,7 @@ def test_release_by_reporting_reaches_targets_and_the_host_has_its_bytes(by_repo
     assert_all_usable(guest)
 
 
+@on_one_or_all
 def test_a_driver_that_releases_by_reporting_leaves_nothing_behind(by_reporting):
     whole = mem_total(by_reporting)
     go(by_reporting, MEMORY - OUT)
@@ -309,6 +315,7 @@ def test_a_driver_that_releases_by_reporting_leaves_nothing_behind(by_reporting)
     by_reporting.load_driver()
 
 
+@on_one_or_all
 def test_release_by_reporting_is_refused_where_there_is_none(erna):
     with with_params(erna, "release=reporting"):
         assert "release=reporting: the device has no free page reporting" in erna.kernel_log()

@@ -202,10 +202,10 @@ def mallory(_ward):
         raise
 
 
-on_each_kernel = pytest.mark.parametrize("_ward", ["6.12", "6.1"], indirect=True)
+long = pytest.mark.long
 on_each_kernel_if_long = pytest.mark.parametrize(
-    "_ward", ["6.12", *(pytest.param(kernel, marks=pytest.mark.long)
-                        for kernel in ("6.1", "7.3"))], indirect=True)
+    "_ward", ["6.12", *(pytest.param(kernel, marks=long) for kernel in ("6.1", "7.3"))],
+    indirect=True)
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def full(mallory):
 
 # It never answers
 
-@on_each_kernel
+@on_each_kernel_if_long
 @LEAVE
 def test_a_device_that_never_returns_inflate_buffers_can_be_left(mallory, leave, come):
     """The in-tree driver waits for ever, and so does who unloads it."""
@@ -401,7 +401,7 @@ def churn(guest, rounds):
         guest.release("churned")
 
 
-@on_each_kernel
+@on_each_kernel_if_long
 def test_no_page_is_in_use_before_its_inflation_is_resolved(mallory):
     """Targets change in mid-flight, the device reads late and answers later still."""
     for queue, deaf, late in ((INFLATE, 150, 100), (DEFLATE, 20, 30)):
@@ -425,7 +425,9 @@ def assert_at_ease(guest):
     assert guest.meminfo()["MemAvailable"] > 24 * MIB
 
 
-@pytest.mark.parametrize("pages", [MEMORY * PAGES, MEMORY * PAGES + 1, 1 << 30, 0xffffffff])
+@pytest.mark.parametrize("pages", [
+    MEMORY * PAGES, 0xffffffff,
+    *(pytest.param(pages, marks=long) for pages in (MEMORY * PAGES + 1, 1 << 30))])
 def test_a_target_beyond_ram_is_followed_to_the_floor_and_back(mallory, pages):
     """The in-tree driver has no floor: it takes all there is, and the OOM killer does the rest."""
     kills = mallory.vmstat()["oom_kill"]
@@ -481,8 +483,9 @@ def strangers(guest):
 
 
 @on_each_kernel_if_long
-@pytest.mark.parametrize("how", ["twice", "stray"])
-@pytest.mark.parametrize("queue", [INFLATE, DEFLATE])
+@pytest.mark.parametrize("queue, how", [
+    (INFLATE, "stray"), (DEFLATE, "twice"),
+    *(pytest.param(*words, marks=long) for words in ((INFLATE, "twice"), (DEFLATE, "stray")))])
 def test_a_buffer_that_was_not_in_flight_costs_no_memory(mallory, queue, how):
     """Linux takes the queue for broken: the driver leaves it, and starts anew when it is told to.
 
@@ -500,7 +503,7 @@ def test_a_buffer_that_was_not_in_flight_costs_no_memory(mallory, queue, how):
     wait_until_at(mallory, MEMORY - FULL // 2)
 
 
-@pytest.mark.parametrize("how", ["twice", "stray"])
+@pytest.mark.parametrize("how", ["twice", pytest.param("stray", marks=long)])
 def test_a_bad_statistics_buffer_leaves_the_balloon_alone(mallory, how):
     before = look(mallory)["forgeries"]
     misbehave(mallory, how, 1, STATS)
@@ -543,7 +546,7 @@ def test_a_balloon_that_is_unplugged_while_it_grows_gives_all_memory_back(mallor
     plug(mallory)
 
 
-@pytest.mark.parametrize("when", ["full", "growing", "silent"])
+@pytest.mark.parametrize("when", ["full", pytest.param("growing", marks=long), "silent"])
 def test_a_device_that_dies_takes_nothing_of_the_guest_with_it(lab, when):
     """Nothing can unload a driver then: Linux waits for ever for a dead device's reset."""
     with bad_guest(lab, "bereft") as guest:

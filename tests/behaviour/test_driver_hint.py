@@ -5,10 +5,10 @@ import contextlib
 import pytest
 
 from command import MIB
+from driver import asleep
 from lab.errors import GuestError
 from lab.wait import wait_for
 from served import assert_sound, counters, state, wait_for_driver
-from test_driver_life import asleep
 
 KERNELS = ("6.12", *(pytest.param(kernel, marks=pytest.mark.long) for kernel in ("6.1", "7.3")))
 
