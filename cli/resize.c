@@ -34,6 +34,8 @@
 #include "progress.h"
 #include "vitals.h"
 
+#define REST_MS 80 /* longer than our device waits for the rest of a huge page */
+#define REST_BYTES (UINT64_C(1) << 20)
 #define POLL_MS 25		/* a poll costs some 1 ms of CPU time */
 #define DRIVER_GRACE_US 3000000 /* a guest that boots may load its driver in that time */
 #define EASE_WAIT_MS 3000	/* how long an eased guest may take to grow */
@@ -311,6 +313,23 @@ static bool wait_for_it(struct resize *r, enum await_verdict *verdict, GError **
 	return ok;
 }
 
+/* Devices may release what they got a moment later; waits for as long as more comes. */
+static uint64_t measure_host_at_rest(const struct resize *r)
+{
+	const struct resize_result *result = r->result;
+	uint64_t before = result->host_before_bytes, bytes = measure_host(r->info), last;
+	uint64_t taken = result->before_bytes - MIN(result->before_bytes, result->after_bytes);
+
+	do {
+		last = bytes;
+		if (last == HV_UNSET || before == HV_UNSET || before >= last + taken)
+			return last;
+		poll(NULL, 0, REST_MS);
+		bytes = measure_host(r->info);
+	} while (bytes < last && last - bytes > REST_BYTES);
+	return bytes;
+}
+
 static void conclude(struct resize *r, enum await_verdict verdict)
 {
 	struct resize_result *result = r->result;
@@ -328,7 +347,7 @@ static void conclude(struct resize *r, enum await_verdict verdict)
 	if (should_ease(r, verdict))
 		ease(r);
 	result->after_bytes = r->await.actual_bytes;
-	result->host_after_bytes = measure_host(r->info);
+	result->host_after_bytes = measure_host_at_rest(r);
 }
 
 /* Asks for the target and, unless told not to, waits. */

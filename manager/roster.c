@@ -94,17 +94,23 @@ static gboolean deliver(gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
-static void send(struct roster *roster, int kind, hv_guest *guest, const char *source,
-		 const char *text)
+static struct message *message_new(struct roster *roster, int kind, hv_guest *guest,
+				   const char *source, const char *text)
 {
 	struct message *message = g_new0(struct message, 1);
-	g_autoptr(GSource) idle = g_idle_source_new();
 
 	message->roster = roster_ref(roster);
 	message->kind = kind;
 	message->guest = guest;
 	message->source = g_strdup(source);
 	message->text = g_strdup(text);
+	return message;
+}
+
+static void send(struct message *message)
+{
+	g_autoptr(GSource) idle = g_idle_source_new();
+
 	g_source_set_priority(idle, G_PRIORITY_DEFAULT);
 	g_source_set_callback(idle, deliver, message, message_free);
 	g_source_attach(idle, NULL);
@@ -127,7 +133,7 @@ static void tell_problem(struct roster *roster, const char *source, const char *
 		return;
 	/* A problem in other words is the same one still. */
 	if (!told || !text)
-		send(roster, MESSAGE_PROBLEM, NULL, source, text);
+		send(message_new(roster, MESSAGE_PROBLEM, NULL, source, text));
 	if (text)
 		g_hash_table_replace(roster->problems, g_strdup(source), g_strdup(text));
 	else
@@ -147,7 +153,7 @@ static void take_list(struct roster *roster, GPtrArray *guests, GHashTable *miss
 			continue;
 		}
 		g_hash_table_insert(roster->known, g_strdup(key), g_strdup(guest->source));
-		send(roster, MESSAGE_FOUND, guest, NULL, NULL);
+		send(message_new(roster, MESSAGE_FOUND, guest, NULL, NULL));
 	}
 }
 
@@ -189,7 +195,7 @@ static void tell_gone(struct roster *roster, GHashTable *missing)
 	g_hash_table_iter_init(&iter, missing);
 	while (g_hash_table_iter_next(&iter, &key, NULL)) {
 		source = g_hash_table_lookup(roster->known, key);
-		send(roster, MESSAGE_GONE, NULL, source, strchr(key, '\n') + 1);
+		send(message_new(roster, MESSAGE_GONE, NULL, source, strchr(key, '\n') + 1));
 		g_hash_table_remove(roster->known, key);
 	}
 }
