@@ -68,8 +68,6 @@ enum policy_mode managed_mode(const struct managed *guest)
 
 static bool is_another(const struct managed *guest, const hv_info *info)
 {
-	if (!guest->met)
-		return false;
 	return (guest->pid && info->pid && guest->pid != info->pid) ||
 	       (guest->uuid && info->uuid && strcmp(guest->uuid, info->uuid));
 }
@@ -102,9 +100,9 @@ static bool may_move_by_itself(const struct managed *guest, uint64_t actual)
 }
 
 /* It may have no driver just now, and whatever size it has is nobody's will. */
-static bool is_silent(const struct managed *guest, const struct reach_sample *sample)
+static bool is_silent(const struct reach_sample *sample)
 {
-	return guest->driver == HV_DRIVER_ABSENT || sample->told_us - sample->stats_us > SILENT_US;
+	return sample->told_us - sample->stats_us > SILENT_US;
 }
 
 /* Somebody else set its size, and it is not merely a guest that boots. */
@@ -114,8 +112,6 @@ static bool was_moved(const struct managed *guest, const struct reach_sample *sa
 	uint64_t faults = sample->stats.value[HV_STAT_MINOR_FAULT];
 
 	if (!p->away_us || sample->told_us - p->away_us < AWAY_US)
-		return false;
-	if (sample->stats_us <= p->away_us)
 		return false;
 	return faults == HV_UNSET || p->away_faults == HV_UNSET || faults >= p->away_faults;
 }
@@ -132,7 +128,7 @@ static bool follow_size(struct managed *guest, const struct reach_sample *sample
 		p->away_us = 0;
 		return false;
 	}
-	if (is_silent(guest, sample)) {
+	if (is_silent(sample)) {
 		p->arrived = false;
 		p->away_us = 0;
 	}

@@ -113,7 +113,7 @@ static bool believe(struct pairing *pairing, const struct hv_stats *stats, int64
 bool pairing_take(struct pairing *pairing, const struct hv_stats *stats, int64_t now_us,
 		  bool deflates)
 {
-	bool fresh = stats->last_update_s > 0 && stats->last_update_s != pairing->read_update_s &&
+	bool fresh = stats->last_update_s != pairing->read_update_s &&
 		     stats->value[HV_STAT_ACTUAL] != HV_UNSET &&
 		     believe(pairing, stats, now_us, deflates);
 

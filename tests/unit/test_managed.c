@@ -131,6 +131,17 @@ static void a_guest_that_goes_where_it_was_told_was_moved_by_nobody(void **state
 		assert_int_equal(answers(512), MANAGED_SAME);
 }
 
+static void a_guest_that_is_slow_to_leave_for_a_new_target_was_moved_by_nobody(void **state)
+{
+	(void)state;
+	answers(1024);
+	managed_was_told(guest, 512 * MIB, now_us);
+	answers(512);
+	managed_was_told(guest, 768 * MIB, now_us);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(answers(512), MANAGED_SAME);
+}
+
 static void a_guest_that_leaves_its_target_was_moved_by_somebody(void **state)
 {
 	(void)state;
@@ -222,6 +233,11 @@ static void a_guest_that_stands_still_short_of_its_target_is_told_again(void **s
 		answers(600);
 	managed_show(guest, now_us);
 	assert_true(managed_needs_reminder(guest, now_us));
+	guest->private->rules.mode = POLICY_OBSERVE;
+	managed_show(guest, now_us);
+	assert_false(managed_needs_reminder(guest, now_us));
+	guest->private->rules.mode = POLICY_AUTO;
+	managed_show(guest, now_us);
 	managed_was_told(guest, 768 * MIB, now_us);
 	assert_false(managed_needs_reminder(guest, now_us));
 }
@@ -260,6 +276,32 @@ static void the_policy_sees_who_cannot_act(void **state)
 	managed_show(guest, now_us);
 	assert_true(guest->seen.reachable);
 	assert_false(guest->seen.has_driver);
+
+	guest->obstacle = HV_OBSTACLE_DEVICES;
+	managed_show(guest, now_us);
+	assert_true(guest->seen.cannot_shrink);
+}
+
+static void a_guest_without_a_balloon_has_all_of_its_memory(void **state)
+{
+	hv_info info = running(1024);
+
+	(void)state;
+	info.has_balloon = false;
+	info.actual_bytes = HV_UNSET;
+	answers_with(&info, 0);
+	assert_int_equal(guest->seen.actual_bytes, 1024 * MIB);
+}
+
+static void its_period_is_how_it_was_first(void **state)
+{
+	const hv_info info = running(1024);
+	const struct reach_sample later = { .info = &info, .before_period_s = 1 };
+
+	(void)state;
+	answers(1024);
+	managed_take(guest, &later);
+	assert_int_equal(guest->private->before_period_s, 0);
 }
 
 static void what_a_person_said_outlives_the_daemon(void **state)
@@ -283,6 +325,17 @@ static void what_a_person_said_outlives_the_daemon(void **state)
 	assert_int_equal(again->held_bytes, 512 * MIB);
 	assert_int_equal(again->private->before_period_s, 0);
 	managed_free(again);
+}
+
+static void what_the_daemon_before_did_not_change_is_as_it_is_now(void **state)
+{
+	const struct keep_guest kept = { .before_bytes = 700 * MIB, .mode = -1 };
+
+	(void)state;
+	answers(512);
+	guest->before_bytes = 512 * MIB;
+	managed_resume(guest, &kept);
+	assert_int_equal(guest->before_bytes, 512 * MIB);
 }
 
 static void the_newest_changes_are_remembered(void **state)
@@ -309,6 +362,7 @@ int main(void)
 		TEST(another_process_under_the_same_address_is_another_guest),
 		TEST(another_uuid_under_the_same_address_is_another_guest),
 		TEST(a_guest_that_goes_where_it_was_told_was_moved_by_nobody),
+		TEST(a_guest_that_is_slow_to_leave_for_a_new_target_was_moved_by_nobody),
 		TEST(a_guest_that_leaves_its_target_was_moved_by_somebody),
 		TEST(a_guest_that_grows_beyond_its_target_was_moved_by_somebody),
 		TEST(a_huge_page_off_the_target_is_no_move),
@@ -320,6 +374,9 @@ int main(void)
 		TEST(a_guest_that_does_not_shrink_is_not_told_again),
 		TEST(the_policy_sees_who_cannot_act),
 		TEST(what_a_person_said_outlives_the_daemon),
+		TEST(what_the_daemon_before_did_not_change_is_as_it_is_now),
+		TEST(a_guest_without_a_balloon_has_all_of_its_memory),
+		TEST(its_period_is_how_it_was_first),
 		TEST(the_newest_changes_are_remembered),
 	};
 

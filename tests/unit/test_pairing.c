@@ -117,6 +117,41 @@ static void with_deflate_on_oom_a_large_move_leaves_the_statistics_out_twice(voi
 	assert_int_equal(pairing.actual_then_bytes, 600 * MIB);
 }
 
+static void statistics_are_left_out_again_when_it_moves_far_again(void **state)
+{
+	struct pairing pairing = quiet();
+	struct hv_stats moves[] = { stats(102, 102, 900, 964), stats(103, 103, 700, 964),
+				    stats(104, 104, 500, 964), stats(105, 105, 900, 964) };
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		pairing_take(&pairing, &moves[i], (12 + i) * S, true);
+	assert_false(pairing_take(&pairing, &moves[3], 15 * S, true));
+}
+
+static void a_total_that_lags_behind_the_size_is_no_measure(void **state)
+{
+	struct pairing pairing = quiet();
+	struct hv_stats lags = stats(102, 102, 900, 964), next = stats(103, 103, 700, 740);
+
+	(void)state;
+	assert_true(pairing_take(&pairing, &lags, 12 * S, false));
+	assert_int_equal(pairing.actual_then_bytes, 1024 * MIB);
+	assert_true(pairing_take(&pairing, &next, 13 * S, false));
+	assert_int_equal(pairing.actual_then_bytes, 800 * MIB);
+}
+
+static void a_total_that_still_changes_is_no_measure(void **state)
+{
+	struct pairing pairing = quiet();
+	struct hv_stats changes = stats(102, 102, 1024, 940), next = stats(103, 103, 512, 640);
+
+	(void)state;
+	assert_true(pairing_take(&pairing, &changes, 12 * S, false));
+	assert_true(pairing_take(&pairing, &next, 13 * S, false));
+	assert_int_equal(pairing.actual_then_bytes, 700 * MIB);
+}
+
 static void an_answer_from_before_anybody_looked_belongs_to_no_size(void **state)
 {
 	struct pairing pairing;
@@ -144,13 +179,15 @@ static void an_answer_of_just_now_is_believed_at_once(void **state)
 static void a_wall_clock_that_jumps_makes_no_answer_older_than_the_last_reading(void **state)
 {
 	struct pairing pairing = quiet();
-	struct hv_stats ahead = stats(102, 5000, 1024, 964), behind = stats(9000, 103, 1024, 964);
+	struct hv_stats same = stats(101, 102, 1024, 964), ahead = stats(103, 5000, 1024, 964),
+			behind = stats(9000, 104, 1024, 964);
 
 	(void)state;
-	assert_true(pairing_take(&pairing, &ahead, 12 * S, false));
-	assert_in_range(pairing.stats_us, 11 * S + 1, 12 * S);
-	assert_true(pairing_take(&pairing, &behind, 13 * S, false));
-	assert_int_equal(pairing.stats_us, 13 * S);
+	assert_false(pairing_take(&pairing, &same, 12 * S, false));
+	assert_true(pairing_take(&pairing, &ahead, 13 * S, false));
+	assert_in_range(pairing.stats_us, 12 * S + 1, 13 * S);
+	assert_true(pairing_take(&pairing, &behind, 14 * S, false));
+	assert_int_equal(pairing.stats_us, 14 * S);
 }
 
 int main(void)
@@ -163,6 +200,9 @@ int main(void)
 		cmocka_unit_test(a_forged_total_tells_no_size_that_the_guest_did_not_pass),
 		cmocka_unit_test(with_deflate_on_oom_a_small_move_is_halved),
 		cmocka_unit_test(with_deflate_on_oom_a_large_move_leaves_the_statistics_out_twice),
+		cmocka_unit_test(statistics_are_left_out_again_when_it_moves_far_again),
+		cmocka_unit_test(a_total_that_lags_behind_the_size_is_no_measure),
+		cmocka_unit_test(a_total_that_still_changes_is_no_measure),
 		cmocka_unit_test(an_answer_from_before_anybody_looked_belongs_to_no_size),
 		cmocka_unit_test(an_answer_of_just_now_is_believed_at_once),
 		cmocka_unit_test(
