@@ -79,8 +79,8 @@ def test_the_balloon_presses_nobody_whom_it_relieved(rescued):
 def test_the_balloon_stays_away_for_a_while(rescued):
     before = driver.counters(rescued)
     begin = driver.uptime_ms(rescued)
-    # Short of little, so that it does not take long.
-    assert rescued.hold("hog", driver.available_mib(rescued) + 24).alive
+    # Short of little, so that it does not take long; what is available is an estimate.
+    assert rescued.hold("hog", driver.available_mib(rescued) + 64).alive
     rescued.release("hog")
     assert driver.counters(rescued)["oom_relief"] > before["oom_relief"]
     wait_for(lambda: driver.counters(rescued)["inflated"] > before["inflated"], 60,

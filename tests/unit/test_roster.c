@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which guests there are, by sockets in a folder. */
+#include "manager/roster.h"
+
+#include <glib/gstdio.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fake_qemu.h"
+
+static struct {
+	char *folder, *glob;
+	struct roster *roster;
+	GString *told; /* "+a -a " */
+	unsigned int problems, solved;
+} seen;
+
+static void tell(char sign, const char *address)
+{
+	g_autofree char *name = g_path_get_basename(address);
+
+	g_string_append_printf(seen.told, "%c%s ", sign, name);
+}
+
+static void on_found(void *data, hv_guest *guest)
+{
+	(void)data;
+	tell('+', guest->address);
+	hv_guest_close(guest);
+}
+
+static void on_gone(void *data, const char *source, const char *address)
+{
+	(void)data;
+	assert_string_equal(source, "qmp");
+	tell('-', address);
+}
+
+static void on_problem(void *data, const char *source, const char *text)
+{
+	(void)data;
+	(void)source;
+	if (text)
+		seen.problems++;
+	else
+		seen.solved++;
+}
+
+static const struct roster_ops ops = { on_found, on_gone, on_problem };
+
+#define RUN_UNTIL(condition)                                                                       \
+	for (int64_t end_ = g_get_monotonic_time() + 60 * G_USEC_PER_SEC; !(condition);) {         \
+		if (g_get_monotonic_time() > end_)                                                 \
+			fail_msg("waited in vain for %s", #condition);                             \
+		if (!g_main_context_iteration(NULL, FALSE))                                        \
+			g_usleep(1000);                                                            \
+	}
+
+static void appear(const char *name)
+{
+	g_autofree char *path = g_build_filename(seen.folder, name, NULL);
+
+	close(listen_at(path, 1));
+}
+
+static void vanish(const char *name)
+{
+	g_autofree char *path = g_build_filename(seen.folder, name, NULL);
+
+	assert_int_equal(g_unlink(path), 0);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	memset(&seen, 0, sizeof(seen));
+	seen.folder = g_dir_make_tmp("roster-XXXXXX", NULL);
+	seen.glob = g_build_filename(seen.folder, "*.qmp", NULL);
+	seen.told = g_string_new(NULL);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	g_autoptr(GDir) dir = g_dir_open(seen.folder, 0, NULL);
+	const char *name;
+
+	(void)state;
+	roster_free(seen.roster);
+	while ((name = g_dir_read_name(dir)))
+		vanish(name);
+	g_rmdir(seen.folder);
+	g_free(seen.folder);
+	g_free(seen.glob);
+	g_string_free(seen.told, TRUE);
+	return 0;
+}
+
+static void begin(char **uris, char **globs)
+{
+	const struct hv_sources sources = { .libvirt_uris = uris, .qmp_globs = globs };
+
+	seen.roster = roster_new(&sources, &ops, NULL);
+}
+
+static void guests_are_found_when_they_come_and_gone_when_they_go(void **state)
+{
+	(void)state;
+	appear("a.qmp");
+	begin(NULL, (char *[]){ seen.glob, NULL });
+	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp "));
+	appear("b.qmp");
+	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp +b.qmp "));
+	vanish("a.qmp");
+	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp +b.qmp -a.qmp "));
+}
+
+static void a_guest_that_was_forgotten_is_found_anew(void **state)
+{
+	g_autofree char *address = g_strdup_printf("qmp:%s/a.qmp", seen.folder);
+
+	(void)state;
+	appear("a.qmp");
+	begin(NULL, (char *[]){ seen.glob, NULL });
+	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp "));
+	roster_forget(seen.roster, "qmp", address);
+	roster_look(seen.roster);
+	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp +a.qmp "));
+}
+
+static void looking_elsewhere_the_guests_of_before_are_gone(void **state)
+{
+	g_autofree char *other = g_build_filename(seen.folder, "*.other", NULL);
+	const struct hv_sources elsewhere = { .qmp_globs = (char *[]){ other, NULL } };
+
+	(void)state;
+	appear("a.qmp");
+	appear("b.other");
+	begin(NULL, (char *[]){ seen.glob, NULL });
+	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp "));
+	roster_reload(seen.roster, &elsewhere);
+	RUN_UNTIL(strstr(seen.told->str, "+b.other") && strstr(seen.told->str, "-a.qmp"));
+}
+
+static void a_source_that_cannot_be_asked_is_told_once_and_holds_up_no_other(void **state)
+{
+	char *nowhere = (char *)"qemu:///session?socket=/nonexistent/sock";
+
+	(void)state;
+	appear("a.qmp");
+	begin((char *[]){ nowhere, NULL }, (char *[]){ seen.glob, NULL });
+	RUN_UNTIL(seen.problems == 1 && !strcmp(seen.told->str, "+a.qmp "));
+	appear("b.qmp");
+	roster_look(seen.roster);
+	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp +b.qmp "));
+	assert_int_equal(seen.problems, 1);
+	assert_int_equal(seen.solved, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(guests_are_found_when_they_come_and_gone_when_they_go),
+		TEST(a_guest_that_was_forgotten_is_found_anew),
+		TEST(looking_elsewhere_the_guests_of_before_are_gone),
+		TEST(a_source_that_cannot_be_asked_is_told_once_and_holds_up_no_other),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
