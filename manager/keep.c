@@ -209,7 +209,7 @@ static bool read_field(const struct field *field, const json_t *value, struct ke
 		return read_mode(value, member);
 	case FIELD_BYTES_IF_HELD:
 		*(uint64_t *)member = HV_UNSET;
-		return guest->mode != POLICY_HELD || read_u64(value, 1, member);
+		return guest->mode != POLICY_HELD || !value || read_u64(value, 1, member);
 	}
 	g_assert_not_reached();
 }
@@ -325,8 +325,9 @@ static json_t *field_json(const struct field *field, const struct keep_guest *gu
 	case FIELD_MODE:
 		return guest->mode < 0 ? NULL : json_string(config_mode_name(guest->mode));
 	case FIELD_BYTES_IF_HELD:
-		return guest->mode != POLICY_HELD ? NULL
-						  : json_integer((json_int_t)guest->held_bytes);
+		return guest->mode != POLICY_HELD || guest->held_bytes == HV_UNSET
+			       ? NULL
+			       : json_integer((json_int_t)guest->held_bytes);
 	}
 	g_assert_not_reached();
 }

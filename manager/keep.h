@@ -31,7 +31,7 @@ struct keep_guest {
 	int before_period_s;   /* of its statistics; -1: not known, leave it */
 	bool changed;	       /* the daemon has set it since: it has to be put back */
 	int mode;	       /* enum policy_mode that a person chose; -1: none did */
-	uint64_t held_bytes;   /* with POLICY_HELD */
+	uint64_t held_bytes;   /* with POLICY_HELD; HV_UNSET: at whatever it has */
 };
 struct keep_guest *keep_guest_copy(const struct keep_guest *guest);
 void keep_guest_free(struct keep_guest *guest);

@@ -102,7 +102,7 @@ static bool may_move_by_itself(const struct managed *guest, uint64_t actual)
 /* It may have no driver just now, and whatever size it has is nobody's will. */
 static bool is_silent(const struct reach_sample *sample)
 {
-	return sample->told_us - sample->stats_us > SILENT_US;
+	return sample->told_us - sample->heard_us > SILENT_US;
 }
 
 /* Somebody else set its size, and it is not merely a guest that boots. */
@@ -151,6 +151,9 @@ static void take_numbers(struct managed *guest, const struct reach_sample *sampl
 	seen->boot_bytes = sample->info->max_bytes;
 	seen->actual_bytes = sample->info->actual_bytes == HV_UNSET ? sample->info->max_bytes
 								    : sample->info->actual_bytes;
+	/* The guest's claim: 0 could be neither kept nor put back, more than all is nonsense. */
+	seen->actual_bytes =
+		CLAMP(seen->actual_bytes, MIN(ARRIVED_BYTES, seen->boot_bytes), seen->boot_bytes);
 	seen->resident_bytes = sample->resident_bytes;
 	seen->stall = sample->stall;
 	seen->taken_us = sample->stats_us;

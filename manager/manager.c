@@ -245,6 +245,11 @@ static void on_gone(void *data, const char *source, const char *address)
 
 		if (strcmp(guest->source, source) || strcmp(guest->address, address))
 			continue;
+		/* Not looked at any more, but it runs: it gets its size back. */
+		if (guest->private->changed && !guest->private->releasing &&
+		    keep_start_ticks(guest->pid) == guest->private->start_ticks)
+			reach_release(guest->private->reach, guest->before_bytes,
+				      guest->private->before_period_s);
 		manager_drop(manager, guest, "it is gone");
 		return;
 	}

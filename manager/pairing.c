@@ -117,6 +117,8 @@ bool pairing_take(struct pairing *pairing, const struct hv_stats *stats, int64_t
 		     stats->value[HV_STAT_ACTUAL] != HV_UNSET &&
 		     believe(pairing, stats, now_us, deflates);
 
+	if (stats->last_update_s > 0 && stats->last_update_s != pairing->read_update_s)
+		pairing->heard_us = answered_us(pairing, stats, now_us);
 	pairing->read_us = now_us;
 	pairing->read_actual_bytes = stats->value[HV_STAT_ACTUAL];
 	pairing->read_update_s = stats->last_update_s;

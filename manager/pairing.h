@@ -11,7 +11,8 @@ struct pairing {
 	int64_t stats_us;	    /* when the guest answered with them; 0: none yet */
 	uint64_t actual_then_bytes; /* its size then */
 
-	int64_t read_us; /* when statistics were last read, believed or not */
+	int64_t heard_us; /* when new ones came last, believed or not; 0: never */
+	int64_t read_us;  /* when statistics were last read, believed or not */
 	uint64_t read_actual_bytes;
 	int64_t read_update_s;	    /* the wall clock's second of those */
 	uint64_t quiet_total_bytes; /* MemTotal and size of a moment when the size stood still */

@@ -113,7 +113,6 @@ static void set_mode(struct manager *manager, struct managed *guest, enum policy
 	reach_manage(p->reach, managed_mode(guest) != POLICY_OFF);
 	managed_show(guest, g_get_monotonic_time());
 	manager->keep_wanted = true;
-	manager_save(manager);
 	tell_mode(manager, guest, why);
 }
 
@@ -148,6 +147,7 @@ bool manager_set_mode(struct manager *manager, const char *name, enum policy_mod
 		if (!guest || !check_met(guest, error) || !check_held(guest, bytes, error))
 			return false;
 		set_mode(manager, guest, mode, bytes, "somebody asked for it");
+		manager_save(manager);
 		return true;
 	}
 	if (bytes != HV_UNSET) {
@@ -160,6 +160,7 @@ bool manager_set_mode(struct manager *manager, const char *name, enum policy_mod
 		if (guest->met)
 			set_mode(manager, guest, mode, HV_UNSET, "somebody asked for it, of all");
 	}
+	manager_save(manager);
 	return true;
 }
 
@@ -167,6 +168,9 @@ void people_moved(struct manager *manager, struct managed *guest)
 {
 	if (managed_mode(guest) == POLICY_AUTO)
 		set_mode(manager, guest, POLICY_HELD, HV_UNSET, "somebody else set its size");
+	else
+		own(guest, HV_UNSET);
+	manager->keep_wanted = true;
 	guest->private->target_bytes = HV_UNSET;
 }
 

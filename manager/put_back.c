@@ -6,6 +6,7 @@
 #include "common/size.h"
 
 #define POLL_MS 20
+#define CLOSE_BYTES (4 * SIZE_MIB) /* drivers may work in huge pages */
 
 /* The least it may be set to: what it uses, and air (as cli/vitals.c has it). */
 static bool read_least(hv_guest *reached, int64_t deadline, const struct hv_info *info,
@@ -24,6 +25,7 @@ static bool read_least(hv_guest *reached, int64_t deadline, const struct hv_info
 		return false;
 	}
 	*least_bytes = actual - usable + MAX(64 * SIZE_MIB, info->max_bytes * 3 / 100);
+	*least_bytes = (*least_bytes + SIZE_MIB - 1) / SIZE_MIB * SIZE_MIB;
 	return true;
 }
 
@@ -55,7 +57,8 @@ static bool set_size(hv_guest *reached, int64_t deadline, const struct hv_info *
 	for (;;) {
 		if (!hv_guest_balloon_get(reached, deadline, &actual_bytes, error))
 			return false;
-		if (up ? actual_bytes >= target_bytes : actual_bytes <= target_bytes)
+		if (up ? actual_bytes + CLOSE_BYTES >= target_bytes
+		       : actual_bytes <= target_bytes + CLOSE_BYTES)
 			return true;
 		if (hv_deadline_ms(POLL_MS) >= deadline)
 			break;

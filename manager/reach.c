@@ -237,6 +237,7 @@ static void answer_sample(struct reach *reach, bool manage)
 		sample->obstacle = reach->obstacle;
 		sample->stats = reach->pairing.stats;
 		sample->stats_us = reach->pairing.stats_us;
+		sample->heard_us = reach->pairing.heard_us;
 		sample->actual_then_bytes = reach->pairing.actual_then_bytes;
 		sample->resident_bytes = resident_bytes(reach);
 		sample->stall = reach->info.pid ? host_cgroup_stall("/proc", reach->info.pid) : 0;

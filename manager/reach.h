@@ -35,6 +35,7 @@ struct reach_sample {
 	enum hv_obstacle obstacle;
 	struct hv_stats stats;
 	int64_t stats_us;	    /* monotonic: when the guest answered; 0: never */
+	int64_t heard_us;	    /* the same, of answers whose numbers could not be dated, too */
 	uint64_t actual_then_bytes; /* its size when it answered; HV_UNSET */
 	uint64_t resident_bytes;    /* hv_host_bytes(); HV_UNSET when the process is not here */
 	double stall;		    /* of its process's cgroup, 0…1 */

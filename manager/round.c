@@ -159,6 +159,7 @@ static void take_decisions(struct manager *manager, const struct step *step)
 
 		guest->decision = step->decisions[i];
 		if (changes(guest) && !guest->private->changed) {
+			guest->before_bytes = guest->seen.actual_bytes;
 			guest->private->changed = true;
 			manager->keep_wanted = true;
 		}
@@ -311,10 +312,9 @@ static void open_round(struct manager *manager)
 		reach_ask(p->reach);
 		manager->waiting++;
 	}
-	if (manager->waiting)
-		manager->wait = g_timeout_add(ROUND_WAIT_US / 1000, on_wait_over, manager);
-	else
-		close_round(manager);
+	/* Never closed from here: callers hold what the end of a round may free. */
+	manager->wait =
+		g_timeout_add(manager->waiting ? ROUND_WAIT_US / 1000 : 0, on_wait_over, manager);
 }
 
 void round_answered(struct manager *manager, const struct managed *guest)

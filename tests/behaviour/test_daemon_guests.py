@@ -51,7 +51,7 @@ def use_mib(guests):
     return sum(guest.actual() for guest in guests.values()) // MIB
 
 
-def works(guest, pieces=6, mib=40, every_s=1.5):
+def works(guest, pieces=6, mib=40, every_s=3):
     """It needs more and more memory, as a program that starts does."""
     for number in range(pieces):
         due = time.monotonic() + every_s
@@ -147,6 +147,7 @@ def test_a_size_set_past_the_daemon_holds_too(fleet, pilot):
     assert told["mode_by"] == "person"
     pilot.wait_for_rounds(3)
     assert guest.actual() == 250 * MIB
+    assert "no guest is changed" not in pilot.log()
     assert pilot.set_mode("three", "held", MAX_MIB * MIB)[0] == 200
     assert pilot.set_mode("three", "auto")[0] == 200
 

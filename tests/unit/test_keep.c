@@ -312,7 +312,8 @@ static void what_cannot_be_understood_is_refused_with_its_place(void **state)
 		  ".changed is missing, not true or false" },
 		{ GUEST(REST ", \"mode\": \"on\""), ".mode is \"on\", not \"auto\"" },
 		{ GUEST(REST ", \"mode\": 2"), ".mode is 2, not \"auto\"" },
-		{ GUEST(REST ", \"mode\": \"held\""), ".held_bytes is missing, not a number" },
+		{ GUEST(REST ", \"mode\": \"held\", \"held_bytes\": 0"),
+		  ".held_bytes is 0, not a number" },
 		{ GUEST(REST ", \"pid\": 1"), "line 1: " },
 	};
 	struct rig *rig = *state;

@@ -62,7 +62,7 @@ static enum managed_news answers_with(const hv_info *info, int64_t age_us)
 
 	now_us += S;
 	sample.told_us = now_us;
-	sample.stats_us = now_us - age_us;
+	sample.stats_us = sample.heard_us = now_us - age_us;
 	for (int i = 0; i < HV_STAT_COUNT; i++)
 		sample.stats.value[i] = HV_UNSET;
 	sample.stats.value[HV_STAT_MINOR_FAULT] = faults;
@@ -293,6 +293,34 @@ static void a_guest_without_a_balloon_has_all_of_its_memory(void **state)
 	assert_int_equal(guest->seen.actual_bytes, 1024 * MIB);
 }
 
+static void a_guest_that_claims_to_have_nothing_can_be_put_back(void **state)
+{
+	(void)state;
+	answers(0);
+	assert_true(guest->seen.actual_bytes > 0);
+	answers(9000);
+	assert_int_equal(guest->seen.actual_bytes, 1024 * MIB);
+}
+
+static void statistics_that_cannot_be_dated_are_no_silence(void **state)
+{
+	const hv_info info = running(500);
+	struct reach_sample sample = { .info = &info };
+
+	(void)state;
+	sample.stats.value[HV_STAT_MINOR_FAULT] = HV_UNSET;
+	answers(1024);
+	managed_was_told(guest, 768 * MIB, now_us);
+	answers(768);
+	for (int i = 0; i < 5; i++) {
+		now_us += S;
+		sample.told_us = sample.heard_us = now_us;
+		if (managed_take(guest, &sample) == MANAGED_BY_SOMEBODY)
+			return;
+	}
+	fail_msg("it was not seen to be moved");
+}
+
 static void its_period_is_how_it_was_first(void **state)
 {
 	const hv_info info = running(1024);
@@ -377,6 +405,8 @@ int main(void)
 		TEST(what_the_daemon_before_did_not_change_is_as_it_is_now),
 		TEST(a_guest_without_a_balloon_has_all_of_its_memory),
 		TEST(its_period_is_how_it_was_first),
+		TEST(a_guest_that_claims_to_have_nothing_can_be_put_back),
+		TEST(statistics_that_cannot_be_dated_are_no_silence),
 		TEST(the_newest_changes_are_remembered),
 	};
 
