@@ -26,7 +26,7 @@ BUDGET_S = 280      # all rounds end by then, unless their number was asked for
 class ByHand:
     def __init__(self, lab, build, options, say):
         self.lab = lab
-        self.binary = str(pathlib.Path(build).resolve() / "cli/aerostat")
+        self.binary = str(pathlib.Path(build).resolve() / "aerostat/aerostat")
         self.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
         self.cost_rounds = QUICK_COST_ROUNDS if options.quick else COST_ROUNDS
         self.budget_s = math.inf if options.rounds else BUDGET_S

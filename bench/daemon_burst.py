@@ -127,7 +127,7 @@ class Job(threading.Thread):
 class Bursts:
     def __init__(self, lab, build, quick, rounds, say):
         self._lab, self._say = lab, say
-        self._aerostatd = build / "manager/aerostatd"
+        self._aerostatd = build / "aerostatd/aerostatd"
         self._fakes = build / "tests/fakes/fake-guests"
         self._rounds = rounds
         self.watch_s = QUICK_WATCH_S if quick else WATCH_S

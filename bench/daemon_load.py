@@ -49,7 +49,7 @@ class Load:
 
 class Loads:
     def __init__(self, build, quick, rounds, say):
-        self._aerostatd = build / "manager/aerostatd"
+        self._aerostatd = build / "aerostatd/aerostatd"
         self._fakes = build / "tests/fakes/fake-guests"
         self._quick, self._rounds, self._say = quick, rounds, say
         self.cases = QUICK_CASES if quick else CASES

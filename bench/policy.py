@@ -48,7 +48,7 @@ class Policy:
                       "traces": f"{self.traces}, seeds 1 to {self.traces}, all shapes in turn",
                       "rounds": f"{self.rounds}, of the time of a step"}
         self.say(f"simulating {self.traces} traces")
-        self.simulated = call([self.build / "cli/aerostat", "simulate", "--json",
+        self.simulated = call([self.build / "aerostat/aerostat", "simulate", "--json",
                                 f"--traces={self.traces}"])
         for number in range(1, self.rounds + 1):
             self.say(f"timing steps, round {number} of {self.rounds}")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "size.h"
+#include "common/size.h"
 
 G_DEFINE_QUARK(size - error, size_error)
 

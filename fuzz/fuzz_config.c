@@ -5,7 +5,7 @@
  * It is taken or refused.  A refusal is one line of text that names the file and the
  * line; what is taken has rules for every guest that a policy can go by.
  */
-#include "manager/config.h"
+#include "config/config.h"
 
 #include <math.h>
 #include <stdlib.h>

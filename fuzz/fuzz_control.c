@@ -7,7 +7,7 @@
  * one JSON object of a known kind, the client is kept or let go, and another
  * client is served.
  */
-#include "transport/control_internal.h"
+#include "control/control_internal.h"
 
 #include <string.h>
 #include <sys/socket.h>

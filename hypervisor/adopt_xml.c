@@ -8,7 +8,7 @@
  * as the words "-device" and a JSON object whose id begins with "aerostat".  It
  * needs guest RAM that another process can map (<memoryBacking>), no balloon of
  * QEMU's beside it (<memballoon model='none'>), and somebody to start it before
- * QEMU: the launcher, which becomes the <emulator> (launcher/).
+ * QEMU: the launcher, which becomes the <emulator> (aerostat-qemu/).
  *
  * The three elements that are replaced move, whole, into an element of ours in
  * <metadata>, from where they return: to revert takes nothing but the XML.  No

@@ -12,7 +12,7 @@
  * The locks are pthread's and not GLib's, whose futexes ThreadSanitizer does
  * not see.
  */
-#include "deadline.h"
+#include "hypervisor/deadline.h"
 
 #include <signal.h>
 #include <time.h>

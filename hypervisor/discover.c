@@ -8,7 +8,7 @@
  * given.  Exactly one match is an answer; the errors for none and for several
  * list what there is.
  */
-#include "hypervisor.h"
+#include "hypervisor/hypervisor.h"
 
 #include <glob.h>
 #include <string.h>

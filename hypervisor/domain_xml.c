@@ -7,7 +7,7 @@
  * fit together.  read_size() reads as libvirt does, and every check below names
  * one thing that libvirt would refuse with fewer words, correct, or drop.
  */
-#include "domain_xml.h"
+#include "hypervisor/domain_xml.h"
 
 #include "common/size.h"
 #include "hypervisor/xml_tree.h"

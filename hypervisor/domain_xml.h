@@ -11,7 +11,7 @@
 #ifndef AEROSTAT_DOMAIN_XML_H
 #define AEROSTAT_DOMAIN_XML_H
 
-#include "hypervisor.h"
+#include "hypervisor/hypervisor.h"
 
 /* Our note in the <metadata> of a domain whose balloon is our own device (adopt_xml.c). */
 #define DOMAIN_XML_NAMESPACE "urn:aerostat:domain"

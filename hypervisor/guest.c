@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The kind-independent half of hypervisor.h: wrappers over the ops table. */
-#include "hypervisor.h"
+#include "hypervisor/hypervisor.h"
 
 G_DEFINE_QUARK(hv - error, hv_error)
 

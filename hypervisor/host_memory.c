@@ -9,7 +9,7 @@
  * counted once.  (RSS would miss pages that only another process maps, and
  * falls when a huge page is merely split: see docs/architecture.md.)
  */
-#include "hypervisor.h"
+#include "hypervisor/hypervisor.h"
 
 #include <linux/magic.h>
 #include <string.h>

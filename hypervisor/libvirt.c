@@ -18,11 +18,11 @@
  * Why a change was refused is found out afterwards, from the guest's state:
  * libvirt has few error codes and its texts are translated.
  */
-#include "libvirt_device.h"
+#include "hypervisor/libvirt_device.h"
 
 #include "common/size.h"
-#include "domain_xml.h"
-#include "vmm_process.h"
+#include "hypervisor/domain_xml.h"
+#include "hypervisor/vmm_process.h"
 
 #include <libvirt/libvirt-qemu.h>
 #include <limits.h>

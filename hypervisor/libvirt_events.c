@@ -13,9 +13,9 @@
  * Waiting itself needs no call, so that a stuck QEMU's events are waited for
  * as well as any other's.
  */
-#include "libvirt_link.h"
+#include "hypervisor/libvirt_link.h"
 
-#include "deadline.h"
+#include "hypervisor/deadline.h"
 
 #define EVENTS_MAX 64
 

@@ -27,11 +27,11 @@
  * libvirt hold one.  The callbacks belong to the connection and the connection
  * to the link, so link_close() takes the connection apart explicitly.
  */
-#include "libvirt_link.h"
+#include "hypervisor/libvirt_link.h"
 
-#include "deadline.h"
-#include "libvirt_loop.h"
-#include "vmm_process.h"
+#include "hypervisor/deadline.h"
+#include "hypervisor/libvirt_loop.h"
+#include "hypervisor/vmm_process.h"
 
 #include <errno.h>
 #include <string.h>

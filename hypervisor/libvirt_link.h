@@ -6,7 +6,7 @@
 #ifndef AEROSTAT_LIBVIRT_LINK_H
 #define AEROSTAT_LIBVIRT_LINK_H
 
-#include "hypervisor.h"
+#include "hypervisor/hypervisor.h"
 
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>

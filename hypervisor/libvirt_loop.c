@@ -17,7 +17,7 @@
  * hold locks then which the free function takes, and the watch's callback may
  * be running.
  */
-#include "libvirt_loop.h"
+#include "hypervisor/libvirt_loop.h"
 
 #include <glib-unix.h>
 #include <libvirt/libvirt.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The one table of balloon statistics: every program's names, units and help. */
-#include "hypervisor.h"
+#include "hypervisor/hypervisor.h"
 
 #include <libvirt/libvirt.h>
 

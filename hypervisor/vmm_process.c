@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "vmm_process.h"
+#include "hypervisor/vmm_process.h"
 
 #include "hypervisor/hypervisor.h"
 

@@ -35,7 +35,7 @@ class Lab:
         self.cache = build / "lab"
         self.progress = progress or Progress()
         self.qemu = os.environ.get("LAB_QEMU", "qemu-system-x86_64")
-        self.device = os.environ.get("LAB_DEVICE", build / "transport/aerostat-device")
+        self.device = os.environ.get("LAB_DEVICE", build / "aerostat-device/aerostat-device")
         self.driver_source = os.environ.get("LAB_DRIVER", DRIVER_SOURCE)
         self._newer_qemu = None
         self._accel = None

@@ -4,7 +4,7 @@
 import pathlib
 import shutil
 
-PROGRAMS = ("cli/aerostat", "launcher/aerostat-qemu", "transport/aerostat-device")
+PROGRAMS = ("aerostat/aerostat", "aerostat-qemu/aerostat-qemu", "aerostat-device/aerostat-device")
 
 
 def install(build, folder):

@@ -52,7 +52,7 @@ class Story:
     def __init__(self, lab, build, libvirt):
         self.lab = lab
         self.build = build
-        self.aerostat = os.path.abspath(f"{build}/cli/aerostat")
+        self.aerostat = os.path.abspath(f"{build}/aerostat/aerostat")
         self.libvirt = libvirt
         self.installed = install(build, libvirt.nest.path / "bin")
         self.rows = []

@@ -27,7 +27,7 @@ class Autopilot:
     def __init__(self, story, build, alpha, beta):
         self.story = story
         self.guests = (alpha, beta)
-        self.program = os.path.abspath(f"{build}/manager/aerostatd")
+        self.program = os.path.abspath(f"{build}/aerostatd/aerostatd")
         self.folder = tempfile.TemporaryDirectory(prefix="aerostatd-")
         self.log = open(f"{self.folder.name}/log", "w+", encoding="utf-8")
         self.before = [guest.actual() for guest in self.guests]

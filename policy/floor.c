@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "floor.h"
+#include "policy/floor.h"
 
 #define MIB (UINT64_C(1) << 20)
 

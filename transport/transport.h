@@ -15,7 +15,7 @@
 #include <stdbool.h>
 
 #include "device/balloon.h"
-#include "transport/loop.h"
+#include "io/loop.h"
 
 struct transport_context {
 	struct loop *loop;

@@ -24,7 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "transport/loop.h"
+#include "io/loop.h"
 #include "transport/vfio_user_wire.h"
 
 #define VFIO_USER_INTX (-1) /* in place of a vector */

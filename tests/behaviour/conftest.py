@@ -59,7 +59,7 @@ def runtime(tmp_path_factory):
 @pytest.fixture(scope="session")
 def aerostat(runtime):
     """aerostat with no source of guests: for help, and guests by qmp:PATH."""
-    return Aerostat(str(BUILD / "cli/aerostat"), ["--qmp", "/nonexistent/*"],
+    return Aerostat(str(BUILD / "aerostat/aerostat"), ["--qmp", "/nonexistent/*"],
                     {"XDG_RUNTIME_DIR": str(runtime)})
 
 

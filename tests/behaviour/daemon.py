@@ -103,7 +103,7 @@ def die_with_parent():
 class Daemon:
     """aerostatd with a configuration; use it with `with`.
 
-    `binary` is build/manager/aerostatd.  Everything is in `folder`: the configuration
+    `binary` is build/aerostatd/aerostatd.  Everything is in `folder`: the configuration
     (`config_path`), the socket (`socket_path`), what outlives the daemon (`run`), the log.
     """
 

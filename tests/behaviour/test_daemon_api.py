@@ -23,7 +23,7 @@ from conftest import BUILD, ROOT
 from daemon import Daemon, UnixConnection
 from lab.wait import wait_for
 
-BINARY = BUILD / "manager/aerostatd"
+BINARY = BUILD / "aerostatd/aerostatd"
 FAKE = ROOT / "tests/fake_qmp.py"
 OPENAPI = json.loads((ROOT / "docs/openapi.json").read_text())
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")

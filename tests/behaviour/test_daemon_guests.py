@@ -30,7 +30,7 @@ def guests(lab):
 def pilot(guests, tmp_path_factory):
     words = [word for guest in guests.values() for word in ("--qmp", guest.qmp_path)]
     folder = tmp_path_factory.mktemp("pilot")
-    with Daemon(BUILD / "manager/aerostatd", folder, f"[host]\nbudget={BUDGET_MIB}M\n",
+    with Daemon(BUILD / "aerostatd/aerostatd", folder, f"[host]\nbudget={BUDGET_MIB}M\n",
                 *words) as daemon:
         yield daemon
 
@@ -187,7 +187,7 @@ def test_a_guest_that_comes_is_found_and_one_that_is_killed_is_forgotten(fleet, 
     pilot.configure(f"[host]\nbudget={BUDGET_MIB}M\n[guest four]\nmode=observe\n")
     assert pilot.reload()[0] == 200
     with lab.guest("four", memory=256) as four:
-        pilot_of_four = Daemon(BUILD / "manager/aerostatd", tmp_path / "four", "",
+        pilot_of_four = Daemon(BUILD / "aerostatd/aerostatd", tmp_path / "four", "",
                                "--qmp", four.qmp_path)
         with pilot_of_four:
             pilot_of_four.wait_for_guest("four")

@@ -51,7 +51,7 @@ def many(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def daemon(many, tmp_path_factory):
-    with Daemon(BUILD / "manager/aerostatd", tmp_path_factory.mktemp("daemon"),
+    with Daemon(BUILD / "aerostatd/aerostatd", tmp_path_factory.mktemp("daemon"),
                 f"[host]\nbudget={BUDGET_MIB}M\n", "--qmp", many.sources) as one:
         wait_for(lambda: len(met(one)) == COUNT - STUCK, NOTICE_S, "all that answer to be met")
         yield one

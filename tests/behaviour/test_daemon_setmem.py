@@ -156,7 +156,7 @@ def test_a_guest_that_cannot_be_asked_is_not_held(ask, fake, gamma, tmp_path, be
 @pytest.fixture
 def real(ask, monitor, socket_path, tmp_path):
     """aerostatd, managing the guest behind the monitor."""
-    binary = pathlib.Path(ask.binary).parents[1] / "manager/aerostatd"
+    binary = pathlib.Path(ask.binary).parents[1] / "aerostatd/aerostatd"
     config = tmp_path / "aerostat.conf"
     config.write_text("[host]\n")
     with open(tmp_path / "log", "w") as log:

@@ -18,7 +18,7 @@ from lab import qmp
 from lab.wait import wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
-DEVICE = BUILD / "transport/aerostat-device"
+DEVICE = BUILD / "aerostat-device/aerostat-device"
 FAILED, USAGE = 1, 2
 
 

@@ -16,7 +16,7 @@ import pytest
 from conftest import BUILD
 
 DRIVER = BUILD / "tests/hostile/hostile-driver"
-DEVICE = BUILD / "transport/aerostat-device"
+DEVICE = BUILD / "aerostat-device/aerostat-device"
 # Whose files are open can be counted for others only by root.
 OPTIONS = [] if os.geteuid() == 0 else ["--sandbox=off"]
 AT_ONCE = 8

@@ -47,7 +47,7 @@ class Launched:
         self.fake("device", "exec sleep 600 # " + str(nest.path))
         self.link = pathlib.Path(f"{nest.path}/aerostat/emulators{self.emulator}")
         self.link.parent.mkdir(parents=True)
-        self.link.symlink_to(BUILD / "launcher/aerostat-qemu")
+        self.link.symlink_to(BUILD / "aerostat-qemu/aerostat-qemu")
         self.process = None
         self.qemu = None        # its connection to the device
 
@@ -279,7 +279,7 @@ def test_an_emulator_that_is_gone_is_named(launched):
 
 
 def test_run_by_hand_it_says_what_it_is(launched):
-    done = subprocess.run([BUILD / "launcher/aerostat-qemu"], capture_output=True, text=True,
+    done = subprocess.run([BUILD / "aerostat-qemu/aerostat-qemu"], capture_output=True, text=True,
                           check=False)
     assert done.returncode == 1
     assert "aerostat adopt" in done.stderr

@@ -21,7 +21,7 @@ LOCKED = "its memory is locked"
 @pytest.fixture
 def watching(tmp_path):
     """A daemon that looks at some guests, to be used with `with`."""
-    return lambda *words: Daemon(BUILD / "manager/aerostatd", tmp_path, "", *words)
+    return lambda *words: Daemon(BUILD / "aerostatd/aerostatd", tmp_path, "", *words)
 
 
 def wait_for_obstacle(daemon, name, text):

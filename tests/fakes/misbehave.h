@@ -24,7 +24,7 @@
 #define TESTS_FAKES_MISBEHAVE_H
 
 #include "device/state.h"
-#include "transport/loop.h"
+#include "io/loop.h"
 
 #define FOR_EVER (-1)
 #define HELD_TOKENS_MAX (BALLOON_QUEUES_MAX * BALLOON_QUEUE_SIZE)

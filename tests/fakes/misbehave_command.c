@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
+#include "control/control_internal.h"
 #include "tests/fakes/misbehave.h"
-#include "transport/control_internal.h"
 
 #define NS_PER_US UINT64_C(1000)
 

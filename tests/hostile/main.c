@@ -29,7 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* transport/log.h lets through a burst, and then so many a second. */
+/* io/log.h lets through a burst, and then so many a second. */
 #define LOG_BURST 60
 #define LOG_A_SECOND 3
 #define PRIVATE_KIB_MAX (96 * 1024) /* most of which is the sanitizers' */

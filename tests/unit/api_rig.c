@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "api_rig.h"
+#include "tests/unit/api_rig.h"
 
 #include <errno.h>
 #include <fcntl.h>

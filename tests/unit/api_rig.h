@@ -9,7 +9,7 @@
 #ifndef AEROSTAT_API_RIG_H
 #define AEROSTAT_API_RIG_H
 
-#include "manager/api_private.h"
+#include "aerostatd/api_private.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "control_rig.h"
+#include "tests/unit/control_rig.h"
 
 #include <errno.h>
 #include <setjmp.h>

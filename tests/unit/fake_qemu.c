@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "fake_qemu.h"
+#include "tests/unit/fake_qemu.h"
 
 #include <glib/gstdio.h>
 #include <jansson.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "guardian_rig.h"
+#include "tests/unit/guardian_rig.h"
 
-#include "manager/guardian.h"
+#include "aerostatd/guardian.h"
 
 #include <glib/gstdio.h>
 #include <setjmp.h>

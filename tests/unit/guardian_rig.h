@@ -7,8 +7,8 @@
 #ifndef AEROSTAT_GUARDIAN_RIG_H
 #define AEROSTAT_GUARDIAN_RIG_H
 
-#include "fake_qemu.h"
-#include "manager/keep.h"
+#include "aerostatd/keep.h"
+#include "tests/unit/fake_qemu.h"
 
 #define FAKES 2
 #define MIB (UINT64_C(1) << 20)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Answers without an end, and who may ask for what. */
-#include "api_rig.h"
+#include "tests/unit/api_rig.h"
 
 #include <string.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "cli/await.h"
+#include "aerostat/await.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

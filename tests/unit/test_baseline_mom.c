@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "baseline_rig.h"
+#include "tests/unit/baseline_rig.h"
 
 /* One guest of 1000 and one decision, with so much of the host's 10000 free or cache. */
 static uint64_t decide(uint64_t host_free, uint64_t min, uint64_t max, uint64_t guest_free)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "baseline_rig.h"
+#include "tests/unit/baseline_rig.h"
 
 /* The host's goal: 8000 MiB less what is used of 10000. */
 static void set_goal(struct rig *rig, int64_t goal_mib)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "baseline_rig.h"
+#include "tests/unit/baseline_rig.h"
 
 /* 400 used prefer 520; 100 used prefer the least, 200; 1440 is twice what is preferred. */
 static void the_rest_is_divided_in_proportion(void **state)

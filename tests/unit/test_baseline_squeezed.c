@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "baseline_rig.h"
+#include "tests/unit/baseline_rig.h"
 
 static struct rig two_guests(uint64_t budget)
 {

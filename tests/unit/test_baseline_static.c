@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "baseline_rig.h"
+#include "tests/unit/baseline_rig.h"
 
 static void everyone_gets_the_same_part_of_his_maximum(void **state)
 {

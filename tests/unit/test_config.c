@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The configuration file: what it says, and how a wrong one is refused. */
-#include "manager/config.h"
+#include "config/config.h"
 
 #include <glib/gstdio.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The control socket as a socket: who connects, what a message is, who is let go. */
-#include "control_rig.h"
+#include "tests/unit/control_rig.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the control socket says of the balloon, and does to it. */
-#include "control_rig.h"
+#include "tests/unit/control_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

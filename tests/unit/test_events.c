@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "manager/events.h"
+#include "aerostatd/events.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

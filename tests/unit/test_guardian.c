@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A daemon that dies, and its guardian (guardian_rig.h). */
-#include "guardian_rig.h"
+#include "tests/unit/guardian_rig.h"
 
-#include "manager/guardian.h"
+#include "aerostatd/guardian.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How guests of a daemon that is gone are put back (guardian_rig.h). */
-#include "guardian_rig.h"
+#include "tests/unit/guardian_rig.h"
 
-#include "manager/guardian.h"
+#include "aerostatd/guardian.h"
 #include "policy/policy.h"
 
 #include <setjmp.h>

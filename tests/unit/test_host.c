@@ -3,7 +3,7 @@
  * The host's numbers from a folder of files, and its PSI trigger: the kernel's end of
  * it is a socket here, whose urgent data makes it ready in the same way (POLLPRI).
  */
-#include "manager/host.h"
+#include "aerostatd/host.h"
 
 #include <errno.h>
 #include <fcntl.h>

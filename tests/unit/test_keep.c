@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is kept of guests for later, in a folder of the test's own. */
-#include "manager/keep.h"
+#include "aerostatd/keep.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the launcher reads from its words, where its things are, and its sockets. */
+#include "aerostat-qemu/listen.h"
+#include "aerostat-qemu/words.h"
 #include "hypervisor/adopt.h"
-#include "launcher/listen.h"
-#include "launcher/words.h"
 
 #include <glib/gstdio.h>
 #include <setjmp.h>

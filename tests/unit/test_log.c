@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Lines of the log, written to a pipe that nobody reads meanwhile. */
-#include "transport/log.h"
+#include "io/log.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

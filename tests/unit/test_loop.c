@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The device's event loop, on eventfds; nothing here waits on time but what a timer waits. */
-#include "transport/loop.h"
+#include "io/loop.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the manager makes of a guest's answers: who it is, and who set its size. */
-#include "manager/managed.h"
+#include "aerostatd/managed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

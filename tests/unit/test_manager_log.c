@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The daemon's log: standard error is a pipe here, that is read afterwards. */
-#include "manager/log.h"
+#include "aerostatd/log.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The format as a whole is checked by tests/behaviour/prometheus.py. */
-#include "api_rig.h"
+#include "tests/unit/api_rig.h"
 
 #include <math.h>
 #include <string.h>

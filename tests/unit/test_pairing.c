@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Which size belongs to which statistics. */
-#include "manager/pairing.h"
+#include "aerostatd/pairing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* QMP guests against a fake QEMU (fake_qemu.h). */
-#include "fake_qemu.h"
+#include "tests/unit/fake_qemu.h"
 
 #include <glib/gstdio.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is in the way of ballooning over QMP, against a fake QEMU (fake_qemu.h). */
-#include "fake_qemu.h"
+#include "tests/unit/fake_qemu.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

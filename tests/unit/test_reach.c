@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A guest's thread, against a fake QEMU (fake_qemu.h). */
-#include "fake_qemu.h"
+#include "tests/unit/fake_qemu.h"
 
-#include "manager/reach.h"
+#include "aerostatd/reach.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

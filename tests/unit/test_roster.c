@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Which guests there are, by sockets in a folder. */
-#include "manager/roster.h"
+#include "aerostatd/roster.h"
 
 #include <glib/gstdio.h>
 #include <setjmp.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "fake_qemu.h"
+#include "tests/unit/fake_qemu.h"
 
 static struct {
 	char *folder, *glob;

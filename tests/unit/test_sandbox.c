@@ -3,7 +3,7 @@
  * The sandbox, each time in a child that gives itself up and then tries
  * something.  Builds with sanitizers have most of it left out: skipped there.
  */
-#include "transport/sandbox.h"
+#include "aerostat-device/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Guest memory whose file is truncated while it is mapped, as a hostile VMM could. */
-#include "transport/sigbus.h"
+#include "aerostat-device/sigbus.h"
 
 #include <setjmp.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Recordings lose nothing, and what is damaged is told by its line. */
-#include "simulator/recording.h"
+#include "recording/recording.h"
 
 #include <float.h>
 #include <math.h>
@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
+#include "recording/recording_fields.h"
 #include "simulator/random.h"
-#include "simulator/recording_fields.h"
 
 static char path[] = "/tmp/aerostat-recording-XXXXXX";
 

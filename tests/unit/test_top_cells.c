@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is put on a screen of cells stays in its room, whatever it holds. */
-#include "cli/top_cells.h"
+#include "aerostat/top/top_cells.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is selected, in which order, and what keys do. */
-#include "cli/top_keys.h"
+#include "aerostat/top/top_keys.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "cli/top_read.h"
+#include "aerostat/top/top_read.h"
 
 static json_t *guest(json_int_t id, const char *name, json_int_t actual, json_int_t want,
 		     const char *distress)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* aerostat top's guests: their bars and figures, and the one selected in full. */
-#include "top_scene.h"
+#include "tests/unit/top_scene.h"
 
 #include <stdio.h>
 #include <string.h>

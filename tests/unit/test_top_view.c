@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* aerostat top's picture as a whole: what stands where, the host, and what it is told. */
-#include "top_scene.h"
+#include "tests/unit/top_scene.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is concluded from a guest's statistics before memory is taken from it. */
-#include "cli/vitals.h"
+#include "aerostat/vitals.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

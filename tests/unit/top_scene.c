@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "top_scene.h"
+#include "tests/unit/top_scene.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #ifndef AEROSTAT_TOP_SCENE_H
 #define AEROSTAT_TOP_SCENE_H
 
-#include "cli/top_view.h"
+#include "aerostat/top/top_view.h"
 #include "common/size.h"
 
 #include <setjmp.h>

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What --help and --print-capabilities print, from the tables. */
+#include "aerostat-device/options.h"
+
+#include "common/size_core.h"
+#include "control/json_out.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+static void print_rows(FILE *out)
+{
+	for (size_t i = 0; i < device_options_count; i++) {
+		const struct option_row *row = &device_options_table[i];
+		char words[40];
+
+		snprintf(words, sizeof(words), "%s%s%s", row->name, row->argument ? "=" : "",
+			 row->argument ? row->argument : "");
+		fprintf(out, "  %-22s %s\n", words, row->help);
+	}
+	fputs("\nFeatures (* offered unless --features says otherwise):\n", out);
+	for (size_t i = 0; i < balloon_feature_count; i++)
+		fprintf(out, "  %c %-20s %s\n", balloon_features[i].by_default ? '*' : ' ',
+			balloon_features[i].name, balloon_features[i].help);
+}
+
+void device_options_help(FILE *out)
+{
+	fputs("Usage:\n"
+	      "  aerostat-device --socket-path=PATH --control=PATH [OPTIONS]\n"
+	      "\n"
+	      "A virtio balloon device in a process of its own: gives a running guest's RAM\n"
+	      "to the host and back.  It starts first and listens, the VMM connects.\n"
+	      "\n"
+	      "Options:\n",
+	      out);
+	print_rows(out);
+	fputs("\n"
+	      "Sizes are written like " SIZE_FORMS ".\n"
+	      "\n"
+	      "Examples:\n"
+	      "  aerostat-device --socket-path=/run/vms/web.sock --control=/run/vms/web.qmp &\n"
+	      "  qemu-system-x86_64 -accel kvm -m 4G \\\n"
+	      "    -object memory-backend-memfd,id=ram,size=4G,share=on -machine "
+	      "q35,memory-backend=ram \\\n"
+	      "    -device '{\"driver\": \"vfio-user-pci\", \"x-msg-timeout\": 60000,\n"
+	      "              \"socket\": {\"type\": \"unix\", \"path\": \"/run/vms/web.sock\"}}'\n"
+	      "  aerostat setmem qmp:/run/vms/web.qmp 2G\n"
+	      "\n"
+	      "  cloud-hypervisor --memory size=4G,shared=on --user-device "
+	      "socket=/run/vms/web.sock …\n"
+	      "\n"
+	      "  aerostat-device --protocol=vhost-user --socket-path=/run/vms/web.sock &\n"
+	      "  crosvm run --vhost-user balloon,socket=/run/vms/web.sock …\n"
+	      "\n"
+	      "Exit codes:\n"
+	      "  0  done: the VMM has left, or the end was ordered\n"
+	      "  1  failed; the last line on standard error says why\n"
+	      "  2  the command line is wrong\n",
+	      out);
+}
+
+static void out_feature_names(struct json_out *out, const char *key, bool default_only)
+{
+	out_open(out, key, '[');
+	for (size_t i = 0; i < balloon_feature_count; i++)
+		if (!default_only || balloon_features[i].by_default)
+			out_string(out, NULL, balloon_features[i].name);
+	out_close(out, ']');
+}
+
+/* What is known of each backing when a VMM has a choice. */
+static void out_backings(struct json_out *out)
+{
+	static const struct {
+		enum memory_backing backing;
+		const char *note;
+	} rows[] = {
+		{ MEMORY_SHMEM, "memfd or tmpfs: every page is released; huge pages only where the "
+				"host's shmem_enabled or the mount allows them" },
+		{ MEMORY_HUGETLB, "whole huge pages are released, once all of one is ballooned" },
+		{ MEMORY_FILE, "released as far as its file system can punch holes" },
+	};
+
+	out_open(out, "backings", '[');
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		out_open(out, NULL, '{');
+		out_string(out, "name", memory_backing_name(rows[i].backing));
+		out_string(out, "note", rows[i].note);
+		out_close(out, '}');
+	}
+	out_close(out, ']');
+}
+
+void device_options_capabilities(FILE *out)
+{
+	char text[4096];
+	struct json_out json;
+
+	json_out_start(&json, text, sizeof(text));
+	out_open(&json, NULL, '{');
+	out_string(&json, "type", "balloon");
+	out_string(&json, "version", AEROSTAT_VERSION);
+	out_feature_names(&json, "features", false);
+	out_feature_names(&json, "default-features", true);
+	out_open(&json, "protocols", '[');
+	for (size_t i = 0; i < device_protocol_count; i++)
+		out_string(&json, NULL, device_protocols[i]->name);
+	out_close(&json, ']');
+	out_backings(&json);
+	out_close(&json, '}');
+	fwrite(text, 1, json.length, out);
+	fputc('\n', out);
+}

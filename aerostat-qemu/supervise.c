@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation
+ * -------------------
+ * One process a guest.  It listens for QEMU, and starts a device for each
+ * connection, with the connection and a control socket that listens; QEMU
+ * connects when it starts, and again when the device is plugged in anew.
+ *
+ * A device ends with its connection: after an unplug, or with QEMU; or it is ended
+ * when there is a new connection.  One that
+ * ends before has crashed.  QEMU cannot connect to another under the same plug,
+ * and would not survive without: the connection is kept, and answered for a dead
+ * device (orphan.c), until somebody replaces that (aerostat adopt --replug).
+ * The control socket is there as long as there is a device to be steered.
+ *
+ * When QEMU ends, the device sees its connection close and ends too, or is told
+ * to, and the sockets' files are removed.
+ *
+ * What the guest starts with (its size, and how often it is asked for statistics)
+ * is asked of libvirt by a child of its own, since libvirt answers only when QEMU
+ * has started, and QEMU starts only when the device serves it; and so that this
+ * process stays small.
+ */
+#include "aerostat-qemu/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "aerostat-qemu/listen.h"
+#include "aerostat-qemu/orphan.h"
+#include "hypervisor/domain_xml.h"
+
+#define DEVICE_SOCKET 3	 /* of the device: QEMU's connection */
+#define DEVICE_CONTROL 4 /* listens */
+#define DEVICE_FDS_END 5
+#define END_MS 2000 /* for the device to end by itself, and again by SIGTERM */
+#define SETTLE_MS 120000
+#define SETTLE_POLL_MS 200
+
+enum watched { WATCH_QEMU, WATCH_SOCKET, WATCH_DEVICE, WATCH_ORPHAN, WATCH_SETTLER, WATCHED };
+
+struct child {
+	GPid pid; /* 0: none */
+	int pidfd;
+};
+
+struct supervisor {
+	const struct supervised *guest;
+	struct child device;
+	struct child settler;
+	/* QEMU's connection; it is the device's to read as long as there is one. */
+	struct orphan orphan;
+};
+
+void supervise_log(const struct supervised *guest, const char *format, ...)
+{
+	g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+	g_autofree char *time = g_date_time_format(now, "%FT%T");
+	g_autofree char *text = NULL;
+	va_list words;
+
+	va_start(words, format);
+	text = g_strdup_vprintf(format, words);
+	va_end(words);
+	fprintf(stderr, "%s.%06dZ aerostat-qemu: %s: %s\n", time, g_date_time_get_microsecond(now),
+		guest->name, text);
+}
+
+/* ---- children ---- */
+
+/* What a child inherits, at the places of the device's; -1: nothing. */
+struct child_fds {
+	int socket, control;
+};
+
+/* In the child, between fork and exec. */
+static void place_fds(gpointer data)
+{
+	const struct child_fds *fds = data;
+	int first = fds ? DEVICE_FDS_END : DEVICE_SOCKET;
+
+	if (fds) {
+		/* Out of the way of both first. */
+		int socket = fcntl(fds->socket, F_DUPFD, DEVICE_FDS_END);
+		int control = fcntl(fds->control, F_DUPFD, DEVICE_FDS_END);
+
+		dup2(socket, DEVICE_SOCKET);
+		dup2(control, DEVICE_CONTROL);
+	}
+	close_range((unsigned int)first, ~0U, CLOSE_RANGE_CLOEXEC);
+}
+
+/* Takes @argv over; @fds may be NULL. */
+static bool child_start(struct child *child, GStrv argv, struct child_fds *fds, GError **error)
+{
+	bool ok = g_spawn_async(NULL, argv, NULL,
+				G_SPAWN_LEAVE_DESCRIPTORS_OPEN | G_SPAWN_DO_NOT_REAP_CHILD |
+					G_SPAWN_SEARCH_PATH,
+				place_fds, fds, &child->pid, error);
+
+	g_strfreev(argv);
+	if (!ok) {
+		child->pid = 0;
+		return false;
+	}
+	child->pidfd = pidfd_open(child->pid, 0);
+	return true;
+}
+
+/* The child has ended: how, as waitpid() tells. */
+static int child_reap(struct child *child)
+{
+	int status = 0;
+
+	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	close(child->pidfd);
+	*child = (struct child){ 0 };
+	return status;
+}
+
+static bool child_ends_in(const struct child *child, int ms)
+{
+	struct pollfd wait = { .fd = child->pidfd, .events = POLLIN };
+	int ready;
+
+	do
+		ready = poll(&wait, 1, ms);
+	while (ready < 0 && errno == EINTR);
+	return ready > 0;
+}
+
+static void child_end(struct child *child, int grace_ms)
+{
+	if (!child->pid)
+		return;
+	if (!child_ends_in(child, grace_ms)) {
+		kill(child->pid, SIGTERM);
+		if (!child_ends_in(child, END_MS))
+			kill(child->pid, SIGKILL);
+	}
+	child_reap(child);
+}
+
+/* ---- the device ---- */
+
+static bool device_start(struct supervisor *s, GError **error)
+{
+	const struct supervised *guest = s->guest;
+	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
+	g_autofree char *socket = g_strdup_printf("--fd=%d", DEVICE_SOCKET);
+	g_autofree char *control = g_strdup_printf("--control-fd=%d", DEVICE_CONTROL);
+	g_autofree char *name = g_strconcat("--name=", guest->name, NULL);
+	struct child_fds fds = { s->orphan.fd, listen_open(guest->control, error) };
+	bool ok;
+
+	if (fds.control < 0)
+		return false;
+	g_strv_builder_addv(argv, (const char **)guest->device);
+	g_strv_builder_add_many(argv, socket, control, name, NULL);
+	ok = child_start(&s->device, g_strv_builder_end(argv), &fds, error);
+	close(fds.control);
+	return ok;
+}
+
+static void disconnect(struct supervisor *s)
+{
+	if (s->orphan.fd >= 0)
+		close(s->orphan.fd);
+	s->orphan = (struct orphan){ .fd = -1 };
+}
+
+/*
+ * QEMU has connected: the device is plugged in.  If another is still there it
+ * has been unplugged, and QEMU, which has but one of ours, may not close its
+ * connection before this one is answered.
+ */
+static void connected(struct supervisor *s)
+{
+	g_autoptr(GError) error = NULL;
+
+	child_end(&s->device, 0);
+	disconnect(s);
+	s->orphan = (struct orphan){ .fd = accept4(SUPERVISE_SOCKET, NULL, NULL, SOCK_CLOEXEC) };
+	if (s->orphan.fd < 0 || device_start(s, &error))
+		return;
+	supervise_log(s->guest, "cannot start the balloon device: %s", error->message);
+	unlink(s->guest->control);
+	disconnect(s);
+}
+
+/* How it crashed; NULL when it did not. */
+static char *describe_crash(int status)
+{
+	if (WIFSIGNALED(status))
+		return g_strdup_printf("was killed by signal %d (%s)", WTERMSIG(status),
+				       strsignal(WTERMSIG(status)));
+	if (WEXITSTATUS(status))
+		return g_strdup_printf("failed with status %d", WEXITSTATUS(status));
+	return NULL;
+}
+
+static void device_ended(struct supervisor *s)
+{
+	const struct supervised *guest = s->guest;
+	GPid pid = s->device.pid;
+	g_autofree char *crash = describe_crash(child_reap(&s->device));
+
+	unlink(guest->control);
+	if (crash) {
+		supervise_log(guest,
+			      "aerostat-device (pid %d) %s: the guest's balloon is dead; plug in "
+			      "a new one: aerostat adopt --replug %s",
+			      (int)pid, crash, guest->name);
+		return;
+	}
+	supervise_log(guest, "aerostat-device (pid %d) has ended", (int)pid);
+	disconnect(s);
+}
+
+/* ---- the loop ---- */
+
+static void settler_start(struct supervisor *s)
+{
+	const struct supervised *guest = s->guest;
+	const char *words[] = { "/proc/self/exe", SETTLE_WORD,	 guest->name,	 guest->uuid,
+				guest->uri,	  guest->socket, guest->control, NULL };
+	g_autoptr(GError) error = NULL;
+
+	if (!*guest->uri)
+		return;
+	if (!child_start(&s->settler, g_strdupv((char **)words), NULL, &error))
+		supervise_log(guest, "%s", error->message);
+}
+
+static struct pollfd watch_child(const struct child *child)
+{
+	return (struct pollfd){ .fd = child->pid ? child->pidfd : -1, .events = POLLIN };
+}
+
+/* Until QEMU ends. */
+static void watch(struct supervisor *s)
+{
+	for (;;) {
+		struct pollfd fds[WATCHED] = {
+			[WATCH_QEMU] = { .fd = SUPERVISE_QEMU, .events = POLLIN },
+			[WATCH_SOCKET] = { .fd = SUPERVISE_SOCKET, .events = POLLIN },
+			[WATCH_DEVICE] = watch_child(&s->device),
+			[WATCH_ORPHAN] = { .fd = s->device.pid ? -1 : s->orphan.fd,
+					   .events = POLLIN },
+			[WATCH_SETTLER] = watch_child(&s->settler),
+		};
+
+		if (poll(fds, WATCHED, -1) < 0)
+			continue;
+		if (fds[WATCH_QEMU].revents)
+			return;
+		if (fds[WATCH_SETTLER].revents)
+			child_reap(&s->settler);
+		if (fds[WATCH_DEVICE].revents)
+			device_ended(s);
+		else if (fds[WATCH_SOCKET].revents)
+			connected(s);
+		else if (fds[WATCH_ORPHAN].revents && !orphan_answer(&s->orphan))
+			disconnect(s);
+	}
+}
+
+int supervise(const struct supervised *guest)
+{
+	struct supervisor s = { .guest = guest, .orphan = { .fd = -1 } };
+
+	close(SUPERVISE_READY);
+	settler_start(&s);
+	watch(&s);
+	disconnect(&s);
+	child_end(&s.settler, 0);
+	child_end(&s.device, END_MS);
+	unlink(guest->control);
+	unlink(guest->socket);
+	return 0;
+}
+
+/* ---- what the guest starts with ---- */
+
+static bool settle_size(const struct supervised *guest, hv_guest *hv, uint64_t max_bytes,
+			uint64_t bytes, GError **error)
+{
+	if (bytes == HV_UNSET || bytes >= max_bytes)
+		return true;
+	if (!hv_guest_balloon_set(hv, hv_deadline_ms(SETTLE_MS), bytes, HV_SCOPE_LIVE, error))
+		return false;
+	supervise_log(guest,
+		      "starts with %" G_GUINT64_FORMAT " KiB, as libvirt's currentMemory says",
+		      bytes / 1024);
+	return true;
+}
+
+/* True when there is nothing more to do. */
+static bool try_to_settle(const struct supervised *guest, hv_guest *hv, GError **error)
+{
+	int64_t deadline = hv_deadline_ms(SETTLE_MS);
+	g_autofree char *text = NULL;
+	g_auto(domain_xml) domain = { 0 };
+	g_auto(hv_info) info = { 0 };
+
+	/* It is asked first: only a guest that runs has a device. */
+	if (!hv_guest_info(hv, deadline, &info, error))
+		return false;
+	text = hv_guest_xml_get(hv, deadline, HV_SCOPE_CONFIG, error);
+	if (!text || !domain_xml_parse(text, &domain, error) ||
+	    !settle_size(guest, hv, info.max_bytes, domain.current_bytes, error))
+		return false;
+	return !domain.stats_period_s ||
+	       hv_guest_stats_period_set(hv, deadline, domain.stats_period_s, HV_SCOPE_LIVE, error);
+}
+
+int supervise_settle(const struct supervised *guest)
+{
+	g_autoptr(hv_guest) hv = hv_libvirt_open(guest->uri, guest->uuid);
+	int64_t end = hv_deadline_ms(SETTLE_MS);
+
+	for (;;) {
+		g_autoptr(GError) error = NULL;
+
+		if (try_to_settle(guest, hv, &error))
+			return 0;
+		if (g_get_monotonic_time() >= end) {
+			supervise_log(guest, "starts with all of its memory: %s", error->message);
+			return 1;
+		}
+		poll(NULL, 0, SETTLE_POLL_MS);
+	}
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* aerostat: gives RAM to running virtual machines and takes it back. */
+#include "aerostat/cli.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "aerostat/verbs.h"
+
+/* Reads the options before the verb; false when *code is the answer. */
+static bool parse_globals(struct context *ctx, int *argc, char ***argv, int *code)
+{
+	g_auto(GStrv) uris = NULL;
+	g_auto(GStrv) globs = NULL;
+	gboolean help = FALSE, version = FALSE;
+	const GOptionEntry entries[] = {
+		{ "connect", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &uris, NULL, NULL },
+		{ "qmp", 0, 0, G_OPTION_ARG_STRING_ARRAY, &globs, NULL, NULL },
+		{ "json", 'j', 0, G_OPTION_ARG_NONE, &ctx->json, NULL, NULL },
+		{ "quiet", 'q', 0, G_OPTION_ARG_NONE, &ctx->quiet, NULL, NULL },
+		{ "help", 'h', 0, G_OPTION_ARG_NONE, &help, NULL, NULL },
+		{ "version", 'V', 0, G_OPTION_ARG_NONE, &version, NULL, NULL },
+		{ NULL }
+	};
+	g_autoptr(GOptionContext) options = g_option_context_new(NULL);
+	g_autoptr(GError) error = NULL;
+
+	g_option_context_set_strict_posix(options, TRUE);
+	g_option_context_set_help_enabled(options, FALSE);
+	g_option_context_add_main_entries(options, entries, NULL);
+	if (!g_option_context_parse(options, argc, argv, &error)) {
+		*code = cli_usage(ctx, NULL, "%s", error->message);
+		return false;
+	}
+	if (version)
+		puts("aerostat " AEROSTAT_VERSION);
+	if (help || version) {
+		*code = help ? verb_help.run(ctx, &verb_help, 1, (char *[]){ "help", NULL })
+			     : EXIT_DONE;
+		return false;
+	}
+	if (context_load_sources(ctx, uris, globs, &error))
+		return true;
+	*code = cli_fail(ctx, error);
+	return false;
+}
+
+static int run(struct context *ctx, int argc, char **argv)
+{
+	const struct verb *verb;
+	int code;
+
+	if (!parse_globals(ctx, &argc, &argv, &code))
+		return code;
+	if (argc > 1 && !strcmp(argv[1], "--")) {
+		argc--;
+		argv++;
+	}
+	if (argc < 2)
+		return cli_usage(ctx, NULL, "say what to do: aerostat VERB …");
+	verb = verb_find(argv[1]);
+	if (!verb)
+		return cli_usage(ctx, NULL, "there is no verb '%s'", argv[1]);
+	return verb->run(ctx, verb, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	struct context ctx = { 0 };
+	int code;
+
+	setlocale(LC_CTYPE, "");
+	/* A reader that went away (| head) is met as a failed write, not a death by signal. */
+	signal(SIGPIPE, SIG_IGN);
+	code = run(&ctx, argc, argv);
+	context_clear(&ctx);
+	return code;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* How aerostat speaks: results on stdout, everything else on stderr, JSON on request. */
+#include "aerostat/cli.h"
+
+#include <stdio.h>
+
+/* One line, whatever an error text or a guest's name holds. */
+static void print_line(const char *kind, const char *text)
+{
+	fprintf(stderr, "%s: ", kind);
+	for (const char *p = text; *p; p++)
+		fputc(g_ascii_iscntrl(*p) ? ' ' : *p, stderr);
+	fputc('\n', stderr);
+}
+
+static int fail(struct context *ctx, enum exit_code code, const char *message)
+{
+	if (ctx->json)
+		cli_print_json(json_pack("{s:{s:s, s:i, s:s}}", "error", "code",
+					 exit_code_name(code), "exit_code", (int)code, "message",
+					 message));
+	print_line("error", message);
+	return code;
+}
+
+int cli_fail(struct context *ctx, const GError *error)
+{
+	return fail(ctx, exit_code_of(error), error->message);
+}
+
+int cli_fail_with(struct context *ctx, enum exit_code code, const char *format, ...)
+{
+	g_autofree char *message = NULL;
+	va_list args;
+
+	va_start(args, format);
+	message = g_strdup_vprintf(format, args);
+	va_end(args);
+	return fail(ctx, code, message);
+}
+
+int cli_usage(struct context *ctx, const struct verb *verb, const char *format, ...)
+{
+	g_autofree char *message = NULL;
+	g_autofree char *line = NULL;
+	va_list args;
+
+	va_start(args, format);
+	message = g_strdup_vprintf(format, args);
+	va_end(args);
+	line = verb ? g_strdup_printf("%s (see: aerostat help %s)", message, verb->name)
+		    : g_strdup_printf("%s (see: aerostat help)", message);
+	return fail(ctx, EXIT_USAGE, line);
+}
+
+void cli_warn(const struct context *ctx, const char *format, ...)
+{
+	g_autofree char *message = NULL;
+	va_list args;
+
+	if (ctx->quiet)
+		return;
+	va_start(args, format);
+	message = g_strdup_vprintf(format, args);
+	va_end(args);
+	print_line("warning", message);
+}
+
+void cli_print_json(json_t *value)
+{
+	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+	putchar('\n');
+	fflush(stdout);
+	json_decref(value);
+}
+
+json_t *cli_json_bytes(uint64_t bytes)
+{
+	return bytes == HV_UNSET ? json_null() : json_integer((json_int_t)bytes);
+}
+
+json_t *cli_json_string(const char *text)
+{
+	return text ? json_string(text) : json_null();
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The table that compares policies: a row for each figure, a column for each policy. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "aerostat/simulate/simulate.h"
+
+#define MIB 1048576.0
+#define GIB (1024 * MIB)
+
+struct figure {
+	const char *key;   /* in JSON */
+	const char *title; /* in the table */
+	int decimals;
+	double (*value)(const struct score *score);
+};
+
+static double oom_kills(const struct score *score)
+{
+	return (double)score->oom_kills;
+}
+
+static double guests_lost(const struct score *score)
+{
+	return (double)score->guests_lost;
+}
+
+static double full_s(const struct score *score)
+{
+	return score->full_s;
+}
+
+static double some_s(const struct score *score)
+{
+	return score->some_s;
+}
+
+static double major_faults(const struct score *score)
+{
+	return (double)score->major_faults;
+}
+
+static double swap_gib(const struct score *score)
+{
+	return (double)score->swap_bytes / GIB;
+}
+
+static double relief_p50_s(const struct score *score)
+{
+	return score_relief_s(score, 50);
+}
+
+static double relief_p99_s(const struct score *score)
+{
+	return score_relief_s(score, 99);
+}
+
+static double unrelieved_percent(const struct score *score)
+{
+	return score->bursts ? 100.0 * score->unrelieved / score->bursts : 0;
+}
+
+static double host_min_mib(const struct score *score)
+{
+	return score->traces ? (double)score->min_available_bytes / MIB : NAN;
+}
+
+static double host_swap_mib(const struct score *score)
+{
+	return (double)score->host_swap_peak_bytes / MIB;
+}
+
+static double operations(const struct score *score)
+{
+	return (double)score->operations;
+}
+
+static double unfair_percent(const struct score *score)
+{
+	return 100 * score_unfairness(score);
+}
+
+static const struct figure figures[] = {
+	{ "oom_kills", "processes killed in guests", 0, oom_kills },
+	{ "guests_lost", "guests killed by the host", 0, guests_lost },
+	{ "psi_full_s", "stalled, PSI full, s", 1, full_s },
+	{ "psi_some_s", "stalled, PSI some, s", 1, some_s },
+	{ "major_faults", "major faults", 0, major_faults },
+	{ "swap_gib", "swapped in and out, GiB", 1, swap_gib },
+	{ "relief_p50_s", "burst to relief, median, s", 1, relief_p50_s },
+	{ "relief_p99_s", "burst to relief, p99, s", 1, relief_p99_s },
+	{ "unrelieved_percent", "bursts never relieved, %", 1, unrelieved_percent },
+	{ "host_min_mib", "least available on the host, MiB", 0, host_min_mib },
+	{ "host_swap_mib", "most swapped by the host, MiB", 0, host_swap_mib },
+	{ "returned_gib_h", "returned, GiB·h", 2, score_returned_gib_h },
+	{ "operations", "targets set", 0, operations },
+	{ "unfair_percent", "unfairness, %", 2, unfair_percent },
+};
+
+static const struct policy_ops *policy_at(const struct results *results, guint i)
+{
+	return g_ptr_array_index(results->asked->policies, i);
+}
+
+static void sum_of(const struct results *results, guint policy, struct score *sum)
+{
+	score_init(sum);
+	for (size_t i = 0; i < results->shapes; i++)
+		score_add(sum, &results->scores[policy * results->shapes + i]);
+}
+
+static struct score *sums_of(const struct results *results)
+{
+	struct score *sums = g_new(struct score, results->asked->policies->len);
+
+	for (guint i = 0; i < results->asked->policies->len; i++)
+		sum_of(results, i, &sums[i]);
+	return sums;
+}
+
+/* The oracle's sum; NULL if it was not asked. */
+static const struct score *oracle_of(const struct results *results, const struct score *sums)
+{
+	for (guint i = 0; i < results->asked->policies->len; i++)
+		if (!strcmp(policy_at(results, i)->name, "oracle"))
+			return &sums[i];
+	return NULL;
+}
+
+static double of_oracle_percent(const struct score *score, const struct score *oracle)
+{
+	return oracle && oracle->returned_byte_s > 0
+		       ? 100 * score->returned_byte_s / oracle->returned_byte_s
+		       : NAN;
+}
+
+static void print_head(const struct results *results)
+{
+	const struct simulate *asked = results->asked;
+
+	printf("%u trace%s of %s, %u guest%s, %u s each; seeds %u to %u\n\n", asked->traces,
+	       asked->traces == 1 ? "" : "s",
+	       asked->shape ? asked->shape->name : "all shapes in turn", asked->guests,
+	       asked->guests == 1 ? "" : "s", asked->seconds, asked->seed,
+	       asked->seed + asked->traces - 1);
+	printf("%-33s", "");
+	for (guint i = 0; i < asked->policies->len; i++)
+		printf(" %11s", policy_at(results, i)->name);
+	putchar('\n');
+}
+
+/* printf counts bytes, and a title may have more of them than letters. */
+static void print_title(const char *title)
+{
+	printf("%s%*s", title, 33 - (int)g_utf8_strlen(title, -1), "");
+}
+
+static void print_figure(const struct figure *figure, const struct score *sums, guint count)
+{
+	print_title(figure->title);
+	for (guint i = 0; i < count; i++)
+		printf(" %11.*f", figure->decimals, figure->value(&sums[i]));
+	putchar('\n');
+}
+
+void results_print(const struct results *results)
+{
+	g_autofree struct score *sums = sums_of(results);
+	const struct score *oracle = oracle_of(results, sums);
+	guint count = results->asked->policies->len;
+
+	print_head(results);
+	for (size_t i = 0; i < G_N_ELEMENTS(figures); i++)
+		print_figure(&figures[i], sums, count);
+	if (!oracle)
+		return;
+	print_title("returned, % of the oracle's");
+	for (guint i = 0; i < count; i++)
+		printf(" %11.1f", of_oracle_percent(&sums[i], oracle));
+	putchar('\n');
+}
+
+static json_t *number(double value)
+{
+	return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *score_json(const struct score *score)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "traces", json_integer(score->traces));
+	for (size_t i = 0; i < G_N_ELEMENTS(figures); i++) {
+		double value = figures[i].value(score);
+
+		json_object_set_new(object, figures[i].key,
+				    figures[i].decimals || !isfinite(value)
+					    ? number(value)
+					    : json_integer((json_int_t)value));
+	}
+	return object;
+}
+
+static json_t *shapes_json(const struct results *results, guint policy)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < results->shapes; i++) {
+		const struct score *score = &results->scores[policy * results->shapes + i];
+
+		if (score->traces)
+			json_object_set_new(object, trace_shapes[i].name, score_json(score));
+	}
+	return object;
+}
+
+void results_print_json(const struct results *results)
+{
+	const struct simulate *asked = results->asked;
+	g_autofree struct score *sums = sums_of(results);
+	const struct score *oracle = oracle_of(results, sums);
+	json_t *policies = json_array();
+
+	for (guint i = 0; i < asked->policies->len; i++) {
+		json_t *one = score_json(&sums[i]);
+
+		json_object_set_new(one, "policy", json_string(policy_at(results, i)->name));
+		json_object_set_new(one, "of_oracle_percent",
+				    number(of_oracle_percent(&sums[i], oracle)));
+		json_object_set_new(one, "shapes", shapes_json(results, i));
+		json_array_append_new(policies, one);
+	}
+	cli_print_json(json_pack("{s:i, s:i, s:i, s:i, s:o}", "traces", (int)asked->traces, "seed",
+				 (int)asked->seed, "guests", (int)asked->guests, "seconds",
+				 (int)asked->seconds, "policies", policies));
+}

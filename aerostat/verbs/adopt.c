@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * aerostat adopt and unadopt: our own balloon device for a libvirt guest, or
+ * QEMU's again.
+ *
+ * Theory of operation: the domain's persistent XML is rewritten (adopt_xml.h)
+ * and defined, which has libvirt run the emulator, through our launcher, and ask
+ * it what it can.  A guest that runs keeps the device that it has until its next
+ * start; nothing is done live, but for --replug, which gives a running guest a
+ * new process of the device it has.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aerostat/verbs.h"
+#include "hypervisor/adopt.h"
+#include "hypervisor/adopt_xml.h"
+#include "hypervisor/domain_xml.h"
+#include "hypervisor/replug.h"
+
+#define DEFINE_MS 30000 /* libvirt asks an emulator that it does not know yet */
+#define START_MS 60000
+#define REPLUG_MS 30000
+#define DRIVER_MS 15000
+#define POLL_MS 100
+
+struct adopt {
+	struct context *ctx;
+	hv_guest *guest;
+	const hv_info *info;
+	const char *emulator; /* --emulator, or NULL */
+	gboolean start, replug;
+	char *old; /* the domain's XML until now */
+	char *new;
+};
+
+static bool running(const struct adopt *adopt)
+{
+	return adopt->info->state != HV_STATE_SHUTOFF;
+}
+
+/* One line for a person, or an object. */
+static void tell(const struct adopt *adopt, const char *outcome, const char *when, const char *text)
+{
+	if (adopt->ctx->json)
+		cli_print_json(json_pack("{s:s, s:s, s:s, s:i}", "guest", adopt->info->name,
+					 "outcome", outcome, "applies", when, "exit_code",
+					 EXIT_DONE));
+	else
+		printf("%s: %s\n", adopt->info->name, text);
+}
+
+/* "GUEST: REASON", for what the pure functions say of the XML. */
+static bool prefix(const struct adopt *adopt, GError **error)
+{
+	g_prefix_error(error, "%s: ", adopt->info->name);
+	return false;
+}
+
+/* Only a libvirt guest of this host, for its device has to run here. */
+static bool check_guest(const struct adopt *adopt, GError **error)
+{
+	const char *source = adopt->guest->source;
+
+	if (!strcmp(adopt->guest->ops->kind, "libvirt") && hv_uri_is_local(source))
+		return true;
+	g_set_error(error, HV_ERROR, HV_ERROR_UNSUPPORTED,
+		    "%s: only a libvirt guest of this host can be adopted, and this one is reached "
+		    "by %s; %s",
+		    adopt->info->name, source,
+		    strcmp(adopt->guest->ops->kind, "libvirt")
+			    ? "start aerostat-device and QEMU with it by hand (see: man "
+			      "aerostat-device)"
+			    : "run aerostat on the guest's host");
+	return false;
+}
+
+static bool check_xml(const struct adopt *adopt, GError **error)
+{
+	g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
+	g_autofree char *text = NULL;
+
+	if (adopt_xml_check(adopt->old, problems))
+		return true;
+	g_ptr_array_add(problems, NULL);
+	text = g_strjoinv("; ", (char **)problems->pdata);
+	g_set_error(error, HV_ERROR, HV_ERROR_REFUSED, "%s cannot have our balloon device: %s",
+		    adopt->info->name, text);
+	return false;
+}
+
+static bool is_adopted(const char *xml)
+{
+	g_auto(domain_xml) domain = { 0 };
+
+	return domain_xml_parse(xml, &domain, NULL) && domain.control;
+}
+
+/* ---- adopt ---- */
+
+/* The emulator that the launcher is to become. */
+static char *real_emulator(const struct adopt *adopt, GError **error)
+{
+	g_autofree char *emulator = adopt->emulator ? g_canonicalize_filename(adopt->emulator, NULL)
+						    : adopt_xml_emulator(adopt->old, error);
+	const char *linked = emulator ? adopt_link_emulator(emulator) : NULL;
+
+	if (linked)
+		return g_strdup(linked);
+	if (!emulator)
+		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
+			    "its XML names no <emulator>; name one with --emulator PATH");
+	return g_steal_pointer(&emulator);
+}
+
+/* The device's command line: it offers what the guest's balloon did. */
+static char *device_words(const struct adopt *adopt, GError **error)
+{
+	g_autofree char *program = adopt_program(ADOPT_DEVICE, error);
+	g_autofree char *quoted = program ? g_shell_quote(program) : NULL;
+	g_auto(domain_xml) domain = { 0 };
+
+	if (!program || !domain_xml_parse(adopt->old, &domain, error))
+		return NULL;
+	return g_strconcat(quoted, domain.autodeflate > 0 ? " --features=+deflate-on-oom" : "",
+			   domain.free_page_reporting > 0 ? " --features=+free-page-reporting" : "",
+			   NULL);
+}
+
+static char *rewrite(const struct adopt *adopt, const struct adopt_places *places, const char *link,
+		     GError **error)
+{
+	g_autofree char *socket = adopt_socket_path(places, adopt->info->name, error);
+	g_autofree char *control = socket ? adopt_control_path(socket) : NULL;
+	g_autofree char *device = socket ? device_words(adopt, error) : NULL;
+	g_autofree char *device_variable = g_strconcat(ADOPT_ENV_DEVICE "=", device, NULL);
+	g_autofree char *uri_variable = g_strconcat(ADOPT_ENV_URI "=", adopt->guest->source, NULL);
+	char *environment[] = { device_variable, uri_variable, NULL };
+	const struct adopt_words words = {
+		.emulator = link,
+		.socket = socket,
+		.control = control,
+		.environment = environment,
+	};
+
+	return device ? adopt_xml_apply(adopt->old, &words, error) : NULL;
+}
+
+static bool define(struct adopt *adopt, GError **error)
+{
+	g_auto(adopt_places) places = { 0 };
+	g_autofree char *emulator = real_emulator(adopt, error);
+	g_autofree char *launcher = NULL;
+	g_autofree char *link = NULL;
+	bool made;
+
+	if (!emulator || !adopt_emulator_check(emulator, error))
+		return false;
+	adopt_places_find(adopt->guest->source, &places);
+	link = adopt_link_path(&places, emulator);
+	adopt->new = rewrite(adopt, &places, link, error);
+	launcher = adopt->new ? adopt_program(ADOPT_LAUNCHER, error) : NULL;
+	if (!launcher || !adopt_link_make(link, launcher, &made, error))
+		return false;
+	if (hv_guest_xml_define(adopt->guest, hv_deadline_ms(DEFINE_MS), adopt->new, error))
+		return true;
+	if (made)
+		unlink(link);
+	return false;
+}
+
+/* Starts it; a guest that does not start gets its former XML back. */
+static bool start(struct adopt *adopt, GError **error)
+{
+	g_autoptr(GError) lost = NULL;
+
+	if (hv_guest_start(adopt->guest, hv_deadline_ms(START_MS), error))
+		return true;
+	if (hv_guest_xml_define(adopt->guest, hv_deadline_ms(DEFINE_MS), adopt->old, &lost))
+		g_prefix_error(error, "it did not start, and is as it was before: ");
+	else
+		g_prefix_error(error,
+			       "it did not start, and its former XML cannot be defined again "
+			       "(%s): ",
+			       lost->message);
+	return false;
+}
+
+static bool adopt_guest(struct adopt *adopt, GError **error)
+{
+	if (is_adopted(adopt->old)) {
+		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
+			    "%s has aerostat's balloon device already; nothing was changed",
+			    adopt->info->name);
+		return false;
+	}
+	if (adopt->start && running(adopt)) {
+		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
+			    "%s runs, so it cannot be started; leave --start out: it keeps QEMU's "
+			    "device until its next start",
+			    adopt->info->name);
+		return false;
+	}
+	if (!check_xml(adopt, error))
+		return false;
+	if (!define(adopt, error))
+		return prefix(adopt, error);
+	cli_warn(adopt->ctx,
+		 "%s: to migrate or save it would leave it with a dead balloon: unadopt it before",
+		 adopt->info->name);
+	if (adopt->start && !start(adopt, error))
+		return prefix(adopt, error);
+	if (adopt->start)
+		tell(adopt, "adopted", "now", "adopted and started with aerostat's balloon device");
+	else if (running(adopt))
+		tell(adopt, "adopted", "next-start",
+		     "adopted; it runs on with the device that it has until it is shut down and "
+		     "started anew (a reboot is not enough)");
+	else
+		tell(adopt, "adopted", "next-start",
+		     "adopted; it starts with aerostat's balloon device");
+	return true;
+}
+
+/* ---- replug ---- */
+
+/* What the guest is to have again: what it has, or by its settings when the device is dead. */
+static uint64_t size_to_restore(const struct adopt *adopt)
+{
+	uint64_t bytes;
+
+	if (hv_guest_balloon_get(adopt->guest, hv_deadline_ms(CALL_MS), &bytes, NULL))
+		return bytes;
+	return adopt->info->config_bytes == HV_UNSET ? adopt->info->max_bytes
+						     : adopt->info->config_bytes;
+}
+
+/* Once the guest's driver is there again; until then the device may not know the guest's size. */
+static bool restore_size(const struct adopt *adopt, uint64_t bytes, GError **error)
+{
+	int64_t end = hv_deadline_ms(DRIVER_MS);
+
+	while (g_get_monotonic_time() < end) {
+		g_auto(hv_info) now = { 0 };
+
+		if (!hv_guest_info(adopt->guest, hv_deadline_ms(CALL_MS), &now, error))
+			return false;
+		if (now.driver == HV_DRIVER_READY)
+			break;
+		poll(NULL, 0, POLL_MS);
+	}
+	return hv_guest_balloon_set(adopt->guest, hv_deadline_ms(CALL_MS), bytes, HV_SCOPE_LIVE,
+				    error);
+}
+
+static bool replug_guest(struct adopt *adopt, GError **error)
+{
+	g_autofree char *live =
+		hv_guest_xml_get(adopt->guest, hv_deadline_ms(CALL_MS), HV_SCOPE_LIVE, error);
+	g_autofree char *device = live ? adopt_xml_device(live) : NULL;
+	uint64_t bytes;
+
+	if (!live)
+		return false;
+	if (!device || !is_adopted(live)) {
+		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
+			    "%s does not run with aerostat's balloon device, so there is none to "
+			    "plug in anew",
+			    adopt->info->name);
+		return false;
+	}
+	bytes = size_to_restore(adopt);
+	if (!replug_unplug(adopt->guest, hv_deadline_ms(REPLUG_MS), device, error) ||
+	    !replug_plug(adopt->guest, hv_deadline_ms(REPLUG_MS), device, error) ||
+	    !restore_size(adopt, bytes, error))
+		return false;
+	tell(adopt, "replugged", "now", "a new aerostat-device serves its balloon");
+	return true;
+}
+
+/* ---- unadopt ---- */
+
+static bool unadopt_guest(struct adopt *adopt, GError **error)
+{
+	g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+
+	if (!is_adopted(adopt->old)) {
+		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
+			    "%s does not have aerostat's balloon device; nothing was changed",
+			    adopt->info->name);
+		return false;
+	}
+	adopt->new = adopt_xml_revert(adopt->old, notes, error);
+	if (!adopt->new)
+		return prefix(adopt, error);
+	if (!hv_guest_xml_define(adopt->guest, hv_deadline_ms(DEFINE_MS), adopt->new, error))
+		return false;
+	for (guint i = 0; i < notes->len; i++)
+		cli_warn(adopt->ctx, "%s: %s", adopt->info->name, (char *)notes->pdata[i]);
+	tell(adopt, "unadopted", "next-start",
+	     running(adopt) ? "as it was before it was adopted; it runs on with the device that it "
+			      "has until it is shut down and started anew"
+			    : "as it was before it was adopted, from its next start");
+	return true;
+}
+
+/* ---- the verbs ---- */
+
+static bool act(struct adopt *adopt, bool (*action)(struct adopt *, GError **), GError **error)
+{
+	if (!check_guest(adopt, error))
+		return false;
+	adopt->old =
+		hv_guest_xml_get(adopt->guest, hv_deadline_ms(CALL_MS), HV_SCOPE_CONFIG, error);
+	return adopt->old && action(adopt, error);
+}
+
+static int run(struct context *ctx, const char *name, struct adopt *adopt,
+	       bool (*action)(struct adopt *, GError **))
+{
+	g_autoptr(hv_guest) guest = NULL;
+	g_auto(hv_info) info = { 0 };
+	g_autoptr(GError) error = NULL;
+	int code;
+	bool ok;
+
+	guest = context_open(ctx, name, &info, &code);
+	if (!guest)
+		return code;
+	adopt->ctx = ctx;
+	adopt->guest = guest;
+	adopt->info = &info;
+	ok = act(adopt, action, &error);
+	g_free(adopt->old);
+	g_free(adopt->new);
+	return ok ? EXIT_DONE : cli_fail(ctx, error);
+}
+
+static int run_adopt(struct context *ctx, const struct verb *verb, int argc, char **argv)
+{
+	struct adopt adopt = { 0 };
+	g_autofree char *emulator = NULL;
+	const GOptionEntry entries[] = {
+		{ "emulator", 0, 0, G_OPTION_ARG_FILENAME, &emulator,
+		  "run this QEMU (10.1 or newer), instead of the guest's own", "PATH" },
+		{ "start", 0, 0, G_OPTION_ARG_NONE, &adopt.start,
+		  "start it, and undo all if it does not", NULL },
+		{ "replug", 0, 0, G_OPTION_ARG_NONE, &adopt.replug,
+		  "give a running, adopted guest a new process of the device", NULL },
+		{ NULL }
+	};
+	g_auto(GStrv) words = NULL;
+	int code;
+
+	if (!verb_parse(ctx, verb, entries, argc, argv, 1, 1, &words, &code))
+		return code;
+	if (adopt.replug && (emulator || adopt.start))
+		return cli_usage(ctx, verb,
+				 "--replug excludes --emulator and --start: it changes a "
+				 "guest that runs");
+	adopt.emulator = emulator;
+	return run(ctx, words[0], &adopt, adopt.replug ? replug_guest : adopt_guest);
+}
+
+static int run_unadopt(struct context *ctx, const struct verb *verb, int argc, char **argv)
+{
+	struct adopt adopt = { 0 };
+	g_auto(GStrv) words = NULL;
+	int code;
+
+	if (!verb_parse(ctx, verb, NULL, argc, argv, 1, 1, &words, &code))
+		return code;
+	return run(ctx, words[0], &adopt, unadopt_guest);
+}
+
+const struct verb verb_adopt = {
+	.name = "adopt",
+	.args = "GUEST",
+	.summary = "give a libvirt guest aerostat's own balloon device",
+	.details = "Rewrites the guest's persistent XML so that its balloon is served by "
+		   "aerostat-device, a process\n"
+		   "of its own, which starts and ends with the guest. It takes effect when the "
+		   "guest is next started;\n"
+		   "a guest that runs keeps the device it has. All verbs go on working by the "
+		   "guest's name.\n"
+		   "Needs QEMU 10.1 or newer. A guest with devices that pin its memory is refused.",
+	.examples = "  aerostat adopt alpha --start\n"
+		    "  aerostat adopt alpha --emulator /opt/qemu/bin/qemu-system-x86_64\n"
+		    "  aerostat adopt --replug alpha           # it runs: a new device process\n"
+		    "  aerostat unadopt alpha                  # all as it was before\n",
+	.run = run_adopt,
+};
+
+const struct verb verb_unadopt = {
+	.name = "unadopt",
+	.args = "GUEST",
+	.summary = "give an adopted guest QEMU's balloon device again",
+	.details =
+		"Puts back what adopt replaced in the guest's persistent XML: <emulator>, "
+		"<memballoon> and\n"
+		"<memoryBacking>; all else stays as it is now. It takes effect when the guest is "
+		"next started.",
+	.examples = "  aerostat unadopt alpha\n",
+	.run = run_unadopt,
+};

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* aerostat dominfo: one guest's settings. */
+#include <stdio.h>
+
+#include "aerostat/verbs.h"
+#include "common/size.h"
+#include "policy/floor.h"
+
+static const char *on_off(int value)
+{
+	return value > 0 ? "on" : value == 0 ? "off" : "not known";
+}
+
+static const char *driver_text(const hv_info *info)
+{
+	switch (info->driver) {
+	case HV_DRIVER_READY:
+		return "ready";
+	case HV_DRIVER_ABSENT:
+		return "none: the guest has not loaded virtio_balloon";
+	case HV_DRIVER_UNKNOWN:
+		break;
+	}
+	return "not known (statistics would tell: aerostat dommemstat GUEST --period 1)";
+}
+
+static void print_size(const char *key, uint64_t bytes)
+{
+	g_autofree char *text = NULL;
+
+	if (bytes == HV_UNSET)
+		return;
+	text = size_format(bytes);
+	printf("%-16s%" G_GUINT64_FORMAT " KiB (%s)\n", key, bytes / SIZE_KIB, text);
+}
+
+static void print_text(const char *key, const char *value)
+{
+	if (value)
+		printf("%-16s%s\n", key, value);
+}
+
+static void print_people(const hv_guest *guest, const hv_info *info, uint64_t host_bytes)
+{
+	if (info->id > 0)
+		printf("%-16s%d\n", "Id:", info->id);
+	else
+		print_text("Id:", "-");
+	print_text("Name:", info->name);
+	print_text("UUID:", info->uuid);
+	print_text("State:", hv_state_name(info->state));
+	if (info->vcpus)
+		printf("%-16s%u\n", "CPU(s):", info->vcpus);
+	if (info->cpu_time_ns != HV_UNSET)
+		printf("%-16s%.1fs\n", "CPU time:", (double)info->cpu_time_ns / 1e9);
+	print_size("Max memory:", info->max_bytes);
+	print_size("Used memory:", info->actual_bytes);
+	if (info->config_max_bytes != info->max_bytes)
+		print_size("Next max:", info->config_max_bytes);
+	print_size("Next start:", info->config_bytes);
+	print_size("Floor:", floor_bytes(info->max_bytes));
+	print_size("Host memory:", host_bytes);
+	print_text("Persistent:", info->persistent ? "yes" : "no");
+	print_text("Balloon:", info->has_balloon
+				       ? "virtio"
+				       : "none: its memory cannot be changed while it runs");
+	if (info->has_balloon) {
+		if (info->state == HV_STATE_RUNNING)
+			print_text("Driver:", driver_text(info));
+		print_text("Deflate on OOM:", on_off(info->autodeflate));
+		print_text("Page reporting:", on_off(info->free_page_reporting));
+	}
+	if (info->pid)
+		printf("%-16s%d\n", "PID:", (int)info->pid);
+	print_text("VMM:", info->version);
+	print_text("Via:", guest->source);
+}
+
+static void print_json(const hv_guest *guest, const hv_info *info, uint64_t host_bytes)
+{
+	static const char *const drivers[] = { "unknown", "absent", "ready" };
+	json_t *root = json_pack("{s:s, s:o, s:s, s:s, s:i, s:s, s:i, s:i, s:o, s:o, s:o}", "name",
+				 info->name, "uuid", cli_json_string(info->uuid), "address",
+				 guest->address, "source", guest->source, "id", info->id, "state",
+				 hv_state_name(info->state), "pid", (int)info->pid, "vcpus",
+				 (int)info->vcpus, "max_bytes", cli_json_bytes(info->max_bytes),
+				 "actual_bytes", cli_json_bytes(info->actual_bytes), "config_bytes",
+				 cli_json_bytes(info->config_bytes));
+
+	json_object_set_new(root, "config_max_bytes", cli_json_bytes(info->config_max_bytes));
+	json_object_set_new(root, "cpu_time_ns", cli_json_bytes(info->cpu_time_ns));
+	json_object_set_new(root, "floor_bytes", cli_json_bytes(floor_bytes(info->max_bytes)));
+	json_object_set_new(root, "host_bytes", cli_json_bytes(host_bytes));
+	json_object_set_new(root, "persistent", json_boolean(info->persistent));
+	json_object_set_new(root, "balloon", json_boolean(info->has_balloon));
+	json_object_set_new(root, "driver", json_string(drivers[info->driver]));
+	json_object_set_new(root, "deflate_on_oom", json_string(on_off(info->autodeflate)));
+	json_object_set_new(root, "free_page_reporting",
+			    json_string(on_off(info->free_page_reporting)));
+	json_object_set_new(root, "version", cli_json_string(info->version));
+	cli_print_json(root);
+}
+
+static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+{
+	g_auto(GStrv) words = NULL;
+	g_autoptr(hv_guest) guest = NULL;
+	g_auto(hv_info) info = { 0 };
+	uint64_t host_bytes = HV_UNSET;
+	int code;
+
+	if (!verb_parse(ctx, verb, NULL, argc, argv, 1, 1, &words, &code))
+		return code;
+	guest = context_open(ctx, words[0], &info, &code);
+	if (!guest)
+		return code;
+	if (info.pid && !hv_host_bytes(info.pid, &host_bytes, NULL))
+		host_bytes = HV_UNSET;
+	if (ctx->json)
+		print_json(guest, &info, host_bytes);
+	else
+		print_people(guest, &info, host_bytes);
+	return EXIT_DONE;
+}
+
+const struct verb verb_dominfo = {
+	.name = "dominfo",
+	.args = "GUEST",
+	.summary = "show one guest's settings",
+	.details = "Shows what virsh dominfo shows, and what it does not: whether a balloon driver "
+		   "is at work,\n"
+		   "the guest's floor, and what its memory costs the host now.",
+	.examples = "  aerostat dominfo alpha\n"
+		    "  aerostat dominfo qmp:/run/vms/alpha.qmp\n"
+		    "  aerostat dominfo alpha --json | jq .host_bytes\n",
+	.run = run,
+};

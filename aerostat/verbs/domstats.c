@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* aerostat domstats: the balloon figures of many guests, for scripts. */
+#include <stdio.h>
+
+#include "aerostat/gather.h"
+#include "aerostat/stats.h"
+#include "aerostat/verbs.h"
+#include "common/size.h"
+
+static void print_people(const struct gathered *one)
+{
+	const struct hv_stats *stats = &one->stats;
+
+	printf("Domain: '%s'\n", one->info.name);
+	if (one->info.actual_bytes != HV_UNSET)
+		printf("  balloon.current=%" G_GUINT64_FORMAT "\n",
+		       one->info.actual_bytes / SIZE_KIB);
+	printf("  balloon.maximum=%" G_GUINT64_FORMAT "\n", one->info.max_bytes / SIZE_KIB);
+	if (one->has_stats) {
+		for (int i = HV_STAT_ACTUAL + 1; i < HV_STAT_COUNT; i++)
+			if (stats->value[i] != HV_UNSET)
+				printf("  balloon.%s=%" G_GUINT64_FORMAT "\n",
+				       hv_stat_table[i].name, stat_for_virsh(stats, i));
+		printf("  balloon.last-update=%" G_GINT64_FORMAT "\n", stats->last_update_s);
+		if (hv_stats_age_s(stats) >= 0)
+			printf("  balloon.age=%" G_GINT64_FORMAT "\n", hv_stats_age_s(stats));
+	}
+	putchar('\n');
+}
+
+static json_t *guest_json(const struct gathered *one)
+{
+	json_t *root;
+
+	if (one->error)
+		return json_pack("{s:s, s:s}", "guest", one->guest->address, "error",
+				 one->error->message);
+	root = json_pack("{s:s, s:o, s:o}", "guest", one->info.name, "current",
+			 cli_json_bytes(one->info.actual_bytes), "maximum",
+			 cli_json_bytes(one->info.max_bytes));
+	if (one->has_stats)
+		stats_to_json(&one->stats, root);
+	return root;
+}
+
+/* One guest's figures; its exit code when it did not answer. */
+static int tell(struct context *ctx, const struct gathered *one, json_t *rows)
+{
+	if (ctx->json)
+		json_array_append_new(rows, guest_json(one));
+	else if (!one->error)
+		print_people(one);
+	if (!one->error)
+		return EXIT_DONE;
+	if (!ctx->json)
+		return cli_fail(ctx, one->error);
+	return (int)exit_code_of(one->error);
+}
+
+static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+{
+	gboolean balloon = FALSE;
+	const GOptionEntry entries[] = { { "balloon", 0, 0, G_OPTION_ARG_NONE, &balloon,
+					   "balloon figures; the only kind there is", NULL },
+					 { NULL } };
+	g_autoptr(GPtrArray) guests = NULL;
+	g_auto(GStrv) words = NULL;
+	json_t *rows;
+	int code = EXIT_DONE;
+
+	if (!verb_parse(ctx, verb, entries, argc, argv, 0, -1, &words, &code))
+		return code;
+	guests = gather_guests(ctx, words, false, true, &code);
+	if (!guests)
+		return code;
+	rows = json_array();
+	code = EXIT_DONE;
+	for (guint i = 0; i < guests->len; i++) {
+		int told = tell(ctx, guests->pdata[i], rows);
+
+		code = told ? told : code;
+	}
+	if (ctx->json)
+		cli_print_json(json_incref(rows));
+	json_decref(rows);
+	return code;
+}
+
+const struct verb verb_domstats = {
+	.name = "domstats",
+	.args = "[GUEST...]",
+	.summary = "show the balloon figures of many guests",
+	.details = "Prints virsh's balloon.* figures of the guests named, or of all that run: "
+		   "sizes in KiB, counts\n"
+		   "as they are. balloon.age is the seconds since the guest last answered. With "
+		   "--json, bytes.",
+	.examples = "  aerostat domstats --balloon\n"
+		    "  aerostat domstats --balloon alpha beta\n"
+		    "  aerostat domstats --json | jq '.[] | {guest, current}'\n",
+	.run = run,
+};

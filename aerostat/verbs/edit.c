@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * aerostat edit: change a guest's libvirt XML, checked before it is defined.
+ *
+ * Theory of operation: the persistent XML goes to a private file and to the
+ * editor.  What comes back is held against domain_xml.h's rules, because
+ * libvirt silently corrects some mistakes (a currentMemory above memory) that
+ * a person would want to hear of.  Only then is it defined, and what a running
+ * guest can take at once, its currentMemory and statistics period, is applied.
+ * An edited text is never lost: where it cannot be used, its file stays.
+ */
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aerostat/resize.h"
+#include "aerostat/verbs.h"
+#include "hypervisor/domain_xml.h"
+#include "policy/floor.h"
+
+struct edit {
+	struct context *ctx;
+	hv_guest *guest;
+	const hv_info *info;
+	struct resize_options options;
+	char *file; /* where the text is edited */
+	char *old;
+	char *new;
+	struct domain_xml_changes changes;
+};
+
+static const char *editor(void)
+{
+	static const char *const variables[] = { "VISUAL", "EDITOR" };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(variables); i++) {
+		const char *value = g_getenv(variables[i]);
+
+		if (value && *value)
+			return value;
+	}
+	return "sensible-editor";
+}
+
+/* A file that only this user may read: the XML may hold secrets. */
+static bool write_file(struct edit *edit, GError **error)
+{
+	int fd = g_file_open_tmp("aerostat-XXXXXX.xml", &edit->file, error);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return g_file_set_contents_full(edit->file, edit->old, -1, G_FILE_SET_CONTENTS_NONE, 0600,
+					error);
+}
+
+/* The editor may be several words, as EDITOR="code --wait": the shell splits them. */
+static bool run_editor(struct edit *edit, GError **error)
+{
+	g_autofree char *command = g_strdup_printf("%s \"$1\"", editor());
+	char *argv[] = { "/bin/sh", "-c", command, "sh", edit->file, NULL };
+	int status;
+
+	if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL, NULL,
+			  &status, error))
+		return false;
+	if (!g_spawn_check_wait_status(status, error)) {
+		g_prefix_error(error, "editor '%s': ", editor());
+		return false;
+	}
+	g_clear_pointer(&edit->new, g_free);
+	return g_file_get_contents(edit->file, &edit->new, NULL, error);
+}
+
+static bool running(const struct edit *edit)
+{
+	return edit->info->state != HV_STATE_SHUTOFF;
+}
+
+/* A new currentMemory that the running guest can have now; 0 when there is none. */
+static uint64_t live_target(const struct edit *edit)
+{
+	g_auto(domain_xml) domain = { 0 };
+
+	if (!running(edit) || !edit->changes.current || !edit->info->has_balloon)
+		return 0;
+	if (!domain_xml_parse(edit->new, &domain, NULL) || domain.current_bytes == HV_UNSET ||
+	    domain.current_bytes > edit->info->max_bytes)
+		return 0;
+	return domain.current_bytes;
+}
+
+/* Everything that speaks against defining the text. */
+static GPtrArray *find_problems(struct edit *edit)
+{
+	g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+	GPtrArray *problems = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(GError) error = NULL;
+	g_auto(domain_xml) domain = { 0 };
+	uint64_t floor = 0;
+	uint64_t target;
+
+	if (domain_xml_parse(edit->new, &domain, NULL) && domain.memory_bytes != HV_UNSET)
+		floor = floor_bytes(domain.memory_bytes);
+	if (!domain_xml_validate(edit->new, edit->old, floor, problems, warnings))
+		return problems;
+	for (guint i = 0; i < warnings->len; i++)
+		cli_warn(edit->ctx, "%s", (char *)warnings->pdata[i]);
+	if (!domain_xml_compare(edit->old, edit->new, &edit->changes, &error)) {
+		g_ptr_array_add(problems, g_strdup(error->message));
+		return problems;
+	}
+	target = live_target(edit);
+	if (target && !resize_check(edit->info->name, edit->info->max_bytes, target,
+				    edit->options.force, &error))
+		g_ptr_array_add(problems, g_strdup(error->message));
+	return problems;
+}
+
+/* Somebody is there to be asked. */
+static bool can_ask(const struct edit *edit)
+{
+	return !edit->ctx->json && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
+static bool wants_again(void)
+{
+	char answer[16] = "";
+
+	fputs("edit again? [Y/n] ", stderr);
+	return fgets(answer, sizeof(answer), stdin) && g_ascii_tolower(answer[0]) != 'n';
+}
+
+/* The end of an edit that cannot be used: its text stays where it is. */
+static int refuse(struct edit *edit, const GError *error)
+{
+	enum exit_code code = exit_code_of(error);
+	const char *fate = code == EXIT_UNREACHABLE ? "" : "nothing was changed, ";
+
+	code = cli_fail_with(edit->ctx, code, "%s; %syour text is in %s", error->message, fate,
+			     edit->file);
+	g_clear_pointer(&edit->file, g_free);
+	return code;
+}
+
+/* Defines the text, or says why not. */
+static bool define(struct edit *edit, GError **error)
+{
+	g_autoptr(GPtrArray) problems = find_problems(edit);
+	g_autofree char *text = NULL;
+
+	if (!problems->len)
+		return hv_guest_xml_define(edit->guest, hv_deadline_ms(CALL_MS), edit->new, error);
+	g_ptr_array_add(problems, NULL);
+	text = g_strjoinv("; ", (char **)problems->pdata);
+	g_set_error_literal(error, HV_ERROR, HV_ERROR_INVALID, text);
+	return false;
+}
+
+static void apply_period(struct edit *edit)
+{
+	g_auto(domain_xml) domain = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	if (!edit->changes.stats_period || !running(edit) ||
+	    !domain_xml_parse(edit->new, &domain, NULL))
+		return;
+	if (!hv_guest_stats_period_set(edit->guest, hv_deadline_ms(CALL_MS), domain.stats_period_s,
+				       HV_SCOPE_LIVE, &error))
+		cli_warn(edit->ctx, "the statistics period applies from the next start: %s",
+			 error->message);
+}
+
+static void tell_defined(const struct edit *edit, bool live_follows)
+{
+	const struct domain_xml_changes *changes = &edit->changes;
+	bool waits = running(edit) &&
+		     (changes->memory || changes->other || (changes->current && !live_follows));
+
+	if (edit->ctx->json && !live_follows)
+		cli_print_json(json_pack("{s:s, s:s, s:i}", "guest", edit->info->name, "outcome",
+					 "defined", "exit_code", EXIT_DONE));
+	else if (!edit->ctx->json)
+		printf("%s: defined%s\n", edit->info->name,
+		       waits ? "; what cannot change while it runs applies from its next start"
+			     : "");
+}
+
+static int apply_live(struct edit *edit)
+{
+	uint64_t target = live_target(edit);
+	struct resize_result result = { 0 };
+	g_autoptr(GError) error = NULL;
+	int code;
+
+	apply_period(edit);
+	tell_defined(edit, target != 0);
+	if (!target)
+		return EXIT_DONE;
+	if (resize_live(edit->ctx, edit->guest, edit->info, target, &edit->options, &result,
+			&error))
+		code = resize_report(edit->ctx, edit->info, &result, !edit->options.no_wait);
+	else
+		code = cli_fail(edit->ctx, error);
+	resize_result_clear(&result);
+	return code;
+}
+
+static int tell_unchanged(const struct edit *edit)
+{
+	if (edit->ctx->json)
+		cli_print_json(json_pack("{s:s, s:s, s:i}", "guest", edit->info->name, "outcome",
+					 "unchanged", "exit_code", EXIT_DONE));
+	else
+		printf("%s: not changed\n", edit->info->name);
+	return EXIT_DONE;
+}
+
+static bool text_changed(const struct edit *edit)
+{
+	g_autofree char *text = NULL;
+
+	return g_file_get_contents(edit->file, &text, NULL, NULL) && strcmp(text, edit->old);
+}
+
+static int edit_and_apply(struct edit *edit)
+{
+	g_autoptr(GError) error = NULL;
+
+	edit->old = hv_guest_xml_get(edit->guest, hv_deadline_ms(CALL_MS), HV_SCOPE_CONFIG, &error);
+	if (!edit->old || !write_file(edit, &error))
+		return cli_fail(edit->ctx, error);
+	for (;;) {
+		g_clear_error(&error);
+		if (!run_editor(edit, &error))
+			return text_changed(edit) ? refuse(edit, error)
+						  : cli_fail(edit->ctx, error);
+		if (!strcmp(edit->old, edit->new))
+			return tell_unchanged(edit);
+		if (define(edit, &error))
+			return apply_live(edit);
+		if (!can_ask(edit))
+			return refuse(edit, error);
+		fprintf(stderr, "error: %s\n", error->message);
+		if (!wants_again())
+			return refuse(edit, error);
+	}
+}
+
+static void edit_clear(struct edit *edit)
+{
+	if (edit->file)
+		g_unlink(edit->file);
+	g_free(edit->file);
+	g_free(edit->old);
+	g_free(edit->new);
+}
+
+static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+{
+	struct edit edit = { .ctx = ctx, .options = RESIZE_DEFAULTS };
+	const GOptionEntry entries[] = { RESIZE_ENTRIES(edit.options), { NULL } };
+	g_auto(GStrv) words = NULL;
+	g_autoptr(hv_guest) guest = NULL;
+	g_auto(hv_info) info = { 0 };
+	int code;
+
+	if (!verb_parse(ctx, verb, entries, argc, argv, 1, 1, &words, &code))
+		return code;
+	if (!resize_options_valid(ctx, verb, &edit.options, &code))
+		return code;
+	guest = context_open(ctx, words[0], &info, &code);
+	if (!guest)
+		return code;
+	edit.guest = guest;
+	edit.info = &info;
+	code = edit_and_apply(&edit);
+	edit_clear(&edit);
+	return code;
+}
+
+const struct verb verb_edit = {
+	.name = "edit",
+	.args = "GUEST",
+	.summary = "edit a guest's libvirt XML, checked, and apply what can be",
+	.details = "Opens the guest's persistent XML in $VISUAL or $EDITOR, checks what comes back "
+		   "and says what is\n"
+		   "wrong with it before anything is defined. On a running guest a changed "
+		   "currentMemory and\n"
+		   "statistics period are applied at once, all else from its next start.",
+	.examples = "  aerostat edit alpha\n"
+		    "  EDITOR='sed -i s/524288/786432/' aerostat edit alpha\n",
+	.run = run,
+};

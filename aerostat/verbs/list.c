@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* aerostat list: the guests there are, and their memory. */
+#include <stdio.h>
+
+#include "aerostat/gather.h"
+#include "aerostat/verbs.h"
+#include "common/size.h"
+
+static char *cell_size(uint64_t bytes)
+{
+	return bytes == HV_UNSET ? g_strdup("-") : size_format(bytes);
+}
+
+static const char *cell_driver(const hv_info *info)
+{
+	if (!info->has_balloon)
+		return "no balloon";
+	switch (info->driver) {
+	case HV_DRIVER_READY:
+		return "ready";
+	case HV_DRIVER_ABSENT:
+		return "no driver";
+	case HV_DRIVER_UNKNOWN:
+		break;
+	}
+	return info->state == HV_STATE_RUNNING ? "not known" : "-";
+}
+
+static const char *guest_name(const struct gathered *one)
+{
+	return one->error ? one->guest->address : one->info.name;
+}
+
+static void print_row(const struct gathered *one, int name_width)
+{
+	const hv_info *info = &one->info;
+	g_autofree char *id = info->id > 0 ? g_strdup_printf("%d", info->id) : g_strdup("-");
+	g_autofree char *max = cell_size(info->max_bytes);
+	g_autofree char *actual = cell_size(info->actual_bytes);
+
+	if (one->error)
+		printf(" %-4s  %-*s  no answer: %s\n", "-", name_width, guest_name(one),
+		       one->error->message);
+	else
+		printf(" %-4s  %-*s  %-9s  %10s  %10s  %-10s  %s\n", id, name_width, info->name,
+		       hv_state_name(info->state), max, actual, cell_driver(info),
+		       one->guest->source);
+}
+
+static void print_table(const GPtrArray *guests)
+{
+	int name_width = 4;
+
+	for (guint i = 0; i < guests->len; i++)
+		name_width = MAX(name_width, (int)g_utf8_strlen(guest_name(guests->pdata[i]), -1));
+	printf(" %-4s  %-*s  %-9s  %10s  %10s  %-10s  %s\n", "Id", name_width, "Name", "State",
+	       "Max", "Current", "Driver", "Via");
+	for (guint i = 0; i < guests->len; i++)
+		print_row(guests->pdata[i], name_width);
+}
+
+static json_t *row_json(const struct gathered *one)
+{
+	const hv_info *info = &one->info;
+
+	if (one->error)
+		return json_pack("{s:s, s:s, s:s}", "address", one->guest->address, "source",
+				 one->guest->source, "error", one->error->message);
+	return json_pack("{s:s, s:o, s:s, s:s, s:i, s:s, s:o, s:o, s:b, s:s}", "name", info->name,
+			 "uuid", cli_json_string(info->uuid), "address", one->guest->address,
+			 "source", one->guest->source, "id", info->id, "state",
+			 hv_state_name(info->state), "max_bytes", cli_json_bytes(info->max_bytes),
+			 "actual_bytes", cli_json_bytes(info->actual_bytes), "balloon",
+			 info->has_balloon, "driver", cell_driver(info));
+}
+
+static void print_json(const GPtrArray *guests)
+{
+	json_t *rows = json_array();
+
+	for (guint i = 0; i < guests->len; i++)
+		json_array_append_new(rows, row_json(guests->pdata[i]));
+	cli_print_json(rows);
+}
+
+static void drop_running(GPtrArray *guests)
+{
+	for (guint i = guests->len; i-- > 0;) {
+		const struct gathered *one = guests->pdata[i];
+
+		if (one->error || one->info.state != HV_STATE_SHUTOFF)
+			g_ptr_array_remove_index(guests, i);
+	}
+}
+
+static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+{
+	gboolean all = FALSE, inactive = FALSE, names_only = FALSE, uuids_only = FALSE;
+	const GOptionEntry entries[] = { { "all", 'a', 0, G_OPTION_ARG_NONE, &all,
+					   "guests that are shut off, too", NULL },
+					 { "inactive", 0, 0, G_OPTION_ARG_NONE, &inactive,
+					   "only guests that are shut off", NULL },
+					 { "name", 0, 0, G_OPTION_ARG_NONE, &names_only,
+					   "only their names, for scripts", NULL },
+					 { "uuid", 0, 0, G_OPTION_ARG_NONE, &uuids_only,
+					   "only their UUIDs, for scripts", NULL },
+					 { NULL } };
+	g_autoptr(GPtrArray) guests = NULL;
+	g_auto(GStrv) words = NULL;
+	int code;
+
+	if (!verb_parse(ctx, verb, entries, argc, argv, 0, 0, &words, &code))
+		return code;
+	guests = gather_guests(ctx, NULL, all || inactive, false, &code);
+	if (!guests)
+		return code;
+	if (inactive)
+		drop_running(guests);
+	if (ctx->json) {
+		print_json(guests);
+	} else if (names_only || uuids_only) {
+		for (guint i = 0; i < guests->len; i++) {
+			const struct gathered *one = guests->pdata[i];
+
+			puts(uuids_only && one->info.uuid ? one->info.uuid : guest_name(one));
+		}
+	} else {
+		print_table(guests);
+	}
+	return EXIT_DONE;
+}
+
+const struct verb verb_list = {
+	.name = "list",
+	.args = "",
+	.summary = "list guests and their memory",
+	.details = "Lists the running guests of every source: the libvirt connections and the QMP "
+		   "sockets that\n"
+		   "-c URI, --qmp GLOB or the configuration name. Max is the RAM at boot, Current "
+		   "what the guest\n"
+		   "has now, Driver whether a balloon driver is at work in it.",
+	.examples = "  aerostat list --all\n"
+		    "  aerostat -c qemu:///session --qmp '/run/vms/*.qmp' list\n"
+		    "  aerostat list --json | jq -r '.[].name'\n",
+	.run = run,
+};

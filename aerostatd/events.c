@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation
+ * -------------------
+ * A queue of the last EVENTS_KEPT events, and an array of listeners.  A listener that goes while
+ * one is told leaves its place empty, and the outermost events_add() closes the gaps; one that
+ * comes meanwhile stands behind the last that is told, because a replay shows it that event.
+ */
+#include "aerostatd/events.h"
+
+static const struct {
+	const char *name;
+	const char *help;
+} kinds[EVENT_KINDS] = {
+	[EVENT_GUEST_FOUND] = { "guest-found", "a guest is there that was not" },
+	[EVENT_GUEST_GONE] = { "guest-gone", "a guest ended, or is listed no more" },
+	[EVENT_GUEST_LOST] = { "guest-lost", "a guest does not answer" },
+	[EVENT_GUEST_BACK] = { "guest-back", "a guest answers again" },
+	[EVENT_TARGET] = { "target", "a guest was set to another size" },
+	[EVENT_MODE] = { "mode", "a guest's mode was changed, by a person or a reload" },
+	[EVENT_ALARM] = { "alarm", "the host is short of memory, or a source cannot be asked; "
+				   "or no more so" },
+	[EVENT_RESERVATION] = { "reservation", "a reservation was made, granted or ended" },
+	[EVENT_RELOAD] = { "reload", "the configuration was read again, or refused" },
+};
+
+struct listener {
+	guint id;
+	event_fn fn; /* NULL: gone */
+	void *data;
+};
+
+struct events {
+	GQueue kept; /* struct event *, the oldest first */
+	uint64_t last_number;
+	uint64_t counts[EVENT_KINDS];
+	GArray *listeners;
+	guint last_id;
+	unsigned int depth; /* of events_add() in each other */
+};
+
+const char *event_kind_name(enum event_kind kind)
+{
+	return (unsigned int)kind < EVENT_KINDS ? kinds[kind].name : "unknown";
+}
+
+const char *event_kind_help(enum event_kind kind)
+{
+	return (unsigned int)kind < EVENT_KINDS ? kinds[kind].help : "no kind of this version";
+}
+
+static void event_free(void *data)
+{
+	struct event *event = data;
+
+	g_free(event->guest);
+	g_free(event->text);
+	g_free(event);
+}
+
+struct events *events_new(void)
+{
+	struct events *events = g_new0(struct events, 1);
+
+	g_queue_init(&events->kept);
+	events->listeners = g_array_new(FALSE, FALSE, sizeof(struct listener));
+	return events;
+}
+
+void events_free(struct events *events)
+{
+	if (!events)
+		return;
+	g_queue_clear_full(&events->kept, event_free);
+	g_array_unref(events->listeners);
+	g_free(events);
+}
+
+static void sweep(GArray *listeners)
+{
+	for (guint i = listeners->len; i-- > 0;)
+		if (!g_array_index(listeners, struct listener, i).fn)
+			g_array_remove_index(listeners, i);
+}
+
+static void tell(struct events *events, const struct event *event)
+{
+	guint count = events->listeners->len;
+
+	events->depth++;
+	for (guint i = 0; i < count; i++) {
+		/* A copy: the array may move while the listener adds another. */
+		struct listener listener = g_array_index(events->listeners, struct listener, i);
+
+		if (listener.fn)
+			listener.fn(event, listener.data);
+	}
+	if (--events->depth == 0)
+		sweep(events->listeners);
+}
+
+void events_add(struct events *events, enum event_kind kind, const char *guest,
+		uint64_t bytes_before, uint64_t bytes_after, const char *format, ...)
+{
+	struct event *event = g_new0(struct event, 1);
+	va_list args;
+
+	va_start(args, format);
+	*event = (struct event){
+		.number = ++events->last_number,
+		.time_us = g_get_real_time(),
+		.kind = kind,
+		.guest = g_strdup(guest),
+		.text = g_strdup_vprintf(format, args),
+		.bytes_before = bytes_before,
+		.bytes_after = bytes_after,
+	};
+	va_end(args);
+	events->counts[kind]++;
+	g_queue_push_tail(&events->kept, event);
+	tell(events, event);
+	/* Those who are told of an event still need it, so the outermost call drops what is old. */
+	while (!events->depth && g_queue_get_length(&events->kept) > EVENTS_KEPT)
+		event_free(g_queue_pop_head(&events->kept));
+}
+
+void events_replay(const struct events *events, uint64_t after, event_fn fn, void *data)
+{
+	for (const GList *link = events->kept.head; link; link = link->next) {
+		const struct event *event = link->data;
+
+		if (event->number > after)
+			fn(event, data);
+	}
+}
+
+guint events_listen(struct events *events, event_fn fn, void *data)
+{
+	struct listener listener = { .id = ++events->last_id, .fn = fn, .data = data };
+
+	g_array_append_val(events->listeners, listener);
+	return listener.id;
+}
+
+void events_unlisten(struct events *events, guint id)
+{
+	for (guint i = 0; i < events->listeners->len; i++) {
+		struct listener *listener = &g_array_index(events->listeners, struct listener, i);
+
+		if (listener->id == id)
+			listener->fn = NULL;
+	}
+	if (!events->depth)
+		sweep(events->listeners);
+}
+
+uint64_t events_count(const struct events *events, enum event_kind kind)
+{
+	return events->counts[kind];
+}

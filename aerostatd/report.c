@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The bodies of the API's answers (docs/openapi.json).
+ *
+ * What is not known is null.  So is a number above what JSON's integers hold here, which no
+ * guest has: only a forged statistic claims it.  Names come from outside and may be anything;
+ * what is not UTF-8 in them is replaced.
+ */
+#include "aerostatd/api.h"
+
+#include <string.h>
+
+static json_t *number(uint64_t value)
+{
+	return value > INT64_MAX ? json_null() : json_integer((json_int_t)value);
+}
+
+static json_t *text(const char *words)
+{
+	g_autofree char *valid = words ? g_utf8_make_valid(words, -1) : NULL;
+
+	return valid ? json_string(valid) : json_null();
+}
+
+/* A row of a table of numbers: uint64_t at @offset of the struct. */
+struct field {
+	const char *name;
+	size_t offset;
+};
+
+static void set_numbers(json_t *object, const struct field *fields, size_t count, const void *from,
+			bool known)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t value;
+
+		memcpy(&value, (const char *)from + fields[i].offset, sizeof(value));
+		json_object_set_new(object, fields[i].name, known ? number(value) : json_null());
+	}
+}
+
+/* The decision's numbers, of a guest and of its history alike. */
+static const struct field decision_fields[] = {
+	{ "need_bytes", offsetof(struct policy_decision, need_bytes) },
+	{ "demand_bytes", offsetof(struct policy_decision, demand_bytes) },
+	{ "reserve_bytes", offsetof(struct policy_decision, reserve_bytes) },
+	{ "want_bytes", offsetof(struct policy_decision, want_bytes) },
+	{ "floor_bytes", offsetof(struct policy_decision, floor_bytes) },
+};
+
+/* History has no floor: it never changes. */
+#define HISTORY_FIELDS (G_N_ELEMENTS(decision_fields) - 1)
+
+static const struct field stats_fields[] = {
+	{ "available_bytes", offsetof(struct policy_guest, available_bytes) },
+	{ "free_bytes", offsetof(struct policy_guest, free_bytes) },
+	{ "total_bytes", offsetof(struct policy_guest, total_bytes) },
+	{ "cache_bytes", offsetof(struct policy_guest, cache_bytes) },
+	{ "swap_in_bytes", offsetof(struct policy_guest, swap_in_bytes) },
+	{ "swap_out_bytes", offsetof(struct policy_guest, swap_out_bytes) },
+	{ "major_faults", offsetof(struct policy_guest, major_faults) },
+	{ "oom_kills", offsetof(struct policy_guest, oom_kills) },
+	{ "alloc_stalls", offsetof(struct policy_guest, alloc_stalls) },
+	{ "direct_scan_bytes", offsetof(struct policy_guest, direct_scan_bytes) },
+	{ "psi_some_us", offsetof(struct policy_guest, psi_some_us) },
+	{ "psi_full_us", offsetof(struct policy_guest, psi_full_us) },
+};
+
+static const struct field size_fields[] = {
+	{ "max_bytes", offsetof(struct managed, seen.boot_bytes) },
+	{ "actual_bytes", offsetof(struct managed, seen.actual_bytes) },
+	{ "target_bytes", offsetof(struct managed, seen.target_bytes) },
+	{ "before_bytes", offsetof(struct managed, before_bytes) },
+	{ "resident_bytes", offsetof(struct managed, seen.resident_bytes) },
+	{ "min_bytes", offsetof(struct managed, seen.rules.min_bytes) },
+	{ "limit_bytes", offsetof(struct managed, seen.rules.max_bytes) },
+};
+
+static const struct field host_fields[] = {
+	{ "total_bytes", offsetof(struct policy_host, total_bytes) },
+	{ "available_bytes", offsetof(struct policy_host, available_bytes) },
+	{ "free_bytes", offsetof(struct policy_host, free_bytes) },
+	{ "cache_bytes", offsetof(struct policy_host, cache_bytes) },
+	{ "swap_used_bytes", offsetof(struct policy_host, swap_used_bytes) },
+	{ "reserved_bytes", offsetof(struct policy_host, reserved_bytes) },
+};
+
+static json_t *report_stats(const struct managed *guest)
+{
+	const struct policy_guest *seen = &guest->seen;
+	bool known = guest->met && seen->taken_us;
+	json_t *stats = json_object();
+	int64_t age_us = g_get_monotonic_time() - seen->taken_us;
+
+	json_object_set_new(stats, "age_us", known ? json_integer(MAX(age_us, 0)) : json_null());
+	set_numbers(stats, stats_fields, G_N_ELEMENTS(stats_fields), seen, known);
+	return stats;
+}
+
+static void set_decision(json_t *object, const struct policy_decision *decision, size_t numbers)
+{
+	/* Before the first decision there is no text, and no number either. */
+	set_numbers(object, decision_fields, numbers, decision, *decision->text);
+	json_object_set_new(object, "reason", text(policy_reason_name(decision->reason)));
+	json_object_set_new(object, "text", text(decision->text));
+}
+
+static json_t *report_past(const struct managed_past *past)
+{
+	json_t *object = json_pack("{s:I, s:o, s:o, s:o}", "time_us", (json_int_t)past->time_us,
+				   "actual_bytes", number(past->actual_bytes),
+				   "target_before_bytes", number(past->target_before_bytes),
+				   "target_bytes", number(past->decision.target_bytes));
+
+	set_decision(object, &past->decision, HISTORY_FIELDS);
+	return object;
+}
+
+static json_t *report_history(const struct managed *guest)
+{
+	json_t *history = json_array();
+
+	for (const GList *link = guest->history.head; link; link = link->next)
+		json_array_append_new(history, report_past(link->data));
+	return history;
+}
+
+static const char *driver_name(enum hv_driver driver)
+{
+	switch (driver) {
+	case HV_DRIVER_READY:
+		return "ready";
+	case HV_DRIVER_ABSENT:
+		return "absent";
+	case HV_DRIVER_UNKNOWN:
+		break;
+	}
+	return "unknown";
+}
+
+/* Who it is and how it is. */
+static json_t *report_identity(const struct managed *guest)
+{
+	const char *obstacle = hv_obstacle_text(guest->obstacle);
+
+	return json_pack(
+		"{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o}", "id",
+		(json_int_t)guest->id, "name", text(guest->name ? guest->name : guest->address),
+		"uuid", text(guest->uuid), "address", text(guest->address), "source",
+		text(guest->source), "pid", guest->pid ? json_integer(guest->pid) : json_null(),
+		"state", text(hv_state_name(guest->state)), "driver", driver_name(guest->driver),
+		"autodeflate",
+		guest->autodeflate < 0 ? json_null() : json_boolean(guest->autodeflate), "obstacle",
+		*obstacle ? text(obstacle) : json_null(), "problem", text(guest->problem));
+}
+
+/* What is wanted of it, by whom. */
+static void set_rules(json_t *object, const struct managed *guest)
+{
+	const struct policy_rules *rules = &guest->seen.rules;
+	bool held = rules->mode == POLICY_HELD;
+
+	json_object_set_new(object, "mode", text(config_mode_name(rules->mode)));
+	json_object_set_new(object, "mode_by",
+			    json_string(guest->mode_by_person ? "person" : "file"));
+	json_object_set_new(object, "held_bytes", held ? number(guest->held_bytes) : json_null());
+	json_object_set_new(object, "weight", guest->met ? json_real(rules->weight) : json_null());
+}
+
+json_t *report_guest(const struct managed *guest, bool with_history)
+{
+	json_t *object = report_identity(guest);
+
+	set_rules(object, guest);
+	set_numbers(object, size_fields, G_N_ELEMENTS(size_fields), guest, guest->met);
+	json_object_set_new(object, "stats", report_stats(guest));
+	set_decision(object, &guest->decision, G_N_ELEMENTS(decision_fields));
+	json_object_set_new(object, "pressured", json_boolean(guest->decision.pressured));
+	json_object_set_new(object, "critical", json_boolean(guest->decision.critical));
+	json_object_set_new(object, "times_set", number(guest->times_set));
+	json_object_set_new(object, "times_failed", number(guest->times_failed));
+	if (with_history) {
+		json_object_set_new(object, "reason_help",
+				    text(policy_reason_help(guest->decision.reason)));
+		json_object_set_new(object, "history", report_history(guest));
+	}
+	return object;
+}
+
+json_t *report_reservation(const struct reservation *reservation)
+{
+	int64_t left_us = MAX(reservation->until_us - g_get_monotonic_time(), 0);
+
+	return json_pack("{s:I, s:o, s:o, s:I, s:o}", "id", (json_int_t)reservation->id, "bytes",
+			 number(reservation->bytes), "free_bytes", number(reservation->free_bytes),
+			 "seconds_left",
+			 (json_int_t)((left_us + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC), "note",
+			 text(reservation->note ? reservation->note : ""));
+}
+
+json_t *report_event(const struct event *event)
+{
+	return json_pack("{s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "number", (json_int_t)event->number,
+			 "time_us", (json_int_t)event->time_us, "kind",
+			 event_kind_name(event->kind), "guest", text(event->guest), "text",
+			 text(event->text), "bytes_before", number(event->bytes_before),
+			 "bytes_after", number(event->bytes_after));
+}
+
+static json_t *report_host(const struct manager_status *status)
+{
+	json_t *host = json_object();
+
+	set_numbers(host, host_fields, G_N_ELEMENTS(host_fields), &status->host, status->rounds);
+	json_object_set_new(host, "pressure", json_real(status->host.pressure));
+	json_object_set_new(host, "critical", json_boolean(status->host.critical));
+	return host;
+}
+
+/* In the order of the sources' names, so that two answers can be compared. */
+static json_t *report_problems(GHashTable *problems)
+{
+	g_autoptr(GList) sources =
+		g_list_sort(g_hash_table_get_keys(problems), (GCompareFunc)strcmp);
+	json_t *array = json_array();
+
+	for (const GList *link = sources; link; link = link->next)
+		json_array_append_new(array,
+				      json_pack("{s:o, s:o}", "source", text(link->data), "text",
+						text(g_hash_table_lookup(problems, link->data))));
+	return array;
+}
+
+static void set_lists(json_t *object, const struct manager_status *status)
+{
+	json_t *guests = json_array(), *reservations = json_array();
+
+	for (guint i = 0; i < status->guests->len; i++)
+		json_array_append_new(guests, report_guest(status->guests->pdata[i], false));
+	for (guint i = 0; i < status->reservations->len; i++)
+		json_array_append_new(reservations,
+				      report_reservation(status->reservations->pdata[i]));
+	json_object_set_new(object, "guests", guests);
+	json_object_set_new(object, "reservations", reservations);
+	json_object_set_new(object, "problems", report_problems(status->problems));
+}
+
+json_t *report_status(const struct manager_status *status)
+{
+	const struct policy_outcome *outcome = &status->outcome;
+	bool decided = status->rounds;
+	json_t *object = json_pack(
+		"{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o, s:o, s:b}", "version",
+		AEROSTAT_VERSION, "policy", status->config->policy->name, "started_us",
+		(json_int_t)status->started_us, "rounds", (json_int_t)status->rounds, "late_us",
+		(json_int_t)status->late_us, "late_max_us", (json_int_t)status->late_max_us,
+		"step_us", (json_int_t)status->step_us, "trigger", status->trigger, "recording",
+		status->recording, "host", report_host(status), "budget_bytes",
+		decided ? number(outcome->budget_bytes) : json_null(), "want_bytes",
+		decided ? number(outcome->want_bytes) : json_null(), "overcommitted",
+		outcome->overcommitted);
+
+	set_lists(object, status);
+	return object;
+}

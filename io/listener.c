@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "io/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 16
+#define RETRY_NS UINT64_C(1000000000)
+#define LISTENER_OF(pointer, member)                                                               \
+	((struct listener *)((char *)(pointer)-offsetof(struct listener, member)))
+
+/* -1 with errno. */
+static int connect_to(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int saved;
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* Removes what is at @address if it is a socket that nobody listens on; 0 or -errno. */
+static int remove_stale(const struct sockaddr_un *address)
+{
+	struct stat st;
+	int fd;
+
+	if (lstat(address->sun_path, &st))
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	fd = connect_to(address);
+	if (fd >= 0) {
+		close(fd);
+		return -EADDRINUSE;
+	}
+	/* Anything but a refusal is somebody who listens, and is busy. */
+	if (errno != ECONNREFUSED)
+		return -EADDRINUSE;
+	return unlink(address->sun_path) ? -errno : 0;
+}
+
+/* With the umask that makes it its owner's; 0 or -errno. */
+static int bind_privately(int fd, const struct sockaddr_un *address)
+{
+	mode_t before = umask(0177);
+	int error = bind(fd, (const struct sockaddr *)address, sizeof(*address)) ? -errno : 0;
+
+	umask(before);
+	return error;
+}
+
+int listener_bind(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd, error;
+
+	if (!*path)
+		return -EINVAL; /* to Linux, a socket with no name at all */
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	error = bind_privately(fd, &address);
+	if (error == -EADDRINUSE) {
+		error = remove_stale(&address);
+		if (!error)
+			error = bind_privately(fd, &address);
+	}
+	if (!error && listen(fd, BACKLOG))
+		error = -errno;
+	if (!error)
+		return fd;
+	close(fd);
+	return error;
+}
+
+const char *listener_bind_error(int error)
+{
+	switch (-error) {
+	case EINVAL:
+		return "an empty path; name the socket to be made";
+	case ENAMETOOLONG:
+		return "too long for the path of a socket, which may have 107 bytes";
+	case EADDRINUSE:
+		return "somebody listens there; end that program, or choose another path";
+	case EEXIST:
+		return "there is something that is not a socket; choose another path";
+	case ENOENT:
+	case ENOTDIR:
+		return "its folder does not exist; create it first";
+	case EACCES:
+	case EPERM:
+		return "permission denied; choose a folder that you may write to";
+	default:
+		return strerror(-error);
+	}
+}
+
+/* Short of descriptors the socket would stay ready, and be asked again and again. */
+static void pause_listening(struct listener *listener)
+{
+	loop_change(listener->loop, &listener->source, 0);
+	listener->retry.due_ns = loop_now_ns() + RETRY_NS;
+}
+
+static void resume_listening(struct loop_timer *timer)
+{
+	struct listener *listener = LISTENER_OF(timer, retry);
+
+	loop_change(listener->loop, &listener->source, EPOLLIN);
+}
+
+static void accept_one(struct loop_source *source, uint32_t events)
+{
+	struct listener *listener = LISTENER_OF(source, source);
+	int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd >= 0)
+		listener->accepted(listener, fd);
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		pause_listening(listener);
+}
+
+int listener_start(struct listener *listener, struct loop *loop, int fd,
+		   void (*accepted)(struct listener *listener, int fd))
+{
+	int error;
+
+	*listener = (struct listener){
+		.loop = loop,
+		.source = { .fd = fd, .ready = accept_one },
+		.retry = { .due_ns = LOOP_NEVER, .due = resume_listening },
+		.accepted = accepted,
+	};
+	/* One that was handed over may block; a client that left meanwhile would hang us. */
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
+		return -errno;
+	error = loop_add(loop, &listener->source, EPOLLIN);
+	if (!error)
+		loop_add_timer(loop, &listener->retry);
+	return error;
+}
+
+void listener_stop(struct listener *listener)
+{
+	if (!listener->source.added)
+		return;
+	loop_remove(listener->loop, &listener->source);
+	loop_remove_timer(listener->loop, &listener->retry);
+	close(listener->source.fd);
+}
