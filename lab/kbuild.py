@@ -6,17 +6,19 @@ Theory of operation
 A module is built by the very compiler, kbuild and headers that Debian made the
 kernel with.  For each suite there is a tree, BUILD/lab/kbuild/SUITE, of that
 suite's packages: a compiler, make, a few tools, and the headers of each kernel
-of the lab that comes from there.  make runs inside, by chroot in a mount
-namespace of its own; whoever is not root is root of a user namespace for it.
+of the lab that comes from there.  The sources are copied into the tree, and
+make runs there by chroot.  Besides, it needs a /dev/null, which root makes in the
+tree, and objtool looks for the stack in /proc/self/maps and is content with that
+of another process.  Where no device can be made (the user is not root, or may
+not), /dev is mounted instead, in a mount namespace that ends with make.
 
-The tree has a file of dpkg's kind that says what is in it, so that apt fetches
-what is missing and no more.  It is written last: packages that were cut short
-are unpacked anew.
+The tree has a file in the format of dpkg's status that lists what is in it, so
+that apt fetches what is missing and no more.  It is written last: packages
+whose unpacking was interrupted are unpacked again.
 
-The sources are copied to a scratch folder, and only the module comes back:
-kbuild strews files about that nobody wants in the source tree.  A module is
-kept by its kernel and a hash of all that went into it.  All of this happens
-under the lab's lock.
+Only the module comes back: kbuild leaves files behind that nobody wants in the
+source tree.  A module is kept by its kernel and a hash of all that went into
+it.  All of this happens under the lab's lock.
 """
 
 import dataclasses
@@ -25,11 +27,12 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 import subprocess
 import time
 
 from .debian import private_apt, unpack
-from .errors import LabError
+from .errors import LabError, Unavailable
 from .kernels import SERIES
 from .tools import call, tool
 
@@ -47,17 +50,11 @@ LEFT_OUT = ("usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/ma
             "usr/lib/x86_64-linux-gnu/lib*san.so*", "usr/lib/gcc/*/*/lib*san*.a",
             "usr/lib/x86_64-linux-gnu/libLLVM*", "usr/lib/x86_64-linux-gnu/libicu*",
             "usr/lib/x86_64-linux-gnu/libz3.*", "usr/lib/llvm-*")
-MOUNTS = ("proc", "dev", "tmp", "module")
-# Mounts end with the namespace, which ends with make.
-INSIDE = """\
-cd "$1"
-mount --rbind /proc proc
-mount --rbind /dev dev
-mount -t tmpfs tmpfs tmp
-mount --bind "$2" module
-shift 2
-exec chroot . "$@"
-"""
+FOLDERS = ("dev", "module", "proc", "tmp")
+MODULE_FOLDER = "module"    # where the sources are, in the tree
+NULL_DEVICE = os.makedev(1, 3)
+# The tree's /dev by a mount, which ends with the namespace, which ends with make.
+WITH_DEV_MOUNTED = 'mount --rbind /dev "$1/dev"; exec chroot "$@"'
 # Not a word on our sources: the steps of a build, and what headers and kbuild say of themselves.
 NOT_OURS = re.compile(r"  [A-Z]+ .*|make(\[\d+\])?: |Skipping BTF generation|/usr/src/"
                       r"|warning: the compiler differs|  (The kernel was built by|You are using):"
@@ -220,8 +217,8 @@ class Tree:
 
     def _settle(self):
         """Does what the packages' scripts would have done, and leaves out what nobody needs."""
-        for name in MOUNTS:
-            (self.root / name).mkdir(exist_ok=True)
+        for name in FOLDERS:
+            (self.root / name).mkdir(parents=True, exist_ok=True)
         for name in ("bin", "sbin", "lib", "lib64"):
             link(self.root / name, f"usr/{name}")
         link(self.root / "usr/bin/awk", "gawk")
@@ -231,16 +228,52 @@ class Tree:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def make(self, source, words):
-        """Runs kbuild on a folder, which it changes; the exit status and all that was said."""
-        namespace = ["unshare", "--mount"] + (["--map-root-user"] if os.geteuid() else [])
-        done = subprocess.run(
-            [*namespace, "sh", "-ec", INSIDE, "sh", self.root, source,
-             "/usr/bin/make", f"-j{os.cpu_count()}", "--keep-going", "--output-sync", "-C",
-             f"/usr/src/linux-headers-{self.kernel.release}", "M=/module", *words, "modules"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", check=False,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"})
+        """Runs kbuild on a folder, which it changes; the exit status and the output."""
+        (self.root / "proc/self").mkdir(exist_ok=True)
+        shutil.copyfile("/proc/self/maps", self.root / "proc/self/maps")
+        inside = self.root / MODULE_FOLDER
+        shutil.rmtree(inside, ignore_errors=True)   # left by a build that was killed
+        source.rename(inside)
+        try:
+            done = subprocess.run(
+                [*self._chroot(), self.root, "/usr/bin/make", f"-j{os.cpu_count()}",
+                 "--keep-going", "--output-sync", "-C",
+                 f"/usr/src/linux-headers-{self.kernel.release}", f"M=/{MODULE_FOLDER}", *words,
+                 "modules"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, errors="replace", check=False,
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"})
+        finally:
+            inside.rename(source)
+            inside.mkdir()
         return done.returncode, done.stdout
+
+    def _chroot(self):
+        """The command that runs another one in a tree, both to be appended."""
+        if os.geteuid() == 0 and self._has_null():
+            return [tool("chroot")]
+        namespace = [tool("unshare"), "--mount", *(["--map-root-user"] if os.geteuid() else [])]
+        done = subprocess.run([*namespace, "sh", "-ec", WITH_DEV_MOUNTED, "sh", self.root, "true"],
+                              capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Unavailable(
+                f"our driver cannot be built here: {self.root} needs a /dev/null, and neither "
+                f"making one (CAP_MKNOD) nor mounting /dev is allowed ({done.stderr.strip()})")
+        return [*namespace, "sh", "-ec", WITH_DEV_MOUNTED, "sh"]
+
+    def _has_null(self):
+        """Makes the tree's /dev/null if need be; False where that is not allowed."""
+        null = self.root / "dev/null"
+        try:
+            if not null.is_char_device():
+                null.unlink(missing_ok=True)
+                os.mknod(null, stat.S_IFCHR | 0o666, NULL_DEVICE)
+                null.chmod(0o666)
+            null.write_bytes(b"\n")     # fails on a file system mounted with nodev
+        except OSError:
+            null.unlink(missing_ok=True)
+            return False
+        return True
 
 
 def entry(fields):

@@ -23,9 +23,9 @@ import sys
 import tempfile
 import time
 
-from .errors import LabError
+from .errors import LabError, Unavailable
 from .guest import MIB, choose_driver
-from .lab import Lab
+from .lab import DEFAULT_KERNEL, Lab
 from .libvirtd import SessionLibvirt
 from .programs import install
 from .story_autopilot import Autopilot
@@ -57,6 +57,7 @@ class Story:
         self.installed = install(build, libvirt.nest.path / "bin")
         self.rows = []
         self.device, self.why_not = self.find_device()
+        self.find_driver()
         self.qemu = "newer" if self.device == "aerostat" else "host"
         self.started = time.monotonic()
         self.runtime = tempfile.TemporaryDirectory(prefix="aerostat-")
@@ -68,6 +69,14 @@ class Story:
         except LabError as error:
             return "qemu", error
         return "aerostat", None
+
+    def find_driver(self):
+        """Has guests load Linux's own driver where ours cannot be built."""
+        try:
+            if choose_driver() == "aerostat":
+                self.lab.need_driver(DEFAULT_KERNEL)
+        except Unavailable:
+            os.environ["DRIVER"] = "stock"
 
     def plain_guest(self, name, **spec):
         return self.lab.guest(name, device=self.device, **spec)

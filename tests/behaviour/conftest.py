@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))    # for the lab
 import served  # noqa: E402
 from command import MIB, Aerostat  # noqa: E402
 from lab import Lab  # noqa: E402
-from lab.errors import LabError  # noqa: E402
+from lab.errors import LabError, Unavailable  # noqa: E402
 from lab.libvirtd import SessionLibvirt, SystemLibvirt  # noqa: E402
 from lab.wait import wait_for  # noqa: E402
 
@@ -41,6 +41,15 @@ def pytest_collection_modifyitems(config, items):
     late = [item for item in items if item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=late)
     items[:] = [item for item in items if item not in late]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What the lab cannot do on this machine is a reason to skip a test."""
+    report = (yield).get_result()
+    if call.excinfo and call.excinfo.errisinstance(Unavailable):
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), item.location[1], f"Skipped: {call.excinfo.value}")
 
 
 @pytest.fixture(scope="session")

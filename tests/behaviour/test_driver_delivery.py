@@ -13,6 +13,7 @@ import subprocess
 import pytest
 
 from conftest import ROOT
+from lab.errors import Unavailable
 from lab.guest import MIB
 from lab.kbuild import TOOLS, Tree
 from lab.kernels import SERIES
@@ -159,6 +160,7 @@ class Installed:
         with lab._locked():     # pylint: disable=protected-access
             tree.provide([*tree.headers, *TOOLS, "bash", "diffutils", "dkms", "xz-utils"],
                          lab.progress)
+        self.need_mounts()
         modules = module_tree(self.kernel, folder)
         (folder / "scratch").mkdir()
         self.output = subprocess.run(
@@ -169,6 +171,15 @@ class Installed:
                  "MODULES": str(modules), "SOURCE": str(SOURCE),
                  "RELEASE": self.kernel.release}).stdout
         self.steps = dict(re.findall(r"^== (\w+)\n(.*?)(?=^== |\Z)", self.output, re.M | re.S))
+
+    @staticmethod
+    def need_mounts():
+        """dkms needs /proc, and the tree must stay as it is: no way without mounts."""
+        done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True,
+                              check=False)
+        if done.returncode:
+            raise Unavailable("dkms is tried in a mount namespace, which is not allowed here: "
+                              f"{done.stderr.strip()}")
 
     def step(self, name):
         assert name in self.steps, self.output
