@@ -3,7 +3,7 @@
 #include "aerostat-device/options.h"
 
 #include "common/size_core.h"
-#include "control/json_out.h"
+#include "io/json_writer.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -59,17 +59,17 @@ void device_options_help(FILE *out)
 	      out);
 }
 
-static void out_feature_names(struct json_out *out, const char *key, bool default_only)
+static void out_feature_names(struct json_writer *out, const char *key, bool default_only)
 {
-	out_open(out, key, '[');
+	json_write_open(out, key, '[');
 	for (size_t i = 0; i < balloon_feature_count; i++)
 		if (!default_only || balloon_features[i].by_default)
-			out_string(out, NULL, balloon_features[i].name);
-	out_close(out, ']');
+			json_write_string(out, NULL, balloon_features[i].name);
+	json_write_close(out, ']');
 }
 
 /* What is known of each backing when a VMM has a choice. */
-static void out_backings(struct json_out *out)
+static void out_backings(struct json_writer *out)
 {
 	static const struct {
 		enum memory_backing backing;
@@ -81,33 +81,33 @@ static void out_backings(struct json_out *out)
 		{ MEMORY_FILE, "released as far as its file system can punch holes" },
 	};
 
-	out_open(out, "backings", '[');
+	json_write_open(out, "backings", '[');
 	for (size_t i = 0; i < LENGTH(rows); i++) {
-		out_open(out, NULL, '{');
-		out_string(out, "name", memory_backing_name(rows[i].backing));
-		out_string(out, "note", rows[i].note);
-		out_close(out, '}');
+		json_write_open(out, NULL, '{');
+		json_write_string(out, "name", memory_backing_name(rows[i].backing));
+		json_write_string(out, "note", rows[i].note);
+		json_write_close(out, '}');
 	}
-	out_close(out, ']');
+	json_write_close(out, ']');
 }
 
 void device_options_capabilities(FILE *out)
 {
 	char text[4096];
-	struct json_out json;
+	struct json_writer json;
 
-	json_out_start(&json, text, sizeof(text));
-	out_open(&json, NULL, '{');
-	out_string(&json, "type", "balloon");
-	out_string(&json, "version", AEROSTAT_VERSION);
+	json_writer_init(&json, text, sizeof(text));
+	json_write_open(&json, NULL, '{');
+	json_write_string(&json, "type", "balloon");
+	json_write_string(&json, "version", AEROSTAT_VERSION);
 	out_feature_names(&json, "features", false);
 	out_feature_names(&json, "default-features", true);
-	out_open(&json, "protocols", '[');
+	json_write_open(&json, "protocols", '[');
 	for (size_t i = 0; i < device_protocol_count; i++)
-		out_string(&json, NULL, device_protocols[i]->name);
-	out_close(&json, ']');
+		json_write_string(&json, NULL, device_protocols[i]->name);
+	json_write_close(&json, ']');
 	out_backings(&json);
-	out_close(&json, '}');
+	json_write_close(&json, '}');
 	fwrite(text, 1, json.length, out);
 	fputc('\n', out);
 }

@@ -83,7 +83,7 @@ static void close_vmm(struct process *process)
 	process->transport->ops->close(process->transport);
 	process->transport = NULL;
 	if (process->control)
-		control_vmm(process->control, false);
+		control_set_vmm_connected(process->control, false);
 }
 
 static void closing_due(struct loop_timer *timer)
@@ -117,7 +117,7 @@ static bool open_vmm(struct process *process, int fd)
 	}
 	log_line(&process->log, LOG_LEVEL_INFO, "a VMM has connected");
 	if (process->control)
-		control_vmm(process->control, true);
+		control_set_vmm_connected(process->control, true);
 	return true;
 }
 
@@ -170,7 +170,7 @@ static void relay_event(void *data, enum balloon_event event)
 	if (event == BALLOON_EVENT_AUDIT)
 		tell_audit(process);
 	if (process->control)
-		control_event(process->control, event);
+		control_report_event(process->control, event);
 }
 
 static uint64_t tell_time(void *data)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/control_frame.h"
 
-static bool is_space(char c)
+static bool is_json_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static void begin(struct control_frame *frame)
+static void begin_message(struct control_frame *frame)
 {
 	frame->length = 0;
 	frame->depth = frame->deepest = 0;
@@ -36,7 +36,7 @@ static void scan_structure(struct control_frame *frame, char c)
 	}
 }
 
-static enum control_frame_result end(struct control_frame *frame)
+static enum control_frame_result end_message(struct control_frame *frame)
 {
 	frame->ended = true;
 	if (frame->garbage)
@@ -44,8 +44,8 @@ static enum control_frame_result end(struct control_frame *frame)
 	return frame->deepest > CONTROL_DEPTH_MAX ? CONTROL_FRAME_TOO_DEEP : CONTROL_FRAME_MESSAGE;
 }
 
-/* Whether the message ends with @c, which is within it. */
-static bool scan(struct control_frame *frame, char c)
+/* Takes @c into the message; true when that ends it. */
+static bool scan_byte(struct control_frame *frame, char c)
 {
 	if (frame->length == 0)
 		frame->garbage = c != '{' && c != '[';
@@ -59,7 +59,7 @@ static bool scan(struct control_frame *frame, char c)
 	return frame->depth == 0;
 }
 
-/* Whether the message has ended before @c, which is no part of it. */
+/* True when the message has ended before @c, which is not part of it. */
 static bool ends_before(const struct control_frame *frame, char c)
 {
 	if (frame->garbage)
@@ -72,21 +72,21 @@ enum control_frame_result control_frame_feed(struct control_frame *frame, const 
 {
 	*used = 0;
 	if (frame->ended)
-		begin(frame);
+		begin_message(frame);
 	for (; *used < count; (*used)++) {
 		char c = bytes[*used];
 
-		if (frame->length == 0 && is_space(c))
+		if (frame->length == 0 && is_json_space(c))
 			continue;
 		if (frame->length && ends_before(frame, c))
-			return end(frame);
+			return end_message(frame);
 		if (frame->length == sizeof(frame->text)) {
 			frame->ended = true;
 			return CONTROL_FRAME_TOO_LONG;
 		}
-		if (scan(frame, c)) {
+		if (scan_byte(frame, c)) {
 			(*used)++;
-			return end(frame);
+			return end_message(frame);
 		}
 	}
 	return CONTROL_FRAME_MORE;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where a message ends in a stream of JSON.
+ * Finds where messages end in a stream of JSON.
  *
  * Theory of operation
  * -------------------
- * QMP is a stream of JSON objects, in packets and lines as it pleases the
- * client.  A message ends where its outermost bracket closes.  What begins
- * with no bracket is garbage until the next line or opening brace, and a line
- * that ends within a string ends its message, too; so one slip costs one
- * message and not the connection.
+ * QMP is a stream of JSON objects, and the client may split it into lines and
+ * packets as it likes.  A message ends where its outermost bracket is closed.
+ * Text that does not begin with a bracket is garbage, up to the next line or
+ * opening brace.  A line break within a string ends the message, too.  So one
+ * mistake costs one message, and not the connection.
  */
-#ifndef AEROSTAT_TRANSPORT_CONTROL_FRAME_H
-#define AEROSTAT_TRANSPORT_CONTROL_FRAME_H
+#ifndef AEROSTAT_CONTROL_CONTROL_FRAME_H
+#define AEROSTAT_CONTROL_CONTROL_FRAME_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,22 +20,28 @@
 #define CONTROL_DEPTH_MAX 32
 
 enum control_frame_result {
-	CONTROL_FRAME_MORE,	/* all was used, and no message has ended */
-	CONTROL_FRAME_MESSAGE,	/* @text holds one, in brackets that may not match */
-	CONTROL_FRAME_GARBAGE,	/* @text holds what no message begins with */
-	CONTROL_FRAME_TOO_DEEP, /* a message, of more than CONTROL_DEPTH_MAX levels */
-	CONTROL_FRAME_TOO_LONG, /* over CONTROL_MESSAGE_MAX: where it ends is not known */
+	CONTROL_FRAME_MORE,	/* all bytes were used, the message goes on */
+	CONTROL_FRAME_MESSAGE,	/* @text holds one; its brackets need not match */
+	CONTROL_FRAME_GARBAGE,	/* @text holds text that is not a message */
+	CONTROL_FRAME_TOO_DEEP, /* a message with over CONTROL_DEPTH_MAX levels */
+	CONTROL_FRAME_TOO_LONG, /* over CONTROL_MESSAGE_MAX; its end is unknown */
 };
 
 struct control_frame {
 	size_t length;
 	unsigned int depth, deepest;
 	bool garbage, in_string, escaped;
-	bool ended; /* @text is the last result's; the next byte begins another */
+	bool ended; /* @text holds the last result; the next byte begins a new message */
 	char text[CONTROL_MESSAGE_MAX];
 };
 
-/* Goes on with the @count bytes at @bytes, of which *@used are used. */
+/*
+ * control_frame_feed - scan the next bytes of the stream
+ * @used: set to how many of the @count bytes at @bytes were taken
+ *
+ * To be called again with the rest of the bytes after any result but
+ * CONTROL_FRAME_MORE.  @frame starts out as all zeros.
+ */
 enum control_frame_result control_frame_feed(struct control_frame *frame, const char *bytes,
 					     size_t count, size_t *used);
 

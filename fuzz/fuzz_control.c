@@ -7,7 +7,7 @@
  * one JSON object of a known kind, the client is kept or let go, and another
  * client is served.
  */
-#include "control/control_internal.h"
+#include "control/control_state.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -36,7 +36,7 @@ static void relay_event(void *data, enum balloon_event event)
 {
 	struct rig *rig = data;
 
-	control_event(rig->control, event);
+	control_report_event(rig->control, event);
 }
 
 static uint64_t real_now_ns(void *data)

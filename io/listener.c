@@ -16,8 +16,8 @@
 #define LISTENER_OF(pointer, member)                                                               \
 	((struct listener *)((char *)(pointer)-offsetof(struct listener, member)))
 
-/* -1 with errno. */
-static int connect_to(const struct sockaddr_un *address)
+/* The connected socket, or -1 with errno. */
+static int connect_to_listener(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int saved;
@@ -30,8 +30,8 @@ static int connect_to(const struct sockaddr_un *address)
 	return -1;
 }
 
-/* Removes what is at @address if it is a socket that nobody listens on; 0 or -errno. */
-static int remove_stale(const struct sockaddr_un *address)
+/* Removes the file at @address if it is a socket on which no process listens; 0 or -errno. */
+static int remove_stale_socket(const struct sockaddr_un *address)
 {
 	struct stat st;
 	int fd;
@@ -40,18 +40,18 @@ static int remove_stale(const struct sockaddr_un *address)
 		return -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	fd = connect_to(address);
+	fd = connect_to_listener(address);
 	if (fd >= 0) {
 		close(fd);
 		return -EADDRINUSE;
 	}
-	/* Anything but a refusal is somebody who listens, and is busy. */
+	/* Any error but a refusal means that a process listens and is busy. */
 	if (errno != ECONNREFUSED)
 		return -EADDRINUSE;
 	return unlink(address->sun_path) ? -errno : 0;
 }
 
-/* With the umask that makes it its owner's; 0 or -errno. */
+/* Binds with a umask that lets only the owner connect; 0 or -errno. */
 static int bind_privately(int fd, const struct sockaddr_un *address)
 {
 	mode_t before = umask(0177);
@@ -67,7 +67,7 @@ int listener_bind(const char *path)
 	int fd, error;
 
 	if (!*path)
-		return -EINVAL; /* to Linux, a socket with no name at all */
+		return -EINVAL; /* Linux would choose an abstract name */
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);
@@ -76,7 +76,7 @@ int listener_bind(const char *path)
 		return -errno;
 	error = bind_privately(fd, &address);
 	if (error == -EADDRINUSE) {
-		error = remove_stale(&address);
+		error = remove_stale_socket(&address);
 		if (!error)
 			error = bind_privately(fd, &address);
 	}
@@ -92,25 +92,25 @@ const char *listener_bind_error(int error)
 {
 	switch (-error) {
 	case EINVAL:
-		return "an empty path; name the socket to be made";
+		return "the path is empty; name the socket to create";
 	case ENAMETOOLONG:
-		return "too long for the path of a socket, which may have 107 bytes";
+		return "too long; the path of a socket has at most 107 bytes";
 	case EADDRINUSE:
-		return "somebody listens there; end that program, or choose another path";
+		return "another process listens there; stop it, or choose another path";
 	case EEXIST:
-		return "there is something that is not a socket; choose another path";
+		return "a file that is not a socket is there; choose another path";
 	case ENOENT:
 	case ENOTDIR:
-		return "its folder does not exist; create it first";
+		return "its directory does not exist; create it first";
 	case EACCES:
 	case EPERM:
-		return "permission denied; choose a folder that you may write to";
+		return "permission denied; choose a directory that you may write to";
 	default:
 		return strerror(-error);
 	}
 }
 
-/* Short of descriptors the socket would stay ready, and be asked again and again. */
+/* Without descriptors the socket would stay ready, and the loop would spin. */
 static void pause_listening(struct listener *listener)
 {
 	loop_change(listener->loop, &listener->source, 0);
@@ -124,7 +124,7 @@ static void resume_listening(struct loop_timer *timer)
 	loop_change(listener->loop, &listener->source, EPOLLIN);
 }
 
-static void accept_one(struct loop_source *source, uint32_t events)
+static void accept_client(struct loop_source *source, uint32_t events)
 {
 	struct listener *listener = LISTENER_OF(source, source);
 	int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -143,11 +143,11 @@ int listener_start(struct listener *listener, struct loop *loop, int fd,
 
 	*listener = (struct listener){
 		.loop = loop,
-		.source = { .fd = fd, .ready = accept_one },
+		.source = { .fd = fd, .ready = accept_client },
 		.retry = { .due_ns = LOOP_NEVER, .due = resume_listening },
 		.accepted = accepted,
 	};
-	/* One that was handed over may block; a client that left meanwhile would hang us. */
+	/* An inherited socket may block: accept4() would hang if the client has left meanwhile. */
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
 		return -errno;
 	error = loop_add(loop, &listener->source, EPOLLIN);

@@ -1,35 +1,44 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Listening sockets: how they come to be, and who connects.
- */
-#ifndef AEROSTAT_TRANSPORT_LISTENER_H
-#define AEROSTAT_TRANSPORT_LISTENER_H
+/* Listening Unix sockets: creating them, and accepting connections in the loop. */
+#ifndef AEROSTAT_IO_LISTENER_H
+#define AEROSTAT_IO_LISTENER_H
 
 #include "io/loop.h"
 
 /*
- * listener_bind - a Unix socket that listens at @path, for its owner alone
+ * listener_bind - create a Unix stream socket that listens at @path
  *
- * A socket there that nobody listens on any more is replaced.  The fd, or
- * -errno: -EADDRINUSE when somebody listens, -EEXIST when it is no socket,
- * -ENAMETOOLONG, or what the system said.
+ * Only its owner may connect (mode 0600).  A socket file there on which no
+ * process listens any more is replaced.
+ *
+ * Returns the non-blocking descriptor, or -errno: -EADDRINUSE when another
+ * process listens there, -EEXIST when the file is not a socket, -ENAMETOOLONG,
+ * -EINVAL for an empty path, or what the system reported.
  */
 int listener_bind(const char *path);
 
-/* What is wrong, to stand behind the path. */
+/* Explains an error of listener_bind(), with the remedy; to be printed after the path. */
 const char *listener_bind_error(int error);
 
 struct listener {
 	struct loop *loop;
 	struct loop_source source;
-	struct loop_timer retry; /* when there are no descriptors to be had */
-	/* Somebody connected; @fd does not block, and is the receiver's. */
+	struct loop_timer retry; /* runs while descriptors or memory are short */
+	/* A client has connected; the callee owns @fd, which is non-blocking. */
 	void (*accepted)(struct listener *listener, int fd);
 };
 
-/* Takes over @fd, which listens, on success; 0 or -errno. */
+/*
+ * listener_start - accept connections
+ * @listener: embedded by the caller; must not move until listener_stop()
+ * @fd: a listening socket, which @listener owns on success; made non-blocking
+ * @accepted: called for each connection
+ *
+ * Returns 0 or -errno.
+ */
 int listener_start(struct listener *listener, struct loop *loop, int fd,
 		   void (*accepted)(struct listener *listener, int fd));
+/* Stops accepting and closes the socket; does nothing if @listener was not started. */
 void listener_stop(struct listener *listener);
 
 #endif

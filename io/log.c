@@ -13,8 +13,8 @@
 
 #define NS_PER_TOKEN (UINT64_C(1000000000) / LOG_PER_S)
 
-/* systemd tells which file standard error was when it started us. */
-static bool is_journal(int fd)
+/* systemd sets JOURNAL_STREAM to the device and inode of standard error: systemd.exec(5). */
+static bool is_journal_stream(int fd)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	unsigned long long dev, ino;
@@ -29,12 +29,12 @@ void log_init(struct log *log, int fd, enum log_level level)
 	*log = (struct log){
 		.fd = fd,
 		.level = level,
-		.journal = is_journal(fd),
+		.journal = is_journal_stream(fd),
 		.tokens = LOG_BURST,
 	};
 }
 
-static const char *word(enum log_level level)
+static const char *get_level_prefix(enum log_level level)
 {
 	switch (level) {
 	case LOG_LEVEL_ERROR:
@@ -49,8 +49,11 @@ static const char *word(enum log_level level)
 	return "";
 }
 
-/* In one piece, which fits into any pipe that is said to be ready. */
-static bool write_line(const struct log *log, enum log_level level, const char *text)
+/*
+ * Writes the line in one call.  A line is shorter than PIPE_BUF, so a pipe that poll() says is
+ * ready takes it whole and without blocking.
+ */
+static bool write_log_line(const struct log *log, enum log_level level, const char *text)
 {
 	struct pollfd poller = { .fd = log->fd, .events = POLLOUT };
 	char line[LOG_LINE_MAX];
@@ -58,8 +61,8 @@ static bool write_line(const struct log *log, enum log_level level, const char *
 	int length;
 
 	snprintf(prefix, sizeof(prefix), "<%d>", (int)level);
-	length = snprintf(line, sizeof(line), "%s%.*s\n", log->journal ? prefix : word(level),
-			  LOG_LINE_MAX - 20, text);
+	length = snprintf(line, sizeof(line), "%s%.*s\n",
+			  log->journal ? prefix : get_level_prefix(level), LOG_LINE_MAX - 20, text);
 	for (int i = 0; i < length - 1; i++)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = '?';
@@ -67,7 +70,7 @@ static bool write_line(const struct log *log, enum log_level level, const char *
 	       write(log->fd, line, (size_t)length) == length;
 }
 
-static void refill(struct log *log, uint64_t now_ns)
+static void refill_tokens(struct log *log, uint64_t now_ns)
 {
 	uint64_t tokens = (now_ns - log->refilled_ns) / NS_PER_TOKEN;
 
@@ -82,19 +85,19 @@ void log_line_at(struct log *log, uint64_t now_ns, enum log_level level, const c
 
 	if (level > log->level)
 		return;
-	refill(log, now_ns);
+	refill_tokens(log, now_ns);
 	if (!log->tokens) {
-		log->left_out++;
+		log->dropped++;
 		return;
 	}
-	if (log->left_out) {
-		snprintf(count, sizeof(count), "%u lines were left out here", log->left_out);
-		if (write_line(log, LOG_LEVEL_WARNING, count))
-			log->left_out = 0;
+	if (log->dropped) {
+		snprintf(count, sizeof(count), "%u log lines were dropped here", log->dropped);
+		if (write_log_line(log, LOG_LEVEL_WARNING, count))
+			log->dropped = 0;
 	}
 	log->tokens--;
-	if (!write_line(log, level, text))
-		log->left_out++;
+	if (!write_log_line(log, level, text))
+		log->dropped++;
 }
 
 void log_line(struct log *log, enum log_level level, const char *format, ...)

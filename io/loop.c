@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Theory of operation: loop.h tells.  Two things here are not obvious.
+ * See loop.h for how it works.  Two points are easy to miss:
  *
- * A callback may remove any source, and free it, while events that epoll told
- * of in this round still name it: loop_remove() strikes those out.  A source
- * that is added meanwhile has its turn in the next round.
+ * A callback may remove and free any source while events of this round still
+ * point to it, so loop_remove() clears them.  A source that a callback adds gets
+ * its first event in the next round.
  *
- * A timer that a callback sets to now is due in the next round, not in this
- * one, so that nothing holds up the sockets.
+ * A timer that a callback sets to the current time is due in the next round, not
+ * in this one, so timers cannot starve the sockets.
  */
 #include "io/loop.h"
 
@@ -27,7 +27,7 @@ struct loop {
 	struct loop_timer *timers;
 	uint64_t (*step)(void *data);
 	void *step_data;
-	/* This round's, of which those before next_event have been told of. */
+	/* The events of this round; those before next_event have been dispatched. */
 	struct epoll_event events[LOOP_SOURCES_MAX];
 	int event_count, next_event;
 };
@@ -53,8 +53,8 @@ void loop_free(struct loop *loop)
 	free(loop);
 }
 
-static int control_source(struct loop *loop, int operation, struct loop_source *source,
-			  uint32_t events)
+static int set_watched_events(struct loop *loop, int operation, struct loop_source *source,
+			      uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.ptr = source };
 
@@ -67,7 +67,7 @@ int loop_add(struct loop *loop, struct loop_source *source, uint32_t events)
 
 	if (loop->source_count == LOOP_SOURCES_MAX)
 		return -ENOSPC;
-	error = control_source(loop, EPOLL_CTL_ADD, source, events);
+	error = set_watched_events(loop, EPOLL_CTL_ADD, source, events);
 	if (error)
 		return error;
 	source->added = true;
@@ -77,14 +77,14 @@ int loop_add(struct loop *loop, struct loop_source *source, uint32_t events)
 
 int loop_change(struct loop *loop, struct loop_source *source, uint32_t events)
 {
-	return control_source(loop, EPOLL_CTL_MOD, source, events);
+	return set_watched_events(loop, EPOLL_CTL_MOD, source, events);
 }
 
 void loop_remove(struct loop *loop, struct loop_source *source)
 {
 	if (!source->added)
 		return;
-	control_source(loop, EPOLL_CTL_DEL, source, 0);
+	set_watched_events(loop, EPOLL_CTL_DEL, source, 0);
 	source->added = false;
 	loop->source_count--;
 	for (int i = loop->next_event; i < loop->event_count; i++)
@@ -92,8 +92,8 @@ void loop_remove(struct loop *loop, struct loop_source *source)
 			loop->events[i].data.ptr = NULL;
 }
 
-/* Where @timer hangs, or the end of the list. */
-static struct loop_timer **find_timer(struct loop *loop, const struct loop_timer *timer)
+/* The link that points to @timer, or the one at the end of the list. */
+static struct loop_timer **find_timer_link(struct loop *loop, const struct loop_timer *timer)
 {
 	struct loop_timer **link = &loop->timers;
 
@@ -104,7 +104,7 @@ static struct loop_timer **find_timer(struct loop *loop, const struct loop_timer
 
 void loop_add_timer(struct loop *loop, struct loop_timer *timer)
 {
-	struct loop_timer **link = find_timer(loop, timer);
+	struct loop_timer **link = find_timer_link(loop, timer);
 
 	if (*link)
 		return;
@@ -114,7 +114,7 @@ void loop_add_timer(struct loop *loop, struct loop_timer *timer)
 
 void loop_remove_timer(struct loop *loop, struct loop_timer *timer)
 {
-	struct loop_timer **link = find_timer(loop, timer);
+	struct loop_timer **link = find_timer_link(loop, timer);
 
 	if (*link)
 		*link = timer->next;
@@ -134,7 +134,7 @@ uint64_t loop_now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static struct loop_timer *earliest_timer(const struct loop *loop)
+static struct loop_timer *find_earliest_timer(const struct loop *loop)
 {
 	struct loop_timer *earliest = NULL;
 
@@ -144,10 +144,10 @@ static struct loop_timer *earliest_timer(const struct loop *loop)
 	return earliest;
 }
 
-/* For epoll: rounded up, so that what is waited for is due afterwards. */
-static int wait_ms(const struct loop *loop, uint64_t wait_ns)
+/* For epoll_wait(): -1 for ever.  Rounded up, so that timers are due after the wait. */
+static int get_epoll_timeout_ms(const struct loop *loop, uint64_t wait_ns)
 {
-	const struct loop_timer *timer = earliest_timer(loop);
+	const struct loop_timer *timer = find_earliest_timer(loop);
 	uint64_t ms;
 
 	if (timer && wait_ns) {
@@ -162,7 +162,7 @@ static int wait_ms(const struct loop *loop, uint64_t wait_ns)
 	return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
-static void tell_sources(struct loop *loop)
+static void dispatch_events(struct loop *loop)
 {
 	while (loop->next_event < loop->event_count) {
 		const struct epoll_event *event = &loop->events[loop->next_event++];
@@ -173,7 +173,7 @@ static void tell_sources(struct loop *loop)
 	}
 }
 
-static void tell_timers(struct loop *loop)
+static void run_due_timers(struct loop *loop)
 {
 	uint64_t now_ns = loop->timers ? loop_now_ns() : 0;
 	struct loop_timer *timer;
@@ -181,8 +181,8 @@ static void tell_timers(struct loop *loop)
 
 	for (timer = loop->timers; timer; timer = timer->next)
 		turns++;
-	/* Looked up anew each time: what is called may add and remove timers. */
-	while (turns-- && (timer = earliest_timer(loop)) && timer->due_ns <= now_ns) {
+	/* The list is searched each time because a callback may add and remove timers. */
+	while (turns-- && (timer = find_earliest_timer(loop)) && timer->due_ns <= now_ns) {
 		timer->due_ns = LOOP_NEVER;
 		timer->due(timer);
 	}
@@ -194,14 +194,15 @@ int loop_round(struct loop *loop, uint64_t wait_ns)
 	int count;
 
 	wait_ns = loop->quit ? 0 : work_ns < wait_ns ? work_ns : wait_ns;
-	count = epoll_wait(loop->epoll_fd, loop->events, LOOP_SOURCES_MAX, wait_ms(loop, wait_ns));
+	count = epoll_wait(loop->epoll_fd, loop->events, LOOP_SOURCES_MAX,
+			   get_epoll_timeout_ms(loop, wait_ns));
 	if (count < 0)
 		return errno == EINTR ? 0 : -errno;
 	loop->event_count = count;
 	loop->next_event = 0;
-	tell_sources(loop);
+	dispatch_events(loop);
 	loop->event_count = 0;
-	tell_timers(loop);
+	run_due_timers(loop);
 	return 0;
 }
 

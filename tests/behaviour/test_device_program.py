@@ -171,10 +171,10 @@ def test_a_wrong_command_line_is_one_clear_line(words, says):
 
 
 @pytest.mark.parametrize("path, says", [
-    ("/nonexistent/socket", "its folder does not exist; create it first"),
-    ("/etc/passwd", "there is something that is not a socket"),
-    ("/" + "x" * 120, "too long for the path of a socket"),
-    ("", "an empty path"),
+    ("/nonexistent/socket", "its directory does not exist; create it first"),
+    ("/etc/passwd", "a file that is not a socket is there"),
+    ("/" + "x" * 120, "too long; the path of a socket"),
+    ("", "the path is empty"),
 ])
 @pytest.mark.parametrize("option", ["--socket-path", "--control"])
 def test_a_place_where_it_cannot_listen(tmp_path, option, path, says):
@@ -217,7 +217,7 @@ def test_a_socket_in_use_is_not_taken(start):
     device = start()
     result = run(f"--socket-path={device.vmm}")
     assert result.returncode == FAILED
-    assert "somebody listens there; end that program, or choose another path" in result.stderr
+    assert "another process listens there; stop it, or choose another path" in result.stderr
     assert device.answers()
 
 

@@ -12,7 +12,7 @@
  *	virtqueue_stop()	the driver has reset the queue: what was kept is void
  *	balloon_kick()		kicks are heard late or never
  *	balloon_work()		where time passes: what is due goes, storms rage
- *	control_answer()	one more command, x-misbehave
+ *	control_answer_request()	one more command, x-misbehave
  *
  * So the real device has no hook for tests, and the fake differs from it only
  * where it is told to.  Until then it behaves.

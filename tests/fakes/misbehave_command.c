@@ -5,13 +5,15 @@
  */
 #include <string.h>
 
-#include "control/control_internal.h"
+#include "control/control_error.h"
+#include "control/control_request.h"
+#include "control/control_state.h"
 #include "tests/fakes/misbehave.h"
 
 #define NS_PER_US UINT64_C(1000)
 
-void __wrap_control_answer(struct control_client *client, const char *text, size_t length);
-void __real_control_answer(struct control_client *client, const char *text, size_t length);
+void __wrap_control_answer_request(struct control_client *client, const char *text, size_t length);
+void __real_control_answer_request(struct control_client *client, const char *text, size_t length);
 
 static const char *const kinds[BALLOON_QUEUE_KINDS] = {
 	[BALLOON_INFLATE] = "inflate",	   [BALLOON_DEFLATE] = "deflate",
@@ -167,22 +169,22 @@ static struct bad_queue *find_queue(const char *name)
 	return NULL;
 }
 
-static void tell(struct json_out *out, const struct balloon *balloon)
+static void tell(struct json_writer *out, const struct balloon *balloon)
 {
-	out_open(out, "kept", '{');
+	json_write_open(out, "kept", '{');
 	for (enum balloon_queue kind = 0; kind < BALLOON_QUEUE_KINDS; kind++)
-		out_u64(out, kinds[kind], misbehave_kept(balloon, kind));
-	out_close(out, '}');
-	out_open(out, "unheard", '{');
+		json_write_u64(out, kinds[kind], misbehave_kept(balloon, kind));
+	json_write_close(out, '}');
+	json_write_open(out, "unheard", '{');
 	for (enum balloon_queue kind = 0; kind < BALLOON_QUEUE_KINDS; kind++)
-		out_bool(out, kinds[kind], misbehaviour.queues[kind].kicked);
-	out_close(out, '}');
-	out_u64(out, "interrupts", misbehaviour.interrupts);
-	out_u64(out, "toggles", misbehaviour.toggles);
-	out_u64(out, "forgeries", misbehaviour.forgeries);
-	out_u64(out, "overtakings", misbehaviour.overtakings);
-	out_u64(out, "num-pages", balloon->num_pages);
-	out_u64(out, "actual-pages", balloon->actual);
+		json_write_bool(out, kinds[kind], misbehaviour.queues[kind].kicked);
+	json_write_close(out, '}');
+	json_write_u64(out, "interrupts", misbehaviour.interrupts);
+	json_write_u64(out, "toggles", misbehaviour.toggles);
+	json_write_u64(out, "forgeries", misbehaviour.forgeries);
+	json_write_u64(out, "overtakings", misbehaviour.overtakings);
+	json_write_u64(out, "num-pages", balloon->num_pages);
+	json_write_u64(out, "actual-pages", balloon->actual);
 }
 
 /* What is wrong with the order, or NULL. */
@@ -202,30 +204,30 @@ static const char *obey(struct balloon *balloon, const json_t *arguments)
 	return NULL;
 }
 
-void __wrap_control_answer(struct control_client *client, const char *text, size_t length)
+void __wrap_control_answer_request(struct control_client *client, const char *text, size_t length)
 {
 	struct balloon *balloon = client->control->balloon;
 	json_t *request = json_loadb(text, length, 0, NULL);
 	const char *name = json_string_value(json_object_get(request, "execute"));
 	const char *complaint;
-	struct json_out out;
+	struct json_writer out;
 
 	if (!name || strcmp(name, "x-misbehave")) {
 		json_decref(request);
-		__real_control_answer(client, text, length);
+		__real_control_answer_request(client, text, length);
 		return;
 	}
 	complaint = obey(balloon, json_object_get(request, "arguments"));
 	json_decref(request);
 	if (complaint) {
-		control_answer_error(client, complaint);
+		control_send_error(client, complaint);
 		return;
 	}
-	control_message(client, &out);
-	out_open(&out, NULL, '{');
-	out_open(&out, "return", '{');
+	control_message_begin(client, &out);
+	json_write_open(&out, NULL, '{');
+	json_write_open(&out, "return", '{');
 	tell(&out, balloon);
-	out_close(&out, '}');
-	out_close(&out, '}');
+	json_write_close(&out, '}');
+	json_write_close(&out, '}');
 	control_message_end(client, &out);
 }

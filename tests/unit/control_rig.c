@@ -41,7 +41,7 @@ static void relay_event(void *data, enum balloon_event event)
 {
 	struct rig *rig = data;
 
-	control_event(rig->control, event);
+	control_report_event(rig->control, event);
 }
 
 static uint64_t now_ns(void *data)

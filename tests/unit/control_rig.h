@@ -7,7 +7,7 @@
 #ifndef AEROSTAT_CONTROL_RIG_H
 #define AEROSTAT_CONTROL_RIG_H
 
-#include "control/control_internal.h"
+#include "control/control_state.h"
 
 #define RAM (UINT64_C(64) << 20)
 #define ROUNDS 5000

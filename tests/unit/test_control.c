@@ -208,11 +208,11 @@ static void a_client_that_never_reads_is_let_go(void **state)
 	static const char request[] = "{\"execute\": \"x-help\"}";
 	int fd = connect_ready(rig);
 
-	for (int i = 0; i < ROUNDS && rig->control->clients[1]; i++) {
+	for (int i = 0; i < ROUNDS && rig->control->clients.slots[1]; i++) {
 		send(fd, request, sizeof(request) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 		assert_int_equal(loop_round(rig->loop, 0), 0);
 	}
-	assert_null(rig->control->clients[1]);
+	assert_null(rig->control->clients.slots[1]);
 	ask_part(rig, "{\"execute\": \"query-uuid\"}", "\"return\"");
 	close(fd);
 }
@@ -220,7 +220,7 @@ static void a_client_that_never_reads_is_let_go(void **state)
 static void a_slow_client_loses_events_and_no_answer(void **state)
 {
 	struct rig *rig = *state;
-	struct control_client *client = rig->control->clients[0];
+	struct control_client *client = rig->control->clients.slots[0];
 	const int little = 16384;
 	size_t events = 0, before;
 	json_t *message;
@@ -229,8 +229,8 @@ static void a_slow_client_loses_events_and_no_answer(void **state)
 		setsockopt(client->source.fd, SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
 	do {
 		before = client->out_length;
-		rig->control->events[CONTROL_X_VMM].next_ns = 0;
-		control_vmm(rig->control, true);
+		rig->control->events.kinds[CONTROL_X_VMM].next_ns = 0;
+		control_set_vmm_connected(rig->control, true);
 		assert_int_equal(loop_round(rig->loop, 0), 0);
 		events++;
 	} while (before == 0 || client->out_length > before);

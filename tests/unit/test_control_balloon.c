@@ -73,7 +73,7 @@ static void actual_is_what_the_driver_says(void **state)
 static void a_change_is_told_at_once_and_the_last_one_in_the_end(void **state)
 {
 	struct rig *rig = *state;
-	struct control_event_state *event = &rig->control->events[CONTROL_BALLOON_CHANGE];
+	struct control_event_state *event = &rig->control->events.kinds[CONTROL_BALLOON_CHANGE];
 
 	driver_says_balloon_holds(rig, 256);
 	hear(rig, rig->fd);
@@ -83,13 +83,13 @@ static void a_change_is_told_at_once_and_the_last_one_in_the_end(void **state)
 	driver_says_balloon_holds(rig, 1024);
 	assert_true(event->next_ns > loop_now_ns() + NS_PER_S / 2);
 	assert_true(hears_nothing(rig, rig->fd));
-	assert_int_equal(rig->control->event_timer.due_ns, event->next_ns);
+	assert_int_equal(rig->control->events.timer.due_ns, event->next_ns);
 	/* As if the second had passed. */
-	event->next_ns = rig->control->event_timer.due_ns = loop_now_ns();
+	event->next_ns = rig->control->events.timer.due_ns = loop_now_ns();
 	hear(rig, rig->fd);
 	expect_part(rig, "\"data\": {\"actual\": 62914560}}");
 	assert_true(hears_nothing(rig, rig->fd));
-	assert_int_equal(rig->control->event_timer.due_ns, LOOP_NEVER);
+	assert_int_equal(rig->control->events.timer.due_ns, LOOP_NEVER);
 }
 
 static void events_go_to_all_who_negotiated(void **state)
@@ -98,7 +98,7 @@ static void events_go_to_all_who_negotiated(void **state)
 	int ready = connect_ready(rig), greeted = connect_to(rig);
 
 	hear(rig, greeted);
-	control_vmm(rig->control, true);
+	control_set_vmm_connected(rig->control, true);
 	hear(rig, rig->fd);
 	expect_part(rig, "\"event\": \"X_VMM\", \"data\": {\"connected\": true}");
 	hear(rig, ready);
@@ -114,10 +114,10 @@ static void with_nobody_listening_an_event_wakes_nobody(void **state)
 
 	close(rig->fd);
 	rig->fd = -1;
-	while (rig->control->clients[0])
+	while (rig->control->clients.slots[0])
 		assert_int_equal(loop_round(rig->loop, 1000000), 0);
 	driver_says_balloon_holds(rig, 256);
-	assert_int_equal(rig->control->event_timer.due_ns, LOOP_NEVER);
+	assert_int_equal(rig->control->events.timer.due_ns, LOOP_NEVER);
 }
 
 /*
@@ -154,7 +154,7 @@ static void properties_say_what_was_offered(void **state)
 	ask(rig, GET("deflate-on-oom"), "{\"return\": false}");
 	ask(rig, GET("free-page-reporting"), "{\"return\": true}");
 	ask_part(rig, GET("nonsense"), "Property 'virtio-balloon-device.nonsense' not found");
-	ask_part(rig, SET("deflate-on-oom", "true"), "can only be read");
+	ask_part(rig, SET("deflate-on-oom", "true"), "is read-only");
 }
 
 static void without_a_sample_all_is_unset(void **state)
@@ -195,15 +195,15 @@ static void polling_asks_at_once_and_then_each_interval(void **state)
 	assert_int_equal(stats_returned(rig), 1);
 	driver_gives_stats(rig, 1, 2);
 	assert_int_equal(stats_returned(rig), 1);
-	assert_true(rig->control->poll_timer.due_ns > loop_now_ns() + NS_PER_S);
-	assert_true(rig->control->poll_timer.due_ns <= loop_now_ns() + 2 * NS_PER_S);
+	assert_true(rig->control->samples.timer.due_ns > loop_now_ns() + NS_PER_S);
+	assert_true(rig->control->samples.timer.due_ns <= loop_now_ns() + 2 * NS_PER_S);
 	/* As if two seconds had passed. */
-	rig->control->poll_timer.due_ns = loop_now_ns();
+	rig->control->samples.timer.due_ns = loop_now_ns();
 	assert_int_equal(loop_round(rig->loop, 0), 0);
 	assert_int_equal(loop_round(rig->loop, 0), 0);
 	assert_int_equal(stats_returned(rig), 2);
 	ask(rig, SET("guest-stats-polling-interval", "0"), "{\"return\": {}}");
-	assert_int_equal(rig->control->poll_timer.due_ns, LOOP_NEVER);
+	assert_int_equal(rig->control->samples.timer.due_ns, LOOP_NEVER);
 }
 
 static void an_interval_that_is_none_is_refused(void **state)
@@ -240,7 +240,7 @@ static void the_guest_runs_while_a_vmm_is_there(void **state)
 
 	ask(rig, "{\"execute\": \"query-status\"}",
 	    "{\"return\": {\"status\": \"prelaunch\", \"running\": false}}");
-	control_vmm(rig->control, true);
+	control_set_vmm_connected(rig->control, true);
 	hear(rig, rig->fd);
 	ask(rig, "{\"execute\": \"query-status\"}",
 	    "{\"return\": {\"status\": \"running\", \"running\": true}}");

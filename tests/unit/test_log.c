@@ -129,7 +129,7 @@ static void a_flood_is_cut_and_counted(void **state)
 		log_line_at(&rig->log, START, LOG_LEVEL_INFO, "flood");
 	assert_int_equal(lines(written(rig)), LOG_BURST);
 	log_line_at(&rig->log, START + S, LOG_LEVEL_INFO, "later");
-	assert_string_equal(written(rig), "warning: 950 lines were left out here\nlater\n");
+	assert_string_equal(written(rig), "warning: 950 log lines were dropped here\nlater\n");
 	log_line_at(&rig->log, START + S, LOG_LEVEL_INFO, "and on");
 	assert_string_equal(written(rig), "and on\n");
 }
@@ -154,10 +154,10 @@ static void a_reader_that_does_not_read_holds_up_nothing(void **state)
 	assert_int_equal(fcntl(rig->fds[1], F_SETPIPE_SZ, 8192), 8192);
 	for (uint64_t i = 0; i < 4096; i++)
 		log_line_at(&rig->log, START + i * S, LOG_LEVEL_INFO, "flood");
-	assert_true(rig->log.left_out > 0);
+	assert_true(rig->log.dropped > 0);
 	written(rig);
 	log_line_at(&rig->log, START + 5000 * S, LOG_LEVEL_INFO, "at last");
-	assert_non_null(strstr(written(rig), "lines were left out here\nat last\n"));
+	assert_non_null(strstr(written(rig), "log lines were dropped here\nat last\n"));
 }
 
 int main(void)
