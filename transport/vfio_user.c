@@ -4,28 +4,28 @@
  *
  * Theory of operation
  * -------------------
- * A message is a header of 16 bytes that tells its size, and what belongs to
- * the command.  It is read into one buffer, never further than to its end: file
- * descriptors arrive with the bytes they were sent with, so all that came
- * within a message are that message's.  Each is owned from the moment it is
- * received; what a command did not keep is closed when the command is done.
+ * A message is a header of 16 bytes, which contains the message's size, and the
+ * payload of the command.  It is read into one buffer, and never beyond its end:
+ * file descriptors arrive with the bytes that they were sent with, so those that
+ * came within a message belong to it.  Each is owned from the moment it is
+ * received; those that a command does not keep are closed after it.
  *
- * A message may be cut anywhere; the rest is waited for.  As long as sizes make
- * sense the connection lives: what is wrong with a command is told in its reply.
- * A size that makes none, below a header or beyond what any command needs, ends
- * it, since nobody knows where the next message begins.
+ * A message may be cut anywhere; the rest is waited for.  The connection survives
+ * whatever is wrong with a command, which is reported in the reply.  Only a size
+ * smaller than a header or larger than any command needs ends the connection,
+ * since then the start of the next message is unknown.
  *
  * Replies go into a bounded buffer and from there into the socket.  While the
- * largest reply would not fit, no more commands are read: a VMM that does not
- * read its replies stops its own device and nothing else.  QEMU wants the header of a
- * reply in one piece, which an empty enough socket gives.
+ * largest reply would not fit, no more commands are read, so a VMM that does not
+ * read its replies stops only its own device.  QEMU expects to read the header of
+ * a reply in one piece, which it is if the socket's buffer is empty enough.
  *
- * What the client says about itself in VERSION is not needed: it gets no file
- * descriptors, no commands, and no more data than it asked for.  So its JSON,
- * whatever is in it, is not even parsed.
+ * What the client says about its capabilities in VERSION does not matter: it is
+ * sent no file descriptors, no commands, and no more data than it asked for.  So
+ * its JSON is not parsed.
  *
- * Commands stand in one table: sizes, file descriptors, function.  The function
- * of the device is virtio_pci.c's, interrupts are vfio_user_irq.c's.
+ * A table holds the commands with their sizes, file descriptors and handlers.
+ * The PCI function itself is in virtio_pci.c, its interrupts in vfio_user_irq.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -37,27 +37,28 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "transport/log_rate.h"
 #include "transport/transport.h"
 #include "transport/vfio_user_irq.h"
 #include "transport/vfio_user_wire.h"
 #include "transport/virtio_pci.h"
 
-_Static_assert(VIRTIO_PCI_VECTORS <= VFIO_USER_VECTORS_MAX, "each vector has its line");
-_Static_assert(VIRTIO_PCI_INTX == VFIO_USER_INTX, "vectors are passed on as they are");
+_Static_assert(VIRTIO_PCI_VECTORS <= VFIO_USER_VECTORS_MAX, "there is a line for each vector");
+_Static_assert(VIRTIO_PCI_INTX == VFIO_USER_INTX, "vectors are passed on unchanged");
 
 #define HEADER_BYTES sizeof(struct vfio_user_header)
 #define PAYLOAD_MAX (sizeof(struct vfio_user_access) + VFIO_USER_TRANSFER_MAX)
 #define MESSAGE_MAX (HEADER_BYTES + PAYLOAD_MAX)
 #define OUT_MAX (8 * MESSAGE_MAX)
-#define COMMANDS_A_TURN 16
-/* QEMU reads 4096 bytes of configuration space; there is nothing behind the first 256. */
+#define COMMANDS_PER_TURN 16
+/* QEMU reads 4096 bytes of configuration space; those after the first 256 are 0. */
 #define CONFIG_REGION_BYTES 4096
 
 struct message {
 	struct vfio_user_header header;
 	_Alignas(8) uint8_t payload[PAYLOAD_MAX];
 };
-_Static_assert(sizeof(struct message) == MESSAGE_MAX, "read in place");
+_Static_assert(sizeof(struct message) == MESSAGE_MAX, "it is received in place");
 
 struct vfio_user {
 	struct transport transport;
@@ -75,25 +76,23 @@ struct vfio_user {
 	size_t received;
 	int fds[VFIO_USER_FDS_MAX];
 	unsigned int fd_count;
-	bool fds_lost; /* more came than there is room for */
+	bool fds_lost; /* more came than fit */
 
-	/* The reply to it, and those that the socket has not taken yet. */
+	/* The reply to it, and the replies that do not fit into the socket yet. */
 	struct message reply;
 	uint8_t out[OUT_MAX];
 	size_t out_bytes;
 
 	uint64_t refused; /* commands */
-	bool told_of_memory;
+	bool warned_of_memory;
 };
 
-static void end(struct vfio_user *vfu, const char *why);
-
-static void say(const struct vfio_user *vfu, const char *line)
+static void vfio_user_log(const struct vfio_user *vfu, const char *line)
 {
 	vfu->context.log(vfu->context.data, line);
 }
 
-static void close_fds(struct vfio_user *vfu)
+static void close_command_fds(struct vfio_user *vfu)
 {
 	for (unsigned int i = 0; i < vfu->fd_count; i++)
 		if (vfu->fds[i] >= 0)
@@ -102,12 +101,32 @@ static void close_fds(struct vfio_user *vfu)
 	vfu->fds_lost = false;
 }
 
+/* Drops all that belongs to the VMM: its files, its memory, the state of its guest's device. */
+static void disconnect_vmm(struct vfio_user *vfu)
+{
+	if (vfu->ended)
+		return;
+	vfu->ended = true;
+	loop_remove(vfu->context.loop, &vfu->source);
+	close(vfu->source.fd);
+	close_command_fds(vfu);
+	vfio_user_irqs_clear(&vfu->irqs);
+	virtio_pci_reset(&vfu->pci);
+	balloon_unmap_all(vfu->context.balloon);
+}
+
+static void end_connection(struct vfio_user *vfu, const char *why)
+{
+	disconnect_vmm(vfu);
+	vfu->context.closed(vfu->context.data, why);
+}
+
 /*
- * The commands: each reads the command's payload of @size bytes, fills the
- * reply's, and returns how large that is, or -errno for a reply that is an error.
+ * The handlers of commands.  Each reads the command's payload of @size bytes,
+ * writes the reply's payload, and returns its size, or -errno for an error reply.
  */
 
-static int run_version(struct vfio_user *vfu, size_t size)
+static int handle_version(struct vfio_user *vfu, size_t size)
 {
 	static const char *const texts[] = {
 		"{\"capabilities\":{\"max_msg_fds\":8,\"max_data_xfer_size\":4096}}",
@@ -115,14 +134,15 @@ static int run_version(struct vfio_user *vfu, size_t size)
 	};
 	struct vfio_user_version version;
 
-	_Static_assert(VFIO_USER_FDS_MAX == 8 && VFIO_USER_TRANSFER_MAX == 4096, "as told here");
+	_Static_assert(VFIO_USER_FDS_MAX == 8 && VFIO_USER_TRANSFER_MAX == 4096,
+		       "as the text says");
 	memcpy(&version, vfu->command.payload, sizeof(version));
 	if (vfu->negotiated || version.major != 0)
 		return -EINVAL;
 	vfu->negotiated = true;
 	version.minor = 0;
 	memcpy(vfu->reply.payload, &version, sizeof(version));
-	/* QEMU takes no reply that is longer than its request. */
+	/* QEMU does not accept a reply that is longer than its request. */
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		size_t bytes = strlen(texts[i]) + 1;
 
@@ -134,7 +154,7 @@ static int run_version(struct vfio_user *vfu, size_t size)
 	return sizeof(version);
 }
 
-static bool overlaps(const struct memory *memory, uint64_t address, uint64_t size)
+static bool overlaps_memory(const struct memory *memory, uint64_t address, uint64_t size)
 {
 	for (unsigned int i = 0; i < memory->count; i++) {
 		const struct memory_region *region = &memory->regions[i];
@@ -145,7 +165,7 @@ static bool overlaps(const struct memory *memory, uint64_t address, uint64_t siz
 	return false;
 }
 
-static int run_dma_map(struct vfio_user *vfu, size_t size)
+static int handle_dma_map(struct vfio_user *vfu, size_t size)
 {
 	struct vfio_user_dma_map map;
 	int error;
@@ -154,16 +174,17 @@ static int run_dma_map(struct vfio_user *vfu, size_t size)
 	memcpy(&map, vfu->command.payload, sizeof(map));
 	if (!(map.flags & VFIO_DMA_MAP_FLAG_READ))
 		return -EINVAL;
-	/* Without a file: ROM, or memory that this process cannot reach. */
+	/* Without a file it is ROM, or memory that this process cannot access. */
 	if (vfu->fd_count == 0) {
-		if (map.flags & VFIO_DMA_MAP_FLAG_WRITE && !vfu->told_of_memory) {
-			vfu->told_of_memory = true;
-			say(vfu, "some guest memory comes without a file and cannot be reached: "
-				 "give the guest memory-backend-memfd with share=on");
+		if (map.flags & VFIO_DMA_MAP_FLAG_WRITE && !vfu->warned_of_memory) {
+			vfu->warned_of_memory = true;
+			vfio_user_log(vfu, "some guest memory is not backed by a file and cannot "
+					   "be ballooned: "
+					   "give the guest memory-backend-memfd with share=on");
 		}
 		return 0;
 	}
-	if (overlaps(balloon_memory(vfu->context.balloon), map.address, map.size))
+	if (overlaps_memory(balloon_memory(vfu->context.balloon), map.address, map.size))
 		return -EEXIST;
 	error = balloon_map(vfu->context.balloon, map.address, map.size, vfu->fds[0], map.offset,
 			    map.flags & VFIO_DMA_MAP_FLAG_WRITE);
@@ -172,7 +193,7 @@ static int run_dma_map(struct vfio_user *vfu, size_t size)
 	return error;
 }
 
-static int run_dma_unmap(struct vfio_user *vfu, size_t size)
+static int handle_dma_unmap(struct vfio_user *vfu, size_t size)
 {
 	struct vfio_user_dma_unmap unmap;
 	int result = 0;
@@ -186,14 +207,14 @@ static int run_dma_unmap(struct vfio_user *vfu, size_t size)
 			return -EINVAL;
 		balloon_unmap_all(vfu->context.balloon);
 	} else {
-		/* None is fine: what came without a file was not remembered. */
+		/* There may be no such region: those without a file were not mapped. */
 		result = balloon_unmap(vfu->context.balloon, unmap.address, unmap.size);
 	}
 	memcpy(vfu->reply.payload, &unmap, sizeof(unmap));
 	return result < 0 ? result : (int)sizeof(unmap);
 }
 
-static int run_get_info(struct vfio_user *vfu, size_t size)
+static int handle_get_info(struct vfio_user *vfu, size_t size)
 {
 	struct vfio_user_device_info info;
 
@@ -211,14 +232,14 @@ static int run_get_info(struct vfio_user *vfu, size_t size)
 	return sizeof(info);
 }
 
-static uint32_t region_bytes(const struct vfio_user *vfu, uint32_t region)
+static uint32_t get_region_bytes(const struct vfio_user *vfu, uint32_t region)
 {
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
 		return CONFIG_REGION_BYTES;
 	return region <= VFIO_PCI_BAR5_REGION_INDEX ? virtio_pci_bar_bytes(&vfu->pci, region) : 0;
 }
 
-static int run_region_info(struct vfio_user *vfu, size_t size)
+static int handle_region_info(struct vfio_user *vfu, size_t size)
 {
 	struct vfio_region_info info;
 
@@ -229,7 +250,7 @@ static int run_region_info(struct vfio_user *vfu, size_t size)
 	info = (struct vfio_region_info){
 		.argsz = sizeof(info),
 		.index = info.index,
-		.size = region_bytes(vfu, info.index),
+		.size = get_region_bytes(vfu, info.index),
 	};
 	if (info.size)
 		info.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
@@ -237,7 +258,7 @@ static int run_region_info(struct vfio_user *vfu, size_t size)
 	return sizeof(info);
 }
 
-static int run_irq_info(struct vfio_user *vfu, size_t size)
+static int handle_irq_info(struct vfio_user *vfu, size_t size)
 {
 	struct vfio_irq_info info;
 
@@ -245,7 +266,7 @@ static int run_irq_info(struct vfio_user *vfu, size_t size)
 	memcpy(&info, vfu->command.payload, sizeof(info));
 	if (info.argsz < sizeof(info) || info.index >= VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
-	/* As Linux answers for what is not PCI Express; QEMU warns where the answer is none. */
+	/* As Linux does for a device that is not PCI Express; QEMU warns about a count of 0. */
 	if (info.index == VFIO_PCI_ERR_IRQ_INDEX)
 		return -ENODEV;
 	info = (struct vfio_irq_info){
@@ -259,7 +280,7 @@ static int run_irq_info(struct vfio_user *vfu, size_t size)
 	return sizeof(info);
 }
 
-static int run_set_irqs(struct vfio_user *vfu, size_t size)
+static int handle_set_irqs(struct vfio_user *vfu, size_t size)
 {
 	struct vfio_user_irq_set set;
 
@@ -268,23 +289,23 @@ static int run_set_irqs(struct vfio_user *vfu, size_t size)
 				  size - sizeof(set), vfu->fds, vfu->fd_count);
 }
 
-/* Whether an access stays within its region and within what is transferred at once. */
-static bool is_within(const struct vfio_user *vfu, const struct vfio_user_access *access)
+/* True when an access stays within its region and is not too large. */
+static bool is_within_region(const struct vfio_user *vfu, const struct vfio_user_access *access)
 {
-	uint32_t bytes = region_bytes(vfu, access->region);
+	uint32_t bytes = get_region_bytes(vfu, access->region);
 
 	return access->count <= VFIO_USER_TRANSFER_MAX && access->offset <= bytes &&
 	       access->count <= bytes - access->offset;
 }
 
-static int run_region_read(struct vfio_user *vfu, size_t size)
+static int handle_region_read(struct vfio_user *vfu, size_t size)
 {
 	uint8_t *data = vfu->reply.payload + sizeof(struct vfio_user_access);
 	struct vfio_user_access access;
 
 	(void)size;
 	memcpy(&access, vfu->command.payload, sizeof(access));
-	if (!is_within(vfu, &access))
+	if (!is_within_region(vfu, &access))
 		return -EINVAL;
 	if (access.region == VFIO_PCI_CONFIG_REGION_INDEX)
 		virtio_pci_config_read(&vfu->pci, access.offset, data, access.count);
@@ -294,13 +315,13 @@ static int run_region_read(struct vfio_user *vfu, size_t size)
 	return (int)(sizeof(access) + access.count);
 }
 
-static int run_region_write(struct vfio_user *vfu, size_t size)
+static int handle_region_write(struct vfio_user *vfu, size_t size)
 {
 	const uint8_t *data = vfu->command.payload + sizeof(struct vfio_user_access);
 	struct vfio_user_access access;
 
 	memcpy(&access, vfu->command.payload, sizeof(access));
-	if (access.count != size - sizeof(access) || !is_within(vfu, &access))
+	if (access.count != size - sizeof(access) || !is_within_region(vfu, &access))
 		return -EINVAL;
 	if (access.region == VFIO_PCI_CONFIG_REGION_INDEX)
 		virtio_pci_config_write(&vfu->pci, access.offset, data, access.count);
@@ -310,7 +331,7 @@ static int run_region_write(struct vfio_user *vfu, size_t size)
 	return sizeof(access);
 }
 
-static int run_reset(struct vfio_user *vfu, size_t size)
+static int handle_reset(struct vfio_user *vfu, size_t size)
 {
 	(void)size;
 	virtio_pci_reset(&vfu->pci);
@@ -322,29 +343,29 @@ static const struct command {
 	size_t least, most; /* bytes of payload */
 	unsigned int fds_most;
 } commands[] = {
-	[VFIO_USER_VERSION] = { run_version, sizeof(struct vfio_user_version), PAYLOAD_MAX, 0 },
-	[VFIO_USER_DMA_MAP] = { run_dma_map, sizeof(struct vfio_user_dma_map),
+	[VFIO_USER_VERSION] = { handle_version, sizeof(struct vfio_user_version), PAYLOAD_MAX, 0 },
+	[VFIO_USER_DMA_MAP] = { handle_dma_map, sizeof(struct vfio_user_dma_map),
 				sizeof(struct vfio_user_dma_map), 1 },
-	[VFIO_USER_DMA_UNMAP] = { run_dma_unmap, sizeof(struct vfio_user_dma_unmap),
+	[VFIO_USER_DMA_UNMAP] = { handle_dma_unmap, sizeof(struct vfio_user_dma_unmap),
 				  sizeof(struct vfio_user_dma_unmap), 0 },
-	[VFIO_USER_GET_INFO] = { run_get_info, sizeof(struct vfio_user_device_info),
+	[VFIO_USER_GET_INFO] = { handle_get_info, sizeof(struct vfio_user_device_info),
 				 sizeof(struct vfio_user_device_info), 0 },
-	[VFIO_USER_REGION_INFO] = { run_region_info, sizeof(struct vfio_region_info),
+	[VFIO_USER_REGION_INFO] = { handle_region_info, sizeof(struct vfio_region_info),
 				    sizeof(struct vfio_region_info), 0 },
-	[VFIO_USER_IRQ_INFO] = { run_irq_info, sizeof(struct vfio_irq_info),
+	[VFIO_USER_IRQ_INFO] = { handle_irq_info, sizeof(struct vfio_irq_info),
 				 sizeof(struct vfio_irq_info), 0 },
-	[VFIO_USER_SET_IRQS] = { run_set_irqs, sizeof(struct vfio_user_irq_set),
+	[VFIO_USER_SET_IRQS] = { handle_set_irqs, sizeof(struct vfio_user_irq_set),
 				 sizeof(struct vfio_user_irq_set) + VFIO_USER_VECTORS_MAX,
 				 VFIO_USER_FDS_MAX },
-	[VFIO_USER_REGION_READ] = { run_region_read, sizeof(struct vfio_user_access),
+	[VFIO_USER_REGION_READ] = { handle_region_read, sizeof(struct vfio_user_access),
 				    sizeof(struct vfio_user_access), 0 },
-	[VFIO_USER_REGION_WRITE] = { run_region_write, sizeof(struct vfio_user_access), PAYLOAD_MAX,
-				     0 },
-	[VFIO_USER_RESET] = { run_reset, 0, 0, 0 },
+	[VFIO_USER_REGION_WRITE] = { handle_region_write, sizeof(struct vfio_user_access),
+				     PAYLOAD_MAX, 0 },
+	[VFIO_USER_RESET] = { handle_reset, 0, 0, 0 },
 };
 
-/* As the functions above: the command in hand, with all that can be wrong with any. */
-static int run_command(struct vfio_user *vfu)
+/* Checks the received command against the table and handles it; returns as the handlers do. */
+static int execute_command(struct vfio_user *vfu)
 {
 	const struct vfio_user_header *header = &vfu->command.header;
 	size_t size = header->size - HEADER_BYTES;
@@ -365,21 +386,21 @@ static int run_command(struct vfio_user *vfu)
 	return command->run(vfu, size);
 }
 
-static void tell_refusal(struct vfio_user *vfu, int error)
+static void log_refused_command(struct vfio_user *vfu, int error)
 {
 	char line[128];
 
-	if (!virtio_pci_is_told(++vfu->refused))
+	if (!log_rate_allows(++vfu->refused))
 		return;
 	snprintf(line, sizeof(line),
-		 "vfio-user: command %u of %u bytes was refused: %s (%" PRIu64 " such until now)",
+		 "vfio-user: command %u of %u bytes failed: %s (%" PRIu64 " such failures so far)",
 		 (unsigned int)vfu->command.header.command, (unsigned int)vfu->command.header.size,
 		 strerror(error), vfu->refused);
-	say(vfu, line);
+	vfio_user_log(vfu, line);
 }
 
-/* Hands to the socket what it takes.  False when the connection is gone. */
-static bool flush(struct vfio_user *vfu)
+/* Sends what the socket takes without blocking.  False when the connection is gone. */
+static bool flush_replies(struct vfio_user *vfu)
 {
 	while (vfu->out_bytes) {
 		ssize_t sent =
@@ -395,20 +416,20 @@ static bool flush(struct vfio_user *vfu)
 	return true;
 }
 
-static bool has_room(const struct vfio_user *vfu)
+static bool has_reply_room(const struct vfio_user *vfu)
 {
 	return vfu->out_bytes + MESSAGE_MAX <= OUT_MAX;
 }
 
-/* Replies to the command in hand with @result bytes of payload, or with an error. */
-static void reply(struct vfio_user *vfu, int result)
+/* Replies to the received command with @result bytes of payload, or with the error -@result. */
+static void queue_reply(struct vfio_user *vfu, int result)
 {
 	struct vfio_user_header *header = &vfu->reply.header;
 	size_t size = HEADER_BYTES + (result > 0 ? (size_t)result : 0);
 
-	if (result < 0 && result != -ENODEV) /* which was but asked for */
-		tell_refusal(vfu, -result);
-	/* A reply that nobody waits for is not replied to. */
+	if (result < 0 && result != -ENODEV) /* the answer to a question, see IRQ_INFO */
+		log_refused_command(vfu, -result);
+	/* Replies, which are refused as commands, are not replied to either. */
 	if (vfu->command.header.flags & VFIO_USER_NO_REPLY ||
 	    (vfu->command.header.flags & VFIO_USER_TYPE_MASK) == VFIO_USER_TYPE_REPLY)
 		return;
@@ -423,8 +444,8 @@ static void reply(struct vfio_user *vfu, int result)
 	vfu->out_bytes += size;
 }
 
-/* Takes over the file descriptors that came with some bytes. */
-static void take_fds(struct vfio_user *vfu, struct msghdr *from)
+/* Takes over the file descriptors that came with received bytes. */
+static void collect_command_fds(struct vfio_user *vfu, struct msghdr *from)
 {
 	if (from->msg_flags & MSG_CTRUNC)
 		vfu->fds_lost = true;
@@ -448,8 +469,8 @@ static void take_fds(struct vfio_user *vfu, struct msghdr *from)
 	}
 }
 
-/* Up to @size bytes of the command.  Their number, 0 for none now, -errno for the end. */
-static ssize_t receive_some(struct vfio_user *vfu, size_t size)
+/* Receives up to @size bytes of the command; returns how many, 0 for none now, or -errno. */
+static ssize_t receive_bytes(struct vfio_user *vfu, size_t size)
 {
 	union {
 		struct cmsghdr align;
@@ -469,13 +490,12 @@ static ssize_t receive_some(struct vfio_user *vfu, size_t size)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
-	take_fds(vfu, &message);
+	collect_command_fds(vfu, &message);
 	return n ? n : -ECONNRESET;
 }
 
-/* 1 when the command is complete, 0 when more has to come, -errno: -EPROTO for a size that
- * cannot be. */
-static int receive(struct vfio_user *vfu)
+/* Receives the command: 1 when it is complete, 0 when not yet, or -errno; -EPROTO: bad size. */
+static int receive_command(struct vfio_user *vfu)
 {
 	for (;;) {
 		size_t want = HEADER_BYTES;
@@ -488,119 +508,103 @@ static int receive(struct vfio_user *vfu)
 			if (vfu->received == want)
 				return 1;
 		}
-		n = receive_some(vfu, want - vfu->received);
+		n = receive_bytes(vfu, want - vfu->received);
 		if (n <= 0)
 			return (int)n;
 		vfu->received += (size_t)n;
 	}
 }
 
-static const char *why_ended(const struct vfio_user *vfu, int error)
+static const char *explain_end(const struct vfio_user *vfu, int error)
 {
 	if (error == -EPROTO)
-		return "a message of a size that no command has";
+		return "a message of an impossible size";
 	if (error != -ECONNRESET)
 		return strerror(-error);
 	return vfu->received ? "the VMM closed the connection within a message"
 			     : "the VMM closed the connection";
 }
 
-/* Receives a command and executes it.  False when there is no more to do for now. */
-static bool serve(struct vfio_user *vfu)
+/* Receives a command and executes it.  False when there is none for now. */
+static bool serve_command(struct vfio_user *vfu)
 {
-	int result = receive(vfu);
+	int result = receive_command(vfu);
 
 	if (result == 0)
 		return false;
 	if (result < 0) {
 		if (result == -EPROTO)
-			reply(vfu, -EMSGSIZE);
-		flush(vfu);
-		end(vfu, why_ended(vfu, result));
+			queue_reply(vfu, -EMSGSIZE);
+		flush_replies(vfu);
+		end_connection(vfu, explain_end(vfu, result));
 		return false;
 	}
-	reply(vfu, run_command(vfu));
-	close_fds(vfu);
+	queue_reply(vfu, execute_command(vfu));
+	close_command_fds(vfu);
 	vfu->received = 0;
 	return true;
 }
 
-static void watch(struct vfio_user *vfu)
+static void update_watched_events(struct vfio_user *vfu)
 {
-	uint32_t events = (has_room(vfu) ? EPOLLIN : 0) | (vfu->out_bytes ? EPOLLOUT : 0);
+	uint32_t events = (has_reply_room(vfu) ? EPOLLIN : 0) | (vfu->out_bytes ? EPOLLOUT : 0);
 
 	if (events != vfu->watched && loop_change(vfu->context.loop, &vfu->source, events) == 0)
 		vfu->watched = events;
 }
 
-static void ready(struct loop_source *source, uint32_t events)
+static void vfio_user_socket_ready(struct loop_source *source, uint32_t events)
 {
 	struct vfio_user *vfu =
 		(struct vfio_user *)((char *)source - offsetof(struct vfio_user, source));
 
-	for (unsigned int i = 0; i < COMMANDS_A_TURN && has_room(vfu) && serve(vfu); i++)
+	for (unsigned int i = 0; i < COMMANDS_PER_TURN && has_reply_room(vfu) && serve_command(vfu);
+	     i++)
 		;
 	if (vfu->ended)
 		return;
-	/* A VMM that is gone does not make room. */
-	if (!flush(vfu) || (events & (EPOLLHUP | EPOLLERR) && !has_room(vfu)))
-		end(vfu, "the VMM closed the connection");
+	/* A VMM that is gone will not read the replies that wait for room. */
+	if (!flush_replies(vfu) || (events & (EPOLLHUP | EPOLLERR) && !has_reply_room(vfu)))
+		end_connection(vfu, "the VMM closed the connection");
 	else
-		watch(vfu);
+		update_watched_events(vfu);
 }
 
-/* Leaves nothing of the VMM's: no file, no memory, no state of its guest. */
-static void shut_down(struct vfio_user *vfu)
-{
-	if (vfu->ended)
-		return;
-	vfu->ended = true;
-	loop_remove(vfu->context.loop, &vfu->source);
-	close(vfu->source.fd);
-	close_fds(vfu);
-	vfio_user_irqs_clear(&vfu->irqs);
-	virtio_pci_reset(&vfu->pci);
-	balloon_unmap_all(vfu->context.balloon);
-}
-
-static void end(struct vfio_user *vfu, const char *why)
-{
-	shut_down(vfu);
-	vfu->context.closed(vfu->context.data, why);
-}
-
-static bool interrupt(void *data, int vector)
+static bool vfio_user_interrupt(void *data, int vector)
 {
 	struct vfio_user *vfu = data;
 
 	return vfio_user_irqs_fire(&vfu->irqs, vector);
 }
 
-static void log_line(void *data, const char *line)
+static void vfio_user_log_line(void *data, const char *line)
 {
-	say(data, line);
+	vfio_user_log(data, line);
 }
 
-static void deliverable(void *data, int vector)
+static void vfio_user_retry_interrupt(void *data, int vector)
 {
 	struct vfio_user *vfu = data;
 
-	virtio_pci_deliverable(&vfu->pci, vector);
+	virtio_pci_retry_interrupt(&vfu->pci, vector);
 }
 
 static struct transport *vfio_user_open(const struct transport_context *context, int fd)
 {
 	struct vfio_user *vfu = calloc(1, sizeof(*vfu));
-	struct virtio_pci_host host = { .interrupt = interrupt, .log = log_line, .data = vfu };
+	struct virtio_pci_host host = { .interrupt = vfio_user_interrupt,
+					.log = vfio_user_log_line,
+					.data = vfu };
 
 	if (!vfu)
 		return NULL;
 	vfu->transport.ops = &vfio_user_ops;
 	vfu->context = *context;
-	vfu->source = (struct loop_source){ .fd = fd, .ready = ready };
+	vfu->source = (struct loop_source){ .fd = fd, .ready = vfio_user_socket_ready };
 	vfu->watched = EPOLLIN;
 	virtio_pci_init(&vfu->pci, context->balloon, context->msix, &host);
-	vfio_user_irqs_init(&vfu->irqs, context->loop, vfu->pci.vectors, deliverable, vfu);
+	vfio_user_irqs_init(&vfu->irqs, context->loop, vfu->pci.vectors, vfio_user_retry_interrupt,
+			    vfu);
 	if (loop_add(context->loop, &vfu->source, vfu->watched)) {
 		free(vfu);
 		return NULL;
@@ -622,7 +626,7 @@ static void vfio_user_close(struct transport *transport)
 {
 	struct vfio_user *vfu = (struct vfio_user *)transport;
 
-	shut_down(vfu);
+	disconnect_vmm(vfu);
 	free(vfu);
 }
 

@@ -16,7 +16,7 @@ static void close_line(struct vfio_user_line *line)
 	*line = (struct vfio_user_line){ .fd = -1 };
 }
 
-static void close_unmask(struct vfio_user_irqs *irqs)
+static void close_unmask_eventfd(struct vfio_user_irqs *irqs)
 {
 	if (irqs->unmask.fd < 0)
 		return;
@@ -28,44 +28,45 @@ static void close_unmask(struct vfio_user_irqs *irqs)
 static void unmask_line(struct vfio_user_irqs *irqs, struct vfio_user_line *line, int vector)
 {
 	line->masked = false;
-	irqs->deliverable(irqs->data, vector);
+	irqs->retry(irqs->data, vector);
 }
 
-/* The eventfd for UNMASK was written to. */
+/* The VMM has signalled the eventfd for UNMASK. */
 static void unmask_ready(struct loop_source *source, uint32_t events)
 {
 	struct vfio_user_irqs *irqs =
 		(struct vfio_user_irqs *)((char *)source - offsetof(struct vfio_user_irqs, unmask));
 	uint64_t count;
-	struct iovec piece = { .iov_base = &count, .iov_len = sizeof(count) };
-	ssize_t length = events & EPOLLIN ? preadv2(source->fd, &piece, 1, -1, RWF_NOWAIT) : 0;
+	struct iovec iov = { .iov_base = &count, .iov_len = sizeof(count) };
+	ssize_t length = events & EPOLLIN ? preadv2(source->fd, &iov, 1, -1, RWF_NOWAIT) : 0;
 
 	if (length == sizeof(count))
 		unmask_line(irqs, &irqs->intx, VFIO_USER_INTX);
 	else if (length >= 0 || errno != EAGAIN)
-		close_unmask(irqs); /* it would wake us for ever */
+		close_unmask_eventfd(
+			irqs); /* else it would stay ready and wake the loop for ever */
 }
 
 void vfio_user_irqs_init(struct vfio_user_irqs *irqs, struct loop *loop, unsigned int vector_count,
-			 void (*deliverable)(void *data, int vector), void *data)
+			 void (*retry)(void *data, int vector), void *data)
 {
 	*irqs = (struct vfio_user_irqs){
 		.intx = { .fd = -1 },
 		.vector_count = vector_count,
 		.loop = loop,
 		.unmask = { .fd = -1, .ready = unmask_ready },
-		.deliverable = deliverable,
+		.retry = retry,
 		.data = data,
 	};
 	for (unsigned int i = 0; i < VFIO_USER_VECTORS_MAX; i++)
 		irqs->vectors[i].fd = -1;
 }
 
-static void disable(struct vfio_user_irqs *irqs, uint32_t index)
+static void disable_lines(struct vfio_user_irqs *irqs, uint32_t index)
 {
 	if (index == VFIO_PCI_INTX_IRQ_INDEX) {
 		close_line(&irqs->intx);
-		close_unmask(irqs);
+		close_unmask_eventfd(irqs);
 	} else if (index == VFIO_PCI_MSIX_IRQ_INDEX) {
 		for (unsigned int i = 0; i < irqs->vector_count; i++)
 			close_line(&irqs->vectors[i]);
@@ -74,8 +75,8 @@ static void disable(struct vfio_user_irqs *irqs, uint32_t index)
 
 void vfio_user_irqs_clear(struct vfio_user_irqs *irqs)
 {
-	disable(irqs, VFIO_PCI_INTX_IRQ_INDEX);
-	disable(irqs, VFIO_PCI_MSIX_IRQ_INDEX);
+	disable_lines(irqs, VFIO_PCI_INTX_IRQ_INDEX);
+	disable_lines(irqs, VFIO_PCI_MSIX_IRQ_INDEX);
 }
 
 unsigned int vfio_user_irqs_count(const struct vfio_user_irqs *irqs, uint32_t index)
@@ -107,12 +108,12 @@ static bool is_eventfd(int fd)
 	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
 }
 
-static void signal_fd(int fd)
+static void signal_line(int fd)
 {
 	struct pollfd poller = { .fd = fd, .events = POLLOUT };
 	const uint64_t one = 1;
 
-	/* One that is full has been signalled already. */
+	/* An eventfd whose counter is full has been signalled already. */
 	if (poll(&poller, 1, 0) == 1 && poller.revents & POLLOUT &&
 	    write(fd, &one, sizeof(one)) < 0)
 		return;
@@ -125,14 +126,14 @@ bool vfio_user_irqs_fire(struct vfio_user_irqs *irqs, int vector)
 
 	if (line->fd < 0 || line->masked)
 		return false;
-	signal_fd(line->fd);
+	signal_line(line->fd);
 	line->masked = vector == VFIO_USER_INTX;
 	return true;
 }
 
-/* TRIGGER, with eventfds or, to take them away, without. */
-static int set_eventfds(struct vfio_user_irqs *irqs, struct vfio_user_line *lines,
-			const struct vfio_user_irq_set *set, int *fds, unsigned int fd_count)
+/* TRIGGER with eventfds: sets those of the lines; without: takes them away. */
+static int set_line_eventfds(struct vfio_user_irqs *irqs, struct vfio_user_line *lines,
+			     const struct vfio_user_irq_set *set, int *fds, unsigned int fd_count)
 {
 	for (unsigned int i = 0; i < fd_count; i++)
 		if (!is_eventfd(fds[i]))
@@ -144,22 +145,22 @@ static int set_eventfds(struct vfio_user_irqs *irqs, struct vfio_user_line *line
 			fds[i] = -1;
 		}
 	}
-	/* In their own turn, when all are in place. */
+	/* Only when all are in place, since it may fire any of them. */
 	for (unsigned int i = 0; i < fd_count; i++)
-		irqs->deliverable(irqs->data, set->index == VFIO_PCI_INTX_IRQ_INDEX
-						      ? VFIO_USER_INTX
-						      : (int)(set->start + i));
+		irqs->retry(irqs->data, set->index == VFIO_PCI_INTX_IRQ_INDEX
+						? VFIO_USER_INTX
+						: (int)(set->start + i));
 	return 0;
 }
 
-static int watch_unmask(struct vfio_user_irqs *irqs, int *fds, unsigned int fd_count)
+static int watch_unmask_eventfd(struct vfio_user_irqs *irqs, int *fds, unsigned int fd_count)
 {
 	struct loop_source next = { .fd = -1, .ready = unmask_ready };
 	int error;
 
 	if (fd_count && !is_eventfd(fds[0]))
 		return -EBADF;
-	close_unmask(irqs);
+	close_unmask_eventfd(irqs);
 	if (!fd_count)
 		return 0;
 	irqs->unmask = next;
@@ -172,31 +173,31 @@ static int watch_unmask(struct vfio_user_irqs *irqs, int *fds, unsigned int fd_c
 	return error;
 }
 
-static void act(struct vfio_user_irqs *irqs, struct vfio_user_line *line, int vector,
-		uint32_t action)
+static void apply_line_action(struct vfio_user_irqs *irqs, struct vfio_user_line *line, int vector,
+			      uint32_t action)
 {
 	if (action == VFIO_IRQ_SET_ACTION_MASK)
 		line->masked = true;
 	else if (action == VFIO_IRQ_SET_ACTION_UNMASK)
 		unmask_line(irqs, line, vector);
 	else if (line->fd >= 0)
-		signal_fd(line->fd);
+		signal_line(line->fd);
 }
 
-static bool is_one_bit(uint32_t flags)
+static bool has_one_bit(uint32_t flags)
 {
 	return flags && !(flags & (flags - 1));
 }
 
-/* Whether the message is whole and within bounds. */
-static bool is_sane(const struct vfio_user_irqs *irqs, const struct vfio_user_irq_set *set,
-		    size_t bool_count, unsigned int fd_count)
+/* True when the message is complete and within bounds. */
+static bool is_valid_irq_set(const struct vfio_user_irqs *irqs, const struct vfio_user_irq_set *set,
+			     size_t bool_count, unsigned int fd_count)
 {
 	uint32_t data = set->flags & VFIO_IRQ_SET_DATA_TYPE_MASK;
 	uint32_t action = set->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
 	unsigned int lines = vfio_user_irqs_count(irqs, set->index);
 
-	if (set->flags != (data | action) || !is_one_bit(data) || !is_one_bit(action))
+	if (set->flags != (data | action) || !has_one_bit(data) || !has_one_bit(action))
 		return false;
 	if (set->start > lines || set->count > lines - set->start)
 		return false;
@@ -215,25 +216,25 @@ int vfio_user_irqs_set(struct vfio_user_irqs *irqs, const struct vfio_user_irq_s
 	bool intx = set->index == VFIO_PCI_INTX_IRQ_INDEX;
 	struct vfio_user_line *lines = intx ? &irqs->intx : irqs->vectors;
 
-	if (set->index >= VFIO_PCI_NUM_IRQS || !is_sane(irqs, set, bool_count, fd_count))
+	if (set->index >= VFIO_PCI_NUM_IRQS || !is_valid_irq_set(irqs, set, bool_count, fd_count))
 		return -EINVAL;
 	if (set->count == 0) {
 		if (set->start || data != VFIO_IRQ_SET_DATA_NONE ||
 		    action != VFIO_IRQ_SET_ACTION_TRIGGER)
 			return -EINVAL;
-		disable(irqs, set->index);
+		disable_lines(irqs, set->index);
 		return 0;
 	}
 	if (data == VFIO_IRQ_SET_DATA_EVENTFD) {
 		if (action == VFIO_IRQ_SET_ACTION_TRIGGER)
-			return set_eventfds(irqs, lines + set->start, set, fds, fd_count);
+			return set_line_eventfds(irqs, lines + set->start, set, fds, fd_count);
 		return intx && action == VFIO_IRQ_SET_ACTION_UNMASK
-			       ? watch_unmask(irqs, fds, fd_count)
+			       ? watch_unmask_eventfd(irqs, fds, fd_count)
 			       : -EINVAL;
 	}
 	for (uint32_t i = 0; i < set->count; i++)
 		if (data == VFIO_IRQ_SET_DATA_NONE || bools[i])
-			act(irqs, &lines[set->start + i],
-			    intx ? VFIO_USER_INTX : (int)(set->start + i), action);
+			apply_line_action(irqs, &lines[set->start + i],
+					  intx ? VFIO_USER_INTX : (int)(set->start + i), action);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What vfio-user has on the wire, for the server and for the tests' client.
+ * vfio-user's messages, for the server and for the client in the tests.
  *
  * All numbers are in the host's byte order.  Regions, interrupt types and the
  * flags in these structs have the values of <linux/vfio.h>.
@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define VFIO_USER_FDS_MAX 8	    /* that one message may bring */
+#define VFIO_USER_FDS_MAX 8	    /* in one message */
 #define VFIO_USER_TRANSFER_MAX 4096 /* bytes of data in one REGION_READ or REGION_WRITE */
 
 enum vfio_user_command {
@@ -48,14 +48,14 @@ struct vfio_user_header {
 	uint32_t error; /* an errno, in a reply with VFIO_USER_ERROR */
 };
 
-/* VERSION; text follows: JSON, with its NUL. */
+/* VERSION; followed by JSON with a terminating NUL. */
 struct vfio_user_version {
 	uint16_t major, minor;
 };
 
 struct vfio_user_dma_map {
 	uint32_t argsz, flags;
-	uint64_t offset; /* in the file that comes with it */
+	uint64_t offset; /* in the file that comes with the message */
 	uint64_t address, size;
 };
 
@@ -64,19 +64,19 @@ struct vfio_user_dma_unmap {
 	uint64_t address, size;
 };
 
-/* As struct vfio_device_info was before it got capabilities. */
+/* As struct vfio_device_info before capabilities were added. */
 struct vfio_user_device_info {
 	uint32_t argsz, flags;
 	uint32_t regions, irqs;
 };
 
-/* SET_IRQS; booleans follow where the flags say so. */
+/* SET_IRQS; followed by booleans if the flags say so. */
 struct vfio_user_irq_set {
 	uint32_t argsz, flags;
 	uint32_t index, start, count;
 };
 
-/* REGION_READ and REGION_WRITE, and their replies; data follows. */
+/* REGION_READ and REGION_WRITE, and their replies; followed by data. */
 struct vfio_user_access {
 	uint64_t offset;
 	uint32_t region, count;

@@ -1,19 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * vhost-user's messages.
- *
- * Theory of operation
- * -------------------
- * One row a request: what its payload and file descriptors have to be, whether
- * it has an answer of its own, and the function that does it.  A function
- * returns 0 or -errno; it takes a file descriptor by putting -1 in its place.
- *
- * A request that is refused is answered with a non-zero acknowledgement where
- * the VMM asked for one.  Where it did not, nothing could tell it, and the
- * connection ends: except for requests that are as wrong as the guest's driver
- * makes them, since no guest is to cost its VMM the connection.
- */
-#include "transport/vhost_user.h"
+#include "transport/vhost_user_messages.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -22,6 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "transport/log_rate.h"
+#include "transport/vhost_user.h"
+
 #define BIT(number) (UINT64_C(1) << (number))
 #define PROTOCOL_FEATURES                                                                          \
 	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |                    \
@@ -29,14 +18,14 @@
 	 BIT(VHOST_USER_PROTOCOL_F_CONFIG) | BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |             \
 	 BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 
-static int answer_u64(struct vhost_user_message *message, uint64_t value)
+static int set_u64_answer(struct vhost_user_message *message, uint64_t value)
 {
 	message->payload.u64 = value;
 	message->header.size = sizeof(message->payload.u64);
 	return 0;
 }
 
-static int take_fd(struct vhost_user_message *message)
+static int take_message_fd(struct vhost_user_message *message)
 {
 	int fd = message->fd_count ? message->fds[0] : -1;
 
@@ -49,37 +38,37 @@ static int take_fd(struct vhost_user_message *message)
  * Features and the connection
  */
 
-static int get_features(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_get_features(struct vhost_user *vu, struct vhost_user_message *message)
 {
-	return answer_u64(message, balloon_offered(vhost_user_balloon(vu)) |
-					   BIT(VHOST_USER_F_PROTOCOL_FEATURES));
+	return set_u64_answer(message, balloon_offered(vhost_user_balloon(vu)) |
+					       BIT(VHOST_USER_F_PROTOCOL_FEATURES));
 }
 
-static int set_features(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_set_features(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	uint64_t bit = BIT(VHOST_USER_F_PROTOCOL_FEATURES);
 	uint64_t features = message->payload.u64 & ~bit;
 	bool has_enable = message->payload.u64 & bit;
 
-	if (vu->features_set && features == balloon_acknowledged(vhost_user_balloon(vu)))
+	if (vu->vrings.features_set && features == balloon_acknowledged(vhost_user_balloon(vu)))
 		return 0;
-	if (vhost_user_vrings_run(vu))
+	if (vhost_user_any_vring_runs(vu))
 		return -EBUSY;
-	/* Another driver than the one before, or the first. */
-	if (!vhost_user_start_afresh(vu, features))
+	/* A new driver. */
+	if (!vhost_user_begin_driver(vu, features))
 		return -EINVAL;
 	/* Without SET_VRING_ENABLE, rings are enabled from the start. */
 	vhost_user_vrings_enable(vu, !has_enable);
 	return 0;
 }
 
-static int get_protocol_features(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_get_protocol_features(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	(void)vu;
-	return answer_u64(message, PROTOCOL_FEATURES);
+	return set_u64_answer(message, PROTOCOL_FEATURES);
 }
 
-static int set_protocol_features(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_set_protocol_features(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	if (message->payload.u64 & ~PROTOCOL_FEATURES)
 		return -EINVAL;
@@ -87,29 +76,29 @@ static int set_protocol_features(struct vhost_user *vu, struct vhost_user_messag
 	return 0;
 }
 
-static int get_queue_num(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_get_queue_num(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	(void)vu;
-	return answer_u64(message, BALLOON_QUEUES_MAX);
+	return set_u64_answer(message, BALLOON_QUEUES_MAX);
 }
 
-/* It begins a session, and nothing was before it. */
-static int set_owner(struct vhost_user *vu, struct vhost_user_message *message)
+/* Begins a session; there is nothing to do. */
+static int handle_set_owner(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	(void)vu;
 	(void)message;
 	return 0;
 }
 
-/* Deprecated; the specification leaves the choice to ignore it or to do this. */
-static int reset_owner(struct vhost_user *vu, struct vhost_user_message *message)
+/* Deprecated; the specification allows ignoring it or disabling all rings. */
+static int handle_reset_owner(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	(void)message;
 	vhost_user_vrings_enable(vu, false);
 	return 0;
 }
 
-static int reset_device(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_reset_device(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	(void)message;
 	vhost_user_reset(vu);
@@ -127,13 +116,13 @@ static bool is_unix_stream(int fd)
 	return domain == AF_UNIX && type == SOCK_STREAM;
 }
 
-static int set_backend_req_fd(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_set_backend_req_fd(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	if (!is_unix_stream(message->fds[0]))
 		return -EBADF;
 	if (vu->backend_fd >= 0)
 		close(vu->backend_fd);
-	vu->backend_fd = take_fd(message);
+	vu->backend_fd = take_message_fd(message);
 	return 0;
 }
 
@@ -141,34 +130,19 @@ static int set_backend_req_fd(struct vhost_user *vu, struct vhost_user_message *
  * Memory
  */
 
+/* Adds a region and takes its file descriptor, number @fd of the message. */
 static int add_region(struct vhost_user *vu, const struct vhost_user_region *region,
 		      struct vhost_user_message *message, unsigned int fd)
 {
-	int error;
+	int error = vhost_user_memory_add(vu, region, message->fds[fd]);
 
-	if (region->user + region->size < region->user)
-		return -EINVAL;
-	error = balloon_map(vhost_user_balloon(vu), region->gpa, region->size, message->fds[fd],
-			    region->fd_offset, true);
-	if (error)
-		return error;
-	message->fds[fd] = -1;
-	vu->places[vu->place_count++] = (struct vhost_user_place){
-		.user = region->user,
-		.gpa = region->gpa,
-		.size = region->size,
-	};
-	return 0;
+	if (!error)
+		message->fds[fd] = -1;
+	return error;
 }
 
-static void remove_all(struct vhost_user *vu)
-{
-	balloon_unmap_all(vhost_user_balloon(vu));
-	vu->place_count = 0;
-}
-
-/* All or nothing: a part of a guest's memory is worse than none. */
-static int set_mem_table(struct vhost_user *vu, struct vhost_user_message *message)
+/* Maps all regions or none: with only a part of its memory, a guest could not be served. */
+static int handle_set_mem_table(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	const struct vhost_user_mem_table *table = &message->payload.table;
 	int error = 0;
@@ -177,22 +151,22 @@ static int set_mem_table(struct vhost_user *vu, struct vhost_user_message *messa
 	    message->header.size != offsetof(struct vhost_user_mem_table, regions) +
 					    table->count * sizeof(table->regions[0]))
 		return -EBADMSG;
-	remove_all(vu);
+	vhost_user_memory_clear(vu);
 	for (unsigned int i = 0; i < table->count && !error; i++)
 		error = add_region(vu, &table->regions[i], message, i);
 	if (error)
-		remove_all(vu);
+		vhost_user_memory_clear(vu);
 	vhost_user_vrings_relocate(vu);
 	return error;
 }
 
-static int get_max_mem_slots(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_get_max_mem_slots(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	(void)vu;
-	return answer_u64(message, MEMORY_REGIONS_MAX);
+	return set_u64_answer(message, MEMORY_REGIONS_MAX);
 }
 
-static int add_mem_reg(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_add_mem_reg(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	int error = add_region(vu, &message->payload.region.region, message, 0);
 
@@ -201,32 +175,22 @@ static int add_mem_reg(struct vhost_user *vu, struct vhost_user_message *message
 	return error;
 }
 
-static int remove_mem_reg(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_remove_mem_reg(struct vhost_user *vu, struct vhost_user_message *message)
 {
-	const struct vhost_user_region *region = &message->payload.region.region;
-
-	for (unsigned int i = 0; i < vu->place_count; i++) {
-		const struct vhost_user_place *place = &vu->places[i];
-
-		if (place->gpa != region->gpa || place->user != region->user ||
-		    place->size != region->size)
-			continue;
-		balloon_unmap(vhost_user_balloon(vu), place->gpa, place->size);
-		vu->places[i] = vu->places[--vu->place_count];
-		vhost_user_vrings_relocate(vu);
-		return 0;
-	}
-	return -ENOENT;
+	if (!vhost_user_memory_remove(vu, &message->payload.region.region))
+		return -ENOENT;
+	vhost_user_vrings_relocate(vu);
+	return 0;
 }
 
 /*
  * Rings
  */
 
-static int set_vring_num(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_set_vring_num(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	const struct vhost_user_vring_state *state = &message->payload.state;
-	struct vhost_user_vring *vring = vhost_user_vring(vu, state->index);
+	struct vhost_user_vring *vring = vhost_user_find_vring(vu, state->index);
 
 	if (!vring || !state->num || state->num > VIRTQUEUE_SIZE_MAX)
 		return -EINVAL;
@@ -236,14 +200,14 @@ static int set_vring_num(struct vhost_user *vu, struct vhost_user_message *messa
 	return vhost_user_vring_update(vring);
 }
 
-static int set_vring_addr(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_set_vring_addr(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	const struct vhost_user_vring_addr *addr = &message->payload.addr;
-	struct vhost_user_vring *vring = vhost_user_vring(vu, addr->index);
+	struct vhost_user_vring *vring = vhost_user_find_vring(vu, addr->index);
 	struct virtqueue_setup setup;
 	int error;
 
-	/* The only flag asks for a log of dirty pages, which was not offered. */
+	/* The only flag asks for logging of dirty pages, which is not offered. */
 	if (!vring || addr->flags)
 		return -EINVAL;
 	if (vring->has_addr && vring->desc == addr->desc && vring->used == addr->used &&
@@ -259,10 +223,10 @@ static int set_vring_addr(struct vhost_user *vu, struct vhost_user_message *mess
 	return error || vhost_user_vring_describe(vring, &setup) ? error : -EFAULT;
 }
 
-static int set_vring_base(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_set_vring_base(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	const struct vhost_user_vring_state *state = &message->payload.state;
-	struct vhost_user_vring *vring = vhost_user_vring(vu, state->index);
+	struct vhost_user_vring *vring = vhost_user_find_vring(vu, state->index);
 
 	if (!vring)
 		return -EINVAL;
@@ -273,59 +237,63 @@ static int set_vring_base(struct vhost_user *vu, struct vhost_user_message *mess
 	return 0;
 }
 
-static int get_vring_base(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_get_vring_base(struct vhost_user *vu, struct vhost_user_message *message)
 {
-	struct vhost_user_vring *vring = vhost_user_vring(vu, message->payload.state.index);
+	struct vhost_user_vring *vring = vhost_user_find_vring(vu, message->payload.state.index);
 
 	if (!vring)
 		return -EINVAL;
-	message->payload.state.num = vhost_user_vring_halt(vring);
+	message->payload.state.num = vhost_user_vring_stop(vring);
 	return 0;
 }
 
-/* The ring that SET_VRING_KICK, _CALL or _ERR speaks of; *@fd is -1 when it has none. */
-static struct vhost_user_vring *vring_of_fd(struct vhost_user *vu,
-					    struct vhost_user_message *message, int *fd)
+/*
+ * The ring that SET_VRING_KICK, _CALL or _ERR names, and the message's file descriptor, or -1, in
+ * *@fd.  NULL when the message is malformed.
+ */
+static struct vhost_user_vring *find_vring_of_fd(struct vhost_user *vu,
+						 struct vhost_user_message *message, int *fd)
 {
 	uint64_t word = message->payload.u64;
 	bool has_fd = !(word & VHOST_USER_VRING_NO_FD);
-	struct vhost_user_vring *vring = vhost_user_vring(vu, word & VHOST_USER_VRING_INDEX_MASK);
+	struct vhost_user_vring *vring =
+		vhost_user_find_vring(vu, word & VHOST_USER_VRING_INDEX_MASK);
 
 	if (!vring || word & ~(VHOST_USER_VRING_INDEX_MASK | VHOST_USER_VRING_NO_FD) ||
 	    has_fd != (message->fd_count == 1))
 		return NULL;
-	*fd = take_fd(message);
+	*fd = take_message_fd(message);
 	return vring;
 }
 
-static int set_vring_kick(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_set_vring_kick(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	int fd;
-	struct vhost_user_vring *vring = vring_of_fd(vu, message, &fd);
+	struct vhost_user_vring *vring = find_vring_of_fd(vu, message, &fd);
 
 	return vring ? vhost_user_vring_set_kick(vring, fd) : -EINVAL;
 }
 
-static int set_vring_call(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_set_vring_call(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	int fd;
-	struct vhost_user_vring *vring = vring_of_fd(vu, message, &fd);
+	struct vhost_user_vring *vring = find_vring_of_fd(vu, message, &fd);
 
 	return vring ? vhost_user_vring_set_signal(&vring->call_fd, fd) : -EINVAL;
 }
 
-static int set_vring_err(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_set_vring_err(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	int fd;
-	struct vhost_user_vring *vring = vring_of_fd(vu, message, &fd);
+	struct vhost_user_vring *vring = find_vring_of_fd(vu, message, &fd);
 
 	return vring ? vhost_user_vring_set_signal(&vring->err_fd, fd) : -EINVAL;
 }
 
-static int set_vring_enable(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_set_vring_enable(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	const struct vhost_user_vring_state *state = &message->payload.state;
-	struct vhost_user_vring *vring = vhost_user_vring(vu, state->index);
+	struct vhost_user_vring *vring = vhost_user_find_vring(vu, state->index);
 
 	if (!vring || state->num > 1)
 		return -EINVAL;
@@ -333,20 +301,20 @@ static int set_vring_enable(struct vhost_user *vu, struct vhost_user_message *me
 	return vhost_user_vring_update(vring);
 }
 
-/* The device has one byte order for all its rings. */
-static int set_vring_endian(struct vhost_user *vu, struct vhost_user_message *message)
+/* All rings of the device have the same byte order. */
+static int handle_set_vring_endian(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	const struct vhost_user_vring_state *state = &message->payload.state;
 	struct balloon *balloon = vhost_user_balloon(vu);
 
-	if (!vhost_user_vring(vu, state->index) || state->num > 1)
+	if (!vhost_user_find_vring(vu, state->index) || state->num > 1)
 		return -EINVAL;
 	if (state->num && balloon_acknowledged(balloon) & BALLOON_BIT(VIRTIO_F_VERSION_1))
 		return -EINVAL;
-	if (vhost_user_vrings_run(vu))
+	if (vhost_user_any_vring_runs(vu))
 		return -EBUSY;
-	vu->big_endian = state->num;
-	balloon_set_big_endian(balloon, vu->big_endian);
+	vu->vrings.big_endian = state->num;
+	balloon_set_big_endian(balloon, vu->vrings.big_endian);
 	return 0;
 }
 
@@ -354,7 +322,7 @@ static int set_vring_endian(struct vhost_user *vu, struct vhost_user_message *me
  * Configuration space
  */
 
-static bool config_is_whole(const struct vhost_user_message *message)
+static bool is_config_complete(const struct vhost_user_message *message)
 {
 	const struct vhost_user_config *config = &message->payload.config;
 
@@ -362,23 +330,23 @@ static bool config_is_whole(const struct vhost_user_message *message)
 	       config->size <= VHOST_USER_CONFIG_MAX;
 }
 
-static int get_config(struct vhost_user *vu, struct vhost_user_message *message)
+static int handle_get_config(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	struct vhost_user_config *config = &message->payload.config;
 
-	if (!config_is_whole(message))
+	if (!is_config_complete(message))
 		return -EBADMSG;
 	balloon_config_read(vhost_user_balloon(vu), config->offset, config->bytes, config->size);
 	return 0;
 }
 
-/* What is not the driver's the device ignores; what is behind its end, we do. */
-static int set_config(struct vhost_user *vu, struct vhost_user_message *message)
+/* QEMU sends more than the device has; what is behind its end is ignored. */
+static int handle_set_config(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	const struct vhost_user_config *config = &message->payload.config;
 	uint32_t size = config->size;
 
-	if (!config_is_whole(message))
+	if (!is_config_complete(message))
 		return -EBADMSG;
 	if (config->flags != VHOST_USER_CONFIG_GUEST &&
 	    config->flags != VHOST_USER_CONFIG_MIGRATION)
@@ -393,8 +361,8 @@ static int set_config(struct vhost_user *vu, struct vhost_user_message *message)
  * The table
  */
 
-#define ANSWERED 1U /* it has an answer of its own */
-#define GUESTS 2U   /* the guest can make it wrong */
+#define ANSWERED 1U	/* has an answer of its own */
+#define GUEST_CAUSED 2U /* fails if the guest's driver does something wrong */
 
 static const struct request {
 	const char *name;
@@ -412,30 +380,30 @@ static const struct request {
 #define CONFIG VHOST_USER_CONFIG_HEADER, sizeof(struct vhost_user_config)
 #define ROW(request, function, size, fds_least, fds_most, what)                                    \
 	[VHOST_USER_##request] = { #request, function, size, fds_least, fds_most, what }
-	ROW(GET_FEATURES, get_features, NOTHING, 0, 0, ANSWERED),
-	ROW(SET_FEATURES, set_features, U64, 0, 0, GUESTS),
-	ROW(SET_OWNER, set_owner, NOTHING, 0, 0, 0),
-	ROW(RESET_OWNER, reset_owner, NOTHING, 0, 0, 0),
-	ROW(SET_MEM_TABLE, set_mem_table, TABLE, 0, VHOST_USER_TABLE_MAX, 0),
-	ROW(SET_VRING_NUM, set_vring_num, STATE, 0, 0, GUESTS),
-	ROW(SET_VRING_ADDR, set_vring_addr, ADDR, 0, 0, GUESTS),
-	ROW(SET_VRING_BASE, set_vring_base, STATE, 0, 0, 0),
-	ROW(GET_VRING_BASE, get_vring_base, STATE, 0, 0, ANSWERED),
-	ROW(SET_VRING_KICK, set_vring_kick, U64, 0, 1, GUESTS),
-	ROW(SET_VRING_CALL, set_vring_call, U64, 0, 1, 0),
-	ROW(SET_VRING_ERR, set_vring_err, U64, 0, 1, 0),
-	ROW(GET_PROTOCOL_FEATURES, get_protocol_features, NOTHING, 0, 0, ANSWERED),
-	ROW(SET_PROTOCOL_FEATURES, set_protocol_features, U64, 0, 0, 0),
-	ROW(GET_QUEUE_NUM, get_queue_num, NOTHING, 0, 0, ANSWERED),
-	ROW(SET_VRING_ENABLE, set_vring_enable, STATE, 0, 0, GUESTS),
-	ROW(SET_BACKEND_REQ_FD, set_backend_req_fd, NOTHING, 1, 1, 0),
-	ROW(SET_VRING_ENDIAN, set_vring_endian, STATE, 0, 0, 0),
-	ROW(GET_CONFIG, get_config, CONFIG, 0, 0, ANSWERED),
-	ROW(SET_CONFIG, set_config, CONFIG, 0, 0, GUESTS),
-	ROW(RESET_DEVICE, reset_device, NOTHING, 0, 0, 0),
-	ROW(GET_MAX_MEM_SLOTS, get_max_mem_slots, NOTHING, 0, 0, ANSWERED),
-	ROW(ADD_MEM_REG, add_mem_reg, REGION, 1, 1, 0),
-	ROW(REM_MEM_REG, remove_mem_reg, REGION, 0, 1, 0),
+	ROW(GET_FEATURES, handle_get_features, NOTHING, 0, 0, ANSWERED),
+	ROW(SET_FEATURES, handle_set_features, U64, 0, 0, GUEST_CAUSED),
+	ROW(SET_OWNER, handle_set_owner, NOTHING, 0, 0, 0),
+	ROW(RESET_OWNER, handle_reset_owner, NOTHING, 0, 0, 0),
+	ROW(SET_MEM_TABLE, handle_set_mem_table, TABLE, 0, VHOST_USER_TABLE_MAX, 0),
+	ROW(SET_VRING_NUM, handle_set_vring_num, STATE, 0, 0, GUEST_CAUSED),
+	ROW(SET_VRING_ADDR, handle_set_vring_addr, ADDR, 0, 0, GUEST_CAUSED),
+	ROW(SET_VRING_BASE, handle_set_vring_base, STATE, 0, 0, 0),
+	ROW(GET_VRING_BASE, handle_get_vring_base, STATE, 0, 0, ANSWERED),
+	ROW(SET_VRING_KICK, handle_set_vring_kick, U64, 0, 1, GUEST_CAUSED),
+	ROW(SET_VRING_CALL, handle_set_vring_call, U64, 0, 1, 0),
+	ROW(SET_VRING_ERR, handle_set_vring_err, U64, 0, 1, 0),
+	ROW(GET_PROTOCOL_FEATURES, handle_get_protocol_features, NOTHING, 0, 0, ANSWERED),
+	ROW(SET_PROTOCOL_FEATURES, handle_set_protocol_features, U64, 0, 0, 0),
+	ROW(GET_QUEUE_NUM, handle_get_queue_num, NOTHING, 0, 0, ANSWERED),
+	ROW(SET_VRING_ENABLE, handle_set_vring_enable, STATE, 0, 0, GUEST_CAUSED),
+	ROW(SET_BACKEND_REQ_FD, handle_set_backend_req_fd, NOTHING, 1, 1, 0),
+	ROW(SET_VRING_ENDIAN, handle_set_vring_endian, STATE, 0, 0, 0),
+	ROW(GET_CONFIG, handle_get_config, CONFIG, 0, 0, ANSWERED),
+	ROW(SET_CONFIG, handle_set_config, CONFIG, 0, 0, GUEST_CAUSED),
+	ROW(RESET_DEVICE, handle_reset_device, NOTHING, 0, 0, 0),
+	ROW(GET_MAX_MEM_SLOTS, handle_get_max_mem_slots, NOTHING, 0, 0, ANSWERED),
+	ROW(ADD_MEM_REG, handle_add_mem_reg, REGION, 1, 1, 0),
+	ROW(REM_MEM_REG, handle_remove_mem_reg, REGION, 0, 1, 0),
 };
 
 static const struct request *find_request(uint32_t number)
@@ -443,29 +411,27 @@ static const struct request *find_request(uint32_t number)
 	return number < VHOST_USER_REQUESTS && requests[number].handle ? &requests[number] : NULL;
 }
 
-/* Tells of the 1st, 10th, 100th, … refusal. */
-static void log_refusal(struct vhost_user *vu, const char *name, int error)
+static void log_refused_message(struct vhost_user *vu, const char *name, int error)
 {
-	uint64_t magnitude = ++vu->refused;
 	char line[160];
 
-	while (magnitude % 10 == 0)
-		magnitude /= 10;
-	if (magnitude != 1)
+	if (!log_rate_allows(++vu->refused))
 		return;
-	snprintf(line, sizeof(line), "vhost-user: %s was refused: %s (%llu refusals yet)", name,
+	snprintf(line, sizeof(line), "vhost-user: %s failed: %s (%llu such failures so far)", name,
 		 strerror(-error), (unsigned long long)vu->refused);
 	vu->context.log(vu->context.data, line);
 }
 
-static void acknowledge(struct vhost_user *vu, struct vhost_user_message *message, int error)
+static void send_acknowledgement(struct vhost_user *vu, struct vhost_user_message *message,
+				 int error)
 {
-	answer_u64(message, error ? 1 : 0);
+	set_u64_answer(message, error ? 1 : 0);
 	vhost_user_reply(vu, message);
 }
 
-static void refuse(struct vhost_user *vu, const struct request *request,
-		   struct vhost_user_message *message, bool acknowledged, int error)
+/* Answers a request that failed with @error, or ends the connection. */
+static void refuse_message(struct vhost_user *vu, const struct request *request,
+			   struct vhost_user_message *message, bool acknowledged, int error)
 {
 	char unknown[32];
 	const char *name = request ? request->name : unknown;
@@ -475,15 +441,15 @@ static void refuse(struct vhost_user *vu, const struct request *request,
 		message->header.size = 0;
 		vhost_user_reply(vu, message);
 	} else if (acknowledged) {
-		acknowledge(vu, message, error);
-	} else if (!request || !(request->flags & GUESTS)) {
-		vhost_user_end(vu, "%s cannot be served: %s", name, strerror(-error));
+		send_acknowledgement(vu, message, error);
+	} else if (!request || !(request->flags & GUEST_CAUSED)) {
+		vhost_user_end(vu, "%s failed: %s", name, strerror(-error));
 		return;
 	}
-	log_refusal(vu, name, error);
+	log_refused_message(vu, name, error);
 }
 
-void vhost_user_handle(struct vhost_user *vu, struct vhost_user_message *message)
+void vhost_user_handle_message(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	const struct request *request = find_request(message->header.request);
 	bool answered = request && request->flags & ANSWERED;
@@ -498,16 +464,16 @@ void vhost_user_handle(struct vhost_user *vu, struct vhost_user_message *message
 		error = -EBADMSG;
 	else
 		error = request->handle(vu, message);
-	/* Before the answer, so that whoever has it can count on it. */
+	/* Before the answer, so that they are closed once the VMM has received it. */
 	vhost_user_close_fds(message);
-	/* Asked here, since SET_PROTOCOL_FEATURES may be the one that turns it on. */
+	/* Only now, since the message may be the SET_PROTOCOL_FEATURES that enables it. */
 	if (!(vu->protocol_features & BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK)))
 		acknowledged = false;
 
 	if (error)
-		refuse(vu, request, message, acknowledged, error);
+		refuse_message(vu, request, message, acknowledged, error);
 	else if (answered)
 		vhost_user_reply(vu, message);
 	else if (acknowledged)
-		acknowledge(vu, message, 0);
+		send_acknowledgement(vu, message, 0);
 }

@@ -1,22 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * vhost-user's rings.
- *
- * Theory of operation
- * -------------------
- * Messages change what the VMM wants of a ring (started, enabled, size and
- * addresses), and vhost_user_vring_update() makes the device follow: a ring runs
- * exactly while it is started, enabled, fully described, and its addresses are
- * in the guest's memory.  A ring whose memory is missing waits for it, since
- * memory may be remapped in steps; one that ran keeps its guest addresses
- * meanwhile, and is at rest in the device.
- *
- * Which driver do rings belong to that start after all had stopped?  After a
- * pause they go on where they stopped, and the balloon's content is still what
- * it was.  A ring that starts anywhere else is a new driver's: the guest was
- * reset, and the device has to be, too.  So is one that was waiting for that.
- */
-#include "transport/vhost_user.h"
+#include "transport/vhost_user_vrings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,84 +9,86 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "transport/vhost_user.h"
+
 #define POLL_NS UINT64_C(10000000)
 
 static void poll_due(struct loop_timer *timer);
 
-static struct vhost_user_vring *of_kick(struct loop_source *source)
+static struct vhost_user_vring *get_kicked_vring(struct loop_source *source)
 {
 	return (struct vhost_user_vring *)((char *)source -
 					   offsetof(struct vhost_user_vring, kick));
 }
 
-static unsigned int number(const struct vhost_user_vring *vring)
+static unsigned int get_vring_number(const struct vhost_user_vring *vring)
 {
-	return (unsigned int)(vring - vring->vu->vrings);
+	return (unsigned int)(vring - vring->vu->vrings.vring);
 }
 
-static void close_fd(int *fd)
+static void close_vring_fd(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
 }
 
-static void drop_kick(struct vhost_user_vring *vring)
+static void close_kick(struct vhost_user_vring *vring)
 {
 	loop_remove(vring->vu->context.loop, &vring->kick);
-	close_fd(&vring->kick.fd);
+	close_vring_fd(&vring->kick.fd);
 }
 
 /*
- * RWF_NOWAIT and not O_NONBLOCK, which the VMM could take off at any time.
- * Whatever cannot be read like this is no eventfd, and is not looked at again.
+ * Uses RWF_NOWAIT because the VMM could clear O_NONBLOCK at any time.  A file that
+ * cannot be read this way is not an eventfd, and is closed.
  */
-static void kicked(struct loop_source *source, uint32_t events)
+static void kick_ready(struct loop_source *source, uint32_t events)
 {
-	struct vhost_user_vring *vring = of_kick(source);
+	struct vhost_user_vring *vring = get_kicked_vring(source);
 	uint64_t count;
-	struct iovec piece = { .iov_base = &count, .iov_len = sizeof(count) };
-	ssize_t n = preadv2(source->fd, &piece, 1, -1, RWF_NOWAIT);
+	struct iovec iov = { .iov_base = &count, .iov_len = sizeof(count) };
+	ssize_t n = preadv2(source->fd, &iov, 1, -1, RWF_NOWAIT);
 
 	(void)events;
 	if (n == (ssize_t)sizeof(count))
-		balloon_kick(vhost_user_balloon(vring->vu), number(vring));
+		balloon_kick(vhost_user_balloon(vring->vu), get_vring_number(vring));
 	else if (n >= 0 || (errno != EAGAIN && errno != EINTR))
-		drop_kick(vring);
+		close_kick(vring);
 }
 
 void vhost_user_vrings_init(struct vhost_user *vu)
 {
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++)
-		vu->vrings[i] = (struct vhost_user_vring){
+		vu->vrings.vring[i] = (struct vhost_user_vring){
 			.vu = vu,
-			.kick = { .fd = -1, .ready = kicked },
+			.kick = { .fd = -1, .ready = kick_ready },
 			.call_fd = -1,
 			.err_fd = -1,
 		};
-	vu->poll = (struct loop_timer){ .due_ns = LOOP_NEVER, .due = poll_due };
-	loop_add_timer(vu->context.loop, &vu->poll);
+	vu->vrings.poll = (struct loop_timer){ .due_ns = LOOP_NEVER, .due = poll_due };
+	loop_add_timer(vu->context.loop, &vu->vrings.poll);
 }
 
-struct vhost_user_vring *vhost_user_vring(struct vhost_user *vu, uint64_t index)
+struct vhost_user_vring *vhost_user_find_vring(struct vhost_user *vu, uint64_t index)
 {
-	return index < BALLOON_QUEUES_MAX ? &vu->vrings[index] : NULL;
+	return index < BALLOON_QUEUES_MAX ? &vu->vrings.vring[index] : NULL;
 }
 
-bool vhost_user_vrings_run(const struct vhost_user *vu)
+bool vhost_user_any_vring_runs(const struct vhost_user *vu)
 {
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++)
-		if (vu->vrings[i].running)
+		if (vu->vrings.vring[i].running)
 			return true;
 	return false;
 }
 
-bool vhost_user_vrings_settled(const struct vhost_user *vu)
+bool vhost_user_all_vrings_run(const struct vhost_user *vu)
 {
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++)
-		if (vu->vrings[i].started && !vu->vrings[i].running)
+		if (vu->vrings.vring[i].started && !vu->vrings.vring[i].running)
 			return false;
-	return vhost_user_vrings_run(vu);
+	return vhost_user_any_vring_runs(vu);
 }
 
 static void poll_vrings(struct vhost_user *vu)
@@ -111,88 +96,79 @@ static void poll_vrings(struct vhost_user *vu)
 	bool polled = false;
 
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++) {
-		if (!vu->vrings[i].running || !vu->vrings[i].polled)
+		if (!vu->vrings.vring[i].running || !vu->vrings.vring[i].polled)
 			continue;
 		balloon_kick(vhost_user_balloon(vu), i);
 		polled = true;
 	}
-	vu->poll.due_ns = polled ? loop_now_ns() + POLL_NS : LOOP_NEVER;
+	vu->vrings.poll.due_ns = polled ? loop_now_ns() + POLL_NS : LOOP_NEVER;
 }
 
 static void poll_due(struct loop_timer *timer)
 {
-	poll_vrings((struct vhost_user *)((char *)timer - offsetof(struct vhost_user, poll)));
+	poll_vrings(
+		(struct vhost_user *)((char *)timer - offsetof(struct vhost_user, vrings.poll)));
 }
 
-static void stop(struct vhost_user_vring *vring)
+static void stop_vring(struct vhost_user_vring *vring)
 {
 	if (!vring->running)
 		return;
-	vring->base = balloon_queue_stop(vhost_user_balloon(vring->vu), number(vring));
+	vring->base = balloon_queue_stop(vhost_user_balloon(vring->vu), get_vring_number(vring));
 	vring->has_base = true;
 	vring->running = false;
 	vring->stopped = true;
 	vring->stopped_at = vring->base;
 }
 
-static bool find(const struct vhost_user *vu, uint64_t user, uint64_t *gpa)
-{
-	for (unsigned int i = 0; i < vu->place_count; i++) {
-		const struct vhost_user_place *place = &vu->places[i];
-
-		if (user >= place->user && user - place->user < place->size) {
-			*gpa = place->gpa + (user - place->user);
-			return true;
-		}
-	}
-	return false;
-}
-
 bool vhost_user_vring_describe(const struct vhost_user_vring *vring, struct virtqueue_setup *setup)
 {
+	const struct vhost_user_memory *memory = &vring->vu->memory;
+
 	*setup = (struct virtqueue_setup){ .size = (uint16_t)vring->num };
-	return find(vring->vu, vring->desc, &setup->desc) &&
-	       find(vring->vu, vring->avail, &setup->driver) &&
-	       find(vring->vu, vring->used, &setup->device);
+	return vhost_user_memory_translate(memory, vring->desc, &setup->desc) &&
+	       vhost_user_memory_translate(memory, vring->avail, &setup->driver) &&
+	       vhost_user_memory_translate(memory, vring->used, &setup->device);
 }
 
-static bool driver_is_new(const struct vhost_user *vu)
+static bool is_new_driver(const struct vhost_user *vu)
 {
 	if (balloon_needs_reset(vhost_user_balloon(vu)))
 		return true;
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++)
-		if (vu->vrings[i].stopped && vu->vrings[i].base != vu->vrings[i].stopped_at)
+		if (vu->vrings.vring[i].stopped &&
+		    vu->vrings.vring[i].base != vu->vrings.vring[i].stopped_at)
 			return true;
 	return false;
 }
 
-/* The byte order was set for the driver that comes. */
-bool vhost_user_start_afresh(struct vhost_user *vu, uint64_t features)
+/* The reset must not undo the byte order, which was set for this driver. */
+bool vhost_user_begin_driver(struct vhost_user *vu, uint64_t features)
 {
 	struct balloon *balloon = vhost_user_balloon(vu);
 
 	balloon_reset(balloon);
-	balloon_set_big_endian(balloon, vu->big_endian);
+	balloon_set_big_endian(balloon, vu->vrings.big_endian);
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++)
-		vu->vrings[i].stopped = false;
-	vu->features_set = balloon_set_features(balloon, features);
-	return vu->features_set;
+		vu->vrings.vring[i].stopped = false;
+	vu->vrings.features_set = balloon_set_features(balloon, features);
+	return vu->vrings.features_set;
 }
 
-static int start(struct vhost_user_vring *vring)
+static int start_vring(struct vhost_user_vring *vring)
 {
 	struct vhost_user *vu = vring->vu;
 	struct balloon *balloon = vhost_user_balloon(vu);
 	struct virtqueue_setup setup;
 	int error;
 
-	if (!vu->features_set)
+	if (!vu->vrings.features_set)
 		return -EPERM;
 	if (!vhost_user_vring_describe(vring, &setup))
 		return -EFAULT;
-	if (!vhost_user_vrings_run(vu) && driver_is_new(vu))
-		vhost_user_start_afresh(vu, balloon_acknowledged(balloon));
-	error = balloon_queue_start(balloon, number(vring), &setup,
+	if (!vhost_user_any_vring_runs(vu) && is_new_driver(vu))
+		vhost_user_begin_driver(vu, balloon_acknowledged(balloon));
+	error = balloon_queue_start(balloon, get_vring_number(vring), &setup,
 				    vring->has_base ? &vring->base : NULL);
 	if (error)
 		return error;
@@ -209,11 +185,11 @@ int vhost_user_vring_update(struct vhost_user_vring *vring)
 	bool wanted = vring->started && vring->enabled && vring->num && vring->has_addr;
 
 	if (!wanted)
-		stop(vring);
-	return wanted && !vring->running ? start(vring) : 0;
+		stop_vring(vring);
+	return wanted && !vring->running ? start_vring(vring) : 0;
 }
 
-static bool same_place(const struct virtqueue_setup *a, const struct virtqueue_setup *b)
+static bool is_same_setup(const struct virtqueue_setup *a, const struct virtqueue_setup *b)
 {
 	return a->desc == b->desc && a->driver == b->driver && a->device == b->device;
 }
@@ -221,18 +197,21 @@ static bool same_place(const struct virtqueue_setup *a, const struct virtqueue_s
 void vhost_user_vrings_relocate(struct vhost_user *vu)
 {
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++) {
-		struct vhost_user_vring *vring = &vu->vrings[i];
+		struct vhost_user_vring *vring = &vu->vrings.vring[i];
 		struct virtqueue_setup setup;
 
 		if (vring->running && vhost_user_vring_describe(vring, &setup) &&
-		    !same_place(&setup, &vring->setup))
-			stop(vring);
+		    !is_same_setup(&setup, &vring->setup))
+			stop_vring(vring);
 		vhost_user_vring_update(vring);
 	}
 }
 
-/* Eventfds have an inode without a type; a file or a pipe could block, or be anything. */
-static bool is_eventfd(int fd)
+/*
+ * Makes an eventfd non-blocking; false for any other file.  The inodes of eventfds have no file
+ * type; those of files, pipes and sockets, which may block, have one.
+ */
+static bool prepare_eventfd(int fd)
 {
 	struct stat st;
 
@@ -241,14 +220,14 @@ static bool is_eventfd(int fd)
 
 int vhost_user_vring_set_kick(struct vhost_user_vring *vring, int fd)
 {
-	if (fd >= 0 && !is_eventfd(fd)) {
+	if (fd >= 0 && !prepare_eventfd(fd)) {
 		close(fd);
 		return -EBADF;
 	}
-	drop_kick(vring);
+	close_kick(vring);
 	vring->kick.fd = fd;
 	if (fd >= 0 && loop_add(vring->vu->context.loop, &vring->kick, EPOLLIN)) {
-		close_fd(&vring->kick.fd);
+		close_vring_fd(&vring->kick.fd);
 		return -EBADF;
 	}
 	vring->polled = fd < 0;
@@ -260,47 +239,47 @@ int vhost_user_vring_set_kick(struct vhost_user_vring *vring, int fd)
 
 int vhost_user_vring_set_signal(int *signal_fd, int fd)
 {
-	if (fd >= 0 && !is_eventfd(fd)) {
+	if (fd >= 0 && !prepare_eventfd(fd)) {
 		close(fd);
 		return -EBADF;
 	}
-	close_fd(signal_fd);
+	close_vring_fd(signal_fd);
 	*signal_fd = fd;
 	return 0;
 }
 
-/* EAGAIN is a counter that is full: whoever reads it is told anyway. */
-void vhost_user_signal(int *signal_fd)
+/* EAGAIN: the counter is full, so its reader will wake up anyway. */
+void vhost_user_vring_signal(int *signal_fd)
 {
 	const uint64_t one = 1;
 
 	if (*signal_fd >= 0 && write(*signal_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		close_fd(signal_fd);
+		close_vring_fd(signal_fd);
 }
 
-uint32_t vhost_user_vring_halt(struct vhost_user_vring *vring)
+uint32_t vhost_user_vring_stop(struct vhost_user_vring *vring)
 {
-	stop(vring);
+	stop_vring(vring);
 	vring->started = false;
 	vring->polled = false;
-	drop_kick(vring);
+	close_kick(vring);
 	return vring->base;
 }
 
 void vhost_user_vrings_enable(struct vhost_user *vu, bool enabled)
 {
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++) {
-		vu->vrings[i].enabled = enabled;
-		vhost_user_vring_update(&vu->vrings[i]);
+		vu->vrings.vring[i].enabled = enabled;
+		vhost_user_vring_update(&vu->vrings.vring[i]);
 	}
 }
 
 void vhost_user_reset(struct vhost_user *vu)
 {
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++) {
-		struct vhost_user_vring *vring = &vu->vrings[i];
+		struct vhost_user_vring *vring = &vu->vrings.vring[i];
 
-		vhost_user_vring_halt(vring);
+		vhost_user_vring_stop(vring);
 		*vring = (struct vhost_user_vring){
 			.vu = vu,
 			.kick = vring->kick,
@@ -309,16 +288,16 @@ void vhost_user_reset(struct vhost_user *vu)
 		};
 	}
 	balloon_reset(vhost_user_balloon(vu));
-	vu->features_set = false;
-	vu->big_endian = false;
+	vu->vrings.features_set = false;
+	vu->vrings.big_endian = false;
 }
 
 void vhost_user_vrings_close(struct vhost_user *vu)
 {
-	loop_remove_timer(vu->context.loop, &vu->poll);
+	loop_remove_timer(vu->context.loop, &vu->vrings.poll);
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++) {
-		vhost_user_vring_halt(&vu->vrings[i]);
-		close_fd(&vu->vrings[i].call_fd);
-		close_fd(&vu->vrings[i].err_fd);
+		vhost_user_vring_stop(&vu->vrings.vring[i]);
+		close_vring_fd(&vu->vrings.vring[i].call_fd);
+		close_vring_fd(&vu->vrings.vring[i].err_fd);
 	}
 }

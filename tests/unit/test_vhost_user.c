@@ -68,7 +68,7 @@ static void protocol_features_that_were_not_offered_end_it(void **state)
 
 	vhost_user_client_send(&vmm->client, VHOST_USER_SET_PROTOCOL_FEATURES, 0, &value, 8, NULL,
 			       0);
-	vmm_assert_over(vmm, "SET_PROTOCOL_FEATURES cannot be served");
+	vmm_assert_over(vmm, "SET_PROTOCOL_FEATURES failed");
 }
 
 static void acknowledgements_have_to_be_negotiated(void **state)
@@ -150,13 +150,13 @@ static void what_is_not_the_protocol_ends_it(void **state)
 		{ { VHOST_USER_GET_FEATURES, 5, 0 }, "another protocol" },
 		{ { VHOST_USER_GET_FEATURES, 1, 4096 }, "a message of 4096 bytes" },
 		{ { VHOST_USER_GET_FEATURES, 1, UINT32_MAX }, "a message of 4294967295 bytes" },
-		{ { 0, 1, 0 }, "request 0 cannot be served" },
-		{ { 35, 1, 0 }, "request 35 cannot be served" },
-		{ { 39, 1, 0 }, "request 39 cannot be served" },
-		{ { UINT32_MAX, 1, 0 }, "request 4294967295 cannot be served" },
-		{ { VHOST_USER_GET_FEATURES, 1, 8 }, "GET_FEATURES cannot be served" },
-		{ { VHOST_USER_ADD_MEM_REG, 1, 0 }, "ADD_MEM_REG cannot be served" },
-		{ { VHOST_USER_SET_VRING_BASE, 1, 4 }, "SET_VRING_BASE cannot be served" },
+		{ { 0, 1, 0 }, "request 0 failed" },
+		{ { 35, 1, 0 }, "request 35 failed" },
+		{ { 39, 1, 0 }, "request 39 failed" },
+		{ { UINT32_MAX, 1, 0 }, "request 4294967295 failed" },
+		{ { VHOST_USER_GET_FEATURES, 1, 8 }, "GET_FEATURES failed" },
+		{ { VHOST_USER_ADD_MEM_REG, 1, 0 }, "ADD_MEM_REG failed" },
+		{ { VHOST_USER_SET_VRING_BASE, 1, 4 }, "SET_VRING_BASE failed" },
 	};
 	struct vmm *vmm = *state;
 
@@ -259,7 +259,7 @@ static void a_hang_up_is_told_once(void **state)
 	shutdown(vmm->client.fd, SHUT_RDWR);
 	vmm_pump_much(vmm);
 	assert_int_equal(vmm->closed, 1);
-	assert_string_equal(vmm->why, "the VMM hung up");
+	assert_string_equal(vmm->why, "the VMM closed the connection");
 }
 
 static void a_hang_up_within_a_message_is_named(void **state)
@@ -269,7 +269,7 @@ static void a_hang_up_within_a_message_is_named(void **state)
 	assert_int_equal(vhost_user_client_write(&vmm->client, "\1\0\0\0\1", 5, NULL, 0), 0);
 	shutdown(vmm->client.fd, SHUT_WR);
 	vmm_pump_much(vmm);
-	assert_string_equal(vmm->why, "the VMM hung up within a message");
+	assert_string_equal(vmm->why, "the VMM closed the connection within a message");
 }
 
 /*

@@ -194,7 +194,7 @@ static void a_queue_is_not_started_before_features_are_negotiated(void **state)
 
 	rig_enable(rig, 0, 0);
 	assert_int_equal(rig_get(rig, COMMON(Q_ENABLE), 2), 0);
-	assert_int_equal(rig->pci.refused, 1);
+	assert_int_equal(rig->pci.registers.refused, 1);
 }
 
 static void a_queue_that_cannot_be_started_stays_disabled(void **state)
@@ -210,7 +210,7 @@ static void a_queue_that_cannot_be_started_stays_disabled(void **state)
 	rig_put(rig, COMMON(Q_SIZE), 128, 2);
 	rig_enable(rig, 0, 0);
 	assert_int_equal(rig_get(rig, COMMON(Q_ENABLE), 2), 1);
-	assert_int_equal(rig->pci.refused, 2);
+	assert_int_equal(rig->pci.registers.refused, 2);
 }
 
 static void refusals_are_told_of_ever_more_rarely(void **state)
@@ -219,7 +219,7 @@ static void refusals_are_told_of_ever_more_rarely(void **state)
 
 	for (unsigned int i = 0; i < 1234; i++)
 		rig_enable(rig, 0, 0);
-	assert_int_equal(rig->pci.refused, 1234);
+	assert_int_equal(rig->pci.registers.refused, 1234);
 	assert_int_equal(rig->log_lines, 4);
 }
 

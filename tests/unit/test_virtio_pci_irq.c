@@ -95,11 +95,11 @@ static void intx_is_raised_again_for_as_long_as_the_isr_is_not_read(void **state
 	rig->deaf = true;
 	balloon_set_target(rig->balloon, RAM_BYTES / 2);
 	rig->deaf = false;
-	virtio_pci_deliverable(&rig->pci, VIRTIO_PCI_INTX);
-	virtio_pci_deliverable(&rig->pci, VIRTIO_PCI_INTX);
+	virtio_pci_retry_interrupt(&rig->pci, VIRTIO_PCI_INTX);
+	virtio_pci_retry_interrupt(&rig->pci, VIRTIO_PCI_INTX);
 	assert_int_equal(rig->intx, 2);
 	rig_get(rig, ISR, 1);
-	virtio_pci_deliverable(&rig->pci, VIRTIO_PCI_INTX);
+	virtio_pci_retry_interrupt(&rig->pci, VIRTIO_PCI_INTX);
 	assert_int_equal(rig->intx, 2);
 }
 
@@ -110,7 +110,7 @@ static void intx_can_be_disabled_and_is_kept_meanwhile(void **state)
 	rig_drive(rig);
 	rig_set_config(rig, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE, 2);
 	balloon_set_target(rig->balloon, RAM_BYTES / 2);
-	virtio_pci_deliverable(&rig->pci, VIRTIO_PCI_INTX);
+	virtio_pci_retry_interrupt(&rig->pci, VIRTIO_PCI_INTX);
 	assert_int_equal(rig->intx, 0);
 	rig_set_config(rig, PCI_COMMAND, 0, 2);
 	assert_int_equal(rig->intx, 1);
@@ -188,13 +188,13 @@ static void a_vector_that_cannot_be_delivered_is_pending(void **state)
 	rig->deaf = true;
 	balloon_set_target(rig->balloon, RAM_BYTES / 2);
 	assert_int_equal(pending(rig), 1 << 1);
-	virtio_pci_deliverable(&rig->pci, 1);
+	virtio_pci_retry_interrupt(&rig->pci, 1);
 	assert_int_equal(pending(rig), 1 << 1);
 	rig->deaf = false;
-	virtio_pci_deliverable(&rig->pci, 2);
+	virtio_pci_retry_interrupt(&rig->pci, 2);
 	assert_int_equal(rig->vectors[2], 0);
-	virtio_pci_deliverable(&rig->pci, 1);
-	virtio_pci_deliverable(&rig->pci, 1);
+	virtio_pci_retry_interrupt(&rig->pci, 1);
+	virtio_pci_retry_interrupt(&rig->pci, 1);
 	assert_int_equal(rig->vectors[1], 1);
 	assert_int_equal(pending(rig), 0);
 }
