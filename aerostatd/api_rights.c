@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who asks, and whether they may.
+ * Who a client is, and what it may do.
  *
- * A client is who the kernel says connected: its user and all of its groups, taken once, when
- * the connection is accepted.  Names of the configuration are looked up when that is read, not
- * at each request, because a directory service may take its time.
+ * Theory of operation
+ * -------------------
+ * The user and groups of a client are those that the kernel recorded when it connected; they are
+ * read once, when the connection is accepted.  The names in the configuration are looked up when
+ * it is loaded, not at each request, because a directory service may be slow.
  */
 #include "aerostatd/api_private.h"
 
@@ -17,9 +19,10 @@
 
 #include "aerostatd/log.h"
 
-#define GROUPS_MAX 65536 /* NGROUPS_MAX of Linux */
+#define GROUPS_MAX 65536 /* Linux's NGROUPS_MAX */
 
-static bool find_user(const char *name, uid_t *uid)
+/* A user's name or number. */
+static bool find_uid(const char *name, uid_t *uid)
 {
 	const struct passwd *user = getpwnam(name);
 	uint64_t number;
@@ -33,7 +36,8 @@ static bool find_user(const char *name, uid_t *uid)
 	return true;
 }
 
-static bool find_group(const char *name, gid_t *gid)
+/* A group's name or number. */
+static bool find_gid(const char *name, gid_t *gid)
 {
 	const struct group *group = getgrnam(name);
 	uint64_t number;
@@ -47,84 +51,85 @@ static bool find_group(const char *name, gid_t *gid)
 	return true;
 }
 
-static bool add_word(struct api_list *list, const char *word)
+static bool add_list_entry(struct api_list *list, const char *entry)
 {
 	uid_t uid;
 	gid_t gid;
 
-	if (!strcmp(word, "*"))
+	if (!strcmp(entry, "*"))
 		list->everyone = true;
-	else if (*word == '@' && find_group(word + 1, &gid))
+	else if (*entry == '@' && find_gid(entry + 1, &gid))
 		g_array_append_val(list->gids, gid);
-	else if (*word != '@' && find_user(word, &uid))
+	else if (*entry != '@' && find_uid(entry, &uid))
 		g_array_append_val(list->uids, uid);
 	else
 		return false;
 	return true;
 }
 
-void api_list_load(struct api_list *list, char **words, const char *key)
-{
-	api_list_clear(list);
-	list->uids = g_array_new(FALSE, FALSE, sizeof(uid_t));
-	list->gids = g_array_new(FALSE, FALSE, sizeof(gid_t));
-	for (char **word = words; word && *word; word++)
-		if (!add_word(list, *word))
-			manager_log(LOG_WARNING, "[api] %s: there is no %s '%s', it is passed over",
-				    key, **word == '@' ? "group" : "user", *word + (**word == '@'));
-}
-
-void api_list_clear(struct api_list *list)
+static void clear_rights_list(struct api_list *list)
 {
 	g_clear_pointer(&list->uids, g_array_unref);
 	g_clear_pointer(&list->gids, g_array_unref);
 	list->everyone = false;
 }
 
-/* All other groups of the process at the other end. */
-static void add_groups(GArray *gids, int fd)
+/* @key: the key of the configuration that @entries are from, for the log. */
+static void load_rights_list(struct api_list *list, char **entries, const char *key)
+{
+	clear_rights_list(list);
+	list->uids = g_array_new(FALSE, FALSE, sizeof(uid_t));
+	list->gids = g_array_new(FALSE, FALSE, sizeof(gid_t));
+	for (char **entry = entries; entry && *entry; entry++)
+		if (!add_list_entry(list, *entry))
+			manager_log(LOG_WARNING, "[api] %s: ignored unknown %s '%s'", key,
+				    **entry == '@' ? "group" : "user", *entry + (**entry == '@'));
+}
+
+void api_rights_load(struct api_rights *rights, const struct config *config)
+{
+	load_rights_list(&rights->readers, config->readers, "readers");
+	load_rights_list(&rights->writers, config->writers, "writers");
+}
+
+void api_rights_clear(struct api_rights *rights)
+{
+	clear_rights_list(&rights->readers);
+	clear_rights_list(&rights->writers);
+}
+
+/* Appends the supplementary groups of the process at the other end. */
+static void add_peer_groups(GArray *gids, int fd)
 {
 	socklen_t length = 0;
-	guint own = gids->len;
+	guint count = gids->len;
 
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &length) || errno != ERANGE ||
 	    length > GROUPS_MAX * sizeof(gid_t))
 		return;
-	g_array_set_size(gids, own + length / sizeof(gid_t));
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, &g_array_index(gids, gid_t, own), &length))
+	g_array_set_size(gids, count + length / sizeof(gid_t));
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, &g_array_index(gids, gid_t, count), &length))
 		length = 0;
-	g_array_set_size(gids, own + length / sizeof(gid_t));
+	g_array_set_size(gids, count + length / sizeof(gid_t));
 }
 
-struct api_client *api_client_new(struct api *api, GSocket *socket)
+void api_peer_init(struct api_peer *peer, int fd)
 {
-	struct api_client *client = g_rc_box_new0(struct api_client);
-	struct ucred peer;
-	socklen_t length = sizeof(peer);
+	struct ucred credentials;
+	socklen_t length = sizeof(credentials);
 
-	client->api = api;
-	client->socket = g_object_ref(socket);
-	client->gids = g_array_new(FALSE, FALSE, sizeof(gid_t));
-	if (!getsockopt(g_socket_get_fd(socket), SOL_SOCKET, SO_PEERCRED, &peer, &length)) {
-		client->known = true;
-		client->uid = peer.uid;
-		g_array_append_val(client->gids, peer.gid);
-		add_groups(client->gids, g_socket_get_fd(socket));
-	}
-	return client;
+	*peer = (struct api_peer){ .gids = g_array_new(FALSE, FALSE, sizeof(gid_t)) };
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length))
+		return;
+	peer->known = true;
+	peer->uid = credentials.uid;
+	g_array_append_val(peer->gids, credentials.gid);
+	add_peer_groups(peer->gids, fd);
 }
 
-static void client_clear(void *data)
+void api_peer_clear(struct api_peer *peer)
 {
-	struct api_client *client = data;
-
-	g_object_unref(client->socket);
-	g_array_unref(client->gids);
-}
-
-void api_client_unref(struct api_client *client)
-{
-	g_rc_box_release_full(client, client_clear);
+	g_clear_pointer(&peer->gids, g_array_unref);
 }
 
 static bool has_id(const GArray *ids, uint32_t id)
@@ -135,36 +140,38 @@ static bool has_id(const GArray *ids, uint32_t id)
 	return false;
 }
 
-static bool is_listed(const struct api_list *list, const struct api_client *client)
+static bool is_peer_listed(const struct api_list *list, const struct api_peer *peer)
 {
-	if (list->everyone || has_id(list->uids, client->uid))
+	if (list->everyone || has_id(list->uids, peer->uid))
 		return true;
-	for (guint i = 0; i < client->gids->len; i++)
-		if (has_id(list->gids, g_array_index(client->gids, gid_t, i)))
+	for (guint i = 0; i < peer->gids->len; i++)
+		if (has_id(list->gids, g_array_index(peer->gids, gid_t, i)))
 			return true;
 	return false;
 }
 
-bool api_may(const struct api *api, const struct api_client *client, enum api_right right)
+bool api_rights_allow(const struct api_rights *rights, const struct api_peer *peer,
+		      enum api_right right)
 {
-	if (!client->known)
+	if (!peer->known)
 		return false;
-	if (client->uid == 0 || client->uid == geteuid() || is_listed(&api->writers, client))
+	if (peer->uid == 0 || peer->uid == geteuid() || is_peer_listed(&rights->writers, peer))
 		return true;
-	return right == API_READ && is_listed(&api->readers, client);
+	return right == API_READ && is_peer_listed(&rights->readers, peer);
 }
 
-void api_log_refusal(struct api *api, const struct api_client *client, const char *request)
+void api_rights_log_refusal(struct api_rights *rights, const struct api_peer *peer,
+			    const char *request)
 {
 	int64_t now_us = g_get_monotonic_time();
 
-	if (!api->refused_us || now_us - api->refused_us >= G_USEC_PER_SEC) {
-		if (api->refused > API_REFUSALS_LOGGED)
-			manager_log(LOG_WARNING, "%u more requests were refused in a second",
-				    api->refused - API_REFUSALS_LOGGED);
-		api->refused_us = now_us;
-		api->refused = 0;
+	if (!rights->refused_us || now_us - rights->refused_us >= G_USEC_PER_SEC) {
+		if (rights->refused > API_REFUSALS_LOGGED)
+			manager_log(LOG_WARNING, "refused %u more requests within one second",
+				    rights->refused - API_REFUSALS_LOGGED);
+		rights->refused_us = now_us;
+		rights->refused = 0;
 	}
-	if (api->refused++ < API_REFUSALS_LOGGED)
-		manager_log(LOG_WARNING, "user %u may not %s", client->uid, request);
+	if (rights->refused++ < API_REFUSALS_LOGGED)
+		manager_log(LOG_WARNING, "refused %s from user %u", request, peer->uid);
 }

@@ -1,46 +1,47 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Answers without an end: events, and a recording.
+ * Answers without an end: events and recordings.
  *
  * Theory of operation
  * -------------------
- * A stream is a message whose body libsoup writes chunk by chunk; what is handed to libsoup and
- * not yet written is its backlog.  A client that lets more than API_BACKLOG_MAX wait is cut
- * off, because the daemon would keep it all.  What is replayed at the start does not count: it
- * is bounded by what is kept.
+ * A stream is a message whose body libsoup writes chunk by chunk.  What was passed to libsoup and
+ * is not written yet is the stream's backlog.  A client with a backlog above API_BACKLOG_MAX is
+ * disconnected, because the daemon would have to keep it all.  The events that are replayed at
+ * the start do not count: they are bounded by EVENTS_KEPT.
  *
- * libsoup does not look at a connection that it has nothing to write to, so a client that goes
- * away is seen here, by the hang-up of its socket.
+ * libsoup does not watch a connection that it has nothing to write to, so a client that
+ * disconnects is noticed here, by the hang-up of its socket.
  *
- * A stream ends once: when its message has ended (whoever ended it), or with the API.
+ * A stream is freed once: when its message has finished, for whatever reason, or with the API.
  */
 #include "aerostatd/api_private.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+#include "aerostatd/report.h"
+
 struct api_stream {
-	struct api *api;
+	struct api_streams *streams;
+	struct manager *manager;
 	SoupServerMessage *msg;
 	GSocket *socket;
 	GSource *hangup;
-	uint64_t backlog, limit;
-	guint listener; /* of events; 0: none */
-	guint keep_alive;
+	uint64_t backlog, limit; /* bytes that wait, and how many may */
+	guint listener;		 /* of events; 0: none */
+	guint keep_alive;	 /* GSource; 0: none */
 	bool recording;
 };
 
 static void stream_free(struct api_stream *stream)
 {
-	struct api *api = stream->api;
-
-	api->streams = g_list_remove(api->streams, stream);
+	stream->streams->open = g_list_remove(stream->streams->open, stream);
 	g_signal_handlers_disconnect_by_data(stream->msg, stream);
 	if (stream->listener)
-		events_unlisten(manager_status(api->manager)->events, stream->listener);
+		events_unlisten(manager_status(stream->manager)->events, stream->listener);
 	if (stream->recording) {
 		stream->recording = false;
-		manager_record(api->manager, NULL, NULL, NULL);
+		manager_record(stream->manager, NULL, NULL, NULL);
 	}
 	if (stream->keep_alive)
 		g_source_remove(stream->keep_alive);
@@ -51,13 +52,13 @@ static void stream_free(struct api_stream *stream)
 	g_free(stream);
 }
 
-static void on_finished(SoupServerMessage *msg, void *data)
+static void on_stream_finished(SoupServerMessage *msg, void *data)
 {
 	(void)msg;
 	stream_free(data);
 }
 
-static void on_written(SoupServerMessage *msg, guint size, void *data)
+static void on_stream_written(SoupServerMessage *msg, guint size, void *data)
 {
 	struct api_stream *stream = data;
 
@@ -65,8 +66,8 @@ static void on_written(SoupServerMessage *msg, guint size, void *data)
 	stream->backlog -= MIN(stream->backlog, size);
 }
 
-/* The client is gone: libsoup learns of it by the next write, which fails. */
-static gboolean on_hangup(GSocket *socket, GIOCondition condition, void *data)
+/* The client has disconnected.  libsoup notices by the next write, which fails. */
+static gboolean on_stream_hangup(GSocket *socket, GIOCondition condition, void *data)
 {
 	struct api_stream *stream = data;
 
@@ -78,7 +79,7 @@ static gboolean on_hangup(GSocket *socket, GIOCondition condition, void *data)
 	return G_SOURCE_REMOVE;
 }
 
-/* Hands @text to libsoup, or ends the stream of a client that does not read. */
+/* Passes @text to libsoup, or disconnects a client that does not read. */
 static void stream_write(struct api_stream *stream, const char *text, size_t length)
 {
 	if (stream->backlog > stream->limit) {
@@ -91,39 +92,39 @@ static void stream_write(struct api_stream *stream, const char *text, size_t len
 	soup_server_message_unpause(stream->msg);
 }
 
-/* NULL after the request was answered: there are too many. */
+/* NULL when there are too many; the request was answered then. */
 static struct api_stream *stream_new(struct api_request *request)
 {
-	struct api *api = request->api;
+	struct api_streams *streams = request->streams;
 	struct api_stream *stream;
 
-	if (g_list_length(api->streams) >= API_STREAMS_MAX) {
-		api_fail(request->msg, SOUP_STATUS_SERVICE_UNAVAILABLE, "refused",
-			 "%d streams are open, which is the most there can be", API_STREAMS_MAX);
+	if (g_list_length(streams->open) >= API_STREAMS_MAX) {
+		api_answer_error(request->msg, SOUP_STATUS_SERVICE_UNAVAILABLE, "refused",
+				 "%d streams are open, which is the limit; close one first",
+				 API_STREAMS_MAX);
 		return NULL;
 	}
 	stream = g_new0(struct api_stream, 1);
-	stream->api = api;
+	stream->streams = streams;
+	stream->manager = request->manager;
 	stream->msg = g_object_ref(request->msg);
 	stream->socket = g_object_ref(request->client->socket);
 	stream->limit = API_BACKLOG_MAX;
 	stream->hangup = g_socket_create_source(stream->socket, G_IO_HUP, NULL);
-	g_source_set_callback(stream->hangup, G_SOURCE_FUNC(on_hangup), stream, NULL);
-	g_signal_connect(stream->msg, "finished", G_CALLBACK(on_finished), stream);
-	g_signal_connect(stream->msg, "wrote-body-data", G_CALLBACK(on_written), stream);
-	api->streams = g_list_prepend(api->streams, stream);
+	g_source_set_callback(stream->hangup, G_SOURCE_FUNC(on_stream_hangup), stream, NULL);
+	g_signal_connect(stream->msg, "finished", G_CALLBACK(on_stream_finished), stream);
+	g_signal_connect(stream->msg, "wrote-body-data", G_CALLBACK(on_stream_written), stream);
+	streams->open = g_list_prepend(streams->open, stream);
 	return stream;
 }
 
-/* From here on the answer goes out, and takes as long as it takes. */
+/* Sends the headers.  From here on the answer has no deadline. */
 static void stream_begin(struct api_stream *stream, struct api_client *client, const char *type)
 {
 	SoupMessageHeaders *headers = soup_server_message_get_response_headers(stream->msg);
 	bool old = soup_server_message_get_http_version(stream->msg) == SOUP_HTTP_1_0;
 
-	if (client->deadline)
-		g_source_remove(client->deadline);
-	client->deadline = 0;
+	api_client_lift_deadline(client);
 	soup_message_headers_set_content_type(headers, type, NULL);
 	soup_message_headers_set_encoding(headers, old ? SOUP_ENCODING_EOF : SOUP_ENCODING_CHUNKED);
 	soup_message_body_set_accumulate(soup_server_message_get_response_body(stream->msg), FALSE);
@@ -131,7 +132,7 @@ static void stream_begin(struct api_stream *stream, struct api_client *client, c
 	g_source_attach(stream->hangup, NULL);
 }
 
-static void on_event(const struct event *event, void *data)
+static void stream_event(const struct event *event, void *data)
 {
 	json_t *object = report_event(event);
 	char *json = json_dumps(object, JSON_COMPACT);
@@ -143,69 +144,76 @@ static void on_event(const struct event *event, void *data)
 	json_decref(object);
 }
 
-/* A comment, which keeps what is between us and the client from giving up. */
-static gboolean keep_alive(void *data)
+/* A comment, so that proxies do not close an idle connection. */
+static gboolean stream_keep_alive(void *data)
 {
 	stream_write(data, ":\n\n", 3);
 	return G_SOURCE_CONTINUE;
 }
 
-static void note_number(const struct event *event, void *data)
+static void note_last_number(const struct event *event, void *data)
 {
 	*(uint64_t *)data = event->number;
 }
 
 static void stream_replay(struct api_stream *stream, uint64_t after)
 {
-	const struct events *events = manager_status(stream->api->manager)->events;
+	const struct events *events = manager_status(stream->manager)->events;
 	uint64_t last = 0;
 
-	events_replay(events, 0, note_number, &last);
-	/* A number that was not reached yet is of a daemon before this one: all of ours are new. */
+	events_replay(events, 0, note_last_number, &last);
+	/* A number not reached yet is from before a restart: every event is new to the client. */
 	stream->limit = UINT64_MAX;
-	events_replay(events, after > last ? 0 : after, on_event, stream);
+	events_replay(events, after > last ? 0 : after, stream_event, stream);
 	stream->limit = stream->backlog + API_BACKLOG_MAX;
 }
 
 /*
- * Where to go on from.  A browser that comes back sends the header and still has the address
- * that it began with, so the header counts.  False after the request was answered.
+ * Reads after which event the client wants to continue; @is_given is whether it said so.  A
+ * browser that reconnects sends the header along with its first URL, so the header wins.  False
+ * when the number is wrong; the request was answered then.
  */
-static bool read_after(struct api_request *request, const char **word, uint64_t *after)
+static bool read_first_event(struct api_request *request, bool *is_given, uint64_t *after)
 {
-	*word = soup_message_headers_get_one(soup_server_message_get_request_headers(request->msg),
-					     "Last-Event-ID");
-	if (!*word && request->query)
-		*word = g_hash_table_lookup(request->query, "after");
-	if (!*word || api_parse_number(*word, after))
+	const char *name = "Last-Event-ID";
+	const char *value = soup_message_headers_get_one(
+		soup_server_message_get_request_headers(request->msg), name);
+
+	if (!value && request->query) {
+		name = "after";
+		value = g_hash_table_lookup(request->query, name);
+	}
+	*is_given = value;
+	if (!value || api_parse_number(value, after))
 		return true;
-	api_fail(request->msg, SOUP_STATUS_BAD_REQUEST, "invalid",
-		 "'after' must be the number of an event, not '%.40s'", *word);
+	api_answer_error(request->msg, SOUP_STATUS_BAD_REQUEST, "invalid",
+			 "'%s' must be the number of an event, not '%.40s'", name, value);
 	return false;
 }
 
 void api_stream_events(struct api_request *request)
 {
-	struct events *events = manager_status(request->api->manager)->events;
+	struct events *events = manager_status(request->manager)->events;
 	struct api_stream *stream;
-	const char *word;
+	bool is_given;
 	uint64_t after;
 
-	if (!read_after(request, &word, &after))
+	if (!read_first_event(request, &is_given, &after))
 		return;
 	stream = stream_new(request);
 	if (!stream)
 		return;
 	stream_begin(stream, request->client, "text/event-stream");
 	stream_write(stream, ":\n\n", 3);
-	if (word)
+	if (is_given)
 		stream_replay(stream, after);
-	stream->listener = events_listen(events, on_event, stream);
-	stream->keep_alive = g_timeout_add(request->api->keep_alive_ms, keep_alive, stream);
+	stream->listener = events_listen(events, stream_event, stream);
+	stream->keep_alive =
+		g_timeout_add(request->streams->keep_alive_ms, stream_keep_alive, stream);
 }
 
-/* NULL: the recording has ended, by itself or because the stream is about to be freed. */
-static void on_line(const char *text, gsize length, void *data)
+/* @text NULL: the recording has ended, by itself or because the stream is about to be freed. */
+static void stream_recording_line(const char *text, gsize length, void *data)
 {
 	struct api_stream *stream = data;
 
@@ -225,17 +233,17 @@ void api_stream_recording(struct api_request *request)
 
 	if (!stream)
 		return;
-	if (!manager_record(request->api->manager, on_line, stream, &error)) {
+	if (!manager_record(request->manager, stream_recording_line, stream, &error)) {
 		stream_free(stream);
-		api_fail_with(request->msg, error);
+		api_answer_gerror(request->msg, error);
 		return;
 	}
 	stream->recording = true;
 	stream_begin(stream, request->client, "application/x-ndjson");
 }
 
-void api_stream_end_all(struct api *api)
+void api_streams_end(struct api_streams *streams)
 {
-	while (api->streams)
-		stream_free(api->streams->data);
+	while (streams->open)
+		stream_free(streams->open->data);
 }

@@ -2,54 +2,46 @@
 /*
  * Theory of operation
  * -------------------
- * A queue of the last EVENTS_KEPT events, and an array of listeners.  A listener that goes while
- * one is told leaves its place empty, and the outermost events_add() closes the gaps; one that
- * comes meanwhile stands behind the last that is told, because a replay shows it that event.
+ * A queue of the last EVENTS_KEPT events, and an array of listeners.  Listeners may come and go,
+ * and add events, while an event is passed on.  One that goes leaves an empty place, which the
+ * outermost events_add() removes; one that comes is not called for the event in progress, because
+ * its replay contains that.
  */
 #include "aerostatd/events.h"
 
-static const struct {
-	const char *name;
-	const char *help;
-} kinds[EVENT_KINDS] = {
-	[EVENT_GUEST_FOUND] = { "guest-found", "a guest is there that was not" },
-	[EVENT_GUEST_GONE] = { "guest-gone", "a guest ended, or is listed no more" },
-	[EVENT_GUEST_LOST] = { "guest-lost", "a guest does not answer" },
-	[EVENT_GUEST_BACK] = { "guest-back", "a guest answers again" },
-	[EVENT_TARGET] = { "target", "a guest was set to another size" },
-	[EVENT_MODE] = { "mode", "a guest's mode was changed, by a person or a reload" },
-	[EVENT_ALARM] = { "alarm", "the host is short of memory, or a source cannot be asked; "
-				   "or no more so" },
-	[EVENT_RESERVATION] = { "reservation", "a reservation was made, granted or ended" },
-	[EVENT_RELOAD] = { "reload", "the configuration was read again, or refused" },
+static const char *const kind_names[EVENT_KINDS] = {
+	[EVENT_GUEST_FOUND] = "guest-found",
+	[EVENT_GUEST_GONE] = "guest-gone",
+	[EVENT_GUEST_LOST] = "guest-lost",
+	[EVENT_GUEST_BACK] = "guest-back",
+	[EVENT_TARGET] = "target",
+	[EVENT_MODE] = "mode",
+	[EVENT_ALARM] = "alarm",
+	[EVENT_RESERVATION] = "reservation",
+	[EVENT_RELOAD] = "reload",
 };
 
 struct listener {
 	guint id;
-	event_fn fn; /* NULL: gone */
+	event_fn fn; /* NULL: removed */
 	void *data;
 };
 
 struct events {
-	GQueue kept; /* struct event *, the oldest first */
+	GQueue kept; /* struct event *, oldest first */
 	uint64_t last_number;
 	uint64_t counts[EVENT_KINDS];
 	GArray *listeners;
 	guint last_id;
-	unsigned int depth; /* of events_add() in each other */
+	unsigned int depth; /* of nested events_add() */
 };
 
 const char *event_kind_name(enum event_kind kind)
 {
-	return (unsigned int)kind < EVENT_KINDS ? kinds[kind].name : "unknown";
+	return (unsigned int)kind < EVENT_KINDS ? kind_names[kind] : "unknown";
 }
 
-const char *event_kind_help(enum event_kind kind)
-{
-	return (unsigned int)kind < EVENT_KINDS ? kinds[kind].help : "no kind of this version";
-}
-
-static void event_free(void *data)
+static void free_event(void *data)
 {
 	struct event *event = data;
 
@@ -71,19 +63,19 @@ void events_free(struct events *events)
 {
 	if (!events)
 		return;
-	g_queue_clear_full(&events->kept, event_free);
+	g_queue_clear_full(&events->kept, free_event);
 	g_array_unref(events->listeners);
 	g_free(events);
 }
 
-static void sweep(GArray *listeners)
+static void remove_empty_listeners(GArray *listeners)
 {
 	for (guint i = listeners->len; i-- > 0;)
 		if (!g_array_index(listeners, struct listener, i).fn)
 			g_array_remove_index(listeners, i);
 }
 
-static void tell(struct events *events, const struct event *event)
+static void call_listeners(struct events *events, const struct event *event)
 {
 	guint count = events->listeners->len;
 
@@ -96,7 +88,7 @@ static void tell(struct events *events, const struct event *event)
 			listener.fn(event, listener.data);
 	}
 	if (--events->depth == 0)
-		sweep(events->listeners);
+		remove_empty_listeners(events->listeners);
 }
 
 void events_add(struct events *events, enum event_kind kind, const char *guest,
@@ -118,10 +110,10 @@ void events_add(struct events *events, enum event_kind kind, const char *guest,
 	va_end(args);
 	events->counts[kind]++;
 	g_queue_push_tail(&events->kept, event);
-	tell(events, event);
-	/* Those who are told of an event still need it, so the outermost call drops what is old. */
+	call_listeners(events, event);
+	/* Outer calls still pass on their event, so only the outermost one frees old ones. */
 	while (!events->depth && g_queue_get_length(&events->kept) > EVENTS_KEPT)
-		event_free(g_queue_pop_head(&events->kept));
+		free_event(g_queue_pop_head(&events->kept));
 }
 
 void events_replay(const struct events *events, uint64_t after, event_fn fn, void *data)
@@ -151,7 +143,7 @@ void events_unlisten(struct events *events, guint id)
 			listener->fn = NULL;
 	}
 	if (!events->depth)
-		sweep(events->listeners);
+		remove_empty_listeners(events->listeners);
 }
 
 uint64_t events_count(const struct events *events, enum event_kind kind)

@@ -161,9 +161,7 @@ static gboolean on_reload(gpointer data)
 
 	if (daemon->ending)
 		return G_SOURCE_CONTINUE;
-	if (manager_reload(daemon->manager, &error))
-		api_reload(daemon->api);
-	else
+	if (!manager_reload(daemon->manager, &error))
 		manager_log(LOG_ERR, "the configuration stays as it was: %s", error->message);
 	return G_SOURCE_CONTINUE;
 }

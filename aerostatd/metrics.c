@@ -14,7 +14,7 @@
  * labelled by its name and source, and by its address besides when another one there has the
  * same name; source and address together are never the same twice.
  */
-#include "aerostatd/api.h"
+#include "aerostatd/metrics.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -6,7 +6,7 @@
  * guest has: only a forged statistic claims it.  Names come from outside and may be anything;
  * what is not UTF-8 in them is replaced.
  */
-#include "aerostatd/api.h"
+#include "aerostatd/report.h"
 
 #include <string.h>
 

@@ -161,7 +161,7 @@ class FakeDaemon:
                 self.status["reservations"].remove(one)
                 return 204, None
             return 200, one
-        raise Refused(404, "no-such-path", f"there is no '{path}' here")
+        raise Refused(404, "no-such-path", f"the API has no path '{path}'")
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

@@ -90,8 +90,11 @@ bool manager_unreserve(struct manager *manager, uint64_t id, GError **error)
 bool manager_reload(struct manager *manager, GError **error)
 {
 	manager->reloads++;
-	if (manager->failure < 0)
+	if (manager->failure < 0) {
+		events_add(manager->status.events, EVENT_RELOAD, NULL, HV_UNSET, HV_UNSET,
+			   "the file is in force");
 		return true;
+	}
 	g_set_error(error, CONFIG_ERROR, CONFIG_ERROR_INVALID, "the file, line 3: no");
 	return false;
 }
@@ -137,8 +140,10 @@ static void reservation_free(void *data)
 
 void manager_fill(struct manager *manager)
 {
+	static char *everyone[] = { (char *)"*", NULL }, *no_user[] = { NULL };
+
 	*manager = (struct manager){
-		.config = { .policy = &policy_aerostat },
+		.config = { .policy = &policy_aerostat, .readers = everyone, .writers = no_user },
 		.guests = g_ptr_array_new_with_free_func(guest_free),
 		.reservations = g_ptr_array_new_with_free_func(reservation_free),
 		.mode = -1,

@@ -10,6 +10,8 @@
 #define AEROSTAT_API_RIG_H
 
 #include "aerostatd/api_private.h"
+#include "aerostatd/metrics.h"
+#include "aerostatd/report.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

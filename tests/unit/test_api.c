@@ -155,7 +155,7 @@ static void a_wrong_mode_is_refused_by_name_and_changes_nothing(void **state)
 		{ "{\"mode\":\"Auto\"}", "'mode' must be auto, observe, held or off" },
 		{ "{\"mode\":1}", "'mode' must be a string" },
 		{ "{\"mode\":null}", "'mode' must be a string" },
-		{ "{\"mode\":\"auto\",\"bytes\":1}", "'bytes' goes with mode held" },
+		{ "{\"mode\":\"auto\",\"bytes\":1}", "'bytes' is allowed with mode held" },
 		{ "{\"mode\":\"held\",\"bytes\":0}", "'bytes' must be above 0, not 0" },
 		{ "{\"mode\":\"held\",\"bytes\":-1}", "'bytes' must be above 0, not -1" },
 		{ "{\"mode\":\"held\",\"bytes\":1.5}", "'bytes' must be an integer" },
@@ -369,7 +369,7 @@ static void a_request_that_does_not_come_to_its_end_is_given_up(void **state)
 	struct rig *rig = *state;
 	struct link *link;
 
-	rig->api->request_ms = 20;
+	rig->api->clients.request_ms = 20;
 	link = link_open(rig->path);
 	link_send(link, "GET /v1", 7);
 	link_wait_for_end(link);
@@ -378,7 +378,7 @@ static void a_request_that_does_not_come_to_its_end_is_given_up(void **state)
 
 static bool all_are_gone(void *data)
 {
-	return !((struct rig *)data)->api->clients;
+	return !((struct rig *)data)->api->clients.open;
 }
 
 static void one_user_cannot_take_all_connections(void **state)
@@ -438,7 +438,7 @@ static void a_second_daemon_is_refused_and_the_first_goes_on(void **state)
 	g_autoptr(GError) error = NULL;
 
 	assert_null(api_start(&rig->manager, rig->path, &error));
-	assert_non_null(strstr(error->message, "another daemon listens at"));
+	assert_non_null(strstr(error->message, "another daemon listens on"));
 	ask_and_expect(rig, ASK_STATUS, 200);
 }
 
@@ -469,7 +469,7 @@ static void a_file_in_the_way_is_left_alone(void **state)
 
 	assert_true(g_file_set_contents(path, "mine", -1, NULL));
 	assert_null(api_start(&rig->manager, path, &error));
-	assert_non_null(strstr(error->message, "is no socket"));
+	assert_non_null(strstr(error->message, "is not a socket"));
 	assert_int_equal(g_unlink(path), 0);
 }
 
@@ -509,7 +509,7 @@ static void an_unknown_group_is_refused(void **state)
 	assert_non_null(strstr(error->message, "[api] group: there is no group 'no-such-group'"));
 	assert_int_equal(access(path, F_OK), -1);
 	/* A reload cannot refuse it any more, and keeps the group. */
-	api_reload(rig->api);
+	assert_true(manager_reload(&rig->manager, NULL));
 }
 
 static void requests_still_open_end_with_the_daemon(void **state)

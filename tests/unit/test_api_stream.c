@@ -99,9 +99,9 @@ static void a_quiet_stream_is_kept_alive(void **state)
 	struct rig *rig = *state;
 	struct link *link;
 
-	rig->api->keep_alive_ms = 20;
+	rig->api->streams.keep_alive_ms = 20;
 	/* Nor does a stream end as a request would. */
-	rig->api->request_ms = 10;
+	rig->api->clients.request_ms = 10;
 	link = follow(rig, "/v1/events");
 	link_wait_for(link, "3\r\n:\n\n\r\n3\r\n:\n\n\r\n3\r\n:\n\n\r\n");
 	assert_false(link->ended);
@@ -123,7 +123,7 @@ static void a_client_of_http_1_0_gets_no_chunks(void **state)
 
 static bool no_streams(void *data)
 {
-	return !((struct rig *)data)->api->streams;
+	return !((struct rig *)data)->api->streams.open;
 }
 
 static void a_client_that_goes_ends_its_stream(void **state)
@@ -131,7 +131,7 @@ static void a_client_that_goes_ends_its_stream(void **state)
 	struct rig *rig = *state;
 	struct link *link = follow(rig, "/v1/events");
 
-	assert_non_null(rig->api->streams);
+	assert_non_null(rig->api->streams.open);
 	link_close(link);
 	run_until(no_streams, rig);
 	add_event(rig, "to nobody");
@@ -156,7 +156,7 @@ static void a_client_that_does_not_read_is_cut_off(void **state)
 
 	g_source_remove(slow->source);
 	slow->source = 0;
-	for (int i = 0; i < 4 && g_list_length(rig->api->streams) == 2; i++) {
+	for (int i = 0; i < 4 && g_list_length(rig->api->streams.open) == 2; i++) {
 		/* Another MiB waits, of which the other client reads all in time. */
 		for (int n = 0; n < 700; n++)
 			add_event(rig, long_text);
@@ -164,7 +164,7 @@ static void a_client_that_does_not_read_is_cut_off(void **state)
 		g_string_truncate(other->got, 0);
 		link_wait_for(other, "a lap");
 	}
-	assert_int_equal(g_list_length(rig->api->streams), 1);
+	assert_int_equal(g_list_length(rig->api->streams.open), 1);
 	add_event(rig, "still here");
 	link_wait_for(other, "still here");
 	link_close(slow);
@@ -196,7 +196,7 @@ static void there_are_64_streams_at_most(void **state)
 	assert_refused(rig, "POST", "/v1/recording", NULL, 503, "refused", "64 streams");
 	assert_null(rig->manager.line);
 	link_close(links[0]);
-	while (g_list_length(rig->api->streams) == API_STREAMS_MAX)
+	while (g_list_length(rig->api->streams.open) == API_STREAMS_MAX)
 		g_main_context_iteration(NULL, TRUE);
 	links[0] = follow(rig, "/v1/events");
 	for (size_t i = 0; i < G_N_ELEMENTS(links); i++)
@@ -265,13 +265,13 @@ static void streams_end_with_the_daemon(void **state)
 static const char *rights(const struct api *api, uid_t uid, gid_t gid)
 {
 	gid_t gids[2] = { 2004002, gid };
-	struct api_client client = { .known = true, .uid = uid };
+	struct api_peer peer = { .known = true, .uid = uid };
 	bool read, change;
 
-	client.gids = g_array_append_vals(g_array_new(FALSE, FALSE, sizeof(gid_t)), gids, 2);
-	read = api_may(api, &client, API_READ);
-	change = api_may(api, &client, API_CHANGE);
-	g_array_unref(client.gids);
+	peer.gids = g_array_append_vals(g_array_new(FALSE, FALSE, sizeof(gid_t)), gids, 2);
+	read = api_rights_allow(&api->rights, &peer, API_READ);
+	change = api_rights_allow(&api->rights, &peer, API_CHANGE);
+	g_array_unref(peer.gids);
 	assert_true(read || !change);
 	return change ? "w" : read ? "r" : "";
 }
@@ -280,7 +280,7 @@ static void set_lists(struct rig *rig, char **readers, char **writers)
 {
 	rig->manager.config.readers = readers;
 	rig->manager.config.writers = writers;
-	api_reload(rig->api);
+	assert_true(manager_reload(&rig->manager, NULL));
 }
 
 static void all_may_look_and_root_and_ourselves_change_unless_said(void **state)
@@ -351,11 +351,11 @@ static void whom_the_kernel_does_not_know_may_nothing(void **state)
 {
 	static char *all[] = { (char *)"*", NULL };
 	struct rig *rig = *state;
-	const struct api_client client = { .known = false };
+	const struct api_peer peer = { .known = false };
 
 	set_lists(rig, all, all);
-	assert_false(api_may(rig->api, &client, API_READ));
-	assert_false(api_may(rig->api, &client, API_CHANGE));
+	assert_false(api_rights_allow(&rig->api->rights, &peer, API_READ));
+	assert_false(api_rights_allow(&rig->api->rights, &peer, API_CHANGE));
 }
 
 static void the_peer_is_who_connected_with_all_of_its_groups(void **state)
@@ -363,20 +363,19 @@ static void the_peer_is_who_connected_with_all_of_its_groups(void **state)
 	int ends[2];
 	gid_t groups[256];
 	int count = getgroups(G_N_ELEMENTS(groups), groups);
-	g_autoptr(GSocket) socket = NULL;
-	struct api_client *client;
+	struct api_peer peer;
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	socket = g_socket_new_from_fd(ends[0], NULL);
-	client = api_client_new(NULL, socket);
-	assert_true(client->known);
-	assert_int_equal(client->uid, geteuid());
-	assert_int_equal(client->gids->len, count + 1);
-	assert_int_equal(g_array_index(client->gids, gid_t, 0), getegid());
+	api_peer_init(&peer, ends[0]);
+	assert_true(peer.known);
+	assert_int_equal(peer.uid, geteuid());
+	assert_int_equal(peer.gids->len, count + 1);
+	assert_int_equal(g_array_index(peer.gids, gid_t, 0), getegid());
 	for (int i = 0; i < count; i++)
-		assert_int_equal(g_array_index(client->gids, gid_t, i + 1), groups[i]);
-	api_client_unref(client);
+		assert_int_equal(g_array_index(peer.gids, gid_t, i + 1), groups[i]);
+	api_peer_clear(&peer);
+	close(ends[0]);
 	close(ends[1]);
 }
 

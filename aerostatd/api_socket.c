@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The listening socket.  It listens only once its group and mode are set. */
+#include "aerostatd/api_private.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define SOCKET_MODE 0660
+#define BACKLOG 256
+
+/* Sets @error from errno: "cannot @what PATH: reason".  Returns false. */
+static bool set_socket_error(GError **error, const char *path, const char *what)
+{
+	int reason = errno;
+
+	g_set_error(error, G_IO_ERROR, (int)g_io_error_from_errno(reason), "cannot %s %s: %s", what,
+		    path, g_strerror(reason));
+	return false;
+}
+
+/* Removes a socket that nobody listens on.  True when nothing is in the way. */
+static bool remove_stale_socket(const struct sockaddr_un *address, GError **error)
+{
+	const char *path = address->sun_path;
+	struct stat found;
+	int fd, ret, reason;
+
+	if (lstat(path, &found))
+		return errno == ENOENT || set_socket_error(error, path, "listen on");
+	if (!S_ISSOCK(found.st_mode)) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_EXISTS,
+			    "%s exists and is not a socket; move it away or use another path",
+			    path);
+		return false;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return set_socket_error(error, path, "check who listens on");
+	ret = connect(fd, (const struct sockaddr *)address, sizeof(*address));
+	reason = ret ? errno : 0;
+	close(fd);
+	if (reason == ECONNREFUSED)
+		return !unlink(path) || errno == ENOENT ||
+		       set_socket_error(error, path, "remove the unused socket");
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE,
+		    "another daemon listens on %s; stop it or use another socket", path);
+	return false;
+}
+
+bool api_socket_set_group(const struct api_socket *sock, const char *group, GError **error)
+{
+	const struct group *found = group ? getgrnam(group) : NULL;
+
+	if (group && !found) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+			    "[api] group: there is no group '%s'", group);
+		return false;
+	}
+	if (lchown(sock->path, (uid_t)-1, found ? found->gr_gid : getegid()))
+		return set_socket_error(error, sock->path, "set the group of");
+	return true;
+}
+
+/* Makes the bound @fd the listener. */
+static bool listen_on_socket(struct api_socket *sock, int fd, const char *group, GError **error)
+{
+	struct stat made;
+
+	if (lstat(sock->path, &made))
+		return set_socket_error(error, sock->path, "listen on");
+	sock->device = made.st_dev;
+	sock->inode = made.st_ino;
+	if (!api_socket_set_group(sock, group, error))
+		return false;
+	if (chmod(sock->path, SOCKET_MODE))
+		return set_socket_error(error, sock->path, "set the mode of");
+	if (listen(fd, BACKLOG))
+		return set_socket_error(error, sock->path, "listen on");
+	sock->listener = g_socket_new_from_fd(fd, error);
+	return sock->listener;
+}
+
+bool api_socket_open(struct api_socket *sock, const char *path, const char *group, GError **error)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
+
+	sock->path = g_strdup(path);
+	if (!*path || strlen(path) >= sizeof(address.sun_path)) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_FILENAME_TOO_LONG,
+			    "the socket path '%s' must have 1 to %zu bytes", path,
+			    sizeof(address.sun_path) - 1);
+		return false;
+	}
+	strcpy(address.sun_path, path);
+	if (!remove_stale_socket(&address, error))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return set_socket_error(error, path, "listen on");
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)))
+		set_socket_error(error, path, "listen on");
+	else if (listen_on_socket(sock, fd, group, error))
+		return true;
+	close(fd);
+	return false;
+}
+
+void api_socket_close(struct api_socket *sock)
+{
+	struct stat found;
+
+	if (sock->inode && !lstat(sock->path, &found) && found.st_dev == sock->device &&
+	    found.st_ino == sock->inode)
+		unlink(sock->path);
+	g_clear_object(&sock->listener);
+	g_clear_pointer(&sock->path, g_free);
+}
