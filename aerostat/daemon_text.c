@@ -6,34 +6,9 @@
 #include <unistd.h>
 
 #include "common/size.h"
+#include "policy/constants.h"
 
-uint64_t answer_bytes(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	if (!json_is_integer(value) || json_integer_value(value) < 0)
-		return HV_UNSET;
-	return (uint64_t)json_integer_value(value);
-}
-
-double answer_number(const json_t *object, const char *key)
-{
-	return json_number_value(json_object_get(object, key));
-}
-
-const char *answer_text(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-bool answer_true(const json_t *object, const char *key)
-{
-	return json_is_true(json_object_get(object, key));
-}
-
-char *plain_text(const char *text)
+char *sanitize_text(const char *text)
 {
 	g_autofree char *valid = g_utf8_make_valid(text, -1);
 	GString *plain = g_string_new(NULL);
@@ -50,41 +25,45 @@ char *plain_text(const char *text)
 	return g_string_free(plain, FALSE);
 }
 
-char *size_cell(uint64_t bytes)
+char *format_size_cell(uint64_t bytes)
 {
 	return bytes == HV_UNSET ? g_strdup("-") : size_format(bytes);
 }
 
-char *duration_text(int64_t us)
+char *format_duration(uint64_t us)
 {
 	static const struct {
-		const char *unit;
-		int64_t seconds;
-	} steps[] = { { "d", 86400 }, { "h", 3600 }, { "min", 60 } };
-	int64_t seconds = us / G_USEC_PER_SEC;
+		const char *name;
+		uint64_t seconds;
+	} units[] = { { "d", 86400 }, { "h", 3600 }, { "min", 60 } };
+	uint64_t seconds = us / G_USEC_PER_SEC;
 
-	for (size_t i = 0; i < G_N_ELEMENTS(steps); i++)
-		if (seconds >= 2 * steps[i].seconds)
-			return g_strdup_printf("%" G_GINT64_FORMAT " %s",
-					       seconds / steps[i].seconds, steps[i].unit);
-	return g_strdup_printf("%" G_GINT64_FORMAT " s", seconds);
+	for (size_t i = 0; i < G_N_ELEMENTS(units); i++)
+		if (seconds >= 2 * units[i].seconds)
+			return g_strdup_printf("%" G_GUINT64_FORMAT " %s",
+					       seconds / units[i].seconds, units[i].name);
+	return g_strdup_printf("%" G_GUINT64_FORMAT " s", seconds);
 }
 
-char *time_text(int64_t real_us)
+char *format_local_time(int64_t real_us)
 {
 	g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(real_us / G_USEC_PER_SEC);
 
 	return time ? g_date_time_format(time, "%F %T") : g_strdup("-");
 }
 
-bool stats_stale(const json_t *guest)
+char *format_guest_name(const struct daemon_guest *guest)
 {
-	uint64_t age = answer_bytes(json_object_get(guest, "stats"), "age_us");
-
-	return age == HV_UNSET || age > STATS_STALE_US;
+	return sanitize_text(*guest->name ? guest->name : guest->address);
 }
 
-bool paint_wanted(void)
+bool are_stats_stale(const struct daemon_guest *guest)
+{
+	/* HV_UNSET is above any age. */
+	return guest->stats.age_us > SAMPLE_AGE_MAX_US;
+}
+
+bool wants_colour(void)
 {
 	const char *no_color = g_getenv("NO_COLOR");
 	const char *terminal = g_getenv("TERM");
@@ -93,14 +72,16 @@ bool paint_wanted(void)
 	       g_strcmp0(terminal, "dumb") != 0;
 }
 
-void paint_print(bool paint, enum shade shade, int width, const char *text)
+void print_shaded(bool colour, enum shade shade, int width, const char *text)
 {
 	static const char *const codes[] = {
-		[SHADE_NONE] = "",	   [SHADE_TITLE] = "\033[1m",  [SHADE_GOOD] = "\033[32m",
-		[SHADE_WARN] = "\033[33m", [SHADE_BAD] = "\033[1;31m",
+		[SHADE_NONE] = "",
+		[SHADE_TITLE] = "\033[1m",
+		[SHADE_WARN] = "\033[33m",
+		[SHADE_BAD] = "\033[1;31m",
 	};
 	int pad = MAX(abs(width) - (int)g_utf8_strlen(text, -1), 0);
-	bool coloured = paint && shade != SHADE_NONE;
+	bool coloured = colour && shade != SHADE_NONE;
 
 	printf("%*s%s%s%s%*s", width > 0 ? pad : 0, "", coloured ? codes[shade] : "", text,
 	       coloured ? "\033[0m" : "", width < 0 ? pad : 0, "");

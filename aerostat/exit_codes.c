@@ -2,7 +2,7 @@
 /* The one table of exit codes. */
 #include "aerostat/cli.h"
 
-#include "aerostat/daemon.h"
+#include "api_client/client.h"
 #include "common/size.h"
 
 const struct exit_code_row exit_code_table[] = {

@@ -1,126 +1,98 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Theory of operation: a guest has several names, and the daemon may have found it in another
- * way than we did.  So it is asked by what tells guests apart best, UUID, address, name, in that
- * order, and an answer is taken for this guest's only if UUID, process, or source and address say
- * so.
+ * Theory of operation: a guest has several names, and the daemon may have found it in another way
+ * than this command did.  So the daemon is asked by UUID, address and name, the most specific
+ * first, and its answer counts only if UUID, process, or source and address show that it is about
+ * this guest.
  */
 #include "aerostat/hold.h"
 
 #include <unistd.h>
 
-#include "aerostat/daemon.h"
-#include "aerostat/daemon_text.h"
-#include "common/size.h"
+#include "api_client/client.h"
 
-/* A daemon that is well answers at once; one that hangs must not hold up a person for long. */
+/* A daemon that is well answers at once; one that hangs must not delay the user for long. */
 #define HOLD_MS 2000
 
-static bool same_guest(const json_t *answer, const hv_guest *guest, const hv_info *info)
+static bool is_same_guest(const struct daemon_guest *answer, const hv_guest *guest,
+			  const hv_info *info)
 {
-	if (info->uuid && !g_ascii_strcasecmp(answer_text(answer, "uuid"), info->uuid))
+	if (info->uuid && !g_ascii_strcasecmp(answer->uuid, info->uuid))
 		return true;
-	if (info->pid && (pid_t)answer_number(answer, "pid") == info->pid)
+	if (info->pid && answer->pid == (uint64_t)info->pid)
 		return true;
-	return g_str_equal(answer_text(answer, "address"), guest->address) &&
-	       g_str_equal(answer_text(answer, "source"), guest->source);
+	return g_str_equal(answer->address, guest->address) &&
+	       g_str_equal(answer->source, guest->source);
 }
 
-/* Whether the daemon sets the size of a guest in that mode. */
-static bool sets_size(const json_t *answer)
+static void warn_not_held(const struct hold *hold, const GError *error)
 {
-	return g_str_equal(answer_text(answer, "mode"), "auto") ||
-	       g_str_equal(answer_text(answer, "mode"), "held");
+	cli_warn(hold->ctx, "aerostatd may set %s to another size: %s", hold->name, error->message);
 }
 
-static json_t *held_body(uint64_t bytes)
+/* False when the daemon need not be asked by another key. */
+static bool ask_by_key(struct hold *hold, const char *key, const hv_guest *guest,
+		       const hv_info *info)
 {
-	json_t *body = json_pack("{s:s}", "mode", "held");
-
-	if (bytes != HV_UNSET)
-		json_object_set_new(body, "bytes", cli_json_bytes(bytes));
-	return body;
-}
-
-static void keep(struct hold *hold, const char *word, const json_t *answer)
-{
-	if (!sets_size(answer))
-		return;
-	hold->path = daemon_guest_path(word, "/mode");
-	if (g_str_equal(answer_text(answer, "mode"), "held"))
-		hold->before = held_body(answer_bytes(answer, "held_bytes"));
-}
-
-static void warn(const struct hold *hold, const GError *error)
-{
-	cli_warn(hold->ctx, "aerostatd was not told, and may set %s to another size: %s",
-		 hold->name, error->message);
-}
-
-/* False when the daemon need not be asked by another word. */
-static bool ask_by(struct hold *hold, const char *word, const hv_guest *guest, const hv_info *info)
-{
-	g_autofree char *path = daemon_guest_path(word, NULL);
 	g_autoptr(GError) error = NULL;
-	json_t *answer = daemon_call(hold->daemon, "GET", path, NULL, HOLD_MS, &error);
-	bool found = answer && same_guest(answer, guest, info);
+	g_autoptr(daemon_guest) answer = daemon_get_guest(hold->daemon, key, &error);
 
-	if (found)
-		keep(hold, word, answer);
-	json_decref(answer);
-	if (!error)
-		return !found;
-	if (g_error_matches(error, DAEMON_ERROR, DAEMON_ERROR_NOT_FOUND))
+	if (g_error_matches(error, DAEMON_ERROR, DAEMON_ERROR_NOT_FOUND) ||
+	    (answer && !is_same_guest(answer, guest, info)))
 		return true;
-	if (!g_error_matches(error, DAEMON_ERROR, DAEMON_ERROR_ABSENT))
-		warn(hold, error);
+	if (error && !g_error_matches(error, DAEMON_ERROR, DAEMON_ERROR_ABSENT))
+		warn_not_held(hold, error);
+	/* In the other modes the daemon does not set its size. */
+	if (answer && (answer->mode == DAEMON_MODE_AUTO || answer->mode == DAEMON_MODE_HELD)) {
+		hold->key = g_strdup(key);
+		hold->was_held = answer->mode == DAEMON_MODE_HELD;
+		hold->held_before_bytes = answer->held_bytes;
+	}
 	return false;
 }
 
-void hold_look(struct hold *hold, struct context *ctx, const char *socket, const hv_guest *guest,
-	       const hv_info *info)
+void hold_prepare(struct hold *hold, struct context *ctx, const char *socket, const hv_guest *guest,
+		  const hv_info *info)
 {
-	const char *const words[] = { info->uuid, guest->address, info->name };
+	const char *const keys[] = { info->uuid, guest->address, info->name };
 	g_autofree char *path = socket ? g_strdup(socket) : daemon_socket_path();
 
 	*hold = (struct hold){ .ctx = ctx, .name = info->name, .bytes = HV_UNSET };
 	if (access(path, F_OK))
 		return;
-	hold->daemon = daemon_new(path);
-	for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
-		if (words[i] && *words[i] && !ask_by(hold, words[i], guest, info))
+	hold->daemon = daemon_client_new(path, HOLD_MS);
+	for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+		if (keys[i] && *keys[i] && !ask_by_key(hold, keys[i], guest, info))
 			break;
 }
 
 void hold_at(struct hold *hold, uint64_t bytes)
 {
 	g_autoptr(GError) error = NULL;
-	json_t *answer;
+	g_auto(GStrv) names = NULL;
 
-	if (!hold->path)
+	if (!hold->key)
 		return;
-	answer = daemon_call(hold->daemon, "PUT", hold->path, held_body(bytes), HOLD_MS, &error);
-	if (answer)
+	names = daemon_set_mode(hold->daemon, hold->key, DAEMON_MODE_HELD, bytes, &error);
+	if (names)
 		hold->bytes = bytes;
 	else
-		warn(hold, error);
-	json_decref(answer);
+		warn_not_held(hold, error);
 }
 
 void hold_undo(struct hold *hold)
 {
-	json_t *body;
-
 	if (hold->bytes == HV_UNSET)
 		return;
-	body = hold->before ? json_incref(hold->before) : json_pack("{s:s}", "mode", "auto");
-	json_decref(daemon_call(hold->daemon, "PUT", hold->path, body, HOLD_MS, NULL));
+	g_strfreev(hold->was_held ? daemon_set_mode(hold->daemon, hold->key, DAEMON_MODE_HELD,
+						    hold->held_before_bytes, NULL)
+				  : daemon_set_mode(hold->daemon, hold->key, DAEMON_MODE_AUTO,
+						    HV_UNSET, NULL));
 	hold->bytes = HV_UNSET;
 }
 
 void hold_clear(struct hold *hold)
 {
-	g_clear_pointer(&hold->daemon, daemon_free);
-	g_clear_pointer(&hold->path, g_free);
-	g_clear_pointer(&hold->before, json_decref);
+	g_clear_pointer(&hold->daemon, daemon_client_free);
+	g_clear_pointer(&hold->key, g_free);
 }

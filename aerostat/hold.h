@@ -1,32 +1,41 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Telling aerostatd that a person sets a guest's size, so that its policy does not set another.
+ * Telling aerostatd that a user sets a guest's size, so that its policy does not set another.
  *
- * Nothing of this can fail: without a daemon, or with one that does not manage the guest, nothing
- * happens, and one that refuses is warned of.
+ * None of these functions can fail: without a daemon, or with one that does not manage the guest,
+ * they do nothing; when the daemon refuses, or does not answer, they print a warning.
  */
 #ifndef AEROSTAT_HOLD_H
 #define AEROSTAT_HOLD_H
 
 #include "aerostat/cli.h"
 
-struct daemon;
+struct daemon_client;
 struct hold {
 	struct context *ctx;
-	const char *name;
-	struct daemon *daemon; /* NULL: none manages the guest */
-	char *path;	       /* of the guest's mode */
-	json_t *before;	       /* the mode that a person had set before; NULL: none */
-	uint64_t bytes;	       /* at which it is held; HV_UNSET: it is not */
+	const char *name;	      /* of the guest, borrowed */
+	struct daemon_client *daemon; /* NULL: there is none */
+	char *key;     /* what the daemon finds the guest by; NULL: it does not set it */
+	bool was_held; /* by a user, before this command */
+	uint64_t held_before_bytes; /* then, where; HV_UNSET when unknown */
+	uint64_t bytes;		    /* where it is held now; HV_UNSET: hold_at() had no effect */
 };
 
-/* Looks for a daemon that sets the size of this guest.  @socket: NULL for the usual place. */
-void hold_look(struct hold *hold, struct context *ctx, const char *socket, const hv_guest *guest,
-	       const hv_info *info);
-/* Before the guest is asked for @bytes: the policy lets go, and the size is the person's. */
+/*
+ * hold_prepare - find out whether a daemon sets the size of this guest
+ * @hold: filled in here; clear it with hold_clear()
+ * @socket: the daemon's; NULL for the usual place
+ * @guest, @info: need not outlive the call, but for @info's name
+ *
+ * Waits at most 2 s for each of the three names that it asks the daemon by.
+ */
+void hold_prepare(struct hold *hold, struct context *ctx, const char *socket, const hv_guest *guest,
+		  const hv_info *info);
+/* Has the daemon hold the guest at @bytes; call it before asking the guest for that size. */
 void hold_at(struct hold *hold, uint64_t bytes);
-/* The guest could not be asked: all is as it was. */
+/* Restores the mode from before the first hold_at(): the guest was not asked after all. */
 void hold_undo(struct hold *hold);
+/* Frees what @hold owns; the guest stays held. */
 void hold_clear(struct hold *hold);
 
 #endif

@@ -410,7 +410,7 @@ bool resize_live(struct context *ctx, hv_guest *guest, const hv_info *info, uint
 		vitals_start(&r.vitals, guest, info);
 	claim_take(&r.claim, guest, info, target_bytes);
 	asked_bytes = careful_target(&r);
-	hold_look(&r.hold, ctx, options->socket, guest, info);
+	hold_prepare(&r.hold, ctx, options->socket, guest, info);
 	hold_at(&r.hold, asked_bytes);
 	await_start(&r.await, info->actual_bytes, asked_bytes, g_get_monotonic_time(),
 		    (int64_t)options->stall_s * G_USEC_PER_SEC,

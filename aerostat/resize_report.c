@@ -70,7 +70,7 @@ static void report_host(const struct resize_result *result)
 /* People win over the policy, until they say otherwise. */
 static void report_held(const hv_info *info, const struct resize_result *result)
 {
-	g_autofree char *held = size_cell(result->held_bytes);
+	g_autofree char *held = format_size_cell(result->held_bytes);
 
 	if (result->held_bytes != HV_UNSET)
 		printf("  held: at %s until: aerostat auto %s\n", held, info->name);

@@ -32,8 +32,8 @@ void top_put_char(struct top_cells *cells, int x, int y, uint8_t style, gunichar
 		*cell = (struct top_cell){ ch, style };
 }
 
-/* What is shown in place of @ch; 0 for nothing. */
-static gunichar harmless(const struct top_cells *cells, gunichar ch)
+/* What is shown for @ch; 0 for nothing. */
+static gunichar visible_char(const struct top_cells *cells, gunichar ch)
 {
 	if (ch < 0x7f)
 		return ch < ' ' ? '?' : ch;
@@ -43,16 +43,16 @@ static gunichar harmless(const struct top_cells *cells, gunichar ch)
 		return ' ';
 	if (!g_unichar_isprint(ch) || g_unichar_type(ch) == G_UNICODE_PRIVATE_USE)
 		return '?';
-	/* An accent of its own would need a cell that holds two characters. */
+	/* A combining character would need a cell that holds two. */
 	return g_unichar_iszerowidth(ch) ? 0 : ch;
 }
 
-static int width_of(gunichar ch)
+static int char_columns(gunichar ch)
 {
 	return !ch ? 0 : g_unichar_iswide(ch) ? 2 : 1;
 }
 
-/* The next character of *@text, which is moved on; text that is no UTF-8 gives "?". */
+/* The next character of *@text, which is advanced; "?" for a byte that is not UTF-8. */
 static gunichar next_char(const struct top_cells *cells, const char **text)
 {
 	gunichar ch = g_utf8_get_char_validated(*text, -1);
@@ -62,7 +62,7 @@ static gunichar next_char(const struct top_cells *cells, const char **text)
 		return '?';
 	}
 	*text = g_utf8_next_char(*text);
-	return harmless(cells, ch);
+	return visible_char(cells, ch);
 }
 
 int top_columns(const struct top_cells *cells, const char *text)
@@ -70,7 +70,7 @@ int top_columns(const struct top_cells *cells, const char *text)
 	int columns = 0;
 
 	while (*text)
-		columns += width_of(next_char(cells, &text));
+		columns += char_columns(next_char(cells, &text));
 	return columns;
 }
 
@@ -85,7 +85,7 @@ int top_put(struct top_cells *cells, int x, int y, int room, uint8_t style, cons
 	fits = top_columns(cells, text) <= room;
 	while (*text) {
 		gunichar ch = next_char(cells, &text);
-		int columns = width_of(ch);
+		int columns = char_columns(ch);
 
 		if (!columns)
 			continue;
@@ -117,7 +117,7 @@ char *top_next_line(const struct top_cells *cells, const char **text, int room)
 	while (*p) {
 		if (*p == ' ')
 			word = p;
-		used += width_of(next_char(cells, &p));
+		used += char_columns(next_char(cells, &p));
 		if (used > room)
 			break;
 		end = p;
@@ -126,7 +126,7 @@ char *top_next_line(const struct top_cells *cells, const char **text, int room)
 		word = NULL;
 	else if (word)
 		end = word;
-	/* A room of one column and a wide character: it is skipped, so that there is an end. */
+	/* A wide character in a room of one column is skipped, so that the text ends. */
 	*text = end > start ? end : p;
 	return *start ? g_strndup(start, (gsize)(end - start)) : NULL;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A screen of styled cells, for pictures that are made without a terminal.
+ * A screen of styled cells, so that pictures are made, and tested, without a terminal.
  *
- * Whatever is put stays within the room that it is given: names come from guests, so texts
- * are cut to their room, and what is not printed as one or two columns is shown as "?".
+ * Names come from guests and may hold anything, so nothing leaves the room that it is given: texts
+ * are cut to it, and a character that does not take one or two columns is shown as "?".
  */
 #ifndef AEROSTAT_TOP_CELLS_H
 #define AEROSTAT_TOP_CELLS_H
@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A style is a colour and what is added to it; where there are no colours, the latter alone. */
+/* A style is a colour and attributes; without colours, the attributes alone. */
 enum top_colour {
 	TOP_NORMAL,
 	TOP_GREEN,
@@ -38,22 +38,29 @@ struct top_cells {
 	struct top_cell cell[];
 };
 
-/* Full of spaces; free it with g_free(). */
+/* A screen full of spaces; free it with g_free().  Without @utf8 it stays pure ASCII. */
 struct top_cells *top_cells_new(int width, int height, bool utf8);
 
-/* NULL outside. */
+/* The cell at column @x of line @y, both from 0; NULL if it is outside. */
 struct top_cell *top_cell_at(struct top_cells *cells, int x, int y);
+/* Writes one character of one column; nothing if it is outside. */
 void top_put_char(struct top_cells *cells, int x, int y, uint8_t style, gunichar ch);
-/* As much of @text as fits into @room columns, with a mark where it was cut; the columns used. */
+/*
+ * Writes as much of @text as fits into @room columns, and a mark where it was cut; returns the
+ * number of columns used.
+ */
 int top_put(struct top_cells *cells, int x, int y, int room, uint8_t style, const char *text);
-/* The same at the right of its room. */
+/* As top_put(), aligned to the right end of its room. */
 void top_put_right(struct top_cells *cells, int x, int y, int room, uint8_t style,
 		   const char *text);
-/* The columns that @text takes. */
+/* How many columns @text takes. */
 int top_columns(const struct top_cells *cells, const char *text);
 /*
- * The beginning of *@text that fits into @room columns, cut between words where there are
- * any; *@text moves behind it.  NULL at the end of the text; free it.
+ * top_next_line - break a text into lines
+ * @text: advanced past the line that is returned
+ * @room: columns per line
+ *
+ * Breaks between words where it can.  Returns NULL at the end of the text; free each line.
  */
 char *top_next_line(const struct top_cells *cells, const char **text, int room);
 

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "aerostat/top/top_read.h"
-
 static const char *const sort_names[TOP_SORTS] = {
 	[TOP_SORT_NAME] = "name",
 	[TOP_SORT_ACTUAL] = "actual",
@@ -17,80 +15,74 @@ const char *top_sort_name(enum top_sort sort)
 	return sort_names[sort];
 }
 
-/* The larger first, the unknown last. */
-static int compare_bytes(const json_t *a, const json_t *b, const char *key)
+/* The larger first, HV_UNSET last. */
+static int compare_sizes(uint64_t a, uint64_t b)
 {
-	uint64_t of_a = top_sum(top_bytes(a, key), 0);
-	uint64_t of_b = top_sum(top_bytes(b, key), 0);
-
-	return of_a == of_b ? 0 : of_a > of_b ? -1 : 1;
+	/* HV_UNSET + 1 is 0. */
+	return (a + 1 < b + 1) - (a + 1 > b + 1);
 }
 
-static int urgency(const json_t *guest)
+static int rank_pressure(const struct daemon_guest *guest)
 {
-	return top_flag(guest, "critical") ? 2 : top_flag(guest, "pressured");
+	return guest->critical ? 2 : guest->pressured;
 }
 
-static uint64_t lack(const json_t *guest)
+static uint64_t missing_bytes(const struct daemon_guest *guest)
 {
-	uint64_t want = top_bytes(guest, "want_bytes");
-	uint64_t actual = top_bytes(guest, "actual_bytes");
+	uint64_t want = guest->decision.want_bytes, actual = guest->actual_bytes;
 
 	return want == HV_UNSET || actual == HV_UNSET || want < actual ? 0 : want - actual;
 }
 
-static int compare_pressure(const json_t *a, const json_t *b)
+static int compare_guests(gconstpointer left, gconstpointer right, gpointer data)
 {
-	if (urgency(a) != urgency(b))
-		return urgency(b) - urgency(a);
-	return lack(a) == lack(b) ? 0 : lack(a) > lack(b) ? -1 : 1;
-}
-
-static int compare(gconstpointer left, gconstpointer right, gpointer data)
-{
-	const json_t *a = *(const json_t *const *)left;
-	const json_t *b = *(const json_t *const *)right;
+	const struct daemon_guest *a = *(const struct daemon_guest *const *)left;
+	const struct daemon_guest *b = *(const struct daemon_guest *const *)right;
 	enum top_sort sort = *(const enum top_sort *)data;
-	json_int_t of_a = top_id(a), of_b = top_id(b);
 	int order = 0;
 
 	if (sort == TOP_SORT_ACTUAL)
-		order = compare_bytes(a, b, "actual_bytes");
+		order = compare_sizes(a->actual_bytes, b->actual_bytes);
 	else if (sort == TOP_SORT_WANT)
-		order = compare_bytes(a, b, "want_bytes");
+		order = compare_sizes(a->decision.want_bytes, b->decision.want_bytes);
 	else if (sort == TOP_SORT_PRESSURE)
-		order = compare_pressure(a, b);
+		order = rank_pressure(b) - rank_pressure(a);
+	if (sort == TOP_SORT_PRESSURE && !order)
+		order = compare_sizes(missing_bytes(a), missing_bytes(b));
 	if (!order)
-		order = strcmp(top_text(a, "name"), top_text(b, "name"));
-	return order ? order : (of_a > of_b) - (of_a < of_b);
+		order = strcmp(a->name, b->name);
+	return order ? order : (a->id > b->id) - (a->id < b->id);
 }
 
-GPtrArray *top_order(const json_t *status, enum top_sort sort)
+GPtrArray *top_sort_guests(const struct daemon_status *status, enum top_sort sort)
 {
 	GPtrArray *order = g_ptr_array_new();
-	json_t *guest;
-	size_t i;
 
-	json_array_foreach (json_object_get(status, "guests"), i, guest)
-		g_ptr_array_add(order, guest);
-	g_ptr_array_sort_with_data(order, compare, &sort);
+	for (size_t i = 0; i < status->guest_count; i++)
+		g_ptr_array_add(order, &status->guests[i]);
+	g_ptr_array_sort_with_data(order, compare_guests, &sort);
 	return order;
 }
 
-/* Selects the place, or the nearest one that there is. */
-static void select_place(struct top_choice *choice, const GPtrArray *order, gint64 place)
+static uint64_t id_at(const GPtrArray *order, guint position)
 {
-	choice->selected = order->len ? (guint)CLAMP(place, 0, (gint64)order->len - 1) : 0;
-	choice->id = order->len ? top_id(order->pdata[choice->selected]) : 0;
+	return ((const struct daemon_guest *)order->pdata[position])->id;
 }
 
-void top_settle(struct top_choice *choice, const GPtrArray *order, guint rows)
+/* Selects the guest at @position, or at the nearest one that exists. */
+static void select_position(struct top_choice *choice, const GPtrArray *order, gint64 position)
 {
-	guint place = 0;
+	choice->selected = order->len ? (guint)CLAMP(position, 0, (gint64)order->len - 1) : 0;
+	choice->id = order->len ? id_at(order, choice->selected) : 0;
+}
 
-	while (place < order->len && top_id(order->pdata[place]) != choice->id)
-		place++;
-	select_place(choice, order, place < order->len ? place : choice->selected);
+void top_settle_choice(struct top_choice *choice, const GPtrArray *order, guint rows)
+{
+	guint position = 0;
+
+	while (position < order->len && id_at(order, position) != choice->id)
+		position++;
+	select_position(choice, order, position < order->len ? position : choice->selected);
 	rows = MAX(rows, 1);
 	choice->first = MIN(choice->first, order->len > rows ? order->len - rows : 0);
 	if (choice->selected < choice->first)
@@ -99,14 +91,15 @@ void top_settle(struct top_choice *choice, const GPtrArray *order, guint rows)
 		choice->first = choice->selected - rows + 1;
 }
 
-const json_t *top_selected(const struct top_choice *choice, const GPtrArray *order)
+const struct daemon_guest *top_selected_guest(const struct top_choice *choice,
+					      const GPtrArray *order)
 {
 	return choice->selected < order->len ? order->pdata[choice->selected] : NULL;
 }
 
-enum top_act top_key(struct top_choice *choice, const GPtrArray *order, guint rows, int key)
+enum top_act top_handle_key(struct top_choice *choice, const GPtrArray *order, guint rows, int key)
 {
-	gint64 place = choice->selected;
+	gint64 position = choice->selected;
 
 	if (choice->help) {
 		choice->help = false;
@@ -114,22 +107,22 @@ enum top_act top_key(struct top_choice *choice, const GPtrArray *order, guint ro
 	}
 	switch (key) {
 	case TOP_KEY_UP:
-		place--;
+		position--;
 		break;
 	case TOP_KEY_DOWN:
-		place++;
+		position++;
 		break;
 	case TOP_KEY_PAGE_UP:
-		place -= rows;
+		position -= rows;
 		break;
 	case TOP_KEY_PAGE_DOWN:
-		place += rows;
+		position += rows;
 		break;
 	case TOP_KEY_HOME:
-		place = 0;
+		position = 0;
 		break;
 	case TOP_KEY_END:
-		place = G_MAXINT;
+		position = G_MAXINT;
 		break;
 	case 's':
 		choice->sort = (choice->sort + 1) % TOP_SORTS;
@@ -148,6 +141,6 @@ enum top_act top_key(struct top_choice *choice, const GPtrArray *order, guint ro
 	default:
 		return TOP_ACT_NONE;
 	}
-	select_place(choice, order, place);
+	select_position(choice, order, position);
 	return TOP_ACT_NONE;
 }

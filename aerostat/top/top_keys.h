@@ -1,38 +1,40 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the person at aerostat top chose, and what a key does to it: pure. */
+/* What the user of aerostat top chose, and what a key does to it.  Pure: no I/O. */
 #ifndef AEROSTAT_TOP_KEYS_H
 #define AEROSTAT_TOP_KEYS_H
 
 #include <glib.h>
-#include <jansson.h>
 #include <stdbool.h>
+
+#include "api_client/answers.h"
 
 enum top_sort {
 	TOP_SORT_NAME,
-	TOP_SORT_ACTUAL,   /* the largest first */
-	TOP_SORT_PRESSURE, /* critical, pressured, then who lacks most */
-	TOP_SORT_WANT,	   /* the largest first */
+	TOP_SORT_ACTUAL,   /* largest first */
+	TOP_SORT_PRESSURE, /* critical, pressured, then by how far actual is below want */
+	TOP_SORT_WANT,	   /* largest first */
 	TOP_SORTS,
 };
+/* "name", "actual", … */
 const char *top_sort_name(enum top_sort sort);
 
 struct top_choice {
-	json_int_t id;	/* of the selected guest */
-	guint selected; /* its place in the order */
-	guint first;	/* the place at the top of the list */
+	uint64_t id;	/* of the selected guest */
+	guint selected; /* its position in the order */
+	guint first;	/* the position at the top of the list */
 	enum top_sort sort;
 	bool help;
 };
 
 enum top_act {
-	TOP_ACT_NONE, /* at most the picture changes */
+	TOP_ACT_NONE, /* only the picture may have changed */
 	TOP_ACT_QUIT,
 	TOP_ACT_HOLD,
 	TOP_ACT_AUTO,
 	TOP_ACT_OBSERVE,
 };
 
-/* Keys that have no letter, as the pager's letters for them. */
+/* Keys without a letter are given the letters of less(1). */
 #define TOP_KEY_UP 'k'
 #define TOP_KEY_DOWN 'j'
 #define TOP_KEY_HOME 'g'
@@ -40,17 +42,23 @@ enum top_act {
 #define TOP_KEY_PAGE_UP ('B' & 0x1f)
 #define TOP_KEY_PAGE_DOWN ('F' & 0x1f)
 
-/* The guests of a status, sorted; they stay the status's.  Equal ones by name, then by id. */
-GPtrArray *top_order(const json_t *status, enum top_sort sort);
 /*
- * top_settle - what is selected, and which part of the list is seen
- *
- * The guest selected stays so wherever it moves; when it has gone, that in its place is.  The
- * list scrolls no further than it must for the one selected to be among @rows.
+ * The guests of @status in order: struct daemon_guest *, which remain the status's.  Equal ones
+ * are ordered by name, then by id; unknown numbers come last.
  */
-void top_settle(struct top_choice *choice, const GPtrArray *order, guint rows);
-/* The one selected, NULL without any. */
-const json_t *top_selected(const struct top_choice *choice, const GPtrArray *order);
-enum top_act top_key(struct top_choice *choice, const GPtrArray *order, guint rows, int key);
+GPtrArray *top_sort_guests(const struct daemon_status *status, enum top_sort sort);
+/*
+ * top_settle_choice - update selection and scrolling for a new @order
+ * @rows: how many guests the list shows at once
+ *
+ * The selected guest stays selected wherever it moves to; if it has gone, the guest at its
+ * position is selected.  The list scrolls only as far as it must to show the selected guest.
+ */
+void top_settle_choice(struct top_choice *choice, const GPtrArray *order, guint rows);
+/* The selected guest; NULL if there are no guests. */
+const struct daemon_guest *top_selected_guest(const struct top_choice *choice,
+					      const GPtrArray *order);
+/* Applies @key to the choice; what the caller has to do about it. */
+enum top_act top_handle_key(struct top_choice *choice, const GPtrArray *order, guint rows, int key);
 
 #endif

@@ -1,38 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The guests, a line each: name, how it fares, its bar over its max, and figures.
+ * The list of guests, one line each: name, a mark for pressure, a bar over its maximum, figures.
  *
- * The columns stand in one table; a terminal that is narrow has fewer of them, and the bar
+ * One table holds the columns right of the bar; a narrow terminal shows fewer of them, and the bar
  * takes what is left.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "aerostat/daemon_text.h"
 #include "aerostat/top/top_parts.h"
-#include "policy/constants.h"
 
 #define FLAG_WIDTH 2
 #define MODE_FROM 100 /* narrower: mode and reason share a column */
 
-uint8_t top_guest_colour(const json_t *guest)
+uint8_t top_guest_colour(const struct daemon_guest *guest)
 {
-	return top_flag(guest, "critical")    ? TOP_RED
-	       : top_flag(guest, "pressured") ? TOP_YELLOW
-					      : TOP_GREEN;
+	return guest->critical ? TOP_RED : guest->pressured ? TOP_YELLOW : TOP_GREEN;
 }
 
-static uint64_t age_of(const json_t *guest)
+bool top_is_stale(const struct daemon_guest *guest)
 {
-	return top_bytes(json_object_get(guest, "stats"), "age_us");
+	return are_stats_stale(guest) || !strcmp(guest->decision.reason, "stale");
 }
 
-bool top_is_stale(const json_t *guest)
-{
-	/* One that is not known is above all. */
-	return age_of(guest) > SAMPLE_AGE_MAX_US || !strcmp(top_text(guest, "reason"), "stale");
-}
-
-void top_age_text(uint64_t age_us, char text[SIZE_TEXT_MAX])
+void top_write_age(uint64_t age_us, char text[SIZE_TEXT_MAX])
 {
 	static const struct {
 		uint64_t seconds;
@@ -51,7 +43,7 @@ void top_age_text(uint64_t age_us, char text[SIZE_TEXT_MAX])
 		 units[i].name);
 }
 
-void top_size_text(uint64_t bytes, char text[SIZE_TEXT_MAX])
+void top_write_size(uint64_t bytes, char text[SIZE_TEXT_MAX])
 {
 	if (bytes == HV_UNSET)
 		g_strlcpy(text, "?", SIZE_TEXT_MAX);
@@ -59,144 +51,143 @@ void top_size_text(uint64_t bytes, char text[SIZE_TEXT_MAX])
 		size_write(bytes, text);
 }
 
-static void actual_text(const json_t *guest, char text[SIZE_TEXT_MAX])
+static void write_actual_cell(const struct daemon_guest *guest, char text[SIZE_TEXT_MAX])
 {
-	top_size_text(top_bytes(guest, "actual_bytes"), text);
+	top_write_size(guest->actual_bytes, text);
 }
 
-static void max_text(const json_t *guest, char text[SIZE_TEXT_MAX])
+static void write_max_cell(const struct daemon_guest *guest, char text[SIZE_TEXT_MAX])
 {
-	top_size_text(top_bytes(guest, "max_bytes"), text);
+	top_write_size(guest->max_bytes, text);
 }
 
-static void want_text(const json_t *guest, char text[SIZE_TEXT_MAX])
+static void write_want_cell(const struct daemon_guest *guest, char text[SIZE_TEXT_MAX])
 {
-	top_size_text(top_bytes(guest, "want_bytes"), text);
+	top_write_size(guest->decision.want_bytes, text);
 }
 
-static void age_text(const json_t *guest, char text[SIZE_TEXT_MAX])
+static void write_age_cell(const struct daemon_guest *guest, char text[SIZE_TEXT_MAX])
 {
-	top_age_text(age_of(guest), text);
+	top_write_age(guest->stats.age_us, text);
 }
 
-static void mode_text(const json_t *guest, char text[SIZE_TEXT_MAX])
+static void write_mode_cell(const struct daemon_guest *guest, char text[SIZE_TEXT_MAX])
 {
-	const char *mode = top_text(guest, "mode");
+	const char *by = guest->mode != DAEMON_MODE_HELD ? ""
+			 : guest->mode_by_person	 ? "/user"
+							 : "/file";
 
-	if (!strcmp(mode, "held"))
-		snprintf(text, SIZE_TEXT_MAX, "%s/%s", mode, top_text(guest, "mode_by"));
-	else
-		g_strlcpy(text, mode, SIZE_TEXT_MAX);
+	snprintf(text, SIZE_TEXT_MAX, "%s%s", daemon_mode_name(guest->mode), by);
 }
 
-/* What keeps the guest from taking part comes before what was decided. */
-static void reason_text(const json_t *guest, char text[SIZE_TEXT_MAX])
+/* What keeps the guest from being managed takes precedence over what was decided. */
+static void write_reason_cell(const struct daemon_guest *guest, char text[SIZE_TEXT_MAX])
 {
-	const char *state = top_text(guest, "state");
-	const char *word = top_text(guest, "reason");
+	const char *state = guest->state;
+	const char *word = guest->decision.reason;
 
-	if (*top_text(guest, "problem"))
+	if (*guest->problem)
 		word = "no answer";
 	else if (*state && strcmp(state, "running") && strcmp(state, "unknown"))
 		word = state;
-	else if (!strcmp(top_text(guest, "driver"), "absent"))
+	else if (guest->driver == HV_DRIVER_ABSENT)
 		word = "no driver";
-	else if (top_bytes(guest, "actual_bytes") == HV_UNSET)
+	else if (guest->actual_bytes == HV_UNSET)
 		word = "no balloon";
 	g_strlcpy(text, word, SIZE_TEXT_MAX);
 }
 
-static bool is_trouble(const json_t *guest)
+static bool is_unmanageable(const struct daemon_guest *guest)
 {
 	char text[SIZE_TEXT_MAX];
 
-	reason_text(guest, text);
-	return strcmp(text, top_text(guest, "reason")) != 0;
+	write_reason_cell(guest, text);
+	return strcmp(text, guest->decision.reason) != 0;
 }
 
-static void mode_or_reason_text(const json_t *guest, char text[SIZE_TEXT_MAX])
+static void write_mode_or_reason_cell(const struct daemon_guest *guest, char text[SIZE_TEXT_MAX])
 {
-	if (strcmp(top_text(guest, "mode"), "auto") && !is_trouble(guest))
-		mode_text(guest, text);
+	if (guest->mode != DAEMON_MODE_AUTO && !is_unmanageable(guest))
+		write_mode_cell(guest, text);
 	else
-		reason_text(guest, text);
+		write_reason_cell(guest, text);
 }
 
-static uint8_t plain(const json_t *guest)
+static uint8_t style_plain(const struct daemon_guest *guest)
 {
 	(void)guest;
 	return TOP_NORMAL;
 }
 
-static uint8_t age_style(const json_t *guest)
+static uint8_t style_age(const struct daemon_guest *guest)
 {
 	return top_is_stale(guest) ? TOP_YELLOW | TOP_BOLD : TOP_DIM;
 }
 
-static uint8_t mode_style(const json_t *guest)
+static uint8_t style_mode(const struct daemon_guest *guest)
 {
-	return !strcmp(top_text(guest, "mode"), "held")	  ? TOP_CYAN | TOP_BOLD
-	       : !strcmp(top_text(guest, "mode"), "auto") ? TOP_NORMAL
-							  : TOP_CYAN;
+	return guest->mode == DAEMON_MODE_HELD	 ? TOP_CYAN | TOP_BOLD
+	       : guest->mode == DAEMON_MODE_AUTO ? TOP_NORMAL
+						 : TOP_CYAN;
 }
 
-static uint8_t reason_style(const json_t *guest)
+static uint8_t style_reason(const struct daemon_guest *guest)
 {
 	uint8_t colour = top_guest_colour(guest);
 
-	if (is_trouble(guest))
+	if (is_unmanageable(guest))
 		return TOP_YELLOW | TOP_BOLD;
 	return colour == TOP_GREEN ? TOP_NORMAL : colour | TOP_BOLD;
 }
 
-static uint8_t mode_or_reason_style(const json_t *guest)
+static uint8_t style_mode_or_reason(const struct daemon_guest *guest)
 {
-	if (strcmp(top_text(guest, "mode"), "auto") && !is_trouble(guest))
-		return mode_style(guest);
-	return reason_style(guest);
+	if (guest->mode != DAEMON_MODE_AUTO && !is_unmanageable(guest))
+		return style_mode(guest);
+	return style_reason(guest);
 }
 
-/* To the right of the bar.  Each is there on widths of @from to @to. */
+/* The columns right of the bar, each on terminals of @from to @to columns. */
 static const struct column {
 	const char *title;
 	int width;
 	bool right;
 	int from, to;
-	enum top_sort sort; /* whose order it shows; TOP_SORTS: none */
-	void (*text)(const json_t *guest, char text[SIZE_TEXT_MAX]);
-	uint8_t (*style)(const json_t *guest);
+	enum top_sort sort; /* the order that its title marks; TOP_SORTS: none */
+	void (*write)(const struct daemon_guest *guest, char text[SIZE_TEXT_MAX]);
+	uint8_t (*style)(const struct daemon_guest *guest);
 } columns[] = {
-	{ "has", 9, true, 0, G_MAXINT, TOP_SORT_ACTUAL, actual_text, plain },
-	{ "max", 9, true, 72, G_MAXINT, TOP_SORTS, max_text, plain },
-	{ "want", 9, true, 116, G_MAXINT, TOP_SORT_WANT, want_text, plain },
-	{ "stats", 6, true, 64, G_MAXINT, TOP_SORTS, age_text, age_style },
-	{ "mode", 11, false, MODE_FROM, G_MAXINT, TOP_SORTS, mode_text, mode_style },
-	{ "reason", 11, false, MODE_FROM, G_MAXINT, TOP_SORTS, reason_text, reason_style },
-	{ "reason", 11, false, 52, MODE_FROM - 1, TOP_SORTS, mode_or_reason_text,
-	  mode_or_reason_style },
+	{ "has", 9, true, 0, G_MAXINT, TOP_SORT_ACTUAL, write_actual_cell, style_plain },
+	{ "max", 9, true, 72, G_MAXINT, TOP_SORTS, write_max_cell, style_plain },
+	{ "want", 9, true, 116, G_MAXINT, TOP_SORT_WANT, write_want_cell, style_plain },
+	{ "stats", 6, true, 64, G_MAXINT, TOP_SORTS, write_age_cell, style_age },
+	{ "mode", 11, false, MODE_FROM, G_MAXINT, TOP_SORTS, write_mode_cell, style_mode },
+	{ "reason", 11, false, MODE_FROM, G_MAXINT, TOP_SORTS, write_reason_cell, style_reason },
+	{ "reason", 11, false, 52, MODE_FROM - 1, TOP_SORTS, write_mode_or_reason_cell,
+	  style_mode_or_reason },
 };
 
-static bool is_shown(const struct column *column, int width)
+static bool is_column_shown(const struct column *column, int width)
 {
 	return width >= column->from && width <= column->to;
 }
 
-static int name_width(int width)
+static int name_columns(int width)
 {
 	return width >= 160 ? 32 : width >= 120 ? 20 : width >= 80 ? 14 : 9;
 }
 
-static int bar_x(int width)
+static int bar_start(int width)
 {
-	return 1 + name_width(width) + 1 + FLAG_WIDTH + 1;
+	return 1 + name_columns(width) + 1 + FLAG_WIDTH + 1;
 }
 
-static int bar_width(int width)
+static int bar_columns(int width)
 {
-	int left = width - bar_x(width) - 1;
+	int left = width - bar_start(width) - 1;
 
 	for (size_t i = 0; i < G_N_ELEMENTS(columns); i++)
-		if (is_shown(&columns[i], width))
+		if (is_column_shown(&columns[i], width))
 			left -= columns[i].width + 1;
 	return left;
 }
@@ -212,21 +203,21 @@ void top_draw_heading(struct top_cells *cells, const struct top_view *view, int 
 		{ "memory", "memory" },
 	};
 	enum top_sort sort = view->choice->sort;
-	int width = cells->width, bar = bar_width(width);
-	int x = bar_x(width) + bar + 1;
+	int width = cells->width, bar = bar_columns(width);
+	int x = bar_start(width) + bar + 1;
 	size_t i = 0;
 
-	top_put(cells, 1, y, name_width(width), sort == TOP_SORT_NAME ? TOP_BOLD : TOP_DIM,
+	top_put(cells, 1, y, name_columns(width), sort == TOP_SORT_NAME ? TOP_BOLD : TOP_DIM,
 		"guest");
 	while (i + 1 < G_N_ELEMENTS(legends) && top_columns(cells, legends[i].ascii) > bar)
 		i++;
-	top_put(cells, bar_x(width), y, bar, TOP_DIM,
+	top_put(cells, bar_start(width), y, bar, TOP_DIM,
 		cells->utf8 ? legends[i].utf8 : legends[i].ascii);
 	for (i = 0; i < G_N_ELEMENTS(columns); i++) {
 		const struct column *column = &columns[i];
 		uint8_t style = column->sort == sort ? TOP_BOLD : TOP_DIM;
 
-		if (!is_shown(column, width))
+		if (!is_column_shown(column, width))
 			continue;
 		if (column->right)
 			top_put_right(cells, x, y, column->width, style, column->title);
@@ -242,8 +233,9 @@ struct bar {
 	double has; /* columns */
 };
 
-/* Of marks in one place the last that is drawn is seen. */
-static void draw_mark(struct top_cells *cells, const struct bar *bar, uint64_t bytes, gunichar ch)
+/* A mark covers an earlier one at the same column. */
+static void draw_bar_mark(struct top_cells *cells, const struct bar *bar, uint64_t bytes,
+			  gunichar ch)
 {
 	int column;
 
@@ -259,8 +251,8 @@ static void draw_mark(struct top_cells *cells, const struct bar *bar, uint64_t b
 	}
 }
 
-/* What it has, to an eighth of a column; behind it the balloon. */
-static void draw_fill(struct top_cells *cells, const struct bar *bar, uint8_t style)
+/* What it has, in eighths of a column, then the balloon. */
+static void draw_bar_fill(struct top_cells *cells, const struct bar *bar, uint8_t style)
 {
 	for (int i = 0; i < bar->width; i++) {
 		int eighths = (int)(CLAMP(bar->has - i, 0, 1) * 8 + 0.5);
@@ -275,29 +267,30 @@ static void draw_fill(struct top_cells *cells, const struct bar *bar, uint8_t st
 	}
 }
 
-static void draw_bar(struct top_cells *cells, const json_t *guest, int y)
+static void draw_guest_bar(struct top_cells *cells, const struct daemon_guest *guest, int y)
 {
-	uint64_t actual = top_bytes(guest, "actual_bytes");
-	struct bar bar = { .x = bar_x(cells->width),
+	uint64_t actual = guest->actual_bytes;
+	struct bar bar = { .x = bar_start(cells->width),
 			   .y = y,
-			   .width = bar_width(cells->width),
-			   .max = top_bytes(guest, "max_bytes") };
+			   .width = bar_columns(cells->width),
+			   .max = guest->max_bytes };
 
 	if (actual == HV_UNSET || bar.max == HV_UNSET || !bar.max) {
 		top_put(cells, bar.x, y, bar.width, TOP_DIM, "size unknown");
 		return;
 	}
 	bar.has = MIN((double)actual / (double)bar.max, 1) * bar.width;
-	draw_fill(cells, &bar, top_guest_colour(guest));
-	draw_mark(cells, &bar, top_bytes(guest, "need_bytes"), 'N');
-	draw_mark(cells, &bar, top_bytes(guest, "want_bytes"), 'W');
-	draw_mark(cells, &bar, top_bytes(guest, "target_bytes"), 'T');
+	draw_bar_fill(cells, &bar, top_guest_colour(guest));
+	draw_bar_mark(cells, &bar, guest->decision.need_bytes, 'N');
+	draw_bar_mark(cells, &bar, guest->decision.want_bytes, 'W');
+	draw_bar_mark(cells, &bar, guest->target_bytes, 'T');
 }
 
-static void draw_guest(struct top_cells *cells, const json_t *guest, int y, bool selected)
+static void draw_guest_line(struct top_cells *cells, const struct daemon_guest *guest, int y,
+			    bool selected)
 {
-	int width = cells->width, names = name_width(width);
-	int x = bar_x(width) + bar_width(width) + 1;
+	int width = cells->width, names = name_columns(width);
+	int x = bar_start(width) + bar_columns(width) + 1;
 	uint8_t colour = top_guest_colour(guest);
 	const char *flag = colour == TOP_RED	  ? "!!"
 			   : colour == TOP_YELLOW ? "!"
@@ -308,17 +301,17 @@ static void draw_guest(struct top_cells *cells, const json_t *guest, int y, bool
 		top_put_char(cells, i, y, TOP_REVERSE, ' ');
 	if (selected)
 		top_put(cells, 0, y, 1, TOP_REVERSE, cells->utf8 ? "▸" : ">");
-	top_put(cells, 1, y, names, selected ? TOP_REVERSE : TOP_BOLD, top_text(guest, "name"));
+	top_put(cells, 1, y, names, selected ? TOP_REVERSE : TOP_BOLD, guest->name);
 	top_put(cells, 2 + names, y, FLAG_WIDTH,
 		(colour == TOP_GREEN ? TOP_YELLOW : colour) | TOP_BOLD, flag);
-	draw_bar(cells, guest, y);
+	draw_guest_bar(cells, guest, y);
 	for (size_t i = 0; i < G_N_ELEMENTS(columns); i++) {
 		const struct column *column = &columns[i];
 		char text[SIZE_TEXT_MAX];
 
-		if (!is_shown(column, width))
+		if (!is_column_shown(column, width))
 			continue;
-		column->text(guest, text);
+		column->write(guest, text);
 		if (column->right)
 			top_put_right(cells, x, y, column->width, column->style(guest), text);
 		else
@@ -331,12 +324,12 @@ void top_draw_list(struct top_cells *cells, const struct top_view *view, struct 
 {
 	if (!view->order->len)
 		top_put(cells, 1, area.y, cells->width - 1, TOP_DIM,
-			"no guests are found yet: see [discover] in aerostat.conf(5)");
+			"no guests found yet; see [discover] in aerostat.conf(5)");
 	for (int row = 0; row < area.rows; row++) {
-		guint place = view->choice->first + (guint)row;
+		guint position = view->choice->first + (guint)row;
 
-		if (place < view->order->len)
-			draw_guest(cells, view->order->pdata[place], area.y + row,
-				   place == view->choice->selected);
+		if (position < view->order->len)
+			draw_guest_line(cells, view->order->pdata[position], area.y + row,
+					position == view->choice->selected);
 	}
 }

@@ -19,10 +19,10 @@ struct top_terminal {
 };
 
 /*
- * Asked before newterm(), which loses memory when it fails.  Without a way to move the cursor
- * there is nothing to draw with.
+ * Whether the terminal can move its cursor, without which curses cannot draw.  newterm() would find
+ * out as well, but it leaks memory when it fails.
  */
-static bool can_be_drawn_on(void)
+static bool can_move_cursor(void)
 {
 	int why;
 	const char *move;
@@ -52,9 +52,9 @@ static bool set_up_colours(void)
 	return true;
 }
 
-struct top_terminal *top_terminal_take(void)
+struct top_terminal *top_terminal_open(void)
 {
-	SCREEN *screen = can_be_drawn_on() ? newterm(NULL, stdout, stdin) : NULL;
+	SCREEN *screen = can_move_cursor() ? newterm(NULL, stdout, stdin) : NULL;
 	struct top_terminal *terminal;
 
 	if (!screen)
@@ -72,7 +72,7 @@ struct top_terminal *top_terminal_take(void)
 	return terminal;
 }
 
-void top_terminal_free(struct top_terminal *terminal)
+void top_terminal_close(struct top_terminal *terminal)
 {
 	endwin();
 	delscreen(terminal->screen);
@@ -102,7 +102,7 @@ bool top_terminal_has_utf8(void)
 	return !strcmp(nl_langinfo(CODESET), "UTF-8");
 }
 
-static attr_t attributes(uint8_t style)
+static attr_t attributes_of_style(uint8_t style)
 {
 	return (style & TOP_BOLD ? A_BOLD : 0) | (style & TOP_DIM ? A_DIM : 0) |
 	       (style & TOP_REVERSE ? A_REVERSE : 0);
@@ -115,10 +115,10 @@ static void show_cell(const struct top_terminal *terminal, int x, int y,
 	short pair = terminal->colours ? cell->style & TOP_COLOUR_MASK : 0;
 	cchar_t out;
 
-	/* The C library may know another width, and all that follows would be shifted. */
+	/* If the C library disagrees about the width, the rest of the line would shift. */
 	if (wcwidth(text[0]) != width)
 		text[0] = '?';
-	setcchar(&out, text, attributes(cell->style), pair, NULL);
+	setcchar(&out, text, attributes_of_style(cell->style), pair, NULL);
 	mvadd_wch(y, x, &out);
 }
 

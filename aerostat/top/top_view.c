@@ -8,13 +8,13 @@
 
 #define NARROW 60
 
-/* Where everything stands; -1: not there. */
+/* Which lines each part has; -1: it is not shown. */
 struct layout {
 	struct top_area host, list, detail;
 	int heading_y, message_y, keys_y;
 };
 
-static struct layout lay_out(int height)
+static struct layout make_layout(int height)
 {
 	struct layout layout = { .host = { 1, height >= 20   ? 4
 					      : height >= 12 ? 2
@@ -47,15 +47,15 @@ static bool is_too_small(int width, int height)
 
 guint top_view_rows(int width, int height)
 {
-	return is_too_small(width, height) ? 1 : (guint)lay_out(height).list.rows;
+	return is_too_small(width, height) ? 1 : (guint)make_layout(height).list.rows;
 }
 
 static void draw_too_small(struct top_cells *cells)
 {
-	g_autofree char *words =
-		g_strdup_printf("aerostat top needs %dx%d; here are %dx%d", TOP_WIDTH_MIN,
+	g_autofree char *text =
+		g_strdup_printf("aerostat top needs %dx%d; the terminal has %dx%d", TOP_WIDTH_MIN,
 				TOP_HEIGHT_MIN, cells->width, cells->height);
-	const char *rest = words;
+	const char *rest = text;
 
 	for (int y = 0; y < cells->height; y++) {
 		g_autofree char *line = top_next_line(cells, &rest, cells->width);
@@ -66,18 +66,18 @@ static void draw_too_small(struct top_cells *cells)
 	}
 }
 
-/* Right to left: the time, or since when there is no answer; then whether too much is wanted. */
+/* Right to left: the time, or since when there is no answer; then a mark for overcommitment. */
 static int draw_title_right(struct top_cells *cells, const struct top_view *view)
 {
 	g_autofree char *time =
-		top_time_text(view->lost_us ? view->lost_us : view->now_us, view->now_us);
+		top_format_time(view->lost_us ? view->lost_us : view->now_us, view->now_us);
 	g_autofree char *lost = g_strdup_printf(
 		cells->width < NARROW ? "no answer since %s" : " no answer since %s ", time);
 	const char *text = view->lost_us ? lost : time;
 	int x = cells->width - top_columns(cells, text) - !view->lost_us;
 
 	top_put(cells, x, 0, cells->width, view->lost_us ? TOP_RED | TOP_REVERSE : TOP_DIM, text);
-	if (top_flag(view->status, "overcommitted")) {
+	if (view->status->overcommitted) {
 		x -= (int)strlen(" OVERCOMMITTED ") + 1;
 		top_put(cells, x, 0, cells->width, TOP_YELLOW | TOP_REVERSE, " OVERCOMMITTED ");
 	}
@@ -87,13 +87,13 @@ static int draw_title_right(struct top_cells *cells, const struct top_view *view
 static void draw_title(struct top_cells *cells, const struct top_view *view)
 {
 	guint count = view->order->len;
-	g_autofree char *facts = g_strdup_printf("%u guest%s%s%s", count, count == 1 ? "" : "s",
-						 cells->utf8 ? " · policy " : ", policy ",
-						 top_text(view->status, "policy"));
+	g_autofree char *facts =
+		g_strdup_printf("%u guest%s%s%s", count, count == 1 ? "" : "s",
+				cells->utf8 ? " · policy " : ", policy ", view->status->policy);
 	int end = draw_title_right(cells, view);
 	int x = 1;
 
-	/* Where there is no room for it, what is urgent stands alone. */
+	/* Without room for both, only what is urgent is shown. */
 	if (x + 9 > end)
 		return;
 	x += top_put(cells, x, 0, end - x, TOP_BOLD, "aerostat") + 2;
@@ -101,7 +101,7 @@ static void draw_title(struct top_cells *cells, const struct top_view *view)
 		top_put(cells, x, 0, end - x, TOP_NORMAL, facts);
 }
 
-static void draw_keys(struct top_cells *cells, const struct top_view *view, int y)
+static void draw_key_line(struct top_cells *cells, const struct top_view *view, int y)
 {
 	g_autofree char *sort = g_strdup_printf("s sort: %s", top_sort_name(view->choice->sort));
 	const char *keys[] = { cells->utf8 ? "↑↓ guest" : "jk guest",
@@ -111,7 +111,7 @@ static void draw_keys(struct top_cells *cells, const struct top_view *view, int 
 			       "? help",
 			       "q quit",
 			       sort };
-	bool narrow = cells->width < NARROW; /* arrows are tried without being told */
+	bool narrow = cells->width < NARROW; /* users try the arrow keys anyway */
 	int x = 1;
 
 	for (size_t i = narrow ? 1 : 0; i < G_N_ELEMENTS(keys); i++) {
@@ -127,20 +127,20 @@ static void draw_keys(struct top_cells *cells, const struct top_view *view, int 
 	}
 }
 
-/* What was done, else why there is no answer, else what the daemon itself misses. */
+/* The message, else the first source of guests that the daemon cannot ask. */
 static void draw_message(struct top_cells *cells, const struct top_view *view,
 			 const struct layout *layout)
 {
-	const json_t *problem = json_array_get(json_object_get(view->status, "problems"), 0);
-	bool shares = layout->message_y < 0; /* the line of the keys: not for what lasts */
+	/* Only a message may cover the keys, because it does not last. */
+	bool shares = layout->message_y < 0;
 	int y = shares ? layout->keys_y : layout->message_y;
 	g_autofree char *text = NULL;
 
 	if (view->message)
 		text = g_strdup(view->message);
-	else if (problem && !shares)
-		text = g_strdup_printf("%s: %s", top_text(problem, "source"),
-				       top_text(problem, "text"));
+	else if (view->status->problem_count && !shares)
+		text = g_strdup_printf("%s: %s", view->status->problems[0].source,
+				       view->status->problems[0].text);
 	if (!text)
 		return;
 	for (int x = 0; x < cells->width; x++)
@@ -154,7 +154,7 @@ static void draw_message(struct top_cells *cells, const struct top_view *view,
 
 static void draw_help(struct top_cells *cells, struct top_area area)
 {
-	/* The first ones for the smallest terminal. */
+	/* The first five are all that the smallest terminal shows. */
 	static const char *const lines[] = {
 		"h hold at its size    s sort",
 		"a auto again          q quit",
@@ -162,12 +162,12 @@ static void draw_help(struct top_cells *cells, struct top_area area)
 		"!! critical  ! short  ? old statistics",
 		"N need  W want  T target",
 		"",
-		"hold     the policy leaves the guest at its present size, until a",
-		"auto     what the configuration says of the guest applies again",
-		"observe  it is looked at and decided on, and left as it is",
-		"bar      all of its RAM: what it has, then its balloon; T hides W, W hides N",
+		"hold     keeps the guest at its present size, until a is pressed",
+		"auto     the mode of the configuration applies again",
+		"observe  the policy decides and explains, but does not change the guest",
+		"bar      all of its RAM: what it has, then its balloon; T covers W and N",
 		"stats    how old its statistics are",
-		"given    what guests have, of what they may have together (budget)",
+		"given    what guests have of what they may have together (the budget)",
 		"",
 		"Arrows, j, k, PgUp, PgDn, Home and End select a guest.",
 	};
@@ -179,7 +179,7 @@ static void draw_help(struct top_cells *cells, struct top_area area)
 struct top_cells *top_view_draw(const struct top_view *view)
 {
 	struct top_cells *cells = top_cells_new(view->width, view->height, view->utf8);
-	struct layout layout = lay_out(view->height);
+	struct layout layout = make_layout(view->height);
 
 	if (is_too_small(view->width, view->height)) {
 		draw_too_small(cells);
@@ -187,7 +187,7 @@ struct top_cells *top_view_draw(const struct top_view *view)
 	}
 	draw_title(cells, view);
 	top_draw_host(cells, view, layout.host);
-	draw_keys(cells, view, layout.keys_y);
+	draw_key_line(cells, view, layout.keys_y);
 	draw_message(cells, view, &layout);
 	if (view->choice->help) {
 		draw_help(cells,

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The picture that aerostat top shows: pure, from the daemon's answers to cells.
+ * The picture that aerostat top shows: from the daemon's answers to cells.  Pure: no I/O.
  *
  * Theory of operation
  * -------------------
- * What stands where follows from the width and the height alone, never from the guests'
- * numbers or names, so that nothing jumps while one looks:
+ * The layout depends on width and height alone, never on the guests' numbers or names, so that
+ * nothing moves while a user looks at it:
  *
  *   title
- *   host       4 lines, 2, or 1: its RAM, and what guests were given of the budget
+ *   host       4 lines, 2, or 1: its RAM, and how much of the budget guests have
  *   heading    of the list, from a height of 10 on
- *   list       a line a guest, scrolled
- *   detail     the guest selected: why it has what it has, its last changes
- *   message    from a height of 12 on; below it takes the place of the keys
+ *   list       one line per guest, scrolled
+ *   detail     the selected guest: why it has the size it has, its last changes
+ *   message    from a height of 12 on; on a lower screen it replaces the keys
  *   keys
  */
 #ifndef AEROSTAT_TOP_VIEW_H
@@ -25,20 +25,21 @@
 #define TOP_HEIGHT_MIN 8
 
 struct top_view {
-	const json_t *status;	/* GET /v1/status */
-	const json_t *detail;	/* GET /v1/guests/NAME of the one selected; NULL: not there yet */
-	const GPtrArray *order; /* top_order() of the status */
-	const struct top_choice *choice; /* settled */
-	int64_t now_us, lost_us; /* real time; lost_us: no answer since then; 0: all is well */
+	const struct daemon_status *status;
+	const struct daemon_guest
+		*detail;		 /* the selected guest with its history; NULL: no answer */
+	const GPtrArray *order;		 /* top_sort_guests() of the status */
+	const struct top_choice *choice; /* after top_settle_choice() */
+	int64_t now_us, lost_us; /* since the epoch; lost_us: no answer since then; 0: there is */
 	const char *message;	 /* NULL: none */
 	bool message_bad;
 	int width, height;
 	bool utf8;
 };
 
-/* How many guests the list shows at once. */
+/* How many guests the list shows at once on a screen of that size; at least 1. */
 guint top_view_rows(int width, int height);
-/* The whole picture, for g_free(). */
+/* Draws the whole picture; free it with g_free(). */
 struct top_cells *top_view_draw(const struct top_view *view);
 
 #endif

@@ -6,11 +6,11 @@
 #include "aerostat/daemon_text.h"
 #include "aerostat/verbs.h"
 
-#define CHANGES 10 /* shown to people who do not say how many */
+#define CHANGES_SHOWN 10 /* unless --number says otherwise */
 
-static void row(const char *title, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static void print_titled_row(const char *title, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-static void row(const char *title, const char *format, ...)
+static void print_titled_row(const char *title, const char *format, ...)
 {
 	va_list args;
 
@@ -21,169 +21,185 @@ static void row(const char *title, const char *format, ...)
 	putchar('\n');
 }
 
-/* A size and what it means; nothing for one that is not known. */
-static void size_row(const json_t *guest, const char *key, const char *title, const char *meaning)
+/* A size and what it means; nothing if it is unknown. */
+static void print_size_row(const char *title, uint64_t bytes, const char *meaning)
 {
-	uint64_t bytes = answer_bytes(guest, key);
-	g_autofree char *size = size_cell(bytes);
+	g_autofree char *size = format_size_cell(bytes);
 
 	if (bytes != HV_UNSET)
-		row(title, "%-9s %s", size, meaning);
+		print_titled_row(title, "%-9s %s", size, meaning);
 }
 
-static void print_head(const json_t *guest, bool paint)
+static void print_headline(const struct daemon_guest *guest, bool colour)
 {
-	uint64_t target_bytes = answer_bytes(guest, "target_bytes");
-	g_autofree char *name = plain_text(answer_text(guest, "name"));
-	g_autofree char *actual = size_cell(answer_bytes(guest, "actual_bytes"));
-	g_autofree char *max = size_cell(answer_bytes(guest, "max_bytes"));
-	g_autofree char *target = size_cell(target_bytes);
+	g_autofree char *name = sanitize_text(guest->name);
+	g_autofree char *actual = format_size_cell(guest->actual_bytes);
+	g_autofree char *max = format_size_cell(guest->max_bytes);
+	g_autofree char *target = format_size_cell(guest->target_bytes);
 
-	paint_print(paint, SHADE_TITLE, 0, name);
+	print_shaded(colour, SHADE_TITLE, 0, name);
 	printf(" has %s of %s", actual, max);
-	if (target_bytes != HV_UNSET && target_bytes != answer_bytes(guest, "actual_bytes"))
-		printf(", and is told to have %s", target);
+	if (guest->target_bytes != HV_UNSET && guest->target_bytes != guest->actual_bytes)
+		printf("; its target is %s", target);
 	putchar('\n');
 }
 
-static void print_reason(const json_t *guest)
+/* What keeps the guest from being managed, if anything does. */
+static void print_obstacles(const struct daemon_guest *guest, bool colour)
 {
-	g_autofree char *reason = plain_text(answer_text(guest, "reason"));
-	g_autofree char *help = plain_text(answer_text(guest, "reason_help"));
-	g_autofree char *text = plain_text(answer_text(guest, "text"));
+	g_autofree char *problem = sanitize_text(guest->problem);
+	g_autofree char *obstacle = sanitize_text(guest->obstacle);
+	g_autofree char *state = sanitize_text(guest->state);
+
+	if (*problem) {
+		print_shaded(colour, SHADE_BAD, 0, "It does not answer");
+		printf(": %s\n", problem);
+	}
+	if (*obstacle)
+		print_titled_row("Obstacle", "it cannot be shrunk: %s", obstacle);
+	if (*state && !g_str_equal(state, "running"))
+		print_titled_row("State", "%s", state);
+	if (guest->driver == HV_DRIVER_ABSENT)
+		print_titled_row("Driver",
+				 "no balloon driver runs in the guest, so its size cannot change");
+}
+
+static void print_reason(const struct daemon_guest *guest)
+{
+	g_autofree char *reason = sanitize_text(guest->decision.reason);
+	g_autofree char *help = sanitize_text(guest->reason_help);
+	g_autofree char *text = sanitize_text(guest->decision.text);
 
 	if (!*text)
-		row("Why", "nothing was decided yet");
+		print_titled_row("Why", "nothing has been decided yet");
 	else
-		row("Why", "%s%s%s\n%-12s %s", reason, *help ? ": " : "", help, "", text);
+		print_titled_row("Why", "%s%s%s\n%-12s %s", reason, *help ? ": " : "", help, "",
+				 text);
 }
 
-static void print_bounds(const json_t *guest)
+static void print_bounds(const struct daemon_guest *guest)
 {
-	uint64_t min = answer_bytes(guest, "min_bytes");
-	uint64_t limit = answer_bytes(guest, "limit_bytes");
-	bool has_limit = limit != HV_UNSET;
+	bool has_min = guest->min_bytes != HV_UNSET;
+	bool has_limit = guest->limit_bytes != HV_UNSET;
 	g_autofree char *least =
-		size_cell(min == HV_UNSET ? answer_bytes(guest, "floor_bytes") : min);
-	g_autofree char *most = size_cell(has_limit ? limit : answer_bytes(guest, "max_bytes"));
+		format_size_cell(has_min ? guest->min_bytes : guest->decision.floor_bytes);
+	g_autofree char *most = format_size_cell(has_limit ? guest->limit_bytes : guest->max_bytes);
 
-	row("Bounds", "%s (%s) to %s (%s)", least, min == HV_UNSET ? "its floor" : "configured",
-	    most, has_limit ? "configured" : "its RAM at boot");
+	print_titled_row("Bounds", "%s (%s) to %s (%s)", least,
+			 has_min ? "configured" : "its floor", most,
+			 has_limit ? "configured" : "its RAM at boot");
 }
 
-static void print_mode(const json_t *guest)
+static void print_mode(const struct daemon_guest *guest)
 {
-	const char *mode = answer_text(guest, "mode");
-	bool by_person = g_str_equal(answer_text(guest, "mode_by"), "person");
-	g_autofree char *name = plain_text(answer_text(guest, "name"));
-	g_autofree char *held = size_cell(answer_bytes(guest, "held_bytes"));
-	g_autofree char *plain = plain_text(mode);
+	g_autofree char *name = sanitize_text(guest->name);
+	g_autofree char *held = format_size_cell(guest->held_bytes);
 
-	if (g_str_equal(mode, "held"))
-		row("Mode", "held at %s by a person, until: aerostat auto %s", held, name);
-	else if (g_str_equal(mode, "observe"))
-		row("Mode", "observe: it is watched, and left at its size");
-	else if (g_str_equal(mode, "off"))
-		row("Mode", "off: it is left alone");
-	else
-		row("Mode", "%s: the policy sets its size", plain);
-	if (by_person && !g_str_equal(mode, "held"))
-		row("", "a person chose that; taken back by: aerostat auto %s", name);
-}
-
-static const char *distress_words(const json_t *guest)
-{
-	if (answer_true(guest, "critical"))
-		return "critical: it has killed processes, or is about to";
-	return answer_true(guest, "pressured") ? "pressed: it is short of memory" : "none";
-}
-
-static void print_stats(const json_t *guest)
-{
-	const json_t *stats = json_object_get(guest, "stats");
-	uint64_t age = answer_bytes(stats, "age_us");
-	g_autofree char *age_text = age == HV_UNSET ? NULL : duration_text((int64_t)age);
-	g_autofree char *available = size_cell(answer_bytes(stats, "available_bytes"));
-	g_autofree char *free_text = size_cell(answer_bytes(stats, "free_bytes"));
-	g_autofree char *cache = size_cell(answer_bytes(stats, "cache_bytes"));
-
-	if (!age_text) {
-		row("Statistics", "none: the guest never said how it stands");
+	switch (guest->mode) {
+	case DAEMON_MODE_HELD:
+		print_titled_row("Mode", "held at %s by a user; to release it: aerostat auto %s",
+				 held, name);
 		return;
+	case DAEMON_MODE_OBSERVE:
+		print_titled_row("Mode", "observe: it is watched, but its size is not changed");
+		break;
+	case DAEMON_MODE_OFF:
+		print_titled_row("Mode", "off: it is left alone");
+		break;
+	case DAEMON_MODE_AUTO:
+		print_titled_row("Mode", "auto: the policy sets its size");
+		break;
+	case DAEMON_MODE_UNKNOWN:
+		print_titled_row("Mode", "not known to this version of aerostat");
+		break;
 	}
-	row("Statistics", "%s old%s: %s available, %s free, %s cache", age_text,
-	    stats_stale(guest) ? " (STALE, so nothing is taken)" : "", available, free_text, cache);
+	if (guest->mode_by_person)
+		print_titled_row("", "a user set this mode; to undo: aerostat auto %s", name);
 }
 
-static void print_trouble(const json_t *guest, bool paint)
+static void print_stats(const struct daemon_guest *guest)
 {
-	g_autofree char *problem = plain_text(answer_text(guest, "problem"));
-	g_autofree char *obstacle = plain_text(answer_text(guest, "obstacle"));
-	g_autofree char *state = plain_text(answer_text(guest, "state"));
+	const struct daemon_stats *stats = &guest->stats;
+	g_autofree char *age = format_duration(stats->age_us);
+	g_autofree char *available = format_size_cell(stats->available_bytes);
+	g_autofree char *free_text = format_size_cell(stats->free_bytes);
+	g_autofree char *cache = format_size_cell(stats->cache_bytes);
 
-	if (*problem)
-		paint_print(paint, SHADE_BAD, 0, "It does not answer");
-	if (*problem)
-		printf(": %s\n", problem);
-	if (*obstacle)
-		row("Obstacle", "it cannot be shrunk: %s", obstacle);
-	if (*state && !g_str_equal(state, "running"))
-		row("State", "%s", state);
-	if (g_str_equal(answer_text(guest, "driver"), "absent"))
-		row("Driver", "none is at work in the guest, so its size cannot change");
+	if (stats->age_us == HV_UNSET)
+		print_titled_row("Statistics", "none: the guest has never reported any");
+	else
+		print_titled_row("Statistics", "%s old%s: %s available, %s free, %s cache", age,
+				 are_stats_stale(guest) ? " (STALE, so no memory is taken)" : "",
+				 available, free_text, cache);
 }
 
-static void print_now(const json_t *guest)
+static void print_figures(const struct daemon_guest *guest)
 {
+	const struct daemon_decision *decision = &guest->decision;
+
 	print_reason(guest);
-	size_row(guest, "need_bytes", "Needs", "what it uses and cannot drop");
-	size_row(guest, "demand_bytes", "Demand",
-		 "its need of late, and what it swapped out, within its bounds");
-	size_row(guest, "reserve_bytes", "Reserve", "kept free in it for bursts");
-	size_row(guest, "want_bytes", "Wants", "need of late and reserve, within its bounds");
-	size_row(guest, "floor_bytes", "Floor",
-		 "the least that any guest of its size is left with");
+	print_size_row("Needs", decision->need_bytes, "in use, and cannot be dropped");
+	print_size_row("Demand", decision->demand_bytes,
+		       "its recent need plus what it swapped out, within its bounds");
+	print_size_row("Reserve", decision->reserve_bytes, "kept free in it for bursts");
+	print_size_row("Wants", decision->want_bytes,
+		       "its recent need plus the reserve, within its bounds");
+	print_size_row("Floor", decision->floor_bytes,
+		       "the least that any guest of its size is left with");
 	print_bounds(guest);
 	print_mode(guest);
-	row("Distress", "%s", distress_words(guest));
+	print_titled_row("Distress", "%s",
+			 guest->critical    ? "critical: it has killed processes, or is about to"
+			 : guest->pressured ? "pressured: it is short of memory"
+					    : "none");
 	print_stats(guest);
-	size_row(guest, "resident_bytes", "On the host", "resident, of its process");
-	size_row(guest, "before_bytes", "Before", "put back when aerostatd ends");
-	row("Targets", "%.0f set, %.0f failed", answer_number(guest, "times_set"),
-	    answer_number(guest, "times_failed"));
+	print_size_row("On the host", guest->resident_bytes, "resident memory of its process");
+	print_size_row("Before", guest->before_bytes, "restored when aerostatd ends");
+	print_titled_row("Targets", "%" G_GUINT64_FORMAT " set, %" G_GUINT64_FORMAT " failed",
+			 guest->times_set, guest->times_failed);
 }
 
-static void print_change(const json_t *change)
+static void print_change(const struct daemon_change *change)
 {
-	uint64_t target_before = answer_bytes(change, "target_before_bytes");
-	uint64_t actual = answer_bytes(change, "actual_bytes");
-	g_autofree char *time = time_text((int64_t)answer_number(change, "time_us"));
-	g_autofree char *from = size_cell(target_before == HV_UNSET ? actual : target_before);
-	g_autofree char *to = size_cell(answer_bytes(change, "target_bytes"));
-	g_autofree char *reason = plain_text(answer_text(change, "reason"));
-	g_autofree char *text = plain_text(answer_text(change, "text"));
+	g_autofree char *time = format_local_time(change->time_us);
+	g_autofree char *from = format_size_cell(change->target_before_bytes != HV_UNSET
+							 ? change->target_before_bytes
+							 : change->actual_bytes);
+	g_autofree char *to = format_size_cell(change->target_bytes);
+	g_autofree char *reason = sanitize_text(change->decision.reason);
+	g_autofree char *text = sanitize_text(change->decision.text);
 
 	printf("  %s  %9s -> %-9s  %s\n%23s%s\n", time, from, to, reason, "", text);
 }
 
-static void print_history(const json_t *history, bool paint)
+static void print_history(const struct daemon_guest *guest, size_t number, bool colour)
 {
-	const json_t *change;
-	size_t i;
+	size_t count = MIN(guest->history_count, number);
 
+	if (!number)
+		return;
 	putchar('\n');
-	if (!json_array_size(history)) {
+	if (!count) {
 		puts("The policy has not changed its size yet.");
 		return;
 	}
-	paint_print(paint, SHADE_TITLE, 0, "Last changes, the newest first:");
+	print_shaded(colour, SHADE_TITLE, 0, "Last changes, newest first:");
 	putchar('\n');
-	json_array_foreach (history, i, change)
-		print_change(change);
+	for (size_t i = 0; i < count; i++)
+		print_change(&guest->history[i]);
 }
 
-/* What is not known to aerostatd may be a guest all the same. */
-static int tell_unmanaged(struct context *ctx, const char *name, const GError *error)
+static void print_guest_json(const struct daemon_guest *guest, size_t number)
+{
+	json_t *history = json_object_get(guest->json, "history");
+
+	while (json_array_size(history) > number)
+		json_array_remove(history, json_array_size(history) - 1);
+	cli_print_json(json_incref(guest->json));
+}
+
+/* A guest that aerostatd does not know may exist all the same. */
+static int fail_unmanaged(struct context *ctx, const char *name, const GError *error)
 {
 	g_auto(hv_info) info = { 0 };
 	g_autoptr(hv_guest) guest =
@@ -192,77 +208,59 @@ static int tell_unmanaged(struct context *ctx, const char *name, const GError *e
 	if (!guest)
 		return cli_fail(ctx, error);
 	return cli_fail_with(ctx, exit_code_of(error),
-			     "%s is not managed: aerostatd does not look at %s, so nobody but "
-			     "people sets its size; see [discover] in aerostat.conf(5)",
+			     "%s is not managed: aerostatd does not look for guests at %s; add it "
+			     "to [discover] in aerostat.conf(5)",
 			     info.name, guest->source);
 }
 
-static void shorten(json_t *guest, int number)
+static int run_explain(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
-	json_t *history = json_object_get(guest, "history");
-
-	while (json_array_size(history) > (size_t)number)
-		json_array_remove(history, json_array_size(history) - 1);
-}
-
-static void explain(const json_t *guest)
-{
-	bool paint = paint_wanted();
-
-	print_head(guest, paint);
-	print_trouble(guest, paint);
-	print_now(guest);
-	print_history(json_object_get(guest, "history"), paint);
-}
-
-static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
-{
-	g_autofree char *socket = NULL, *number_word = NULL;
-	const GOptionEntry entries[] = { { "number", 'n', 0, G_OPTION_ARG_STRING, &number_word,
-					   "at most N of the last changes (10)", "N" },
+	g_autofree char *socket = NULL, *number_text = NULL;
+	const GOptionEntry entries[] = { { "number", 'n', 0, G_OPTION_ARG_STRING, &number_text,
+					   "show at most N of the last changes (10)", "N" },
 					 SOCKET_ENTRY(socket),
 					 { NULL } };
-	g_autoptr(daemon_link) daemon = NULL;
+	g_autoptr(daemon_client) daemon = NULL;
+	g_autoptr(daemon_guest) guest = NULL;
 	g_autoptr(GError) error = NULL;
-	g_autofree char *path = NULL;
-	g_auto(GStrv) words = NULL;
-	guint64 number = CHANGES;
-	json_t *guest;
+	g_auto(GStrv) names = NULL;
+	guint64 number = CHANGES_SHOWN;
+	bool colour = wants_colour();
 	int code;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 1, 1, &words, &code))
+	if (!verb_parse(ctx, verb, entries, argc, argv, 1, 1, &names, &code))
 		return code;
-	if (number_word && !g_ascii_string_to_unsigned(number_word, 10, 0, 1000, &number, NULL))
+	if (number_text && !g_ascii_string_to_unsigned(number_text, 10, 0, 1000, &number, NULL))
 		return cli_usage(ctx, verb, "number '%s' is not a number from 0 to 1000",
-				 number_word);
-	daemon = daemon_new(socket);
-	path = daemon_guest_path(words[0], NULL);
-	guest = daemon_call(daemon, "GET", path, NULL, DAEMON_MS, &error);
+				 number_text);
+	daemon = daemon_client_new(socket, DAEMON_TIMEOUT_MS);
+	guest = daemon_get_guest(daemon, names[0], &error);
+	if (g_error_matches(error, DAEMON_ERROR, DAEMON_ERROR_NOT_FOUND))
+		return fail_unmanaged(ctx, names[0], error);
 	if (!guest)
-		return g_error_matches(error, DAEMON_ERROR, DAEMON_ERROR_NOT_FOUND)
-			       ? tell_unmanaged(ctx, words[0], error)
-			       : cli_fail(ctx, error);
-	shorten(guest, (int)number);
+		return cli_fail(ctx, error);
 	if (ctx->json) {
-		cli_print_json(guest);
+		print_guest_json(guest, number);
 		return EXIT_DONE;
 	}
-	explain(guest);
-	json_decref(guest);
+	print_headline(guest, colour);
+	print_obstacles(guest, colour);
+	print_figures(guest);
+	print_history(guest, number, colour);
 	return EXIT_DONE;
 }
 
 const struct verb verb_explain = {
 	.name = "explain",
 	.args = "GUEST",
-	.summary = "say why a guest has the size it has",
-	.details = "Tells what aerostatd decided of the guest and why, in words and numbers: what "
-		   "it needs and wants,\n"
-		   "its bounds, who set its mode, how old its statistics are; then the last "
-		   "changes of its size. What\n"
-		   "the numbers mean is said beside them.",
+	.summary = "explain why a guest has the size it has",
+	.details = "Prints what aerostatd decided about the guest and why, in words and numbers: "
+		   "what it needs and\n"
+		   "wants, its bounds, who set its mode, how old its statistics are; then the last "
+		   "changes of its size.\n"
+		   "Each number is printed with its meaning.",
 	.examples = "  aerostat explain alpha\n"
 		    "  aerostat explain alpha --number 30\n"
 		    "  aerostat explain alpha --json | jq -r .text\n",
-	.run = run,
+	.run = run_explain,
 };

@@ -6,37 +6,29 @@
 #include "aerostat/daemon_text.h"
 #include "aerostat/verbs.h"
 
-/* A file that is wrong is no mistake in the command line, however the daemon calls it. */
-static int fail(struct context *ctx, const GError *error)
+static int run_reload(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
-	if (g_error_matches(error, DAEMON_ERROR, DAEMON_ERROR_INVALID))
-		return cli_fail_with(ctx, EXIT_REFUSED, "%s", error->message);
-	return cli_fail(ctx, error);
-}
-
-static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
-{
-	g_autofree char *socket = NULL, *file = NULL;
+	g_autofree char *socket = NULL, *file = NULL, *plain = NULL;
 	const GOptionEntry entries[] = { SOCKET_ENTRY(socket), { NULL } };
-	g_autoptr(daemon_link) daemon = NULL;
+	g_autoptr(daemon_client) daemon = NULL;
 	g_autoptr(GError) error = NULL;
 	g_auto(GStrv) words = NULL;
-	json_t *answer;
 	int code;
 
 	if (!verb_parse(ctx, verb, entries, argc, argv, 0, 0, &words, &code))
 		return code;
-	daemon = daemon_new(socket);
-	answer = daemon_call(daemon, "POST", "/v1/reload", NULL, DAEMON_MS, &error);
-	if (!answer)
-		return fail(ctx, error);
-	file = plain_text(answer_text(answer, "reloaded"));
-	if (ctx->json) {
-		cli_print_json(answer);
-		return EXIT_DONE;
-	}
-	printf("%s is in force\n", file);
-	json_decref(answer);
+	daemon = daemon_client_new(socket, DAEMON_TIMEOUT_MS);
+	file = daemon_reload(daemon, &error);
+	/* The daemon calls a wrong file invalid, but the command line was right. */
+	if (g_error_matches(error, DAEMON_ERROR, DAEMON_ERROR_INVALID))
+		return cli_fail_with(ctx, EXIT_REFUSED, "%s", error->message);
+	if (!file)
+		return cli_fail(ctx, error);
+	plain = sanitize_text(file);
+	if (ctx->json)
+		cli_print_json(json_pack("{s:s?}", "reloaded", *file ? file : NULL));
+	else
+		printf("%s is in effect\n", plain);
 	return EXIT_DONE;
 }
 
@@ -44,12 +36,12 @@ const struct verb verb_reload = {
 	.name = "reload",
 	.args = "",
 	.summary = "have aerostatd read its configuration again",
-	.details =
-		"aerostatd takes its file whole or refuses it whole: then file, line and reason "
-		"are told, the exit\n"
-		"code is 1, and what was in force stays so. What people decided of guests stays, "
-		"too.",
+	.details = "aerostatd accepts its file as a whole or refuses it as a whole. If it refuses, "
+		   "this prints file,\n"
+		   "line and reason, exits with 1, and the previous configuration stays in effect. "
+		   "What users decided\n"
+		   "for guests stays in effect either way.",
 	.examples = "  aerostat reload\n"
 		    "  aerostat reload && aerostat status\n",
-	.run = run,
+	.run = run_reload,
 };

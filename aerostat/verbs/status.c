@@ -6,330 +6,283 @@
 #include "aerostat/daemon_text.h"
 #include "aerostat/verbs.h"
 
-/* One column of the table; the text is freed. */
-struct column {
-	const char *title;
-	char *(*text)(const json_t *guest);
-	bool left;
-};
-
-static char *cell_name(const json_t *guest)
+static char *format_mode_cell(const struct daemon_guest *guest)
 {
-	const char *name = answer_text(guest, "name");
-
-	return plain_text(*name ? name : answer_text(guest, "address"));
+	return g_strconcat(daemon_mode_name(guest->mode), guest->mode_by_person ? "*" : "", NULL);
 }
 
-static char *cell_mode(const json_t *guest)
+static char *format_stats_cell(const struct daemon_guest *guest)
 {
-	bool by_person = g_str_equal(answer_text(guest, "mode_by"), "person");
-	g_autofree char *mode = plain_text(answer_text(guest, "mode"));
+	g_autofree char *age = NULL;
 
-	return g_strconcat(mode, by_person ? "*" : "", NULL);
+	if (guest->stats.age_us == HV_UNSET)
+		return g_strdup("none");
+	age = format_duration(guest->stats.age_us);
+	return g_strconcat(age, are_stats_stale(guest) ? " stale" : "", NULL);
 }
 
-static char *cell_actual(const json_t *guest)
+static char *format_reason_cell(const struct daemon_guest *guest)
 {
-	return size_cell(answer_bytes(guest, "actual_bytes"));
-}
-
-static char *cell_target(const json_t *guest)
-{
-	return size_cell(answer_bytes(guest, "target_bytes"));
-}
-
-static char *cell_want(const json_t *guest)
-{
-	return size_cell(answer_bytes(guest, "want_bytes"));
-}
-
-static char *cell_max(const json_t *guest)
-{
-	return size_cell(answer_bytes(guest, "max_bytes"));
-}
-
-static char *cell_need(const json_t *guest)
-{
-	return size_cell(answer_bytes(guest, "need_bytes"));
-}
-
-static char *cell_stats(const json_t *guest)
-{
-	uint64_t age = answer_bytes(json_object_get(guest, "stats"), "age_us");
-	g_autofree char *text = age == HV_UNSET ? NULL : duration_text((int64_t)age);
-
-	return text ? g_strconcat(text, stats_stale(guest) ? " stale" : "", NULL)
-		    : g_strdup("none");
-}
-
-static bool has_problem(const json_t *guest)
-{
-	return *answer_text(guest, "problem") != '\0';
-}
-
-/* Short of memory, and how much so. */
-static enum shade distress_shade(const json_t *guest)
-{
-	if (answer_true(guest, "critical"))
-		return SHADE_BAD;
-	return answer_true(guest, "pressured") ? SHADE_WARN : SHADE_NONE;
-}
-
-static char *cell_reason(const json_t *guest)
-{
-	const char *state = answer_text(guest, "state");
-
-	if (has_problem(guest))
+	if (*guest->problem)
 		return g_strdup("no answer");
-	if (*state && !g_str_equal(state, "running"))
-		return plain_text(state);
-	if (g_str_equal(answer_text(guest, "driver"), "absent"))
+	if (*guest->state && !g_str_equal(guest->state, "running"))
+		return sanitize_text(guest->state);
+	if (guest->driver == HV_DRIVER_ABSENT)
 		return g_strdup("no driver");
-	return plain_text(answer_text(guest, "reason"));
+	return sanitize_text(guest->decision.reason);
 }
 
-static const struct column columns[] = {
-	{ "Guest", cell_name, true },	  { "Mode", cell_mode, true },
-	{ "Actual", cell_actual, false }, { "Target", cell_target, false },
-	{ "Want", cell_want, false },	  { "Max", cell_max, false },
-	{ "Need", cell_need, false },	  { "Statistics", cell_stats, false },
-	{ "Reason", cell_reason, true },
+static enum shade shade_stats(const struct daemon_guest *guest)
+{
+	return are_stats_stale(guest) ? SHADE_WARN : SHADE_NONE;
+}
+
+static enum shade shade_reason(const struct daemon_guest *guest)
+{
+	if (*guest->problem || guest->critical)
+		return SHADE_BAD;
+	return guest->pressured ? SHADE_WARN : SHADE_NONE;
+}
+
+/* One column of the table. */
+static const struct column {
+	const char *title;
+	size_t size_offset; /* of what it shows in struct daemon_guest, without @format */
+	char *(*format)(const struct daemon_guest *guest); /* its text is freed */
+	enum shade (*shade)(const struct daemon_guest *guest);
+} columns[] = {
+	{ "Guest", .format = format_guest_name },
+	{ "Mode", .format = format_mode_cell },
+	{ "Actual", offsetof(struct daemon_guest, actual_bytes) },
+	{ "Target", offsetof(struct daemon_guest, target_bytes) },
+	{ "Want", offsetof(struct daemon_guest, decision.want_bytes) },
+	{ "Max", offsetof(struct daemon_guest, max_bytes) },
+	{ "Need", offsetof(struct daemon_guest, decision.need_bytes) },
+	{ "Statistics", .format = format_stats_cell, .shade = shade_stats },
+	{ "Reason", .format = format_reason_cell, .shade = shade_reason },
 };
 #define COLUMNS G_N_ELEMENTS(columns)
 
-static enum shade cell_shade(const json_t *guest, size_t column)
+static char *format_cell(const struct daemon_guest *guest, const struct column *column)
 {
-	if (columns[column].text == cell_stats && stats_stale(guest))
-		return SHADE_WARN;
-	if (columns[column].text != cell_reason)
-		return SHADE_NONE;
-	return has_problem(guest) ? SHADE_BAD : distress_shade(guest);
+	const void *size = (const char *)guest + column->size_offset;
+
+	return column->format ? column->format(guest) : format_size_cell(*(const uint64_t *)size);
 }
 
-static void measure(const json_t *guests, int widths[COLUMNS])
+static void measure_columns(const GPtrArray *guests, int widths[COLUMNS])
 {
-	const json_t *guest;
-	size_t row;
-
-	for (size_t i = 0; i < COLUMNS; i++)
+	for (size_t i = 0; i < COLUMNS; i++) {
 		widths[i] = (int)g_utf8_strlen(columns[i].title, -1);
-	json_array_foreach (guests, row, guest)
-		for (size_t i = 0; i < COLUMNS; i++) {
-			g_autofree char *text = columns[i].text(guest);
+		for (guint row = 0; row < guests->len; row++) {
+			g_autofree char *text = format_cell(guests->pdata[row], &columns[i]);
 
 			widths[i] = MAX(widths[i], (int)g_utf8_strlen(text, -1));
 		}
+	}
 }
 
-static void print_cell(bool paint, enum shade shade, size_t column, int width, const char *text)
+/* Sizes are aligned to the right, all else to the left; the last column is not padded. */
+static void print_cell(bool colour, enum shade shade, size_t column, int width, const char *text)
 {
 	bool last = column == COLUMNS - 1;
+	bool left = columns[column].format && columns[column].format != format_stats_cell;
 
 	fputs(column ? "  " : " ", stdout);
-	paint_print(paint, shade, last ? 0 : columns[column].left ? -width : width, text);
+	print_shaded(colour, shade, last ? 0 : left ? -width : width, text);
 	if (last)
 		putchar('\n');
 }
 
-static void print_guests(const json_t *guests, bool paint)
+static void print_guest_table(const GPtrArray *guests, bool colour)
 {
 	bool by_person = false;
 	int widths[COLUMNS];
-	const json_t *guest;
-	size_t row;
 
-	if (!json_array_size(guests)) {
+	if (!guests->len) {
 		puts("no guests");
 		return;
 	}
-	measure(guests, widths);
+	measure_columns(guests, widths);
 	for (size_t i = 0; i < COLUMNS; i++)
-		print_cell(paint, SHADE_TITLE, i, widths[i], columns[i].title);
-	json_array_foreach (guests, row, guest) {
-		for (size_t i = 0; i < COLUMNS; i++) {
-			g_autofree char *text = columns[i].text(guest);
+		print_cell(colour, SHADE_TITLE, i, widths[i], columns[i].title);
+	for (guint row = 0; row < guests->len; row++) {
+		const struct daemon_guest *guest = guests->pdata[row];
 
-			print_cell(paint, cell_shade(guest, i), i, widths[i], text);
+		for (size_t i = 0; i < COLUMNS; i++) {
+			g_autofree char *text = format_cell(guest, &columns[i]);
+
+			print_cell(colour, columns[i].shade ? columns[i].shade(guest) : SHADE_NONE,
+				   i, widths[i], text);
 		}
-		by_person = by_person || g_str_equal(answer_text(guest, "mode_by"), "person");
+		by_person = by_person || guest->mode_by_person;
 	}
 	if (by_person)
-		puts(" * by a person; given back by: aerostat auto GUEST");
+		puts(" * set by a user; to undo: aerostat auto GUEST");
 }
 
-static void print_host(const json_t *status, bool paint)
+static void print_host(const struct daemon_status *status, bool colour)
 {
-	const json_t *host = json_object_get(status, "host");
-	g_autofree char *total = size_cell(answer_bytes(host, "total_bytes"));
-	g_autofree char *available = size_cell(answer_bytes(host, "available_bytes"));
-	g_autofree char *budget = size_cell(answer_bytes(status, "budget_bytes"));
-	g_autofree char *want = size_cell(answer_bytes(status, "want_bytes"));
-	g_autofree char *reserved = size_cell(answer_bytes(host, "reserved_bytes"));
+	const struct daemon_host *host = &status->host;
+	g_autofree char *total = format_size_cell(host->total_bytes);
+	g_autofree char *available = format_size_cell(host->available_bytes);
+	g_autofree char *budget = format_size_cell(status->budget_bytes);
+	g_autofree char *want = format_size_cell(status->want_bytes);
+	g_autofree char *reserved = format_size_cell(host->reserved_bytes);
 
-	if (!answer_number(status, "rounds")) {
-		puts("aerostatd has just started, and has not looked at the host yet");
+	if (!status->rounds) {
+		puts("aerostatd has just started and has not sampled the host yet");
 		return;
 	}
 	printf("host: %s RAM, %s available, memory pressure %.1f %%, %s reserved\n", total,
-	       available, 100 * answer_number(host, "pressure"), reserved);
+	       available, 100 * host->pressure, reserved);
 	printf("guests: want %s of the %s that they may use together\n", want, budget);
-	if (answer_true(status, "overcommitted"))
-		paint_print(paint, SHADE_BAD, 0,
-			    "overcommitted: the guests need more than there is, and will swap\n");
-	if (answer_true(host, "critical"))
-		paint_print(paint, SHADE_BAD, 0,
-			    "the host is short of memory: it stalls, and takes from guests\n");
-	if (answer_true(status, "recording"))
-		puts("a recording is under way");
+	if (status->overcommitted)
+		print_shaded(colour, SHADE_BAD, 0,
+			     "overcommitted: the guests need more than there is, and will swap\n");
+	if (host->critical)
+		print_shaded(colour, SHADE_BAD, 0,
+			     "the host is short of memory: it stalls, and takes memory from "
+			     "guests\n");
+	if (status->recording)
+		puts("a recording is in progress");
 }
 
 static void print_problem(const char *source, const char *kind, const char *text)
 {
-	g_autofree char *plain_source = plain_text(source);
-	g_autofree char *plain = plain_text(text);
+	g_autofree char *plain_source = sanitize_text(source);
+	g_autofree char *plain_text = sanitize_text(text);
 
-	printf("  %s: %s%s\n", plain_source, kind, plain);
+	printf("  %s: %s%s\n", plain_source, kind, plain_text);
 }
 
-static void print_problems(const json_t *status, bool paint)
+static void print_problems(const struct daemon_status *status, const GPtrArray *guests, bool colour)
 {
-	const json_t *problems = json_object_get(status, "problems");
-	g_autoptr(GPtrArray) ill = g_ptr_array_new();
-	json_t *one;
-	size_t i;
+	bool any = status->problem_count > 0;
 
-	json_array_foreach (json_object_get(status, "guests"), i, one)
-		if (has_problem(one) || *answer_text(one, "obstacle"))
-			g_ptr_array_add(ill, one);
-	if (!json_array_size(problems) && !ill->len)
+	for (guint i = 0; i < guests->len; i++) {
+		const struct daemon_guest *guest = guests->pdata[i];
+
+		any = any || *guest->problem || *guest->obstacle;
+	}
+	if (!any)
 		return;
-	paint_print(paint, SHADE_TITLE, 0, "\nProblems:\n");
-	json_array_foreach (problems, i, one)
-		print_problem(answer_text(one, "source"), "", answer_text(one, "text"));
-	for (guint k = 0; k < ill->len; k++) {
-		g_autofree char *name = cell_name(ill->pdata[k]);
+	print_shaded(colour, SHADE_TITLE, 0, "\nProblems:\n");
+	for (size_t i = 0; i < status->problem_count; i++)
+		print_problem(status->problems[i].source, "", status->problems[i].text);
+	for (guint i = 0; i < guests->len; i++) {
+		const struct daemon_guest *guest = guests->pdata[i];
+		g_autofree char *name = format_guest_name(guest);
 
-		if (has_problem(ill->pdata[k]))
-			print_problem(name, "", answer_text(ill->pdata[k], "problem"));
-		if (*answer_text(ill->pdata[k], "obstacle"))
-			print_problem(name,
-				      "cannot be shrunk: ", answer_text(ill->pdata[k], "obstacle"));
+		if (*guest->problem)
+			print_problem(name, "", guest->problem);
+		if (*guest->obstacle)
+			print_problem(name, "cannot be shrunk: ", guest->obstacle);
 	}
 }
 
-static void print_reservations(const json_t *reservations, bool paint)
+static void print_reservations(const struct daemon_status *status, bool colour)
 {
-	json_t *one;
-	size_t i;
-
-	if (!json_array_size(reservations))
+	if (!status->reservation_count)
 		return;
-	paint_print(paint, SHADE_TITLE, 0, "\nReservations:\n");
-	json_array_foreach (reservations, i, one) {
-		g_autofree char *bytes = size_cell(answer_bytes(one, "bytes"));
-		g_autofree char *free_text = size_cell(answer_bytes(one, "free_bytes"));
-		g_autofree char *note = plain_text(answer_text(one, "note"));
+	print_shaded(colour, SHADE_TITLE, 0, "\nReservations:\n");
+	for (size_t i = 0; i < status->reservation_count; i++) {
+		const struct daemon_reservation *one = &status->reservations[i];
+		g_autofree char *bytes = format_size_cell(one->bytes);
+		g_autofree char *free_text = format_size_cell(one->free_bytes);
+		g_autofree char *note = sanitize_text(one->note);
 
-		printf("  %.0f: %s, %s of it free now, ends in %.0f s%s%s\n",
-		       answer_number(one, "id"), bytes, free_text,
-		       answer_number(one, "seconds_left"), *note ? "; " : "", note);
+		printf("  %" G_GUINT64_FORMAT ": %s, %s of it free now, ends in %" G_GUINT64_FORMAT
+		       " s%s%s\n",
+		       one->id, bytes, free_text, one->seconds_left, *note ? "; " : "", note);
 	}
 }
 
-static bool goes_by(const json_t *guest, const char *word)
+static bool is_guest_called(const struct daemon_guest *guest, const char *name)
 {
-	return g_str_equal(answer_text(guest, "name"), word) ||
-	       g_str_equal(answer_text(guest, "address"), word) ||
-	       !g_ascii_strcasecmp(answer_text(guest, "uuid"), word);
+	return g_str_equal(guest->name, name) || g_str_equal(guest->address, name) ||
+	       !g_ascii_strcasecmp(guest->uuid, name);
 }
 
-/* The guests that go by @word, added to @chosen. */
-static bool choose(const json_t *guests, const char *word, json_t *chosen)
+static char *list_guest_names(const struct daemon_status *status)
 {
-	bool found = false;
-	json_t *guest;
-	size_t i;
+	g_autoptr(GString) names = g_string_new(NULL);
 
-	json_array_foreach (guests, i, guest)
-		if (goes_by(guest, word)) {
-			json_array_append(chosen, guest);
-			found = true;
-		}
-	return found;
-}
+	for (size_t i = 0; i < status->guest_count; i++) {
+		g_autofree char *name = format_guest_name(&status->guests[i]);
 
-static char *names_of(const json_t *guests)
-{
-	g_autoptr(GStrvBuilder) names = g_strv_builder_new();
-	g_auto(GStrv) all = NULL;
-	json_t *guest;
-	size_t i;
-
-	json_array_foreach (guests, i, guest) {
-		g_autofree char *name = cell_name(guest);
-
-		g_strv_builder_add(names, name);
+		g_string_append_printf(names, "%s%s", i ? ", " : "", name);
 	}
-	all = g_strv_builder_end(names);
-	return all[0] ? g_strjoinv(", ", all) : g_strdup("none");
+	return g_strdup(names->len ? names->str : "none");
 }
 
-/* Leaves only those that @words name; false with *code after the user was told. */
-static bool keep_named(struct context *ctx, json_t *status, char **words, int *code)
+/* The guests of @status that @names name, all without names; NULL with *code after an error. */
+static GPtrArray *select_guests(struct context *ctx, const struct daemon_status *status,
+				char **names, int *code)
 {
-	const json_t *guests = json_object_get(status, "guests");
-	json_t *chosen;
+	g_autoptr(GPtrArray) guests = g_ptr_array_new();
 
-	if (!*words)
-		return true;
-	chosen = json_array();
-	for (; *words; words++) {
-		g_autofree char *names = NULL;
+	for (size_t i = 0; !*names && i < status->guest_count; i++)
+		g_ptr_array_add(guests, &status->guests[i]);
+	for (; *names; names++) {
+		guint before = guests->len;
+		g_autofree char *known = NULL;
 
-		if (choose(guests, *words, chosen))
+		for (size_t i = 0; i < status->guest_count; i++)
+			if (is_guest_called(&status->guests[i], *names))
+				g_ptr_array_add(guests, &status->guests[i]);
+		if (guests->len > before)
 			continue;
-		names = names_of(guests);
+		known = list_guest_names(status);
 		*code = cli_fail_with(ctx, EXIT_NO_GUEST,
-				      "aerostatd manages no guest '%s'; there are: %s", *words,
-				      names);
-		json_decref(chosen);
-		return false;
+				      "aerostatd manages no guest '%s'; it manages: %s", *names,
+				      known);
+		return NULL;
 	}
-	json_object_set_new(status, "guests", chosen);
-	return true;
+	return g_steal_pointer(&guests);
 }
 
-static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+static void print_status_json(const struct daemon_status *status, const GPtrArray *guests)
+{
+	json_t *answer = json_copy(status->json);
+	json_t *selected = json_array();
+
+	for (guint i = 0; i < guests->len; i++)
+		json_array_append(selected, ((const struct daemon_guest *)guests->pdata[i])->json);
+	json_object_set_new(answer, "guests", selected);
+	cli_print_json(answer);
+}
+
+static int run_status(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	g_autofree char *socket = NULL;
 	const GOptionEntry entries[] = { SOCKET_ENTRY(socket), { NULL } };
-	g_autoptr(daemon_link) daemon = NULL;
+	g_autoptr(daemon_client) daemon = NULL;
+	g_autoptr(daemon_status) status = NULL;
+	g_autoptr(GPtrArray) guests = NULL;
 	g_autoptr(GError) error = NULL;
-	g_auto(GStrv) words = NULL;
-	bool paint = paint_wanted();
-	json_t *status;
+	g_auto(GStrv) names = NULL;
+	bool colour = wants_colour();
 	int code = EXIT_DONE;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 0, -1, &words, &code))
+	if (!verb_parse(ctx, verb, entries, argc, argv, 0, -1, &names, &code))
 		return code;
-	daemon = daemon_new(socket);
-	status = daemon_call(daemon, "GET", "/v1/status", NULL, DAEMON_MS, &error);
+	daemon = daemon_client_new(socket, DAEMON_TIMEOUT_MS);
+	status = daemon_get_status(daemon, &error);
 	if (!status)
 		return cli_fail(ctx, error);
-	if (!keep_named(ctx, status, words, &code)) {
-		json_decref(status);
+	guests = select_guests(ctx, status, names, &code);
+	if (!guests)
 		return code;
-	}
 	if (ctx->json) {
-		cli_print_json(status);
+		print_status_json(status, guests);
 		return EXIT_DONE;
 	}
-	print_host(status, paint);
+	print_host(status, colour);
 	putchar('\n');
-	print_guests(json_object_get(status, "guests"), paint);
-	print_problems(status, paint);
-	print_reservations(json_object_get(status, "reservations"), paint);
-	json_decref(status);
+	print_guest_table(guests, colour);
+	print_problems(status, guests, colour);
+	print_reservations(status, colour);
 	return EXIT_DONE;
 }
 
@@ -338,15 +291,16 @@ const struct verb verb_status = {
 	.args = "[GUEST...]",
 	.summary = "show what aerostatd sees and does",
 	.details =
-		"Shows the host's memory, and of each guest that aerostatd manages what it has "
-		"(Actual), was told\n"
-		"to have (Target), should have (Want), has at most (Max) and uses and cannot drop "
-		"(Need); how old its\n"
-		"statistics are; and in a word why it has this size. Below are problems and "
-		"reservations.",
+		"Shows the host's memory and, for each guest that aerostatd manages: what it has "
+		"(Actual), what it\n"
+		"was last told to have (Target), what it should have (Want), the most it can have "
+		"(Max), what it\n"
+		"uses and cannot drop (Need), how old its statistics are, and a word for why it "
+		"has this size.\n"
+		"Problems and reservations follow, if there are any.",
 	.examples = "  aerostat status\n"
 		    "  aerostat status alpha beta\n"
 		    "  aerostat status --json | jq '.guests[] | {name, want_bytes}'\n"
-		    "  aerostat explain alpha                  # the same of one guest, in full\n",
-	.run = run,
+		    "  aerostat explain alpha                  # one guest, in full\n",
+	.run = run_status,
 };

@@ -117,7 +117,7 @@ def test_a_daemon_that_refuses_is_warned_of(ask, fake, gamma, what):
     fake.refuse[what, path] = 403, "denied", "user joe may not"
     result = ask("setmem", gamma["address"], "600M")
     assert result.code == DONE
-    assert ("warning: aerostatd was not told, and may set gamma to another size: user joe may "
+    assert ("warning: aerostatd may set gamma to another size: user joe may "
             "not\n") == result.err
     assert "held" not in result.out
     assert "-> 600 MiB" in result.out
@@ -184,7 +184,7 @@ def test_the_real_daemon_tells_of_itself_and_its_guest(ask, real):
 
 def test_the_real_daemon_holds_and_lets_go(ask, real, monitor):
     assert "held: at 700 MiB until: aerostat auto gamma" in ask("setmem", monitor, "700M").out
-    for words, mode in ((None, "held at 700 MiB by a person"), ([monitor], "auto: the policy"),
+    for words, mode in ((None, "held at 700 MiB by a user"), ([monitor], "auto: the policy"),
                         (["--all", "--off"], "off: it is left alone")):
         if words:
             assert ask("auto", *words).code == DONE
@@ -202,7 +202,7 @@ def test_the_real_daemon_reserves(ask, real):
 
 
 def test_the_real_daemon_reloads(ask, real):
-    assert ask("reload").out == f"{real} is in force\n"
+    assert ask("reload").out == f"{real} is in effect\n"
     real.write_text("[host]\n\nbudget=1furlong\n")
     result = ask("reload")
     assert result.code == REFUSED

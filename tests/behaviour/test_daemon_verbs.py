@@ -37,8 +37,8 @@ def test_without_a_daemon_how_to_start_one_is_said(ask, tmp_path, words):
     words = [str(tmp_path / "file") if word == "FILE" else word for word in words]
     result = ask(*words)
     assert result.code == UNREACHABLE
-    assert (f"aerostatd does not run (no socket {tmp_path}/aerostatd.sock); start it: systemctl "
-            "start aerostatd, or aerostatd -c URI") in result.error
+    assert (f"aerostatd is not running (no socket {tmp_path}/aerostatd.sock); start it with "
+            "systemctl start aerostatd, or aerostatd -c URI") in result.error
     assert result.out == ""
     assert not (tmp_path / "file").exists()
 
@@ -47,7 +47,7 @@ def test_a_socket_that_nobody_listens_at(ask, tmp_path):
     (tmp_path / "aerostatd.sock").touch()
     result = ask("status")
     assert result.code == UNREACHABLE
-    assert "does not run (nobody listens at" in result.error
+    assert "is not running (nothing listens on" in result.error
 
 
 def test_the_socket_may_be_said(ask, fake, tmp_path):
@@ -90,14 +90,14 @@ def test_who_may_not_use_the_socket_is_told_whose_it_is(ask):
                                     capture_output=True, text=True, user=65534, group=65534,
                                     extra_groups=[], timeout=60)
         group = grp.getgrgid(os.getegid()).gr_name
-        assert result.stderr == (f"error: you may not use the socket {daemon.path} of aerostatd; "
-                                 f"be root, or a member of the group {group}\n")
+        assert result.stderr == (f"error: no permission to use the socket {daemon.path} of aerostatd; "
+                                 f"run as root, or as a member of the group {group}\n")
     assert result.returncode == REFUSED
 
 
 @pytest.mark.parametrize("answer, says", [
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot JSON!", "its answer is no JSON object"),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "its answer is no JSON object"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot JSON!", "its answer is not a JSON object"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "its answer is not a JSON object"),
     (b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n", "answered 500"),
     (b"HTTP/1.1 302 Found\r\nLocation: http://example.com/\r\nContent-Length: 0\r\n\r\n",
      "answered 302"),
@@ -137,8 +137,8 @@ def test_status_shows_the_host_in_a_few_words(ask, fake):
 def test_status_of_a_daemon_that_has_just_started(ask, fake):
     fake.status.update(rounds=0, budget_bytes=None, want_bytes=None, guests=[])
     fake.status["host"] = {}
-    assert ask("status").out == ("aerostatd has just started, and has not looked at the host yet\n"
-                                 "\nno guests\n")
+    assert ask("status").out == ("aerostatd has just started and has not sampled the host yet\n\n"
+                                 "no guests\n")
 
 
 def test_status_says_when_the_host_is_in_trouble(ask, fake):
@@ -147,7 +147,7 @@ def test_status_says_when_the_host_is_in_trouble(ask, fake):
     out = ask("status").out
     assert "overcommitted: the guests need more than there is, and will swap" in out
     assert "the host is short of memory" in out
-    assert "a recording is under way" in out
+    assert "a recording is in progress" in out
 
 
 def test_status_shows_each_guest_in_a_row(ask, fake):
@@ -161,9 +161,9 @@ def test_status_marks_what_a_person_decided(ask, fake):
     out = ask("status").out
     assert row(out, "alpha")[1] == "auto"
     assert row(out, "beta")[1] == "held*"
-    assert " * by a person; given back by: aerostat auto GUEST" in out
+    assert " * set by a user; to undo: aerostat auto GUEST" in out
     fake.status["guests"].pop()
-    assert "by a person" not in ask("status").out
+    assert "by a user" not in ask("status").out
 
 
 @pytest.mark.parametrize("age_us, says", [(5_000_000, "5 s"), (5_000_001, "5 s stale"),
@@ -221,7 +221,7 @@ def test_status_of_some_guests(ask, fake, by):
 def test_status_of_a_guest_that_is_not_managed(ask, fake):
     result = ask("status", "alpha", "gamma")
     assert result.code == NO_GUEST
-    assert "aerostatd manages no guest 'gamma'; there are: alpha, beta" in result.error
+    assert "aerostatd manages no guest 'gamma'; it manages: alpha, beta" in result.error
     assert result.out == ""
 
 
@@ -274,7 +274,7 @@ def test_explain_reads_well_at_three_in_the_morning(ask, fake):
     assert out.startswith("alpha has 512 MiB of 1 GiB\n"
                           "Why          calm: it is to give, once it has been calm for long")
     for line in (r" +needs 330 MiB, 128 MiB kept for bursts: 458 MiB wanted, 512 MiB had; gives",
-                 r"Needs +320 MiB +what it uses and cannot drop",
+                 r"Needs +320 MiB +in use, and cannot be dropped",
                  r"Demand +330 MiB", r"Reserve +128 MiB", r"Wants +458 MiB", r"Floor +232 MiB",
                  r"Bounds +232 MiB \(its floor\) to 1 GiB \(its RAM at boot\)",
                  r"Mode +auto: the policy sets its size", r"Distress +none",
@@ -289,26 +289,26 @@ def test_explain_reads_well_at_three_in_the_morning(ask, fake):
 def test_explain_says_where_it_is_going(ask, fake):
     fake.status["guests"][0]["target_bytes"] = 448 * MIB
     assert ask("explain", "alpha").out.startswith(
-        "alpha has 512 MiB of 1 GiB, and is told to have 448 MiB\n")
+        "alpha has 512 MiB of 1 GiB; its target is 448 MiB\n")
 
 
 @pytest.mark.parametrize("changes, says", [
     ({"mode": "held", "mode_by": "person", "held_bytes": 300 * MIB},
-     "Mode         held at 300 MiB by a person, until: aerostat auto alpha\nDistress"),
-    ({"mode": "observe"}, "Mode         observe: it is watched, and left at its size\nDistress"),
+     "Mode         held at 300 MiB by a user; to release it: aerostat auto alpha\nDistress"),
+    ({"mode": "observe"}, "Mode         observe: it is watched, but its size is not changed\nDistress"),
     ({"mode": "off"}, "Mode         off: it is left alone\nDistress"),
     ({"mode": "off", "mode_by": "person"},
-     "a person chose that; taken back by: aerostat auto alpha\n"),
+     "a user set this mode; to undo: aerostat auto alpha\n"),
     ({"min_bytes": 300 * MIB, "limit_bytes": 600 * MIB},
      "Bounds       300 MiB (configured) to 600 MiB (configured)\n"),
-    ({"pressured": True}, "Distress     pressed"),
+    ({"pressured": True}, "Distress     pressured"),
     ({"pressured": True, "critical": True}, "Distress     critical"),
     ({"problem": "no such socket"}, "It does not answer: no such socket\n"),
     ({"obstacle": "its memory is locked"},
      "Obstacle     it cannot be shrunk: its memory is locked\n"),
     ({"state": "paused"}, "State        paused\n"),
-    ({"driver": "absent"}, "Driver       none is at work in the guest"),
-    ({"text": ""}, "Why          nothing was decided yet\n"),
+    ({"driver": "absent"}, "Driver       no balloon driver runs in the guest"),
+    ({"text": ""}, "Why          nothing has been decided yet\n"),
 ])
 def test_explain_says_what_is_special(ask, fake, changes, says):
     assert says not in ask("explain", "alpha").out
@@ -316,8 +316,8 @@ def test_explain_says_what_is_special(ask, fake, changes, says):
     assert says in ask("explain", "alpha").out
 
 
-@pytest.mark.parametrize("age_us, says", [(17_000_000, "17 s old (STALE, so nothing is taken):"),
-                                          (None, "none: the guest never said how it stands")])
+@pytest.mark.parametrize("age_us, says", [(17_000_000, "17 s old (STALE, so no memory is taken):"),
+                                          (None, "none: the guest has never reported any")])
 def test_explain_doubts_old_statistics(ask, fake, age_us, says):
     fake.status["guests"][0]["stats"]["age_us"] = age_us
     assert f"Statistics   {says}" in ask("explain", "alpha").out
@@ -372,8 +372,7 @@ def test_a_name_of_two_guests(ask, fake):
 def test_auto_takes_back_what_a_person_said(ask, fake):
     result = ask("auto", "beta")
     assert result.code == DONE
-    assert result.out == ("beta: what people set is taken back; the configuration's mode "
-                          "applies\n")
+    assert result.out == "beta: the mode of the configuration applies again\n"
     assert fake.puts() == [("/v1/guests/beta/mode", {"mode": "auto"})]
 
 
@@ -388,7 +387,7 @@ def test_auto_of_all(ask, fake):
     assert ask("auto", "--all", "--json").json == {"guests": ["alpha", "beta"]}
     assert fake.puts() == [("/v1/mode", {"mode": "auto"})]
     fake.status["guests"] = []
-    assert ask("auto", "--all").out == "no guest has changed\n"
+    assert ask("auto", "--all").out == "no guest was changed\n"
 
 
 def test_auto_that_is_denied(ask, fake):
@@ -423,7 +422,7 @@ def test_reserve_without_waiting(ask, fake):
     fake.grows = [100 * MIB]
     result = ask("reserve", "1G", "--no-wait")
     assert result.code == DONE
-    assert "reservation 7: 100 MiB of 1 GiB are free; more gets free as guests give" in result.out
+    assert "reservation 7: 100 MiB of 1 GiB is free; more becomes free as guests " in result.out
     assert [method for method, _, _ in fake.asked] == ["POST"]
     assert fake.asked[0][2] == {"bytes": GIB, "ttl_s": 300}
 
@@ -432,7 +431,7 @@ def test_reserve_that_is_not_free_in_time_stays(ask, fake):
     fake.grows = [100 * MIB]
     result = ask("reserve", "1G", "--timeout", "1")
     assert result.code == SHORT
-    assert "100 MiB of 1 GiB are free when the time was up" in result.out
+    assert "100 MiB of 1 GiB is free after the timeout; more" in result.out
     assert len(fake.asked) < 20     # every 250 ms
     assert "aerostat reserve --cancel 7" in result.out
     assert fake.status["reservations"]
@@ -447,7 +446,7 @@ def test_reserve_that_is_interrupted_stays(ask, fake):
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     assert process.returncode == INTERRUPTED
-    assert "interrupted; it stays" in out and "--cancel 7" in out
+    assert "interrupted, but it stays" in out and "--cancel 7" in out
     assert fake.status["reservations"]
 
 
@@ -464,7 +463,7 @@ def test_reserve_that_ends_while_it_is_waited_for(ask, fake):
     fake.status["reservations"].clear()
     _, err = process.communicate(timeout=30)
     assert process.returncode == REFUSED
-    assert "it ended, or was cancelled, before all of it was free" in err
+    assert "the reservation ended before all of it was free" in err
 
 
 def test_reserve_loses_the_daemon(ask, fake):
@@ -489,7 +488,7 @@ def test_a_reservation_is_cancelled(ask, fake):
 # reload
 
 def test_reload_says_what_is_in_force(ask, fake):
-    assert ask("reload").out == "/etc/aerostat/aerostat.conf is in force\n"
+    assert ask("reload").out == "/etc/aerostat/aerostat.conf is in effect\n"
     assert ask("reload", "--json").json == {"reloaded": "/etc/aerostat/aerostat.conf"}
     assert fake.asked[0] == ("POST", "/v1/reload", None)
 
@@ -522,7 +521,7 @@ def test_record_ends_by_ctrl_c_with_whole_lines(ask, fake, file):
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
         assert process.returncode == DONE
-        assert out == f"3 steps are in {file}\n  replay: aerostat simulate --recording {file}\n"
+        assert out == f"3 steps recorded in {file}\n  replay: aerostat simulate --recording {file}\n"
         assert err == ""
         assert lines_of(file) == fake.lines
 
@@ -547,7 +546,7 @@ def test_record_goes_on_for_longer_than_an_answer_may_take(ask, fake, file):
 
 def test_record_counts_steps_not_settings(ask, fake, file):
     fake.lines[2:3] = [{"settings": {}}]
-    assert ask("record", str(file), "--seconds", "1").out.startswith("2 steps are in")
+    assert ask("record", str(file), "--seconds", "1").out.startswith("2 steps recorded in")
 
 
 def test_a_file_that_exists_is_kept(ask, fake, file):
@@ -577,7 +576,7 @@ def test_a_daemon_that_ends_meanwhile_loses_no_step(ask, fake, file):
     fake.lines.append('{"host": {}, "half a li')
     result = ask("record", str(file))
     assert result.code == UNREACHABLE
-    assert f"3 steps are in {file}" in result.error
+    assert f"3 steps recorded in {file}" in result.error
     assert lines_of(file) == fake.lines[:-1]
 
 
@@ -588,7 +587,7 @@ def test_what_is_no_recording_is_not_taken_for_one(ask, fake, file, place, line)
     before = copy.copy(fake.lines[:place])
     result = ask("record", str(file))
     assert result.code == UNREACHABLE
-    assert "is no line of a recording" in result.error
+    assert "is not part of a recording" in result.error
     assert (lines_of(file) if file.exists() else []) == before
 
 
@@ -617,13 +616,13 @@ def test_a_file_that_cannot_be_written(ask, fake, path, force):
     (["auto", "a", "--all"], "--all excludes a guest"),
     (["auto", "a", "--observe", "--off"], "--observe excludes --off"),
     (["reserve"], "reserve needs SIZE, or --cancel ID"),
-    (["reserve", "1G", "--cancel", "3"], "--cancel takes a number, and nothing goes with it"),
-    (["reserve", "--cancel", "three"], "'three' is no reservation's number"),
-    (["reserve", "--cancel", "0"], "'0' is no reservation's number"),
+    (["reserve", "1G", "--cancel", "3"], "--cancel excludes SIZE, --no-wait and --note"),
+    (["reserve", "--cancel", "three"], "'three' is not the number of a reservation"),
+    (["reserve", "--cancel", "0"], "'0' is not the number of a reservation"),
     (["reserve", "0"], "size '0' is zero"),
     (["reserve", "-1"], "size '-1' is negative"),
     (["reserve", "1furlong"], "unknown unit 'furlong'"),
-    (["reserve", "1G", "--ttl", "0"], "--ttl and --timeout take whole seconds from 1 to 86400"),
+    (["reserve", "1G", "--ttl", "0"], "--ttl and --timeout take seconds from 1 to 86400"),
     (["reserve", "1G", "--timeout", "-3"], "--ttl and --timeout"),
     (["reload", "now"], "'now' is one word too many"),
     (["record"], "record needs FILE"),

@@ -153,7 +153,7 @@ def test_it_shows_host_and_guests(top, daemon):
     text = top().shows("alpha", "past of")
     assert "16 GiB" in text and "13 GiB" in text and "pressure 3.4 %" in text
     assert re.search(r"^ beta +!! .*1 GiB +2 GiB +0 s distress", text, re.M)
-    assert re.search(r"^ carol .*512 MiB +2 GiB +0 s held/person", text, re.M)
+    assert re.search(r"^ carol .*512 MiB +2 GiB +0 s held/user", text, re.M)
     assert re.search(r"^ delta +\? .*2 GiB +2 GiB +17 s stale", text, re.M)
 
 
@@ -191,13 +191,13 @@ def test_hold_observe_and_auto_are_asked_of_the_daemon(top, daemon):
     terminal = top("--interval", "3600")
     terminal.shows("▸alpha")
     terminal.press("jh")
-    terminal.shows("beta is held at 1 GiB; a takes that back")
-    assert "held/person" in terminal.line("▸beta")
+    terminal.shows("beta is held at 1 GiB; press a to undo")
+    assert "held/user" in terminal.line("▸beta")
     assert daemon.puts() == [("/v1/guests/beta/mode", {"mode": "held"})]
     terminal.press("o")
-    terminal.shows("beta is only looked at")
+    terminal.shows("beta is only observed")
     terminal.press("a")
-    terminal.shows("beta is what the file says again")
+    terminal.shows("beta is in the mode of the configuration again")
     assert [body["mode"] for _, body in daemon.puts()] == ["held", "observe", "auto"]
 
 
@@ -206,7 +206,7 @@ def test_what_the_daemon_refuses_is_told(top, daemon):
     terminal = top()
     terminal.shows("▸alpha")
     terminal.press("h")
-    terminal.shows("alpha stays as it is: it is being moved")
+    terminal.shows("alpha was not changed: it is being moved")
 
 
 def test_of_namesakes_the_one_selected_is_meant(top, daemon):
@@ -255,9 +255,9 @@ def test_it_follows_the_size_of_the_terminal(top, daemon):
     terminal.shows("▸alpha")
     terminal.resize(120, 40)
     text = terminal.until(lambda text: "q quit" in text.splitlines()[39], "the keys to go down")
-    assert re.search(r"carol .*held/person fixed", text)
+    assert re.search(r"carol .*held/user +fixed", text)
     terminal.resize(30, 6)
-    terminal.shows("needs 40x8; here")
+    terminal.shows("needs 40x8; the")
     terminal.resize(40, 8)
     text = terminal.until(lambda text: "q quit" in text.splitlines()[7], "the smallest picture")
     assert "▸alpha" in text and "delta" in text
@@ -313,7 +313,7 @@ def test_a_daemon_that_goes_leaves_the_picture_and_is_found_again(top, socket):
     terminal.press("j")
     assert since in terminal.shows("▸beta")
     terminal.press("h")
-    terminal.shows("beta stays as it is: ")
+    terminal.shows("beta was not changed: ")
     with Daemon(socket) as again:
         terminal.until(lambda text: "no answer since" not in text, "the daemon to be found")
         assert not again.puts()

@@ -8,160 +8,171 @@
 
 #include <cmocka.h>
 
-#include "aerostat/top/top_read.h"
+enum distress { CALM, PRESSURED, CRITICAL };
 
-static json_t *guest(json_int_t id, const char *name, json_int_t actual, json_int_t want,
-		     const char *distress)
+static struct daemon_guest guest(uint64_t id, const char *name, uint64_t actual, uint64_t want,
+				 enum distress distress)
 {
-	json_t *made = json_pack("{s:I, s:s, s:I, s:I}", "id", id, "name", name, "actual_bytes",
-				 actual, "want_bytes", want);
-
-	if (distress)
-		json_object_set_new(made, distress, json_true());
-	return made;
+	return (struct daemon_guest){ .id = id,
+				      .name = name,
+				      .actual_bytes = actual,
+				      .decision.want_bytes = want,
+				      .pressured = distress == PRESSURED,
+				      .critical = distress == CRITICAL };
 }
 
-static json_t *status_of(json_t *first, json_t *second, json_t *third)
+struct world {
+	struct daemon_guest guests[3];
+};
+
+static struct world some_guests(void)
 {
-	return json_pack("{s:[o,o,o]}", "guests", first, second, third);
+	return (struct world){ { guest(3, "carol", 30, 90, CALM), guest(1, "alpha", 50, 60, CALM),
+				 guest(2, "beta", 40, 70, CRITICAL) } };
 }
 
-static json_t *some_status(void)
+static GPtrArray *order_of(struct world *world, enum top_sort sort)
 {
-	return status_of(guest(3, "carol", 30, 90, NULL), guest(1, "alpha", 50, 60, NULL),
-			 guest(2, "beta", 40, 70, "critical"));
+	const struct daemon_status status = { .guests = world->guests, .guest_count = 3 };
+
+	return top_sort_guests(&status, sort);
+}
+
+static GPtrArray *order_of_none(void)
+{
+	const struct daemon_status status = { 0 };
+
+	return top_sort_guests(&status, TOP_SORT_NAME);
+}
+
+static const struct daemon_guest *guest_at(const GPtrArray *order, guint position)
+{
+	return order->pdata[position];
 }
 
 /* The names' first letters, in order. */
-static void assert_order(const json_t *status, enum top_sort sort, const char *expected)
+static void assert_order(struct world *world, enum top_sort sort, const char *expected)
 {
-	g_autoptr(GPtrArray) order = top_order(status, sort);
+	g_autoptr(GPtrArray) order = order_of(world, sort);
 	g_autoptr(GString) letters = g_string_new("");
 
 	for (guint i = 0; i < order->len; i++)
-		g_string_append_c(letters, *top_text(order->pdata[i], "name"));
+		g_string_append_c(letters, *guest_at(order, i)->name);
 	assert_string_equal(letters->str, expected);
 }
 
 static void guests_are_sorted_by_what_was_chosen(void **state)
 {
-	json_t *status = some_status();
+	struct world world = some_guests();
 
 	(void)state;
-	assert_order(status, TOP_SORT_NAME, "abc");
-	assert_order(status, TOP_SORT_ACTUAL, "abc");
-	assert_order(status, TOP_SORT_WANT, "cba");
-	assert_order(status, TOP_SORT_PRESSURE, "bca");
-	json_decref(status);
+	assert_order(&world, TOP_SORT_NAME, "abc");
+	assert_order(&world, TOP_SORT_ACTUAL, "abc");
+	assert_order(&world, TOP_SORT_WANT, "cba");
+	assert_order(&world, TOP_SORT_PRESSURE, "bca");
 }
 
 static void critical_comes_before_pressured_and_that_before_what_is_lacked(void **state)
 {
-	json_t *status =
-		status_of(guest(1, "alpha", 0, 1000, NULL), guest(2, "beta", 9, 10, "pressured"),
-			  guest(3, "carol", 10, 9, "critical"));
+	struct world world = { { guest(1, "alpha", 0, 1000, CALM),
+				 guest(2, "beta", 9, 10, PRESSURED),
+				 guest(3, "carol", 10, 9, CRITICAL) } };
 
 	(void)state;
-	assert_order(status, TOP_SORT_PRESSURE, "cba");
-	json_decref(status);
+	assert_order(&world, TOP_SORT_PRESSURE, "cba");
 }
 
 static void who_has_more_than_it_wants_lacks_nothing(void **state)
 {
-	json_t *status = status_of(guest(1, "alpha", 9, 1, NULL), guest(2, "beta", 9, 10, NULL),
-				   guest(3, "carol", 9, 9, NULL));
+	struct world world = { { guest(1, "alpha", 9, 1, CALM), guest(2, "beta", 9, 10, CALM),
+				 guest(3, "carol", 9, 9, CALM) } };
 
 	(void)state;
-	assert_order(status, TOP_SORT_PRESSURE, "bac");
-	json_decref(status);
+	assert_order(&world, TOP_SORT_PRESSURE, "bac");
 }
 
 static void what_is_not_known_comes_last(void **state)
 {
-	json_t *status =
-		status_of(json_pack("{s:i, s:s, s:n}", "id", 1, "name", "alpha", "want_bytes"),
-			  guest(2, "beta", 1, 1, NULL), guest(3, "carol", 2, 2, NULL));
+	struct world world = { { guest(1, "alpha", HV_UNSET, HV_UNSET, CALM),
+				 guest(2, "beta", 1, 1, CALM), guest(3, "carol", 2, 2, CALM) } };
 
 	(void)state;
-	assert_order(status, TOP_SORT_WANT, "cba");
-	assert_order(status, TOP_SORT_ACTUAL, "cba");
-	json_decref(status);
+	assert_order(&world, TOP_SORT_WANT, "cba");
+	assert_order(&world, TOP_SORT_ACTUAL, "cba");
 }
 
 static void namesakes_keep_their_order(void **state)
 {
-	json_t *status = status_of(guest(3, "twin", 1, 1, NULL), guest(1, "twin", 1, 1, NULL),
-				   guest(2, "twin", 1, 1, NULL));
+	struct world world = { { guest(3, "twin", 1, 1, CALM), guest(1, "twin", 1, 1, CALM),
+				 guest(2, "twin", 1, 1, CALM) } };
 
 	(void)state;
 	for (enum top_sort sort = 0; sort < TOP_SORTS; sort++) {
-		g_autoptr(GPtrArray) order = top_order(status, sort);
+		g_autoptr(GPtrArray) order = order_of(&world, sort);
 
 		for (guint i = 0; i < 3; i++)
-			assert_int_equal(top_id(order->pdata[i]), i + 1);
+			assert_int_equal(guest_at(order, i)->id, i + 1);
 	}
-	json_decref(status);
 }
 
 static void a_selection_stays_with_its_guest(void **state)
 {
-	json_t *status = some_status();
-	g_autoptr(GPtrArray) by_name = top_order(status, TOP_SORT_NAME);
-	g_autoptr(GPtrArray) by_want = top_order(status, TOP_SORT_WANT);
+	struct world world = some_guests();
+	g_autoptr(GPtrArray) by_name = order_of(&world, TOP_SORT_NAME);
+	g_autoptr(GPtrArray) by_want = order_of(&world, TOP_SORT_WANT);
 	struct top_choice choice = { .id = 3 };
 
 	(void)state;
-	top_settle(&choice, by_name, 3);
+	top_settle_choice(&choice, by_name, 3);
 	assert_int_equal(choice.selected, 2);
-	top_settle(&choice, by_want, 3);
+	top_settle_choice(&choice, by_want, 3);
 	assert_int_equal(choice.selected, 0);
-	assert_int_equal(top_id(top_selected(&choice, by_want)), 3);
-	json_decref(status);
+	assert_int_equal(top_selected_guest(&choice, by_want)->id, 3);
 }
 
 static void the_place_of_a_guest_that_went_is_taken_by_the_next(void **state)
 {
-	json_t *status = some_status();
-	g_autoptr(GPtrArray) order = top_order(status, TOP_SORT_NAME);
+	struct world world = some_guests();
+	g_autoptr(GPtrArray) order = order_of(&world, TOP_SORT_NAME);
 	struct top_choice choice = { .id = 77, .selected = 1 };
 
 	(void)state;
-	top_settle(&choice, order, 3);
+	top_settle_choice(&choice, order, 3);
 	assert_int_equal(choice.id, 2);
 	choice = (struct top_choice){ .id = 77, .selected = 9 };
-	top_settle(&choice, order, 3);
+	top_settle_choice(&choice, order, 3);
 	assert_int_equal(choice.id, 3);
-	json_decref(status);
 }
 
 static void without_guests_nothing_is_selected(void **state)
 {
-	g_autoptr(GPtrArray) order = top_order(NULL, TOP_SORT_NAME);
+	g_autoptr(GPtrArray) order = order_of_none();
 	struct top_choice choice = { .id = 3, .selected = 2, .first = 1 };
 
 	(void)state;
-	top_settle(&choice, order, 5);
-	assert_null(top_selected(&choice, order));
+	top_settle_choice(&choice, order, 5);
+	assert_null(top_selected_guest(&choice, order));
 	assert_int_equal(choice.first, 0);
 	for (const char *key = "jkgGhao"; *key; key++)
-		assert_int_equal(top_key(&choice, order, 5, *key), TOP_ACT_NONE);
-	assert_null(top_selected(&choice, order));
+		assert_int_equal(top_handle_key(&choice, order, 5, *key), TOP_ACT_NONE);
+	assert_null(top_selected_guest(&choice, order));
 }
 
-static GPtrArray *numbered(guint count, json_t **status)
+/* Of @count guests, which *@guests receives, to be freed. */
+static GPtrArray *numbered(guint count, struct daemon_guest **guests)
 {
-	json_t *guests = json_array();
+	struct daemon_status status = { .guest_count = count };
 
+	status.guests = *guests = g_new0(struct daemon_guest, count);
 	for (guint i = 0; i < count; i++)
-		json_array_append_new(guests, json_pack("{s:i}", "id", (int)i + 1));
-	*status = json_pack("{s:o}", "guests", guests);
-	return top_order(*status, TOP_SORT_NAME);
+		(*guests)[i] = guest(i + 1, "", 0, 0, CALM);
+	return top_sort_guests(&status, TOP_SORT_NAME);
 }
 
 static void the_list_scrolls_no_further_than_it_must(void **state)
 {
-	json_t *status;
-	g_autoptr(GPtrArray) order = numbered(20, &status);
+	g_autofree struct daemon_guest *guests = NULL;
+	g_autoptr(GPtrArray) order = numbered(20, &guests);
 	struct top_choice choice = { 0 };
 	const struct {
 		int key;
@@ -174,75 +185,71 @@ static void the_list_scrolls_no_further_than_it_must(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
-		assert_int_equal(top_key(&choice, order, 5, steps[i].key), TOP_ACT_NONE);
-		top_settle(&choice, order, 5);
+		assert_int_equal(top_handle_key(&choice, order, 5, steps[i].key), TOP_ACT_NONE);
+		top_settle_choice(&choice, order, 5);
 		assert_int_equal(choice.selected, steps[i].selected);
 		assert_int_equal(choice.first, steps[i].first);
 	}
-	json_decref(status);
 }
 
 static void a_list_that_fits_again_is_shown_from_its_beginning(void **state)
 {
-	json_t *status;
-	g_autoptr(GPtrArray) order = numbered(6, &status);
+	g_autofree struct daemon_guest *guests = NULL;
+	g_autoptr(GPtrArray) order = numbered(6, &guests);
 	struct top_choice choice = { .id = 6, .first = 3 };
 
 	(void)state;
-	top_settle(&choice, order, 4);
+	top_settle_choice(&choice, order, 4);
 	assert_int_equal(choice.first, 2);
-	top_settle(&choice, order, 10);
+	top_settle_choice(&choice, order, 10);
 	assert_int_equal(choice.first, 0);
-	top_settle(&choice, order, 0);
+	top_settle_choice(&choice, order, 0);
 	assert_int_equal(choice.first, 5);
-	json_decref(status);
 }
 
 static void keys_ask_for_what_they_stand_for(void **state)
 {
-	json_t *status;
-	g_autoptr(GPtrArray) order = numbered(1, &status);
+	g_autofree struct daemon_guest *guests = NULL;
+	g_autoptr(GPtrArray) order = numbered(1, &guests);
 	struct top_choice choice = { .id = 1 };
 
 	(void)state;
-	assert_int_equal(top_key(&choice, order, 5, 'h'), TOP_ACT_HOLD);
-	assert_int_equal(top_key(&choice, order, 5, 'a'), TOP_ACT_AUTO);
-	assert_int_equal(top_key(&choice, order, 5, 'o'), TOP_ACT_OBSERVE);
-	assert_int_equal(top_key(&choice, order, 5, 'q'), TOP_ACT_QUIT);
-	assert_int_equal(top_key(&choice, order, 5, 'H'), TOP_ACT_NONE);
-	assert_int_equal(top_key(&choice, order, 5, '\n'), TOP_ACT_NONE);
-	json_decref(status);
+	assert_int_equal(top_handle_key(&choice, order, 5, 'h'), TOP_ACT_HOLD);
+	assert_int_equal(top_handle_key(&choice, order, 5, 'a'), TOP_ACT_AUTO);
+	assert_int_equal(top_handle_key(&choice, order, 5, 'o'), TOP_ACT_OBSERVE);
+	assert_int_equal(top_handle_key(&choice, order, 5, 'q'), TOP_ACT_QUIT);
+	assert_int_equal(top_handle_key(&choice, order, 5, 'H'), TOP_ACT_NONE);
+	assert_int_equal(top_handle_key(&choice, order, 5, '\n'), TOP_ACT_NONE);
 }
 
 static void s_goes_round_the_orders(void **state)
 {
-	g_autoptr(GPtrArray) order = top_order(NULL, TOP_SORT_NAME);
+	g_autoptr(GPtrArray) order = order_of_none();
 	struct top_choice choice = { 0 };
 
 	(void)state;
 	for (enum top_sort sort = 1; sort <= TOP_SORTS; sort++) {
-		top_key(&choice, order, 5, 's');
+		top_handle_key(&choice, order, 5, 's');
 		assert_int_equal(choice.sort, sort % TOP_SORTS);
 	}
 }
 
 static void under_help_a_key_only_ends_it(void **state)
 {
-	json_t *status;
-	g_autoptr(GPtrArray) order = numbered(2, &status);
+	g_autofree struct daemon_guest *guests = NULL;
+	g_autoptr(GPtrArray) order = numbered(2, &guests);
 	struct top_choice choice = { .id = 1 };
 
 	(void)state;
-	assert_int_equal(top_key(&choice, order, 5, '?'), TOP_ACT_NONE);
+	assert_int_equal(top_handle_key(&choice, order, 5, '?'), TOP_ACT_NONE);
 	assert_true(choice.help);
-	assert_int_equal(top_key(&choice, order, 5, 'h'), TOP_ACT_NONE);
+	assert_int_equal(top_handle_key(&choice, order, 5, 'h'), TOP_ACT_NONE);
 	assert_false(choice.help);
-	top_key(&choice, order, 5, '?');
-	assert_int_equal(top_key(&choice, order, 5, 'j'), TOP_ACT_NONE);
+	top_handle_key(&choice, order, 5, '?');
+	assert_int_equal(top_handle_key(&choice, order, 5, 'j'), TOP_ACT_NONE);
 	assert_int_equal(choice.selected, 0);
-	top_key(&choice, order, 5, '?');
-	assert_int_equal(top_key(&choice, order, 5, 'q'), TOP_ACT_QUIT);
-	json_decref(status);
+	top_handle_key(&choice, order, 5, '?');
+	assert_int_equal(top_handle_key(&choice, order, 5, 'q'), TOP_ACT_QUIT);
 }
 
 int main(void)

@@ -155,19 +155,19 @@ static void a_hold_says_who_set_it(void **state)
 	set_bytes(guest, "held_bytes", 512 * SIZE_MIB);
 	draw(scene);
 	assert_line_ends(scene, FIRST_GUEST_Y, "held/file");
-	assert_says(scene, "held at 512 MiB by the file");
+	assert_says(scene, "held at 512 MiB by the configuration");
 	json_object_set_new(guest, "held_bytes", json_null());
 	draw(scene);
-	assert_says(scene, "held by the file");
+	assert_says(scene, "held by the configuration");
 	set_bytes(guest, "held_bytes", 512 * SIZE_MIB);
 	set_text(guest, "mode_by", "person");
 	draw(scene);
-	assert_line_ends(scene, FIRST_GUEST_Y, "held/person");
-	assert_says(scene, "held at 512 MiB by a person");
+	assert_line_ends(scene, FIRST_GUEST_Y, "held/user");
+	assert_says(scene, "held at 512 MiB by a user");
 	set_text(guest, "mode", "observe");
 	draw(scene);
 	assert_line_ends(scene, FIRST_GUEST_Y, "observe");
-	assert_says(scene, "observe by a person");
+	assert_says(scene, "observe by a user");
 }
 
 static void a_wide_terminal_has_mode_reason_and_want_apart(void **state)

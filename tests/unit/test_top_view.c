@@ -77,7 +77,7 @@ static void a_host_of_unknown_figures_has_empty_bars(void **state)
 	assert_part(scene, 3, 9, "·····");
 	assert_line_ends(scene, 1, "·         ?");
 	assert_line_ends(scene, 3, "·         ?");
-	assert_says(scene, "no guests are found yet");
+	assert_says(scene, "no guests found yet");
 	assert_silent(scene, "───");
 	set_bytes(scene->status, "budget_bytes", 0);
 	draw(scene);
@@ -112,7 +112,7 @@ static void overcommitment_is_told_at_any_size(void **state)
 	draw(scene);
 	assert_int_equal(line_with(scene, " OVERCOMMITTED  no answer since 14:12:20"), 0);
 	draw_on(scene, 46, TOP_HEIGHT_MIN);
-	assert_silent(scene, "aer");
+	assert_int_not_equal(line_with(scene, "aer"), 0);
 }
 
 static void without_an_answer_the_picture_stays_and_says_since_when(void **state)

@@ -27,6 +27,8 @@ int scene_tear_down(void **state)
 
 	json_decref(scene->status);
 	json_decref(scene->detail);
+	daemon_free_status(scene->parsed_status);
+	daemon_free_guest(scene->parsed_detail);
 	g_clear_pointer(&scene->order, g_ptr_array_unref);
 	g_free(scene->cells);
 	g_free(scene);
@@ -77,10 +79,15 @@ void draw(struct scene *scene)
 
 	g_free(scene->cells);
 	g_clear_pointer(&scene->order, g_ptr_array_unref);
-	scene->order = top_order(scene->status, scene->choice.sort);
-	top_settle(&scene->choice, scene->order, top_view_rows(view->width, view->height));
-	view->status = scene->status;
-	view->detail = scene->detail;
+	daemon_free_status(scene->parsed_status);
+	scene->parsed_status = daemon_parse_status(json_incref(scene->status));
+	daemon_free_guest(scene->parsed_detail);
+	scene->parsed_detail =
+		scene->detail ? daemon_parse_guest(json_incref(scene->detail)) : NULL;
+	scene->order = top_sort_guests(scene->parsed_status, scene->choice.sort);
+	top_settle_choice(&scene->choice, scene->order, top_view_rows(view->width, view->height));
+	view->status = scene->parsed_status;
+	view->detail = scene->parsed_detail;
 	view->order = scene->order;
 	scene->cells = top_view_draw(view);
 }

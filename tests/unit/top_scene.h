@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A status made up piece by piece, drawn, and the picture read back. */
+/* A status composed as JSON piece by piece, parsed and drawn, and the picture read back. */
 #ifndef AEROSTAT_TOP_SCENE_H
 #define AEROSTAT_TOP_SCENE_H
 
@@ -20,7 +20,9 @@
 
 /* What is shown, what was chosen, and the picture as it was drawn last. */
 struct scene {
-	json_t *status, *detail;
+	json_t *status, *detail;	     /* as the daemon would answer */
+	struct daemon_status *parsed_status; /* what they were when drawn last */
+	struct daemon_guest *parsed_detail;
 	struct top_choice choice;
 	struct top_view view;
 	GPtrArray *order;
