@@ -1,4 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation
+ * -------------------
+ * A leaf is mapped when its RAM appears, and most of it is never written: not
+ * by a guest that has given up nothing there.  On most kernels reading such
+ * memory is free, since it maps the shared zero page; on others each page that
+ * is read is allocated.  So nothing is read that was never written.  Bits at
+ * two levels say what was:
+ *
+ *	pages.in_use	 a bit per leaf that has a page in the balloon
+ *	leaf.occupied	 a bit per block that has one
+ *
+ * All bits of a block that is not occupied are zero, and so is all of a leaf
+ * that is not in use.  Every walk goes along these bits, so its time depends on
+ * the size of the balloon and not on the size of the guest.
+ */
 #include "device/pages.h"
 
 #include <errno.h>
@@ -10,10 +26,11 @@
 #define LIST_WORDS (LEAF_BLOCKS / 64)
 
 struct pages_leaf {
-	uint32_t count; /* pages in the balloon; with none, all else here is zero */
+	/* What is looked at for every block stands together, in one page of memory. */
+	uint64_t occupied[LIST_WORDS];
+	uint64_t listed[PAGES_LISTS][LIST_WORDS];
 	uint64_t ballooned[LEAF_WORDS];
 	uint64_t pending[LEAF_WORDS];
-	uint64_t listed[PAGES_LISTS][LIST_WORDS];
 };
 
 static uint64_t bit(uint32_t number)
@@ -42,20 +59,68 @@ static uint32_t first_word(uint32_t pfn)
 	return block_in_leaf(pfn) * PAGES_BLOCK_WORDS;
 }
 
-/* Not by calloc(), which writes to some of what it returns: a leaf is to cost nothing until it is
- * written. */
+/*
+ * A leaf must cost nothing until it is written: so it does not come from calloc(), which writes
+ * to some of what it returns, and a huge page, which the first write would allocate, is refused.
+ */
 static struct pages_leaf *new_leaf(void)
 {
 	void *leaf = mmap(NULL, sizeof(struct pages_leaf), PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return leaf == MAP_FAILED ? NULL : leaf;
+	if (leaf == MAP_FAILED)
+		return NULL;
+	(void)madvise(leaf, sizeof(struct pages_leaf), MADV_NOHUGEPAGE);
+	return leaf;
 }
 
-/* Nothing is to be written to such a leaf, so that it goes on costing nothing. */
-static bool is_empty(const struct pages_leaf *leaf)
+/* The leaf of @pfn, or NULL if it is not in use (or not there). */
+static struct pages_leaf *leaf_in_use(const struct pages *pages, uint32_t pfn)
 {
-	return !leaf || !leaf->count;
+	uint32_t at = pfn / PAGES_LEAF_PAGES;
+
+	return pages->in_use[at / 64] & bit(at) ? pages->leaves[at] : NULL;
+}
+
+/* The first leaf in use from @at on, or PAGES_LEAVES. */
+static uint32_t next_in_use(const struct pages *pages, uint32_t at)
+{
+	while (at < PAGES_LEAVES) {
+		uint64_t left = pages->in_use[at / 64] >> at % 64;
+
+		if (left)
+			return at + (uint32_t)__builtin_ctzll(left);
+		at = (at / 64 + 1) * 64;
+	}
+	return PAGES_LEAVES;
+}
+
+static bool is_occupied(const struct pages_leaf *leaf, uint32_t pfn)
+{
+	uint32_t block = block_in_leaf(pfn);
+
+	return leaf->occupied[block / 64] & bit(block);
+}
+
+static void occupy(struct pages *pages, uint32_t pfn)
+{
+	uint32_t at = pfn / PAGES_LEAF_PAGES, block = block_in_leaf(pfn);
+
+	pages->in_use[at / 64] |= bit(at);
+	pages->leaves[at]->occupied[block / 64] |= bit(block);
+}
+
+/* All bits of @pfn's block are zero; its leaf is in use. */
+static void vacate(struct pages *pages, uint32_t pfn)
+{
+	uint32_t at = pfn / PAGES_LEAF_PAGES, block = block_in_leaf(pfn);
+	struct pages_leaf *leaf = pages->leaves[at];
+
+	leaf->occupied[block / 64] &= ~bit(block);
+	for (uint32_t word = 0; word < LIST_WORDS; word++)
+		if (leaf->occupied[word])
+			return;
+	pages->in_use[at / 64] &= ~bit(at);
 }
 
 int pages_reserve(struct pages *pages, uint64_t gpa, uint64_t size)
@@ -83,11 +148,25 @@ void pages_free(struct pages *pages)
 	memset(pages, 0, sizeof(*pages));
 }
 
+static void clear_leaf(struct pages_leaf *leaf)
+{
+	for (uint32_t block = 0; block < LEAF_BLOCKS; block++) {
+		uint32_t word = block * PAGES_BLOCK_WORDS;
+
+		if (!(leaf->occupied[block / 64] & bit(block)))
+			continue;
+		memset(&leaf->ballooned[word], 0, PAGES_BLOCK_WORDS * sizeof(uint64_t));
+		memset(&leaf->pending[word], 0, PAGES_BLOCK_WORDS * sizeof(uint64_t));
+	}
+	memset(leaf->occupied, 0, sizeof(leaf->occupied));
+	memset(leaf->listed, 0, sizeof(leaf->listed));
+}
+
 void pages_clear(struct pages *pages)
 {
-	for (uint32_t i = 0; i < pages->leaf_limit && pages->ballooned; i++)
-		if (!is_empty(pages->leaves[i]))
-			memset(pages->leaves[i], 0, sizeof(struct pages_leaf));
+	for (uint32_t at = 0; (at = next_in_use(pages, at)) < PAGES_LEAVES; at++)
+		clear_leaf(pages->leaves[at]);
+	memset(pages->in_use, 0, sizeof(pages->in_use));
 	pages->ballooned = 0;
 	pages->pending = 0;
 	memset(pages->listed, 0, sizeof(pages->listed));
@@ -189,7 +268,7 @@ uint32_t pages_inflate(struct pages *pages, uint32_t pfn, uint32_t count)
 	struct pages_leaf *leaf = leaf_of(pages, pfn);
 	uint32_t added = set_bits(leaf->ballooned, page_in_leaf(pfn), count);
 
-	leaf->count += added;
+	occupy(pages, pfn);
 	pages->ballooned += added;
 	pages->pending += set_bits(leaf->pending, page_in_leaf(pfn), count);
 	if (all_set(&leaf->ballooned[first_word(pfn)]))
@@ -201,17 +280,22 @@ uint32_t pages_inflate(struct pages *pages, uint32_t pfn, uint32_t count)
 
 uint32_t pages_deflate(struct pages *pages, uint32_t pfn, uint32_t count, uint32_t *waited)
 {
-	struct pages_leaf *leaf = leaf_of(pages, pfn);
-	uint32_t removed = clear_bits(leaf->ballooned, page_in_leaf(pfn), count);
+	struct pages_leaf *leaf = leaf_in_use(pages, pfn);
+	uint32_t removed;
 
+	*waited = 0;
+	if (!leaf || !is_occupied(leaf, pfn))
+		return 0;
+	removed = clear_bits(leaf->ballooned, page_in_leaf(pfn), count);
 	*waited = clear_bits(leaf->pending, page_in_leaf(pfn), count);
-	leaf->count -= removed;
 	pages->ballooned -= removed;
 	pages->pending -= *waited;
 	if (!any_set(&leaf->pending[first_word(pfn)]))
 		put_on(pages, pfn, PAGES_LISTS);
 	else if (is_on(pages, pfn, PAGES_FULL))
 		put_on(pages, pfn, PAGES_YOUNG);
+	if (!any_set(&leaf->ballooned[first_word(pfn)]))
+		vacate(pages, pfn);
 	return removed;
 }
 
@@ -220,14 +304,13 @@ uint64_t pages_settle(struct pages *pages, uint32_t pfn, uint64_t count)
 	uint64_t settled = 0;
 
 	for (uint32_t piece; count; pfn += piece, count -= piece) {
-		struct pages_leaf *leaf = leaf_of(pages, pfn);
-		bool empty = is_empty(leaf);
-		uint32_t unit = empty ? PAGES_LEAF_PAGES : PAGES_BLOCK_PAGES;
+		struct pages_leaf *leaf = leaf_in_use(pages, pfn);
+		uint32_t unit = leaf ? PAGES_BLOCK_PAGES : PAGES_LEAF_PAGES;
 
 		piece = unit - pfn % unit;
 		if (piece > count)
 			piece = (uint32_t)count;
-		if (empty)
+		if (!leaf || !is_occupied(leaf, pfn))
 			continue;
 		settled += clear_bits(leaf->pending, page_in_leaf(pfn), piece);
 		if (!any_set(&leaf->pending[first_word(pfn)]))
@@ -244,9 +327,9 @@ void pages_unlist(struct pages *pages, uint32_t pfn)
 
 bool pages_block(const struct pages *pages, uint32_t pfn, struct pages_block *block)
 {
-	const struct pages_leaf *leaf = leaf_of(pages, pfn);
+	const struct pages_leaf *leaf = leaf_in_use(pages, pfn);
 
-	if (!leaf)
+	if (!leaf || !is_occupied(leaf, pfn))
 		return false;
 	block->first_pfn = pfn - pfn % PAGES_BLOCK_PAGES;
 	memcpy(block->ballooned, &leaf->ballooned[first_word(pfn)], sizeof(block->ballooned));
@@ -263,11 +346,9 @@ void pages_age(struct pages *pages)
 {
 	if (!pages->listed[PAGES_YOUNG])
 		return;
-	for (uint32_t i = 0; i < pages->leaf_limit; i++) {
-		struct pages_leaf *leaf = pages->leaves[i];
+	for (uint32_t at = 0; (at = next_in_use(pages, at)) < PAGES_LEAVES; at++) {
+		struct pages_leaf *leaf = pages->leaves[at];
 
-		if (is_empty(leaf))
-			continue;
 		for (uint32_t word = 0; word < LIST_WORDS; word++) {
 			leaf->listed[PAGES_OLD][word] |= leaf->listed[PAGES_YOUNG][word];
 			leaf->listed[PAGES_YOUNG][word] = 0;
@@ -280,13 +361,10 @@ void pages_age(struct pages *pages)
 /* The first block of @leaf from @block on that pages_next() wants, or LEAF_BLOCKS. */
 static uint32_t next_in_leaf(const struct pages_leaf *leaf, enum pages_list list, uint32_t block)
 {
-	if (list == PAGES_LISTS) {
-		while (block < LEAF_BLOCKS && !any_set(&leaf->ballooned[block * PAGES_BLOCK_WORDS]))
-			block++;
-		return block;
-	}
+	const uint64_t *blocks = list == PAGES_LISTS ? leaf->occupied : leaf->listed[list];
+
 	while (block < LEAF_BLOCKS) {
-		uint64_t left = leaf->listed[list][block / 64] >> block % 64;
+		uint64_t left = blocks[block / 64] >> block % 64;
 
 		if (left)
 			return block + (uint32_t)__builtin_ctzll(left);
@@ -297,17 +375,15 @@ static uint32_t next_in_leaf(const struct pages_leaf *leaf, enum pages_list list
 
 bool pages_next(const struct pages *pages, enum pages_list list, uint32_t *pfn)
 {
-	uint32_t at = *pfn / PAGES_LEAF_PAGES;
+	uint32_t from = *pfn / PAGES_LEAF_PAGES;
 	uint32_t block = (page_in_leaf(*pfn) + PAGES_BLOCK_PAGES - 1) / PAGES_BLOCK_PAGES;
 
-	for (; at < pages->leaf_limit; at++, block = 0) {
-		const struct pages_leaf *leaf = pages->leaves[at];
+	for (uint32_t at = from; (at = next_in_use(pages, at)) < PAGES_LEAVES; at++) {
+		uint32_t found = next_in_leaf(pages->leaves[at], list, at == from ? block : 0);
 
-		if (leaf)
-			block = next_in_leaf(leaf, list, block);
-		if (!leaf || block >= LEAF_BLOCKS)
+		if (found >= LEAF_BLOCKS)
 			continue;
-		*pfn = at * PAGES_LEAF_PAGES + block * PAGES_BLOCK_PAGES;
+		*pfn = at * PAGES_LEAF_PAGES + found * PAGES_BLOCK_PAGES;
 		return true;
 	}
 	return false;

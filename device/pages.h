@@ -6,8 +6,9 @@
  * Theory of operation
  * -------------------
  * Two bits a page of 4 KiB, in leaves of 1 GiB that exist where there is RAM
- * (64 KiB a GiB), by guest address and not by region, so that a VMM may remap
- * memory without the account losing anything.
+ * (64 KiB per GiB), by guest address and not by region, so that a VMM may remap
+ * memory without the account losing anything.  A leaf costs memory only where
+ * pages were in the balloon: what was never written is never read either.
  *
  * Pages form blocks of 2 MiB, the huge page of x86 and arm64, which is what the
  * host wants back in one piece.  A block with pages that wait stands on one of
@@ -41,10 +42,11 @@ struct pages_leaf;
 
 struct pages {
 	struct pages_leaf *leaves[PAGES_LEAVES];
-	uint32_t leaf_limit;	      /* no leaf from this index on */
-	uint64_t ballooned;	      /* pages in the balloon */
-	uint64_t pending;	      /* of these, pages that wait for their release */
-	uint32_t listed[PAGES_LISTS]; /* blocks on each list */
+	uint32_t leaf_limit;		    /* no leaf from this index on */
+	uint64_t in_use[PAGES_LEAVES / 64]; /* a bit per leaf that has a page in the balloon */
+	uint64_t ballooned;		    /* pages in the balloon */
+	uint64_t pending;		    /* of these, pages that wait for their release */
+	uint32_t listed[PAGES_LISTS];	    /* blocks on each list */
 };
 
 /* A copy of one block's bits. */
@@ -72,7 +74,8 @@ uint32_t pages_inflate(struct pages *pages, uint32_t pfn, uint32_t count);
 /*
  * pages_deflate - [@pfn, @pfn + @count) leave the balloon, and wait no more
  *
- * Returns how many were in it; *@waited of these had not been released.  As above.
+ * Returns how many were in it; *@waited of these had not been released.  The range lies within
+ * one block, whose leaf need not be there.
  */
 uint32_t pages_deflate(struct pages *pages, uint32_t pfn, uint32_t count, uint32_t *waited);
 
@@ -88,7 +91,7 @@ uint64_t pages_settle(struct pages *pages, uint32_t pfn, uint64_t count);
 /* The pages of @pfn's block go on waiting, but on no list: until more of it comes. */
 void pages_unlist(struct pages *pages, uint32_t pfn);
 
-/* The block that holds @pfn; false where there is no leaf. */
+/* The block that holds @pfn; false if no page of it is in the balloon. */
 bool pages_block(const struct pages *pages, uint32_t pfn, struct pages_block *block);
 bool pages_block_is_full(const struct pages_block *block);
 

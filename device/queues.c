@@ -154,7 +154,7 @@ static void refuse(struct balloon *balloon, enum balloon_queue kind, uint32_t pf
 	uint32_t waited;
 
 	balloon_fault(balloon, BALLOON_C_FAULT_PFN, "PFN", pfn);
-	if (kind == BALLOON_DEFLATE && pages_has(&balloon->pages, pfn))
+	if (kind == BALLOON_DEFLATE)
 		pages_deflate(&balloon->pages, pfn, 1, &waited);
 }
 

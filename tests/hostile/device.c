@@ -20,6 +20,19 @@
 #define START_MS 20000
 #define ANSWER_MAX 65536
 #define WORDS_MAX 32
+#define PAGEMAP_SWAPPED 62 /* bit 63: present; 62: swapped out */
+#define USER_END (UINT64_C(1) << 47)
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED
+#endif
+#endif
+#ifdef SANITIZED
+#include <sanitizer/asan_interface.h>
+#endif
 
 uint64_t now_ms(void)
 {
@@ -258,18 +271,72 @@ int device_files(const struct device *device)
 	return count;
 }
 
+bool device_is_sanitized(void)
+{
+#ifdef SANITIZED
+	return true;
+#else
+	return false;
+#endif
+}
+
+/* What AddressSanitizer keeps about each byte, here as in the device: it is not the device's. */
+static bool is_shadow(uint64_t address)
+{
+#ifdef SANITIZED
+	size_t scale, offset;
+
+	__asan_get_shadow_mapping(&scale, &offset);
+	return address >= offset && address < offset + (USER_END >> scale);
+#else
+	(void)address;
+	return false;
+#endif
+}
+
+/* How many pages of [@from, @to) are there, or have been swapped out. */
+static uint64_t count_pages(int pagemap, uint64_t from, uint64_t to)
+{
+	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t entries[4096], count = 0;
+	ssize_t size;
+
+	for (uint64_t page = from / page_bytes; page < to / page_bytes;
+	     page += (uint64_t)size / sizeof(entries[0])) {
+		uint64_t left = (to / page_bytes - page) * sizeof(entries[0]);
+
+		size = pread(pagemap, entries, left < sizeof(entries) ? left : sizeof(entries),
+			     (off_t)(page * sizeof(entries[0])));
+		if (size < (ssize_t)sizeof(entries[0]))
+			break;
+		for (size_t i = 0; i < (size_t)size / sizeof(entries[0]); i++)
+			count += entries[i] >> PAGEMAP_SWAPPED != 0;
+	}
+	return count;
+}
+
 uint64_t device_private_kib(const struct device *device)
 {
-	char path[40], line[128];
-	uint64_t kib = 0;
-	FILE *file;
+	char path[40], line[512];
+	uint64_t pages = 0;
+	FILE *maps;
+	int pagemap;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", device->pid);
-	file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file))
-		if (!strncmp(line, "RssAnon:", 8))
-			kib = strtoull(line + 8, NULL, 10);
-	if (file)
-		fclose(file);
-	return kib;
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", device->pid);
+	pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/maps", device->pid);
+	maps = fopen(path, "re");
+	while (maps && fgets(line, sizeof(line), maps)) {
+		unsigned long long from, to, inode;
+		char rights[5];
+
+		if (sscanf(line, "%llx-%llx %4s %*x %*s %llu", &from, &to, rights, &inode) == 4 &&
+		    !inode && !strncmp(rights, "rw-p", 4) && !is_shadow(from))
+			pages += count_pages(pagemap, from, to);
+	}
+	if (maps)
+		fclose(maps);
+	if (pagemap >= 0)
+		close(pagemap);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
 }

@@ -39,8 +39,14 @@ void device_read_log(struct device *device);
 bool device_lives(struct device *device);
 /* Its open files, or -errno. */
 int device_files(const struct device *device);
-/* Its private memory, which guest memory is no part of. */
+/*
+ * The private memory that it has touched; guest memory is not part of it, and neither is a
+ * sanitizer's shadow.  A page counts even if it was only read: whether such a page costs memory
+ * depends on the kernel.
+ */
 uint64_t device_private_kib(const struct device *device);
+/* Is the device, which comes from the same build as this program, one with AddressSanitizer? */
+bool device_is_sanitized(void);
 
 /*
  * A command of QMP, and what it returns: a new reference, or NULL when it is

@@ -32,7 +32,8 @@
 /* io/log.h lets through a burst, and then so many a second. */
 #define LOG_BURST 60
 #define LOG_A_SECOND 3
-#define PRIVATE_KIB_MAX (96 * 1024) /* most of which is the sanitizers' */
+#define PRIVATE_KIB_MAX (2 * 1024)
+#define SANITIZED_KIB_MAX (16 * 1024) /* redzones, and what was freed and is kept from use */
 #define WAIT_MS 10000
 /* So that every queue is there; otherwise what a user gets. */
 #define DEVICE_FEATURES "--features=+free-page-reporting"
@@ -79,7 +80,8 @@ static bool leaves_nothing(struct vm *vm)
 		pause_ms(1);
 	}
 	kib = device_private_kib(device);
-	if (kib > device->private_kib + PRIVATE_KIB_MAX)
+	if (kib >
+	    device->private_kib + (device_is_sanitized() ? SANITIZED_KIB_MAX : PRIVATE_KIB_MAX))
 		return vm_fail(vm, "%" PRIu64 " KiB of private memory, after %" PRIu64, kib,
 			       device->private_kib);
 	return true;
