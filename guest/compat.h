@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What differs between the kernels that this driver is built for, Linux 6.1 to
- * 7.3, and nowhere else in it.
+ * Everything that differs between the kernels that this driver is built for,
+ * Linux 6.1 to 7.3, and everything that depends on internals of the kernel.
  */
 #ifndef GUEST_COMPAT_H
 #define GUEST_COMPAT_H
@@ -21,22 +21,22 @@
 #endif
 
 /*
- * Harvesting leans on what mm/page_reporting.c does between isolating a block
- * and putting it back.  That was read, and tried, in these kernels; in a newer
- * one the driver allocates, until somebody has read it there.
+ * Harvesting depends on what mm/page_reporting.c does between isolating a block
+ * and putting it back.  That was verified in these kernels.  In newer ones the
+ * driver allocates until somebody has verified it there.
  */
-#define HARVEST_WAS_READ_HERE (LINUX_VERSION_CODE < KERNEL_VERSION(7, 4, 0))
+#define VB_HARVEST_VERIFIED (LINUX_VERSION_CODE < KERNEL_VERSION(7, 4, 0))
 
-/* include/linux/balloon_compaction.h became balloon.h in 7.0, the option BALLOON_MIGRATION. */
+/* 7.0 renamed balloon_compaction.h to balloon.h, and the option to BALLOON_MIGRATION. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
 #include <linux/balloon.h>
-#define BALLOON_PAGES_MIGRATE IS_ENABLED(CONFIG_BALLOON_MIGRATION)
-/* The core puts the new page on the list and lets go of the old one. */
-#define CORE_SWAPS_MIGRATED_PAGES 1
+#define VB_PAGES_MIGRATE IS_ENABLED(CONFIG_BALLOON_MIGRATION)
+/* mm puts the new page on the list and drops the old one. */
+#define VB_CORE_REPLACES_PAGES 1
 #else
 #include <linux/balloon_compaction.h>
-#define BALLOON_PAGES_MIGRATE IS_ENABLED(CONFIG_BALLOON_COMPACTION)
-#define CORE_SWAPS_MIGRATED_PAGES 0
+#define VB_PAGES_MIGRATE IS_ENABLED(CONFIG_BALLOON_COMPACTION)
+#define VB_CORE_REPLACES_PAGES 0
 #endif
 
 #ifndef MAX_PAGE_ORDER
@@ -52,7 +52,7 @@
 #define MIGRATEPAGE_SUCCESS 0
 #endif
 
-/* Statistics that the headers of older kernels do not number yet. */
+/* Tags of statistics that the headers of older kernels lack. */
 #ifndef VIRTIO_BALLOON_S_OOM_KILL
 #define VIRTIO_BALLOON_S_OOM_KILL 10
 #define VIRTIO_BALLOON_S_ALLOC_STALL 11
@@ -63,54 +63,67 @@
 #endif
 
 /* callbacks[] and names[] became an array of struct virtqueue_info in 6.11. */
-struct balloon_vq {
+struct vb_vq_spec {
 	vq_callback_t *callback;
-	const char *name; /* NULL: the device has no such queue */
+	const char *name; /* NULL if the device does not have the queue */
 };
 
-#define BALLOON_VQS_MAX 5
+#define VB_MAX_VQS 5
 
-static inline int balloon_find_vqs(struct virtio_device *vdev, struct virtqueue *vqs[],
-				   const struct balloon_vq wanted[])
+/**
+ * vb_find_vqs() - virtio_find_vqs()
+ * @vdev: the device
+ * @vqs: VB_MAX_VQS virtqueues, set here
+ * @wanted: VB_MAX_VQS of them
+ *
+ * May sleep.
+ *
+ * Return: 0 or a negative errno.
+ */
+static inline int vb_find_vqs(struct virtio_device *vdev, struct virtqueue *vqs[],
+			      const struct vb_vq_spec wanted[])
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
-	struct virtqueue_info infos[BALLOON_VQS_MAX] = {};
+	struct virtqueue_info infos[VB_MAX_VQS] = {};
 
-	for (int i = 0; i < BALLOON_VQS_MAX; i++) {
+	for (int i = 0; i < VB_MAX_VQS; i++) {
 		infos[i].callback = wanted[i].callback;
 		infos[i].name = wanted[i].name;
 	}
-	return virtio_find_vqs(vdev, BALLOON_VQS_MAX, vqs, infos, NULL);
+	return virtio_find_vqs(vdev, VB_MAX_VQS, vqs, infos, NULL);
 #else
-	vq_callback_t *callbacks[BALLOON_VQS_MAX];
-	const char *names[BALLOON_VQS_MAX];
+	vq_callback_t *callbacks[VB_MAX_VQS];
+	const char *names[VB_MAX_VQS];
 
-	for (int i = 0; i < BALLOON_VQS_MAX; i++) {
+	for (int i = 0; i < VB_MAX_VQS; i++) {
 		callbacks[i] = wanted[i].callback;
 		names[i] = wanted[i].name;
 	}
-	return virtio_find_vqs(vdev, BALLOON_VQS_MAX, vqs, callbacks, names, NULL);
+	return virtio_find_vqs(vdev, VB_MAX_VQS, vqs, callbacks, names, NULL);
 #endif
 }
 
-/*
- * What a page keeps after balloon_page_list_dequeue() that the allocator does
- * not forgive in the tail of a larger block: until 6.x the mark of a movable
- * page in ->mapping, later its type.
+/**
+ * vb_clear_balloon_page() - make a page fit for the tail of a free block
+ * @page: the page, which has left the balloon
+ *
+ * balloon_page_list_dequeue() leaves a mark in it that the allocator does not
+ * tolerate there: the flag of a movable page in ->mapping up to 6.x, later its
+ * type.
  */
-static inline void balloon_page_forget(struct page *page)
+static inline void vb_clear_balloon_page(struct page *page)
 {
-#if CORE_SWAPS_MIGRATED_PAGES
+#if VB_CORE_REPLACES_PAGES
 	__ClearPageOffline(page);
 #else
 	page->mapping = NULL;
 #endif
 }
 
-/* shrinker_alloc() came with 6.7; before, the shrinker was the driver's. */
-typedef unsigned long (*balloon_shrink_fn)(struct shrinker *shrinker, struct shrink_control *sc);
+/* 6.7 introduced shrinker_alloc(); before, the driver provided the struct. */
+typedef unsigned long (*vb_shrink_fn)(struct shrinker *shrinker, struct shrink_control *sc);
 
-struct balloon_shrinker {
+struct vb_shrinker {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
 	struct shrinker *shrinker;
 #else
@@ -119,8 +132,19 @@ struct balloon_shrinker {
 	void *owner;
 };
 
-static inline int balloon_shrinker_start(struct balloon_shrinker *s, balloon_shrink_fn count,
-					 balloon_shrink_fn scan, void *owner)
+/**
+ * vb_shrinker_register() - allocate and register a shrinker
+ * @s: where it is kept
+ * @count: its count_objects
+ * @scan: its scan_objects
+ * @owner: what vb_shrinker_owner() returns for it
+ *
+ * May sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+static inline int vb_shrinker_register(struct vb_shrinker *s, vb_shrink_fn count, vb_shrink_fn scan,
+				       void *owner)
 {
 	s->owner = owner;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
@@ -140,7 +164,13 @@ static inline int balloon_shrinker_start(struct balloon_shrinker *s, balloon_shr
 #endif
 }
 
-static inline void balloon_shrinker_stop(struct balloon_shrinker *s)
+/**
+ * vb_shrinker_unregister() - unregister and free a shrinker
+ * @s: where it is kept
+ *
+ * May sleep until its callbacks have returned.
+ */
+static inline void vb_shrinker_unregister(struct vb_shrinker *s)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
 	shrinker_free(s->shrinker);
@@ -149,37 +179,81 @@ static inline void balloon_shrinker_stop(struct balloon_shrinker *s)
 #endif
 }
 
-static inline void *balloon_shrinker_owner(struct shrinker *shrinker)
+/**
+ * vb_shrinker_owner() - whose shrinker it is
+ * @shrinker: what a callback was called with
+ *
+ * Return: what was registered with it.
+ */
+static inline void *vb_shrinker_owner(struct shrinker *shrinker)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
-	return ((struct balloon_shrinker *)shrinker->private_data)->owner;
+	return ((struct vb_shrinker *)shrinker->private_data)->owner;
 #else
-	return container_of(shrinker, struct balloon_shrinker, shrinker)->owner;
+	return container_of(shrinker, struct vb_shrinker, shrinker)->owner;
 #endif
 }
 
-/* The kernel's client of free page reporting may say how many blocks it can be shown at once. */
+/*
+ * The user of free page reporting gets up to 32 blocks per call, so the device's
+ * ring must have room for as many.  Since 7.0 it may ask for fewer.
+ */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
-#define REPORTING_NEEDS 1
-static inline void reporting_limit(struct page_reporting_dev_info *dev, struct virtqueue *vq)
+#define VB_REPORTING_RING_MIN 1
+
+/**
+ * vb_limit_reporting() - ask for no more blocks per call than a ring has room for
+ * @dev: the registration, before page_reporting_register()
+ * @vq: the queue, or NULL
+ */
+static inline void vb_limit_reporting(struct page_reporting_dev_info *dev, struct virtqueue *vq)
 {
 	dev->capacity = vq ? virtqueue_get_vring_size(vq) : 0;
 }
 #else
-#define REPORTING_NEEDS PAGE_REPORTING_CAPACITY
-static inline void reporting_limit(struct page_reporting_dev_info *dev, struct virtqueue *vq)
+#define VB_REPORTING_RING_MIN PAGE_REPORTING_CAPACITY
+
+static inline void vb_limit_reporting(struct page_reporting_dev_info *dev, struct virtqueue *vq)
 {
 }
 #endif
 
-/* A driver may shut down by itself; else the bus resets the device (since 6.12), or nobody does. */
-#define DRIVERS_SHUT_DOWN (LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0))
+/**
+ * vb_run_page_reporting() - run one pass of free page reporting, here and now
+ * @dev: a registration that is in effect and cannot end meanwhile
+ *
+ * Free page reporting has no call for this: it runs by itself, two seconds after
+ * memory was freed.  Its work item, however, is part of the registration, and
+ * page_reporting_register() initialises it.  So its function is called directly.
+ *
+ * mod_delayed_work() and flush_delayed_work() would be the regular way, but can
+ * deadlock here.  The work may be running already, to report pages to the host.
+ * Its callback then waits for the device, and if the device does not answer, for
+ * the device's reset.  The driver resets the device only after its own worker has
+ * ended, and that worker would wait for the work.
+ *
+ * A direct call may run beside the work itself.  That is safe in
+ * mm/page_reporting.c of the kernels that VB_HARVEST_VERIFIED covers.  Each pass
+ * has a scatterlist of its own.  Blocks are isolated under the lock of their zone,
+ * so each block is in one list.  The state that both passes share is an atomic
+ * that only decides whether the work is queued again: at worst it runs once more
+ * than needed, or starts with the next page that is freed.
+ *
+ * May sleep, and allocates.
+ */
+static inline void vb_run_page_reporting(struct page_reporting_dev_info *dev)
+{
+	dev->work.work.func(&dev->work.work);
+}
 
-/* Pages scanned and reclaimed were VM events, and are node statistics since 7.0. */
+/* Drivers have ->shutdown since 7.0; 6.12 made the bus reset the device, before nothing did. */
+#define VB_DRIVERS_SHUT_DOWN (LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0))
+
+/* Pages scanned and reclaimed were VM events; since 7.0 they are node statistics. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
-#define reclaim_count(events, item) global_node_page_state(item)
+#define vb_reclaim_stat(events, item) global_node_page_state(item)
 #else
-#define reclaim_count(events, item) ((events)[item])
+#define vb_reclaim_stat(events, item) ((events)[item])
 #endif
 
 #endif

@@ -1,136 +1,103 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Deflation: pages come back.
+ * Deflation: the guest takes pages back.
  *
- * With VIRTIO_BALLOON_F_MUST_TELL_HOST a page may be used only when the host
- * has acknowledged it: it stays with its request till then.  Without, pages are
- * free as soon as their request is sent.  Sent, not read: the request goes into
- * the ring before the pages go to the allocator, so whoever inflates one of
- * them again finds the deflation in flight, and waits (deflate_settle()).
+ * With VIRTIO_BALLOON_F_MUST_TELL_HOST a page may be used only after the host
+ * has acknowledged it, and stays with its request until then.  Without that
+ * feature pages are free as soon as their request has been sent; the host need
+ * not have read it.  The request enters the ring before its pages go to the
+ * allocator.  So whoever inflates one of them again finds the deflation in
+ * flight, and waits for it (vb_deflate_wait()).
  *
- * The end of a request is stretched to the end of a block, so that blocks that
- * lie in the balloon whole also leave it whole (remerge.c).
+ * A request is extended to the boundary of a block, so that a block that entered
+ * the balloon whole also leaves it whole (vb_pages_take(), remerge.c).
  */
 #include "balloon.h"
 
-#define DEFLATE_PAGES 4096UL
-
-int deflate_init(struct balloon *b)
+int vb_deflate_init(struct virtio_balloon *vb)
 {
+	unsigned int pages = VB_PAGES_TAKE_MAX + VB_BLOCK_PAGES;
 	int err;
 
-	for (unsigned int i = 0; i < IN_FLIGHT; i++) {
-		err = request_init(&b->deflating[i], &b->deflate, DEFLATE_PAGES + BLOCK_PAGES, 0);
+	for (unsigned int i = 0; i < VB_MAX_IN_FLIGHT; i++) {
+		err = vb_request_init(&vb->deflate.requests[i], &vb->deflate_vq, pages, 0);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-void deflate_destroy(struct balloon *b)
+void vb_deflate_destroy(struct virtio_balloon *vb)
 {
-	for (unsigned int i = 0; i < IN_FLIGHT; i++)
-		request_destroy(&b->deflating[i]);
+	for (unsigned int i = 0; i < VB_MAX_IN_FLIGHT; i++)
+		vb_request_destroy(&vb->deflate.requests[i]);
 }
 
-/* The host has read it. */
-static void free_told(struct balloon *b, struct balloon_request *r)
+/* The request is back: the pages that waited for that are free. */
+static void free_request_pages(struct virtio_balloon *vb, struct vb_request *r)
 {
-	give_back(b, &r->pages);
-	request_reset(r);
+	vb_free_pages(vb, &r->pages);
+	vb_request_reset(r);
 }
 
-/*
- * Up to @want pages of mm's list, those that came last, in the order in which
- * they came; a block's worth at a time, as interrupts are off meanwhile.
- */
-static unsigned long take(struct balloon *b, struct list_head *pages, unsigned long want)
+long vb_deflate_pages(struct virtio_balloon *vb, unsigned long want, unsigned long timeout)
 {
-	unsigned long taken = 0, got, rest;
-
-	do {
-		got = min3(want - taken, DEFLATE_PAGES - taken, BLOCK_PAGES);
-		got = balloon_page_list_dequeue(&b->pages, pages, got);
-		taken += got;
-	} while (got && taken < want && taken < DEFLATE_PAGES);
-	if (taken && taken < want) {
-		rest = page_to_pfn(list_first_entry(pages, struct page, lru)) % BLOCK_PAGES;
-		taken += balloon_page_list_dequeue(&b->pages, pages, min(rest, want - taken));
-	}
-	atomic_long_sub(taken, &b->size);
-	count(b, COUNT_deflated, taken);
-	return taken;
-}
-
-/**
- * deflate_some() - take pages out of the balloon
- * @b: the balloon
- * @want: how many at most
- * @patience: for the device, in jiffies
- *
- * Under the lock.
- *
- * Return: how many left the balloon (0: compaction has hold of all there are),
- * or -ENODEV when the device does not answer.
- */
-long deflate_some(struct balloon *b, unsigned long want, unsigned long patience)
-{
-	struct balloon_request *r = &b->deflating[b->deflate_turn % IN_FLIGHT];
+	struct vb_request *r = &vb->deflate.requests[vb->deflate.turn % VB_MAX_IN_FLIGHT];
 	unsigned long taken;
 
-	/* A page that compaction moved in is not to be told back before the host has taken it. */
-	if (!request_wait(r, patience) || !request_wait(&b->moved_in, patience))
+	/* No deflation may name a page that migration moved in and the host has not taken yet. */
+	if (!vb_request_wait(r, timeout) || !vb_exchange_wait_inflate(vb, timeout))
 		return -ENODEV;
-	free_told(b, r);
-	/* There is room for it in a ring of any size. */
-	if (virtqueue_get_vring_size(b->deflate.vq) <= IN_FLIGHT && !deflate_settle(b, patience))
+	free_request_pages(vb, r);
+	/* The ring may be too short for both requests and that of a migration. */
+	if (virtqueue_get_vring_size(vb->deflate_vq.vq) <= VB_MAX_IN_FLIGHT &&
+	    !vb_deflate_wait(vb, timeout))
 		return -ENODEV;
-	taken = take(b, &r->pages, want);
+	taken = vb_pages_take(vb, &r->pages, want);
 	if (!taken)
 		return 0;
-	if (b->by_reporting) {
-		give_back(b, &r->pages);
+	if (vb_reporting_releases(vb)) {
+		vb_free_pages(vb, &r->pages);
 		return taken;
 	}
-	request_number_pages(r);
+	vb_request_name_list(r);
 	/* A device that takes no more requests is gone, and the pages are ours. */
-	if (request_send(r) || !b->must_tell)
-		give_back(b, &r->pages);
-	b->deflate_turn++;
+	if (vb_request_send(r) || !vb->must_tell_host)
+		vb_free_pages(vb, &r->pages);
+	vb->deflate.turn++;
 	return taken;
 }
 
-bool deflate_settle(struct balloon *b, unsigned long patience)
+bool vb_deflate_wait(struct virtio_balloon *vb, unsigned long timeout)
 {
-	for (unsigned int i = 0; i < IN_FLIGHT; i++) {
-		if (!request_wait(&b->deflating[i], patience))
+	for (unsigned int i = 0; i < VB_MAX_IN_FLIGHT; i++) {
+		if (!vb_request_wait(&vb->deflate.requests[i], timeout))
 			return false;
-		free_told(b, &b->deflating[i]);
+		free_request_pages(vb, &vb->deflate.requests[i]);
 	}
-	return request_wait(&b->moved_out, patience);
+	return vb_exchange_wait_deflate(vb, timeout);
 }
 
-/* After a reset of the device. */
-void deflate_reclaim(struct balloon *b)
+void vb_deflate_reclaim(struct virtio_balloon *vb)
 {
-	for (unsigned int i = 0; i < IN_FLIGHT; i++) {
-		b->deflating[i].in_flight = false;
-		free_told(b, &b->deflating[i]);
+	for (unsigned int i = 0; i < VB_MAX_IN_FLIGHT; i++) {
+		vb_request_abort(&vb->deflate.requests[i]);
+		free_request_pages(vb, &vb->deflate.requests[i]);
 	}
 }
 
-void deflate_into_held(struct balloon *b)
+void vb_deflate_to_held(struct virtio_balloon *vb)
 {
 	struct page *page, *next;
 	LIST_HEAD(pages);
 
-	while (atomic_long_read(&b->size)) {
-		if (!take(b, &pages, DEFLATE_PAGES))
+	while (vb_pages_count(vb)) {
+		if (!vb_pages_take(vb, &pages, VB_PAGES_TAKE_MAX))
 			cond_resched(); /* until compaction puts back what it isolated */
 		list_for_each_entry_safe_reverse(page, next, &pages, lru) {
 			list_del(&page->lru);
-			count_as_taken(b, page, -1);
-			held_add(b, page, 0);
+			vb_shrink_memtotal(vb, page, -1);
+			vb_held_add(vb, page, 0);
 		}
 	}
 }

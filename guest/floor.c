@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The floor: what the guest keeps whatever the host asks for.
+ * The floor: what the guest keeps, whatever the host asks for.
  *
- * A guest that gave its last free page swaps, then kills.  The balloon stops
- * where the guest could still get the larger of 64 MiB and 3 % of its memory,
- * and goes on by itself when there is more again.  Swap counts half: to swap is
- * slow but kills nobody, and swap on zram is made of memory itself.
+ * A guest without free pages swaps, and then kills processes.  So inflation
+ * stops when only the larger of 64 MiB and 3 % of the guest's memory is
+ * available, and continues when there is more.  Half of the free swap counts as
+ * available: swapping is slow but kills nothing, and swap on zram itself needs
+ * memory.
  *
- * After a relief on OOM (oom.c) it takes nothing for some seconds.
+ * After relief on OOM (oom.c) the balloon takes nothing for some seconds.
  */
 #include <linux/moduleparam.h>
 #include <linux/sizes.h>
@@ -16,49 +17,58 @@
 
 static int floor_mib = -1;
 module_param(floor_mib, int, 0644);
-MODULE_PARM_DESC(floor_mib,
-		 "What the guest keeps available, in MiB (default: 64 or 3 %; 0: nothing)");
+MODULE_PARM_DESC(floor_mib, "MiB that stay available in the guest (default: 64 or 3 %; 0: none)");
 
-static unsigned long floor_pages(struct balloon *b)
+static unsigned long get_floor_pages(struct virtio_balloon *vb)
 {
-	unsigned long ram = totalram_pages() + (b->counts_as_used ? 0 : atomic_long_read(&b->size));
+	unsigned long ram = totalram_pages() + (vb->deflate_on_oom ? 0 : vb_pages_count(vb));
 
 	if (floor_mib >= 0)
 		return (unsigned long)floor_mib << (20 - PAGE_SHIFT);
 	return max_t(unsigned long, SZ_64M >> PAGE_SHIFT, ram * 3 / 100);
 }
 
-/* Once, until the balloon has had a size that it was to have. */
-static void tell(struct balloon *b, unsigned long floor)
+static void log_stop_at_floor(struct virtio_balloon *vb, unsigned long floor)
 {
-	unsigned long mib = atomic_long_read(&b->size) >> (20 - PAGE_SHIFT);
+	unsigned long mib = vb_pages_count(vb) >> (20 - PAGE_SHIFT);
 
-	if (b->at_floor)
+	if (vb->floor.reported)
 		return;
-	b->at_floor = true;
-	count(b, COUNT_floored, 1);
-	dev_info(&b->vdev->dev, "the balloon stops at %lu MiB, to leave the guest %lu MiB\n", mib,
+	vb->floor.reported = true;
+	vb_count(vb, VB_COUNT_floored, 1);
+	dev_info(&vb->vdev->dev, "the balloon stops at %lu MiB to leave the guest %lu MiB\n", mib,
 		 floor >> (20 - PAGE_SHIFT));
 }
 
-unsigned long floor_room(struct balloon *b)
+unsigned long vb_floor_room(struct virtio_balloon *vb)
 {
-	unsigned long floor = floor_pages(b);
+	unsigned long floor = get_floor_pages(vb);
 	long available = si_mem_available() + get_nr_swap_pages() / 2;
 
-	if (b->relieved) {
-		if (time_before(jiffies, b->relief_until))
+	if (vb->floor.paused) {
+		if (time_before(jiffies, vb->floor.paused_until))
 			return 0;
-		b->relieved = false;
+		vb->floor.paused = false;
 	}
-	/* What is held is not available any more, and about to be taken. */
-	available += READ_ONCE(b->nr_held);
-	/* What is kept for a migration is free for the asking. */
-	available += hint_kept(b);
+	/* What is held does not count as available, and is about to be taken. */
+	available += vb_held_count(vb);
+	/* What is kept for a migration can be had back at any time. */
+	available += vb_hint_count(vb);
 	if (!floor)
 		return ULONG_MAX;
 	if (available > (long)floor)
 		return available - floor;
-	tell(b, floor);
+	log_stop_at_floor(vb, floor);
 	return 0;
+}
+
+void vb_floor_pause(struct virtio_balloon *vb, unsigned long delay)
+{
+	WRITE_ONCE(vb->floor.paused_until, jiffies + delay);
+	WRITE_ONCE(vb->floor.paused, true);
+}
+
+void vb_floor_reset(struct virtio_balloon *vb)
+{
+	vb->floor.reported = false;
 }

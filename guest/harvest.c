@@ -1,32 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Harvest: take blocks that are free, without the allocator.
+ * Harvest: takes free blocks without the allocator.
  *
- * Kernels with init_on_alloc=1, which are most, zero all that they allocate.
- * For a balloon that is memory written only to be thrown away, and on a fresh
- * guest the host has to populate it first: four fifths of an inflation's time.
+ * Most kernels zero everything that they allocate (init_on_alloc=1).  A balloon
+ * discards that memory at once, and on a new guest the host has to populate it
+ * first: that is four fifths of the time of an inflation.
  *
  * Free page reporting offers a way around.  It isolates free blocks from the
  * allocator, shows up to 32 of them to a callback, and puts them back.  We
- * register while the balloon grows, and keep what we are shown:
+ * register while the balloon inflates, and keep what the callback is shown:
  *
  *	shown	 [ 0 | 1 | 2 | … | n-1 ]
  *	left	 [ 0 … k ]		  we shorten the list before we return it
  *	kept		  [ k+1 … n-1 ]
  *
- * One entry has to stay, as whoever walks the list looks at its first entry
- * before he looks for an end.  The callback returns an error, so nothing that
- * was put back is marked as reported, and the pass ends; the next follows at
- * once while it brings anything.  Passes stop by themselves where a zone comes
- * near its low watermark.
+ * One entry has to stay, because the caller puts the first entry back before it
+ * looks for the end of the list.  The callback returns an error, so that no
+ * block that is put back is marked as reported, and the pass ends; the worker
+ * runs another one as long as passes bring something.  A pass skips a zone that
+ * is near its low watermark.
  *
- * That leans on mm/page_reporting.c, the same in Linux 6.1 to 7.3: entries are
- * neither compound nor referenced, and are not looked at after the end mark.
- * compat.h says up to which kernel that was read; each block is looked at
- * before it is kept; and loading the module tries it out with one.  Should one
- * of it fail, all memory comes from the allocator.
+ * This depends on internals of mm/page_reporting.c, which are the same in Linux
+ * 6.1 to 7.3: entries are neither compound nor referenced, and nothing looks at
+ * entries beyond the end mark.  compat.h says up to which kernel that was
+ * verified; each block is checked before it is kept; and selftest.c tries it with
+ * one block when the module is loaded.  If any of this fails, all memory comes
+ * from the allocator.
  *
- * What was reported to the host already is not shown again, and has to be
+ * Blocks that were reported to the host are not shown again, and have to be
  * allocated.
  */
 #include <linux/mm.h>
@@ -34,12 +35,12 @@
 
 #include "balloon.h"
 
-static bool harvest_enabled = HARVEST_WAS_READ_HERE;
+static bool harvest_enabled = VB_HARVEST_VERIFIED;
 module_param_named(harvest, harvest_enabled, bool, 0644);
 MODULE_PARM_DESC(harvest, "Take free blocks without allocating and zeroing them (default: Y)");
 
-/* In zones below the highest an eighth is left: some devices reach no other memory. */
-static bool is_zone_spent(struct page *page)
+/* In zones below the highest an eighth stays free: some devices can use no other memory. */
+static bool is_low_zone_spent(struct page *page)
 {
 	struct zone *zone = page_zone(page);
 	struct zone *above = zone + 1;
@@ -50,152 +51,83 @@ static bool is_zone_spent(struct page *page)
 	return !highest && zone_page_state(zone, NR_FREE_PAGES) < zone->present_pages / 8;
 }
 
-static bool is_as_expected(struct page *page, unsigned int order)
+static bool is_isolated_block(struct page *page, unsigned int order)
 {
 	return order <= MAX_PAGE_ORDER && IS_ALIGNED(page_to_pfn(page), 1UL << order) &&
 	       !page_count(page) && !PageBuddy(page) && !PageCompound(page);
 }
 
-/* The page is isolated and unreferenced; from here on it is like one from the allocator. */
-static bool keep(struct balloon *b, struct scatterlist *sg)
+/* With a reference the block is as if it came from the allocator. */
+static bool keep_isolated_block(struct virtio_balloon *vb, struct scatterlist *sg)
 {
 	unsigned int order = get_order(sg->length);
 	struct page *page = sg_page(sg);
 
-	if (!is_as_expected(page, order)) {
-		b->harvest_broken = true;
-		dev_warn(&b->vdev->dev,
-			 "free page reporting is not what it was: no more harvesting\n");
+	if (!is_isolated_block(page, order)) {
+		vb_harvest_disable(vb);
+		dev_warn(&vb->vdev->dev,
+			 "free page reporting does not work as expected: no more harvesting\n");
 		return false;
 	}
 	set_page_count(page, 1);
-	held_add(b, page, order);
+	vb_held_add(vb, page, order);
 	return true;
 }
 
-/**
- * harvest_from() - keep blocks that free page reporting shows
- * @b: the balloon
- * @sg: the blocks
- * @nents: how many
- *
- * Return: -EAGAIN: nothing was reported, and the pass is over.  0: they are to
- * be marked as reported, that is, passed over from now on, so that the pass
- * comes to the next zone: a lone block, which cannot be kept, or such as are
- * better left where they are.
+/*
+ * Keeps blocks that free page reporting shows.  An error means that nothing was
+ * reported, and ends the pass.  0 means that the blocks were reported: they are
+ * skipped from now on, and the pass goes on to the next zone.  That is right for
+ * a single block, which cannot be kept, and in a zone that has to keep its rest.
  */
-int harvest_from(struct balloon *b, struct scatterlist *sg, unsigned int nents)
+static int keep_shown_blocks(struct virtio_balloon *vb, struct scatterlist *sg, unsigned int nents)
 {
-	unsigned long want = READ_ONCE(b->harvest_want);
+	unsigned long want = READ_ONCE(vb->harvest.want);
 	unsigned int left = nents;
 
-	if (nents == 1 || is_zone_spent(sg_page(sg)))
+	if (nents == 1 || is_low_zone_spent(sg_page(sg)))
 		return 0;
-	while (left > 1 && b->nr_held < want && keep(b, &sg[left - 1]))
+	while (left > 1 && vb_held_count(vb) < want && keep_isolated_block(vb, &sg[left - 1]))
 		left--;
 	sg_mark_end(&sg[left - 1]);
 	return -EAGAIN;
 }
 
-/**
- * harvest() - isolate free blocks, which are held then
- * @b: the balloon
- * @want: pages
- *
- * For the worker.  At most one list of blocks comes at a time.
- *
- * Return: how many pages are held; 0 when there is nothing to harvest.
- */
-unsigned long harvest(struct balloon *b, unsigned long want)
+unsigned long vb_harvest_blocks(struct virtio_balloon *vb, unsigned long want)
 {
-	unsigned long before = READ_ONCE(b->nr_held);
+	struct vb_harvest *harvest = &vb->harvest;
+	unsigned long before = vb_held_count(vb), after;
 
-	if (!harvest_enabled || b->harvest_broken || b->harvest_dry || want < BLOCK_PAGES)
+	if (!harvest_enabled || harvest->broken || harvest->dry || want < VB_BLOCK_PAGES)
 		return 0;
-	if (reporting_join(b)) {
-		b->harvest_dry = true;
+	if (vb_reporting_join(vb)) {
+		harvest->dry = true;
 		return 0;
 	}
-	WRITE_ONCE(b->harvest_want, want);
-	reporting_run(b);
-	WRITE_ONCE(b->harvest_want, 0);
-	if (b->nr_held <= before)
-		b->harvest_dry = true;
+	WRITE_ONCE(harvest->want, want);
+	vb_reporting_run_pass(vb, keep_shown_blocks);
+	WRITE_ONCE(harvest->want, 0);
+	after = vb_held_count(vb);
+	if (after <= before)
+		harvest->dry = true;
 	else
-		count(b, COUNT_harvested, b->nr_held - before);
-	return b->nr_held;
+		vb_count(vb, VB_COUNT_harvested, after - before);
+	return after;
 }
 
-/* Isolates one block, if there is one, and frees it again. */
-void harvest_try_out(struct balloon *b)
+void vb_harvest_finish(struct virtio_balloon *vb)
 {
-	struct page *page;
-	unsigned int order;
-
-	/* Whether or not there is a block, what was joined for it is left again. */
-	page = harvest(b, BLOCK_PAGES) ? held_take(b, BLOCK_PAGES, &order) : NULL;
-	if (page && (page_count(page) != 1 || page_zone(page) != page_zone(page + BLOCK_PAGES - 1)))
-		b->harvest_broken = true;
-	if (page)
-		free_block(page, order);
-	inflate_end(b);
-	if (b->harvest_broken)
-		dev_info(&b->vdev->dev, "free blocks cannot be harvested here: allocating\n");
+	vb_held_free(vb);
+	vb_reporting_leave(vb);
+	vb->harvest.dry = false;
 }
 
-/* What is held */
-
-void held_add(struct balloon *b, struct page *page, unsigned int order)
+void vb_harvest_disable(struct virtio_balloon *vb)
 {
-	set_page_private(page, order);
-	spin_lock(&b->held_lock);
-	list_add(&page->lru, &b->held);
-	b->nr_held += 1UL << order;
-	spin_unlock(&b->held_lock);
+	vb->harvest.broken = true;
 }
 
-static struct page *held_pop(struct balloon *b)
+bool vb_harvest_is_broken(struct virtio_balloon *vb)
 {
-	struct page *page;
-
-	spin_lock(&b->held_lock);
-	page = list_first_entry_or_null(&b->held, struct page, lru);
-	if (page) {
-		list_del(&page->lru);
-		b->nr_held -= 1UL << page_private(page);
-	}
-	spin_unlock(&b->held_lock);
-	return page;
-}
-
-struct page *held_take(struct balloon *b, unsigned long most, unsigned int *order)
-{
-	struct page *page = held_pop(b);
-	struct page *upper;
-
-	if (!page)
-		return NULL;
-	*order = page_private(page);
-	while (1UL << *order > most) {
-		--*order;
-		upper = page + (1UL << *order);
-		set_page_count(upper, 1);
-		held_add(b, upper, *order);
-	}
-	set_page_private(page, 0);
-	return page;
-}
-
-/* All of it, to the allocator; returns how many pages that were. */
-unsigned long held_give_back(struct balloon *b)
-{
-	unsigned long pages = 0;
-	unsigned int order;
-	struct page *page;
-
-	while ((page = held_take(b, ULONG_MAX, &order))) {
-		free_block(page, order);
-		pages += 1UL << order;
-	}
-	return pages;
+	return vb->harvest.broken;
 }

@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Free page hints (VIRTIO 5.5.6.5): for a live migration the host asks for the
- * guest's free pages, which it then need not send.
+ * Free page hinting (VIRTIO 5.5.6.5): during a live migration the host asks for
+ * the guest's free pages, which it then need not send.
  *
  * Theory of operation
  * -------------------
- * The device asks by a new id in its configuration.  The driver repeats the id
- * (a buffer that the device reads), offers free blocks of the largest order
- * (buffers that the device would write), and ends with STOP.  It keeps the
- * blocks, for freeing them writes to them and they would have to be sent after
- * all; it has them back when the device says DONE.  A STOP of the device's ends
- * the round, but not the keeping: there may be another round.
+ * The device starts a round by a new id in its configuration.  The driver repeats
+ * the id (a buffer that the device reads), offers free blocks of the largest
+ * order (buffers that the device may write), and ends with STOP.  It keeps the
+ * blocks, because freeing them would write to them, and they would have to be
+ * sent after all.  When the device sets DONE, they are freed.  When it sets STOP,
+ * the round ends, but the blocks are kept: another round may follow.
  *
- *	free memory -> offer_block() -> h->blocks -> DONE, the shrinker, hint_stop() -> free memory
+ *	free memory -> offer_free_block() -> h->blocks -> DONE, shrinker, vb_hint_stop() -> free
+ *memory
  *
- * A block may be given back at any time, even before the device has looked at
- * its hint: the host hints only at what was not written since the round began,
- * and its tracking of writes tells.  The shrinker begins with the oldest.  Hence
- * the buffers that the device returns say nothing of the blocks, and those that
- * it does not return until it is reset do no harm.
+ * A block may be freed at any time, even before the device has looked at its
+ * hint: the host skips only pages that were not written since the round began,
+ * which it knows from its dirty log.  The shrinker begins with the oldest block.
+ * Hence the buffers that the device returns say nothing about the blocks, and
+ * those that it does not return before its reset do no harm.
  *
- * The ring is the worker's alone.  One place in it is kept for the STOP.  The
- * device may stop reading amid a round and leave hints in the ring, even the id
- * itself, whose memory must not become another id while the device may still
- * read it.  So a round begins when the ring has room and the old id has come
- * back; QEMU takes one buffer for each kick until it has read the id that it
- * waits for, and is kicked until then.
+ * Only the worker uses the ring.  One entry is reserved for STOP.  The device may
+ * stop reading in the middle of a round and leave hints in the ring, even the
+ * id, whose memory must not change while the device may still read it.  So a
+ * round begins when the ring has room and the old id has come back.  QEMU takes
+ * one buffer per kick until it has read the id that it waits for, and is kicked
+ * until then.
  */
 #include <linux/delay.h>
 #include <linux/moduleparam.h>
@@ -35,39 +36,57 @@
 
 #define HINT_ORDER MAX_PAGE_ORDER
 #define HINT_PAGES (1UL << HINT_ORDER)
-/* What is free, and no more: nothing is reclaimed for a hint, and no reserve is touched. */
+/* Only what is free: nothing is reclaimed for a hint, and no reserve is used. */
 #define HINT_GFP (__GFP_NORETRY | __GFP_NOWARN | __GFP_NOMEMALLOC)
 #define POLL_MIN_US 50
 #define POLL_MAX_US 500
 
 static bool hinting = true;
 module_param(hinting, bool, 0444);
-MODULE_PARM_DESC(hinting,
-		 "Offer free pages to the host when it asks, for its live migration (default: Y)");
+MODULE_PARM_DESC(hinting, "Offer free pages to the host for its live migration (default: Y)");
 
-struct balloon_hint {
-	struct balloon *balloon;
+/**
+ * struct vb_hint - hinting
+ * @vb: the balloon
+ * @vq: the queue
+ * @work: answers the device
+ * @shrinker: frees @blocks when memory is short
+ * @lock: protects @blocks and @nr_blocks; process context only
+ * @blocks: by their lru, the oldest first
+ * @nr_blocks: how many there are
+ * @changed: the configuration has to be read; set in any context
+ * @asked: the id that was read from it
+ * @answered: the last id for which a round was begun
+ * @id_in_flight: the device has not returned @id
+ * @id: the buffer of the id
+ * @stop: the buffer of STOP
+ *
+ * All but @lock, @blocks, @nr_blocks and @changed belong to @work, or to main.c
+ * while the balloon is stopped.
+ */
+struct vb_hint {
+	struct virtio_balloon *vb;
+	struct virtqueue *vq;
 	struct work_struct work;
-	struct balloon_shrinker shrinker;
+	struct vb_shrinker shrinker;
 
-	spinlock_t lock;	 /* the blocks */
-	struct list_head blocks; /* by lru, the oldest first */
+	spinlock_t lock;
+	struct list_head blocks;
 	unsigned long nr_blocks;
 
-	/* The worker's, but for the first. */
-	atomic_t changed; /* the configuration is to be read */
-	u32 asked;	  /* the id that was read from it */
-	u32 answered;	  /* the last id that a round was begun for */
-	bool id_is_out;	  /* the device has not returned it */
+	atomic_t changed;
+	u32 asked;
+	u32 answered;
+	bool id_in_flight;
 	__virtio32 id, stop;
 };
 
-/* Gives the oldest blocks back, @most of them; returns how many. */
-static unsigned long give_blocks_back(struct balloon_hint *h, unsigned long most)
+/* Frees up to @max blocks, the oldest first; returns how many. */
+static unsigned long free_hinted_blocks(struct vb_hint *h, unsigned long max)
 {
 	unsigned long given;
 
-	for (given = 0; given < most; given++) {
+	for (given = 0; given < max; given++) {
 		struct page *page;
 
 		spin_lock(&h->lock);
@@ -84,7 +103,7 @@ static unsigned long give_blocks_back(struct balloon_hint *h, unsigned long most
 	return given;
 }
 
-static void keep_block(struct balloon_hint *h, struct page *page)
+static void keep_hinted_block(struct vb_hint *h, struct page *page)
 {
 	spin_lock(&h->lock);
 	list_add_tail(&page->lru, &h->blocks);
@@ -92,70 +111,69 @@ static void keep_block(struct balloon_hint *h, struct page *page)
 	spin_unlock(&h->lock);
 }
 
-unsigned long hint_kept(struct balloon *b)
+unsigned long vb_hint_count(struct virtio_balloon *vb)
 {
-	return b->hint ? READ_ONCE(b->hint->nr_blocks) * HINT_PAGES : 0;
+	return vb->hint ? READ_ONCE(vb->hint->nr_blocks) * HINT_PAGES : 0;
 }
 
-static unsigned long count_blocks(struct shrinker *shrinker, struct shrink_control *sc)
+static unsigned long count_hinted_blocks(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	struct balloon_hint *h = balloon_shrinker_owner(shrinker);
+	struct vb_hint *h = vb_shrinker_owner(shrinker);
 
-	return hint_kept(h->balloon);
+	return vb_hint_count(h->vb);
 }
 
-static unsigned long shrink_blocks(struct shrinker *shrinker, struct shrink_control *sc)
+static unsigned long shrink_hinted_blocks(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	struct balloon_hint *h = balloon_shrinker_owner(shrinker);
+	struct vb_hint *h = vb_shrinker_owner(shrinker);
 
-	return give_blocks_back(h, DIV_ROUND_UP(sc->nr_to_scan, HINT_PAGES)) * HINT_PAGES;
+	return free_hinted_blocks(h, DIV_ROUND_UP(sc->nr_to_scan, HINT_PAGES)) * HINT_PAGES;
 }
 
-/* The id that the device asks by now. */
-static u32 asked(struct balloon_hint *h)
+/* The id that the device has set now. */
+static u32 read_asked_id(struct vb_hint *h)
 {
 	if (atomic_xchg(&h->changed, 0))
-		virtio_cread_le(h->balloon->vdev, struct virtio_balloon_config,
-				free_page_hint_cmd_id, &h->asked);
+		virtio_cread_le(h->vb->vdev, struct virtio_balloon_config, free_page_hint_cmd_id,
+				&h->asked);
 	return h->asked;
 }
 
-static void take_returned(struct balloon_hint *h)
+static void collect_hints(struct vb_hint *h)
 {
 	unsigned int len;
 	void *token;
 
-	while ((token = virtqueue_get_buf(h->balloon->hint_vq, &len)))
+	while ((token = virtqueue_get_buf(h->vq, &len)))
 		if (token == &h->id)
-			h->id_is_out = false;
+			h->id_in_flight = false;
 }
 
-static bool goes_on(struct balloon_hint *h, u32 id)
+static bool is_round_current(struct vb_hint *h, u32 id)
 {
-	return balloon_running(h->balloon) && asked(h) == id &&
-	       !virtqueue_is_broken(h->balloon->hint_vq);
+	return vb_is_running(h->vb) && read_asked_id(h) == id && !virtqueue_is_broken(h->vq);
 }
 
-/* Is there a place in the ring besides that for the STOP? */
-static bool has_room(struct balloon_hint *h)
+/* Whether the ring has an entry besides the one for STOP. */
+static bool has_room_for_hint(struct vb_hint *h)
 {
-	take_returned(h);
-	return h->balloon->hint_vq->num_free > 1;
+	collect_hints(h);
+	return h->vq->num_free > 1;
 }
 
-/* Waits for the device to return what it has; false: the round is over. */
-static bool wait_a_little(struct balloon_hint *h, u32 id)
+/* Waits for the device to return buffers; false if the round is over. */
+static bool wait_for_hint_ring(struct vb_hint *h, u32 id)
 {
-	if (!goes_on(h, id))
+	if (!is_round_current(h, id))
 		return false;
-	virtqueue_notify(h->balloon->hint_vq);
+	virtqueue_notify(h->vq);
 	usleep_range(POLL_MIN_US, POLL_MAX_US);
-	return goes_on(h, id);
+	return is_round_current(h, id);
 }
 
-static bool send_id(struct balloon_hint *h, __virtio32 *id)
+static bool send_hint_id(struct vb_hint *h, __virtio32 *id)
 {
-	struct virtqueue *vq = h->balloon->hint_vq;
+	struct virtqueue *vq = h->vq;
 	struct scatterlist sg;
 
 	sg_init_one(&sg, id, sizeof(*id));
@@ -165,25 +183,25 @@ static bool send_id(struct balloon_hint *h, __virtio32 *id)
 	return true;
 }
 
-static bool begin_round(struct balloon_hint *h, u32 id)
+static bool begin_hint_round(struct vb_hint *h, u32 id)
 {
-	while (!has_room(h) || h->id_is_out)
-		if (!wait_a_little(h, id))
+	while (!has_room_for_hint(h) || h->id_in_flight)
+		if (!wait_for_hint_ring(h, id))
 			return false;
-	h->id = cpu_to_virtio32(h->balloon->vdev, id);
-	h->id_is_out = send_id(h, &h->id);
-	return h->id_is_out;
+	h->id = cpu_to_virtio32(h->vb->vdev, id);
+	h->id_in_flight = send_hint_id(h, &h->id);
+	return h->id_in_flight;
 }
 
-/* false: the round is over, or nothing is free any more. */
-static bool offer_block(struct balloon_hint *h, u32 id)
+/* Returns false if the round is over, or nothing is free any more. */
+static bool offer_free_block(struct vb_hint *h, u32 id)
 {
-	struct virtqueue *vq = h->balloon->hint_vq;
+	struct virtqueue *vq = h->vq;
 	struct scatterlist sg;
 	struct page *page;
 
-	while (!has_room(h))
-		if (!wait_a_little(h, id))
+	while (!has_room_for_hint(h))
+		if (!wait_for_hint_ring(h, id))
 			return false;
 	page = alloc_pages(HINT_GFP, HINT_ORDER);
 	if (!page)
@@ -193,99 +211,104 @@ static bool offer_block(struct balloon_hint *h, u32 id)
 		__free_pages(page, HINT_ORDER);
 		return false;
 	}
-	keep_block(h, page);
+	keep_hinted_block(h, page);
 	virtqueue_kick(vq);
-	count(h->balloon, COUNT_hinted, HINT_PAGES);
+	vb_count(h->vb, VB_COUNT_hinted, HINT_PAGES);
 	return true;
 }
 
-static void offer_round(struct balloon_hint *h, u32 id)
+static void offer_free_blocks(struct vb_hint *h, u32 id)
 {
-	if (!begin_round(h, id))
+	if (!begin_hint_round(h, id))
 		return;
 	h->answered = id;
-	while (goes_on(h, id) && offer_block(h, id))
+	while (is_round_current(h, id) && offer_free_block(h, id))
 		cond_resched();
-	take_returned(h);
-	send_id(h, &h->stop);
+	collect_hints(h);
+	send_hint_id(h, &h->stop);
 }
 
-static void hint_work(struct work_struct *work)
+static void hint_free_pages_work(struct work_struct *work)
 {
-	struct balloon_hint *h = container_of(work, struct balloon_hint, work);
+	struct vb_hint *h = container_of(work, struct vb_hint, work);
 	u32 id;
 
-	if (!balloon_running(h->balloon))
+	if (!vb_is_running(h->vb))
 		return;
-	id = asked(h);
+	id = read_asked_id(h);
 	if (id == VIRTIO_BALLOON_CMD_ID_DONE)
-		give_blocks_back(h, ULONG_MAX);
+		free_hinted_blocks(h, ULONG_MAX);
 	else if (id != VIRTIO_BALLOON_CMD_ID_STOP && id != h->answered)
-		offer_round(h, id);
+		offer_free_blocks(h, id);
 }
 
-void hint_config_changed(struct balloon *b)
+void vb_hint_config_changed(struct virtio_balloon *vb)
 {
-	if (!b->hint)
+	if (!vb->hint)
 		return;
-	atomic_set(&b->hint->changed, 1);
-	queue_work(b->wq, &b->hint->work);
+	atomic_set(&vb->hint->changed, 1);
+	queue_work(vb->wq, &vb->hint->work);
 }
 
-bool hint_wanted(void)
+void vb_hint_set_vq(struct virtio_balloon *vb, struct virtqueue *vq)
+{
+	if (vb->hint)
+		vb->hint->vq = vq;
+}
+
+bool vb_hint_wanted(void)
 {
 	return hinting;
 }
 
-int hint_init(struct balloon *b)
+int vb_hint_init(struct virtio_balloon *vb)
 {
-	struct balloon_hint *h;
+	struct vb_hint *h;
 	int err;
 
-	if (!virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_FREE_PAGE_HINT))
+	if (!virtio_has_feature(vb->vdev, VIRTIO_BALLOON_F_FREE_PAGE_HINT))
 		return 0;
 	h = kzalloc(sizeof(*h), GFP_KERNEL);
 	if (!h)
 		return -ENOMEM;
-	h->balloon = b;
-	INIT_WORK(&h->work, hint_work);
+	h->vb = vb;
+	INIT_WORK(&h->work, hint_free_pages_work);
 	spin_lock_init(&h->lock);
 	INIT_LIST_HEAD(&h->blocks);
-	h->stop = cpu_to_virtio32(b->vdev, VIRTIO_BALLOON_CMD_ID_STOP);
-	err = balloon_shrinker_start(&h->shrinker, count_blocks, shrink_blocks, h);
+	h->stop = cpu_to_virtio32(vb->vdev, VIRTIO_BALLOON_CMD_ID_STOP);
+	err = vb_shrinker_register(&h->shrinker, count_hinted_blocks, shrink_hinted_blocks, h);
 	if (err) {
 		kfree(h);
 		return err;
 	}
-	b->hint = h;
+	vb->hint = h;
 	return 0;
 }
 
-/* The device is new, or was reset: it has no buffer of ours, and ids begin anew. */
-void hint_start(struct balloon *b)
+/* The device has no buffer of ours, and its ids begin again. */
+void vb_hint_start(struct virtio_balloon *vb)
 {
-	if (!b->hint)
+	if (!vb->hint)
 		return;
-	b->hint->asked = VIRTIO_BALLOON_CMD_ID_STOP;
-	b->hint->answered = VIRTIO_BALLOON_CMD_ID_STOP;
-	b->hint->id_is_out = false;
-	hint_config_changed(b);
+	vb->hint->asked = VIRTIO_BALLOON_CMD_ID_STOP;
+	vb->hint->answered = VIRTIO_BALLOON_CMD_ID_STOP;
+	vb->hint->id_in_flight = false;
+	vb_hint_config_changed(vb);
 }
 
-/* The blocks need not wait for the reset: see above. */
-void hint_stop(struct balloon *b)
+void vb_hint_stop(struct virtio_balloon *vb)
 {
-	if (!b->hint)
+	if (!vb->hint)
 		return;
-	cancel_work_sync(&b->hint->work);
-	give_blocks_back(b->hint, ULONG_MAX);
+	cancel_work_sync(&vb->hint->work);
+	free_hinted_blocks(vb->hint, ULONG_MAX);
 }
 
-void hint_destroy(struct balloon *b)
+void vb_hint_destroy(struct virtio_balloon *vb)
 {
-	if (!b->hint)
+	if (!vb->hint)
 		return;
-	balloon_shrinker_stop(&b->hint->shrinker);
-	kfree(b->hint);
-	b->hint = NULL;
+	vb_shrinker_unregister(&vb->hint->shrinker);
+	kfree(vb->hint);
+	vb->hint = NULL;
 }

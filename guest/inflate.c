@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Inflation: pages leave the guest.
+ * Inflation: the guest gives pages to the host.
  *
- * One step fills one request and sends it; the step after next waits for it,
- * and only then its pages enter the balloon.  So the driver gathers memory
- * while the host works on what it has.
+ * Two requests are used in turn.  A step waits until the request whose turn it is
+ * has come back, and moves its pages into the balloon; then it fills the request
+ * again and sends it.  So the driver gathers memory while the host works on the
+ * other request.
  *
- * Memory comes, in this order, from what is held (harvest.c), from another
- * harvest, and from the allocator: whole blocks first, for which it may reclaim
- * and compact (where page cache fills the guest that brings whole blocks), then
- * single pages.  Those come from the smallest pieces, so that larger ones stay
- * for what the kernel cannot have in single pages: page tables, stacks, slabs.
- * Without them it kills, however much is free.  The driver never wakes the OOM
- * killer itself and never touches reserves; when nothing comes, the caller tries
+ * Memory comes, in this order, from what is held (held.c), from another harvest
+ * (harvest.c), and from the allocator.  That is asked for whole blocks first, for
+ * which it may reclaim and compact: where page cache fills the guest, that brings
+ * whole blocks.  Then it is asked for single pages.  They come from the smallest
+ * free blocks, so that larger ones are left for what the kernel cannot build
+ * from single pages, such as page tables, stacks and slabs: without them it kills
+ * processes, however much memory is free.  The driver itself never invokes the
+ * OOM killer and never uses reserves.  When no memory comes, the worker tries
  * again later.
  */
 #include <linux/moduleparam.h>
@@ -21,207 +23,195 @@
 
 static unsigned int batch = 4096;
 module_param(batch, uint, 0444);
-MODULE_PARM_DESC(batch, "Pages the host is told of at a time, 1 to 4096 (default: 4096)");
+MODULE_PARM_DESC(batch, "Pages per request to the host, 1 to 4096 (default: 4096)");
 
-static unsigned int in_flight = IN_FLIGHT;
+static unsigned int in_flight = VB_MAX_IN_FLIGHT;
 module_param(in_flight, uint, 0444);
-MODULE_PARM_DESC(in_flight, "Requests on their way at a time, 1 or 2 (default: 2)");
+MODULE_PARM_DESC(in_flight, "Inflate requests in flight at the same time, 1 or 2 (default: 2)");
 
 static int order = -1;
 module_param(order, int, 0444);
-MODULE_PARM_DESC(order, "Largest blocks to allocate, as their order, 0 to 9 (default: 2 MiB)");
+MODULE_PARM_DESC(order, "Order of the largest blocks to allocate, 0 to 9 (default: 2 MiB)");
 
-int inflate_init(struct balloon *b)
+int vb_inflate_init(struct virtio_balloon *vb)
 {
 	unsigned int pages = clamp(batch, 1U, 4096U), blocks = 0;
-	struct balloon_queue *q = &b->inflate;
+	struct vb_queue *q = &vb->inflate_vq;
 	int err;
 
-	b->by_reporting = reporting_only(b);
-	if (b->by_reporting) {
-		q = &b->reporting;
+	if (vb_reporting_releases(vb)) {
+		q = &vb->reporting_vq;
 		pages = 0;
-		blocks = min(virtqueue_get_vring_size(q->vq) / (2 * IN_FLIGHT), 64U);
+		blocks = min(virtqueue_get_vring_size(q->vq) / (2 * VB_MAX_IN_FLIGHT), 64U);
 	}
-	in_flight = clamp_t(unsigned int, in_flight, 1, IN_FLIGHT);
-	for (unsigned int i = 0; i < IN_FLIGHT; i++) {
-		err = request_init(&b->inflating[i], q, pages, blocks);
+	in_flight = clamp_t(unsigned int, in_flight, 1, VB_MAX_IN_FLIGHT);
+	for (unsigned int i = 0; i < VB_MAX_IN_FLIGHT; i++) {
+		err = vb_request_init(&vb->inflate.requests[i], q, pages, blocks);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-void inflate_destroy(struct balloon *b)
+void vb_inflate_destroy(struct virtio_balloon *vb)
 {
-	for (unsigned int i = 0; i < IN_FLIGHT; i++)
-		request_destroy(&b->inflating[i]);
+	for (unsigned int i = 0; i < VB_MAX_IN_FLIGHT; i++)
+		vb_request_destroy(&vb->inflate.requests[i]);
 }
 
-/* The host has them: into the balloon, a block at a time, as interrupts are off meanwhile. */
-static void enter_balloon(struct balloon *b, struct balloon_request *r)
+/*
+ * The request whose turn it is, when it can be filled: its pages have entered
+ * the balloon.  NULL if the device does not return it.
+ */
+static struct vb_request *get_next_request(struct virtio_balloon *vb)
 {
-	unsigned long pages, all = r->nr_pages;
-	LIST_HEAD(some);
+	struct vb_request *r = &vb->inflate.requests[vb->inflate.turn % in_flight];
+	unsigned long pages;
 
-	while (!list_empty(&r->pages)) {
-		for (pages = 0; pages < BLOCK_PAGES && !list_empty(&r->pages); pages++)
-			list_move_tail(r->pages.next, &some);
-		balloon_page_list_enqueue(&b->pages, &some);
-	}
-	b->nr_in_flight -= all;
-	atomic_long_add(all, &b->size);
-	count(b, COUNT_inflated, all);
-	request_reset(r);
-}
-
-/* A request that may be filled; NULL: the device does not give one back. */
-static struct balloon_request *next_request(struct balloon *b)
-{
-	struct balloon_request *r = &b->inflating[b->inflate_turn % in_flight];
-
-	if (!request_wait(r, MAX_SCHEDULE_TIMEOUT))
+	if (!vb_request_wait(r, MAX_SCHEDULE_TIMEOUT))
 		return NULL;
-	if (r->nr_pages)
-		enter_balloon(b, r);
+	pages = r->nr_pages;
+	if (pages) {
+		vb_pages_add(vb, &r->pages, pages);
+		vb->inflate.nr_in_flight -= pages;
+		vb_count(vb, VB_COUNT_inflated, pages);
+		vb_request_reset(r);
+	}
 	return r;
 }
 
-/* The allocator's share */
-
-static gfp_t flags_for(unsigned int order, unsigned int top)
+static gfp_t get_alloc_flags(unsigned int order, unsigned int top)
 {
-	gfp_t flags = BALLOON_PAGES_MIGRATE ? GFP_HIGHUSER_MOVABLE : GFP_HIGHUSER;
+	gfp_t flags = VB_PAGES_MIGRATE ? GFP_HIGHUSER_MOVABLE : GFP_HIGHUSER;
 
 	flags |= __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN;
-	/* Worth an effort: whole blocks, and the last resort. */
+	/* Reclaim is worth it for whole blocks, and for the last resort. */
 	return order == top || !order ? flags : flags & ~__GFP_RECLAIM;
 }
 
-static unsigned int top_order(void)
+static unsigned int get_top_order(void)
 {
 	return order < 0 ? pageblock_order : min_t(unsigned int, order, pageblock_order);
 }
 
-static struct page *allocate(struct balloon *b, unsigned long most, unsigned int *got)
+static struct page *allocate_block(struct virtio_balloon *vb, unsigned long max, unsigned int *got)
 {
-	unsigned int top = top_order();
+	unsigned int *next = &vb->inflate.alloc_order;
+	unsigned int top = get_top_order();
 	struct page *page;
 
 	for (;;) {
-		while (b->alloc_order && 1UL << b->alloc_order > most)
-			b->alloc_order--;
-		page = alloc_pages(flags_for(b->alloc_order, top), b->alloc_order);
+		while (*next && 1UL << *next > max)
+			--*next;
+		page = alloc_pages(get_alloc_flags(*next, top), *next);
 		if (page) {
-			*got = b->alloc_order;
-			atomic_long_inc(&b->allocated[*got]);
+			*got = *next;
+			vb_count_allocated(vb, *got);
 			return page;
 		}
-		if (!b->alloc_order)
+		if (!*next)
 			return NULL;
-		b->alloc_order = 0;
+		*next = 0;
 	}
 }
 
-/* A step */
-
-static struct page *next_block(struct balloon *b, unsigned long most, unsigned long want,
-			       unsigned int *got)
+/* A block of at most @max pages; @want is how many the request still needs. */
+static struct page *get_block(struct virtio_balloon *vb, unsigned long max, unsigned long want,
+			      unsigned int *got)
 {
-	struct page *page = held_take(b, most, got);
+	struct page *page = vb_held_take(vb, max, got);
 
-	if (!page && harvest(b, want))
-		page = held_take(b, most, got);
-	return page ?: allocate(b, most, got);
+	if (!page && vb_harvest_blocks(vb, want))
+		page = vb_held_take(vb, max, got);
+	return page ?: allocate_block(vb, max, got);
 }
 
-static unsigned long fill(struct balloon *b, struct balloon_request *r, unsigned long want)
+static unsigned long fill_request(struct virtio_balloon *vb, struct vb_request *r,
+				  unsigned long want)
 {
 	/* A block that does not fit waits for the next request, if it fits into an empty one. */
-	unsigned long filled = 0, most, all = request_room(r);
+	unsigned long filled = 0, most, all = vb_request_room(r);
 	unsigned int got;
 	struct page *page;
 
-	b->alloc_order = top_order();
-	while (filled < want && request_room(r)) {
-		most = min(want - filled, max(request_room(r), min(BLOCK_PAGES, all)));
-		page = next_block(b, most, want - filled, &got);
+	vb->inflate.alloc_order = get_top_order();
+	while (filled < want && vb_request_room(r)) {
+		most = min(want - filled, max(vb_request_room(r), min(VB_BLOCK_PAGES, all)));
+		page = get_block(vb, most, want - filled, &got);
 		if (!page)
 			break;
-		if (1UL << got > request_room(r)) {
-			held_add(b, page, got);
+		if (1UL << got > vb_request_room(r)) {
+			vb_held_add(vb, page, got);
 			break;
 		}
-		count_as_taken(b, page, 1L << got);
-		request_add_block(r, page, got);
+		vb_shrink_memtotal(vb, page, 1L << got);
+		vb_request_add_block(r, page, got);
 		filled += 1UL << got;
 		cond_resched();
 	}
 	return filled;
 }
 
-static void empty(struct balloon *b, struct balloon_request *r)
+static void empty_request(struct virtio_balloon *vb, struct vb_request *r)
 {
-	give_back(b, &r->pages);
-	request_reset(r);
+	vb_free_pages(vb, &r->pages);
+	vb_request_reset(r);
 }
 
-/* Under the lock.  The reporting queue may be full of free pages that are being reported. */
-static int send(struct balloon *b, struct balloon_request *r)
+/* Under vb->lock.  The reporting queue may be full of free pages that are being reported. */
+static int send_inflation(struct virtio_balloon *vb, struct vb_request *r)
 {
-	int err = request_send(r);
+	int err = vb_request_send(r);
 
-	if (err == -ENOSPC && b->by_reporting && request_wait(&b->report, HZ))
-		err = request_send(r);
+	if (err == -ENOSPC && vb_reporting_releases(vb) && vb_reporting_wait(vb, HZ))
+		err = vb_request_send(r);
 	return err;
 }
 
-long inflate_some(struct balloon *b, unsigned long want)
+long vb_inflate_pages(struct virtio_balloon *vb, unsigned long want)
 {
-	struct balloon_request *r = next_request(b);
+	struct vb_request *r = get_next_request(vb);
 	unsigned long filled;
 	int err;
 
 	if (!r)
 		return -ENODEV;
-	want = min(want, floor_room(b));
-	filled = want ? fill(b, r, want) : 0;
+	want = min(want, vb_floor_room(vb));
+	filled = want ? fill_request(vb, r, want) : 0;
 	if (!filled)
 		return 0;
-	mutex_lock(&b->lock);
-	err = deflate_settle(b, MAX_SCHEDULE_TIMEOUT) ? send(b, r) : -ENODEV;
-	mutex_unlock(&b->lock);
+	mutex_lock(&vb->lock);
+	err = vb_deflate_wait(vb, MAX_SCHEDULE_TIMEOUT) ? send_inflation(vb, r) : -ENODEV;
+	mutex_unlock(&vb->lock);
 	if (err) {
-		empty(b, r);
+		empty_request(vb, r);
 		return err == -ENOSPC ? 0 : err;
 	}
-	b->nr_in_flight += filled;
-	b->inflate_turn++;
+	vb->inflate.nr_in_flight += filled;
+	vb->inflate.turn++;
 	return filled;
 }
 
-bool inflate_settle(struct balloon *b)
+bool vb_inflate_wait(struct virtio_balloon *vb)
 {
-	for (unsigned int i = 0; i < IN_FLIGHT; i++) {
-		if (!next_request(b))
+	for (unsigned int i = 0; i < VB_MAX_IN_FLIGHT; i++) {
+		if (!get_next_request(vb))
 			return false;
-		b->inflate_turn++;
+		vb->inflate.turn++;
 	}
 	return true;
 }
 
-void inflate_end(struct balloon *b)
+unsigned long vb_inflate_in_flight(struct virtio_balloon *vb)
 {
-	held_give_back(b);
-	reporting_leave(b);
-	b->harvest_dry = false;
+	return vb->inflate.nr_in_flight;
 }
 
-void inflate_reclaim(struct balloon *b)
+void vb_inflate_reclaim(struct virtio_balloon *vb)
 {
-	for (unsigned int i = 0; i < IN_FLIGHT; i++) {
-		b->inflating[i].in_flight = false;
-		empty(b, &b->inflating[i]);
+	for (unsigned int i = 0; i < VB_MAX_IN_FLIGHT; i++) {
+		vb_request_abort(&vb->inflate.requests[i]);
+		empty_request(vb, &vb->inflate.requests[i]);
 	}
-	b->nr_in_flight = 0;
+	vb->inflate.nr_in_flight = 0;
 }

@@ -2,20 +2,22 @@
 /*
  * virtio_balloon: the guest's memory balloon (VIRTIO 1.3, section 5.5).
  *
- * The life of a device: found, started, stopped, gone.  What a running balloon
- * does is told in balloon.h, and in the file of each part.
+ * This file is the life of a device, from probe to remove.  balloon.h, and then
+ * the file of each part, describe what a balloon does while it runs.
  *
- * To stop is the delicate half, because a device may never answer:
+ * Stopping is the delicate part, because the device may never answer:
  *
- *	1. its events are no longer heeded, waits are given up, work is cancelled;
- *	2. if it is to end empty, pages are told back, for as long as the device
- *	   answers within a second;
- *	3. the device is broken for us (no kick may follow its reset) and reset;
- *	4. whatever it was told is void: what was on its way is ours again.
+ *	1. events are ignored, waits are cancelled, work is cancelled;
+ *	2. if the balloon is to end empty, its pages are deflated, for as long as
+ *	   the device answers within a second;
+ *	3. the device is marked as broken (nothing may kick it after its reset)
+ *	   and reset;
+ *	4. whatever the device was sent is void: pages in flight belong to the
+ *	   guest again.
  *
- * Suspended, the balloon keeps its pages, and tells the device of them again
- * when the guest wakes up (step 2 is left out).  The standard driver gives all
- * of them back before it sleeps, for which the host may not have the memory.
+ * Step 2 is left out for a suspend.  The balloon then keeps its pages, and sends
+ * them to the device again on resume.  The in-tree driver deflates completely
+ * before a suspend, for which the host may not have the memory.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -23,7 +25,7 @@
 
 #include "balloon.h"
 
-#define GOODBYE_PATIENCE HZ
+#define STOP_TIMEOUT HZ
 
 static const struct virtio_device_id id_table[] = {
 	{ VIRTIO_ID_BALLOON, VIRTIO_DEV_ANY_ID },
@@ -36,311 +38,275 @@ static const unsigned int features[] = {
 	VIRTIO_BALLOON_F_PAGE_POISON,	 VIRTIO_BALLOON_F_REPORTING,
 };
 
-static int balloon_validate(struct virtio_device *vdev)
+static int virtio_balloon_validate(struct virtio_device *vdev)
 {
 	/*
-	 * A guest whose free pages have contents must say so, or else the host
-	 * may not discard them behind its back.
+	 * If free pages have contents, the host has to know them, or else it must
+	 * not discard free pages.
 	 */
 	if (!want_init_on_free() && !page_poisoning_enabled_static())
 		__virtio_clear_bit(vdev, VIRTIO_BALLOON_F_PAGE_POISON);
 	else if (!virtio_has_feature(vdev, VIRTIO_BALLOON_F_PAGE_POISON))
 		__virtio_clear_bit(vdev, VIRTIO_BALLOON_F_REPORTING);
-	if (!hint_wanted())
+	if (!vb_hint_wanted())
 		__virtio_clear_bit(vdev, VIRTIO_BALLOON_F_FREE_PAGE_HINT);
-	/* A report must not allocate: its parts take a descriptor of the ring each. */
+	/* A report must not allocate, so each of its blocks takes a descriptor of the ring. */
 	__virtio_clear_bit(vdev, VIRTIO_RING_F_INDIRECT_DESC);
-	/* The device is told guest physical addresses, by number, past any IOMMU. */
+	/* The device gets guest physical addresses, as page numbers, past any IOMMU. */
 	__virtio_clear_bit(vdev, VIRTIO_F_ACCESS_PLATFORM);
 	return 0;
 }
 
-static void config_changed(struct virtio_device *vdev)
+static void queue_config_work(struct virtio_balloon *vb)
 {
-	struct balloon *b = vdev->priv;
-	unsigned long flags;
-
-	spin_lock_irqsave(&b->running_lock, flags);
-	if (b->running) {
-		resize_soon(b);
-		hint_config_changed(b);
-	}
-	spin_unlock_irqrestore(&b->running_lock, flags);
+	vb_resize_request(vb);
+	vb_hint_config_changed(vb);
 }
 
-/* What the content of a free page is, which the host may restore on deflation. */
-static void write_poison(struct balloon *b)
+static void virtio_balloon_config_changed(struct virtio_device *vdev)
+{
+	vb_call_if_running(vdev->priv, queue_config_work);
+}
+
+/* Tells the host the contents of a free page, which it may restore on deflation. */
+static void write_poison_value(struct virtio_balloon *vb)
 {
 	u32 poison = want_init_on_free() ? 0 : PAGE_POISON * 0x01010101U;
 
-	if (virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_PAGE_POISON))
-		virtio_cwrite_le(b->vdev, struct virtio_balloon_config, poison_val, &poison);
+	if (virtio_has_feature(vb->vdev, VIRTIO_BALLOON_F_PAGE_POISON))
+		virtio_cwrite_le(vb->vdev, struct virtio_balloon_config, poison_val, &poison);
 }
 
-static int find_queues(struct balloon *b)
+static int init_vqs(struct virtio_balloon *vb)
 {
-	struct virtio_device *vdev = b->vdev;
-	struct virtqueue *vqs[BALLOON_VQS_MAX] = {};
-	struct balloon_vq wanted[BALLOON_VQS_MAX] = {
-		[VQ_INFLATE] = { queue_acked, "inflate" },
-		[VQ_DEFLATE] = { queue_acked, "deflate" },
+	struct virtio_device *vdev = vb->vdev;
+	struct virtqueue *vqs[VB_MAX_VQS] = {};
+	struct vb_vq_spec wanted[VB_MAX_VQS] = {
+		[VB_VQ_INFLATE] = { vb_queue_interrupt, "inflate" },
+		[VB_VQ_DEFLATE] = { vb_queue_interrupt, "deflate" },
 	};
 	int err;
 
 	if (virtio_has_feature(vdev, VIRTIO_BALLOON_F_STATS_VQ))
-		wanted[VQ_STATS] = (struct balloon_vq){ stats_asked, "stats" };
+		wanted[VB_VQ_STATS] = (struct vb_vq_spec){ vb_stats_interrupt, "stats" };
 	if (virtio_has_feature(vdev, VIRTIO_BALLOON_F_FREE_PAGE_HINT))
-		wanted[VQ_HINT] = (struct balloon_vq){ NULL, "free_page_vq" };
+		wanted[VB_VQ_HINT] = (struct vb_vq_spec){ NULL, "free_page_vq" };
 	if (virtio_has_feature(vdev, VIRTIO_BALLOON_F_REPORTING))
-		wanted[VQ_REPORTING] = (struct balloon_vq){ queue_acked, "reporting_vq" };
-	err = balloon_find_vqs(vdev, vqs, wanted);
+		wanted[VB_VQ_REPORTING] = (struct vb_vq_spec){ vb_queue_interrupt, "reporting_vq" };
+	err = vb_find_vqs(vdev, vqs, wanted);
 	if (err)
 		return err;
-	queue_init(b, &b->inflate, vqs[VQ_INFLATE]);
-	queue_init(b, &b->deflate, vqs[VQ_DEFLATE]);
-	queue_init(b, &b->reporting, vqs[VQ_REPORTING]);
-	b->stats_vq = vqs[VQ_STATS];
-	b->hint_vq = vqs[VQ_HINT];
+	vb_queue_init(vb, &vb->inflate_vq, vqs[VB_VQ_INFLATE]);
+	vb_queue_init(vb, &vb->deflate_vq, vqs[VB_VQ_DEFLATE]);
+	vb_queue_init(vb, &vb->reporting_vq, vqs[VB_VQ_REPORTING]);
+	vb_stats_set_vq(vb, vqs[VB_VQ_STATS]);
+	vb_hint_set_vq(vb, vqs[VB_VQ_HINT]);
 	return 0;
 }
 
-/* The queues are there; work may begin. */
-static void start(struct balloon *b)
+/* The queues exist: the device becomes ready, and work begins. */
+static void start_balloon(struct virtio_balloon *vb)
 {
-	b->hurried = false;
-	b->is_reset = false;
-	write_poison(b);
-	reporting_start(b);
-	virtio_device_ready(b->vdev);
-	spin_lock_irq(&b->running_lock);
-	b->running = true;
-	spin_unlock_irq(&b->running_lock);
-	stats_start(b); /* what the device asks from now on is heard */
-	hint_start(b);
-	/* A device may remember the balloon of a kernel before this one. */
-	b->actual_written = U32_MAX;
-	resize_publish(b, true);
-	resize_soon(b);
+	vb_waits_start(vb);
+	write_poison_value(vb);
+	vb_reporting_start(vb);
+	virtio_device_ready(vb->vdev);
+	vb_set_running(vb, true);
+	vb_stats_start(vb);
+	vb_hint_start(vb);
+	vb_resize_start(vb);
 }
 
-/* Pages go back one request after the other, as long as the device answers. */
-static void say_goodbye(struct balloon *b)
+/* Deflates, one request after the other, as long as the device answers. */
+static void deflate_before_reset(struct virtio_balloon *vb)
 {
-	WRITE_ONCE(b->hurried, false);
-	mutex_lock(&b->lock);
-	while (atomic_long_read(&b->size) &&
-	       deflate_some(b, atomic_long_read(&b->size), GOODBYE_PATIENCE) >= 0)
+	vb_waits_resume(vb);
+	mutex_lock(&vb->lock);
+	while (vb_pages_count(vb) && vb_deflate_pages(vb, vb_pages_count(vb), STOP_TIMEOUT) >= 0)
 		cond_resched();
-	deflate_settle(b, GOODBYE_PATIENCE);
-	mutex_unlock(&b->lock);
-	resize_publish(b, true);
-	WRITE_ONCE(b->hurried, true);
+	vb_deflate_wait(vb, STOP_TIMEOUT);
+	mutex_unlock(&vb->lock);
+	vb_resize_publish(vb, true);
+	vb_waits_cancel(vb);
 }
 
-static void hurry(struct balloon *b)
+static void stop_balloon(struct virtio_balloon *vb, bool empty)
 {
-	spin_lock_irq(&b->running_lock);
-	b->running = false;
-	spin_unlock_irq(&b->running_lock);
-	WRITE_ONCE(b->hurried, true);
-	wake_up_all(&b->acked);
-}
-
-static void stop(struct balloon *b, bool empty)
-{
-	hurry(b);
-	cancel_delayed_work_sync(&b->resize);
-	stats_stop(b);
-	hint_stop(b);
+	vb_set_running(vb, false);
+	vb_waits_cancel(vb);
+	vb_resize_stop(vb);
+	vb_stats_stop(vb);
+	vb_hint_stop(vb);
 	if (empty)
-		say_goodbye(b);
-	virtio_break_device(b->vdev);
-	virtio_reset_device(b->vdev);
-	WRITE_ONCE(b->is_reset, true);
-	wake_up_all(&b->acked);
-	reporting_stop(b);
-	mutex_lock(&b->lock); /* compaction, which gave up its waits, is done */
-	inflate_reclaim(b);
-	deflate_reclaim(b);
-	mutex_unlock(&b->lock);
-	held_give_back(b);
+		deflate_before_reset(vb);
+	virtio_break_device(vb->vdev);
+	virtio_reset_device(vb->vdev);
+	vb_waits_device_reset(vb);
+	vb_reporting_stop(vb);
+	mutex_lock(&vb->lock); /* a migration that gave up its waits has ended */
+	vb_inflate_reclaim(vb);
+	vb_deflate_reclaim(vb);
+	mutex_unlock(&vb->lock);
+	vb_held_free(vb);
 }
 
-static void destroy_requests(struct balloon *b)
+static void destroy_requests(struct virtio_balloon *vb)
 {
-	inflate_destroy(b);
-	deflate_destroy(b);
-	migrate_destroy(b);
+	vb_inflate_destroy(vb);
+	vb_deflate_destroy(vb);
+	vb_exchange_destroy(vb);
 }
 
-static int init_requests(struct balloon *b)
+static int init_requests(struct virtio_balloon *vb)
 {
-	int err = inflate_init(b) ?: deflate_init(b) ?: migrate_init(b);
+	int err;
 
+	vb_reporting_init(vb);
+	err = vb_inflate_init(vb) ?: vb_deflate_init(vb) ?: vb_exchange_init(vb);
 	if (err)
-		destroy_requests(b);
+		destroy_requests(vb);
 	return err;
 }
 
-static struct balloon *balloon_alloc(struct virtio_device *vdev)
+static struct virtio_balloon *allocate_balloon(struct virtio_device *vdev)
 {
-	struct balloon *b = kzalloc(sizeof(*b), GFP_KERNEL);
+	struct virtio_balloon *vb = kzalloc(sizeof(*vb), GFP_KERNEL);
 
-	if (!b)
+	if (!vb)
 		return NULL;
-	b->vdev = vdev;
-	b->must_tell = virtio_has_feature(vdev, VIRTIO_BALLOON_F_MUST_TELL_HOST);
-	b->counts_as_used = virtio_has_feature(vdev, VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
-	init_waitqueue_head(&b->acked);
-	spin_lock_init(&b->running_lock);
-	spin_lock_init(&b->held_lock);
-	mutex_init(&b->lock);
-	INIT_LIST_HEAD(&b->held);
-	balloon_devinfo_init(&b->pages);
-#if BALLOON_PAGES_MIGRATE
-	b->pages.migratepage = migrate_page;
-#endif
-	resize_init(b);
-	return b;
+	vb->vdev = vdev;
+	vb->must_tell_host = virtio_has_feature(vdev, VIRTIO_BALLOON_F_MUST_TELL_HOST);
+	vb->deflate_on_oom = virtio_has_feature(vdev, VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
+	mutex_init(&vb->lock);
+	vb_running_init(vb);
+	vb_waits_init(vb);
+	vb_wakeup_init(vb);
+	vb_pages_init(vb, vb_migrate_page);
+	vb_held_init(vb);
+	vb_resize_init(vb);
+	return vb;
 }
 
-static int init_workqueues(struct balloon *b)
+static int virtio_balloon_probe(struct virtio_device *vdev)
 {
-	b->wq = alloc_workqueue("virtio_balloon", WQ_FREEZABLE | WQ_UNBOUND, 0);
-	/* With a rescuer, so that a guest short of memory can still say so. */
-	b->stats_wq = alloc_workqueue("virtio_balloon_stats",
-				      WQ_FREEZABLE | WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	if (b->wq && b->stats_wq)
-		return 0;
-	return -ENOMEM;
-}
-
-static void destroy_workqueues(struct balloon *b)
-{
-	if (b->stats_wq)
-		destroy_workqueue(b->stats_wq);
-	if (b->wq)
-		destroy_workqueue(b->wq);
-}
-
-static int balloon_probe(struct virtio_device *vdev)
-{
-	struct balloon *b;
+	struct virtio_balloon *vb;
 	int err;
 
 	if (!vdev->config->get) {
 		dev_err(&vdev->dev, "the device's configuration cannot be read\n");
 		return -EINVAL;
 	}
-	b = balloon_alloc(vdev);
-	if (!b)
+	vb = allocate_balloon(vdev);
+	if (!vb)
 		return -ENOMEM;
-	vdev->priv = b;
-	wakeup_init(b);
-	err = init_workqueues(b);
+	vdev->priv = vb;
+	vb->wq = alloc_workqueue("virtio_balloon", WQ_FREEZABLE | WQ_UNBOUND, 0);
+	if (!vb->wq) {
+		err = -ENOMEM;
+		goto out_balloon;
+	}
+	err = vb_stats_init(vb);
 	if (err)
-		goto out_workqueues;
-	err = stats_init(b);
-	if (err)
-		goto out_workqueues;
-	err = hint_init(b);
+		goto out_workqueue;
+	err = vb_hint_init(vb);
 	if (err)
 		goto out_stats;
-	err = find_queues(b);
+	err = init_vqs(vb);
 	if (err)
 		goto out_hint;
-	err = init_requests(b);
+	err = init_requests(vb);
 	if (err)
-		goto out_queues;
-	err = oom_start(b);
+		goto out_vqs;
+	err = vb_oom_register(vb);
 	if (err)
 		goto out_requests;
-	harvest_try_out(b);
-	start(b);
+	vb_selftest_harvest(vb);
+	start_balloon(vb);
 	return 0;
 
 out_requests:
-	destroy_requests(b);
-out_queues:
+	destroy_requests(vb);
+out_vqs:
 	vdev->config->del_vqs(vdev);
 out_hint:
-	hint_destroy(b);
+	vb_hint_destroy(vb);
 out_stats:
-	stats_destroy(b);
-out_workqueues:
-	destroy_workqueues(b);
+	vb_stats_destroy(vb);
+out_workqueue:
+	destroy_workqueue(vb->wq);
+out_balloon:
 	vdev->priv = NULL;
-	kfree(b);
+	kfree(vb);
 	return err;
 }
 
-static void balloon_remove(struct virtio_device *vdev)
+static void virtio_balloon_remove(struct virtio_device *vdev)
 {
-	struct balloon *b = vdev->priv;
+	struct virtio_balloon *vb = vdev->priv;
 
-	oom_stop(b);
-	stop(b, true);
-	/* A device that did not answer has left pages behind, which are ours after its reset. */
-	deflate_into_held(b);
-	held_give_back(b);
+	vb_oom_unregister(vb);
+	stop_balloon(vb, true);
+	/* If the device did not answer, pages are left, which are the guest's after the reset. */
+	vb_deflate_to_held(vb);
+	vb_held_free(vb);
 	vdev->config->del_vqs(vdev);
-	destroy_requests(b);
-	hint_destroy(b);
-	stats_destroy(b);
-	destroy_workqueues(b);
+	destroy_requests(vb);
+	vb_hint_destroy(vb);
+	vb_stats_destroy(vb);
+	destroy_workqueue(vb->wq);
 	vdev->priv = NULL;
-	kfree(b);
+	kfree(vb);
 }
 
 #ifdef CONFIG_PM_SLEEP
-static int balloon_freeze(struct virtio_device *vdev)
+static int virtio_balloon_freeze(struct virtio_device *vdev)
 {
-	stop(vdev->priv, false);
+	stop_balloon(vdev->priv, false);
 	vdev->config->del_vqs(vdev);
 	return 0;
 }
 
-static int balloon_restore(struct virtio_device *vdev)
+static int virtio_balloon_restore(struct virtio_device *vdev)
 {
-	struct balloon *b = vdev->priv;
+	struct virtio_balloon *vb = vdev->priv;
 	int err;
 
-	err = find_queues(b);
+	err = init_vqs(vb);
 	if (err)
 		return err;
-	deflate_into_held(b); /* to be told of again */
-	start(b);
+	vb_deflate_to_held(vb); /* to be inflated again */
+	start_balloon(vb);
 	return 0;
 }
 #endif
 
-#if DRIVERS_SHUT_DOWN
-static void balloon_shutdown(struct virtio_device *vdev)
+#if VB_DRIVERS_SHUT_DOWN
+static void virtio_balloon_shutdown(struct virtio_device *vdev)
 {
-	stop(vdev->priv, false);
+	stop_balloon(vdev->priv, false);
 }
 #endif
 
-static struct virtio_driver balloon_driver = {
+static struct virtio_driver virtio_balloon_driver = {
 	.driver.name = KBUILD_MODNAME,
-	.driver.dev_groups = balloon_groups,
+	.driver.dev_groups = vb_attribute_groups,
 	.id_table = id_table,
 	.feature_table = features,
 	.feature_table_size = ARRAY_SIZE(features),
-	.validate = balloon_validate,
-	.probe = balloon_probe,
-	.remove = balloon_remove,
-	.config_changed = config_changed,
+	.validate = virtio_balloon_validate,
+	.probe = virtio_balloon_probe,
+	.remove = virtio_balloon_remove,
+	.config_changed = virtio_balloon_config_changed,
 #ifdef CONFIG_PM_SLEEP
-	.freeze = balloon_freeze,
-	.restore = balloon_restore,
+	.freeze = virtio_balloon_freeze,
+	.restore = virtio_balloon_restore,
 #endif
-#if DRIVERS_SHUT_DOWN
-	.shutdown = balloon_shutdown,
+#if VB_DRIVERS_SHUT_DOWN
+	.shutdown = virtio_balloon_shutdown,
 #endif
 };
 
-module_virtio_driver(balloon_driver);
+module_virtio_driver(virtio_balloon_driver);
 MODULE_DEVICE_TABLE(virtio, id_table);
 MODULE_DESCRIPTION("Virtio memory balloon (Aerostat)");
 MODULE_LICENSE("GPL");

@@ -1,101 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Compaction, and the offlining of memory, move pages of the balloon.
+ * Moves pages of the balloon for compaction, and for memory that goes offline.
  *
- * The host takes the new page and gives back the old one.  Both are told at
- * once and waited for together.  When the device is late, or breaks, or the
- * driver stops meanwhile, the move counts all the same: the host may have taken
- * the new page already, so it must not go back to anybody.  Until the answers
- * are there no page moves, and none is deflated or inflated (deflate.c).
+ * The host takes the new page and gives back the old one.  Both requests are sent
+ * together and waited for together.  If the device is late, or breaks, or the
+ * driver stops meanwhile, the page has moved all the same: the host may already
+ * have taken the new page, so the allocator must not get it.  Until both requests
+ * are back no other page moves, and none is deflated or inflated (deflate.c).
  */
 #include "balloon.h"
 
-/* Whoever needs a large block is waiting; a host that wants to be told first is waited for. */
-#define PATIENCE (10 * HZ)
+/* Compaction works for somebody who needs a large block, and may be waiting for it. */
+#define MIGRATION_TIMEOUT (10 * HZ)
 
-int migrate_init(struct balloon *b)
-{
-	int err;
-
-	if (b->by_reporting)
-		err = request_init(&b->moved_in, &b->reporting, 0, 1);
-	else
-		err = request_init(&b->moved_in, &b->inflate, 1, 0);
-	return err ?: request_init(&b->moved_out, &b->deflate, 1, 0);
-}
-
-void migrate_destroy(struct balloon *b)
-{
-	request_destroy(&b->moved_in);
-	request_destroy(&b->moved_out);
-}
-
-static int tell(struct balloon_request *r, struct page *page)
-{
-	int err;
-
-	request_reset(r);
-	request_put_page(r, page);
-	err = request_send(r);
-	return err ? -EAGAIN : 0;
-}
-
-static int swap_with_host(struct balloon *b, struct page *newpage, struct page *page)
+static int exchange_with_host(struct virtio_balloon *vb, struct page *newpage, struct page *page)
 {
 	int err;
 
 	/* The new page may have left the balloon a moment ago. */
-	if (!deflate_settle(b, PATIENCE) || !request_wait(&b->moved_in, PATIENCE))
+	if (!vb_deflate_wait(vb, MIGRATION_TIMEOUT) ||
+	    !vb_exchange_wait_inflate(vb, MIGRATION_TIMEOUT))
 		return -EAGAIN;
-	err = tell(&b->moved_in, newpage);
+	err = vb_exchange_send(vb, newpage, page);
 	if (err)
 		return err;
-	if (!b->by_reporting)
-		tell(&b->moved_out, page);
-	request_wait(&b->moved_in, PATIENCE);
-	request_wait(&b->moved_out, b->must_tell ? MAX_SCHEDULE_TIMEOUT : PATIENCE);
+	vb_exchange_wait_inflate(vb, MIGRATION_TIMEOUT);
+	/* The old page must not be used before a host that has to know knows. */
+	vb_exchange_wait_deflate(vb, vb->must_tell_host ? MAX_SCHEDULE_TIMEOUT : MIGRATION_TIMEOUT);
 	return 0;
 }
 
-#if !CORE_SWAPS_MIGRATED_PAGES
-/* The list of the balloon has the new page instead of the old one, which is free. */
-static void swap_pages(struct balloon *b, struct page *newpage, struct page *page)
+int vb_migrate_page(struct balloon_dev_info *info, struct page *newpage, struct page *page,
+		    enum migrate_mode mode)
 {
-	unsigned long flags;
-
-	get_page(newpage);
-	spin_lock_irqsave(&b->pages.pages_lock, flags);
-	balloon_page_insert(&b->pages, newpage);
-	b->pages.isolated_pages--;
-	__count_vm_event(BALLOON_MIGRATE);
-	spin_unlock_irqrestore(&b->pages.pages_lock, flags);
-	balloon_page_finalize(page);
-	put_page(page);
-}
-#else
-static void swap_pages(struct balloon *b, struct page *newpage, struct page *page)
-{
-}
-#endif
-
-int migrate_page(struct balloon_dev_info *info, struct page *newpage, struct page *page,
-		 enum migrate_mode mode)
-{
-	struct balloon *b = container_of(info, struct balloon, pages);
+	struct virtio_balloon *vb = container_of(info, struct virtio_balloon, pages.info);
 	int err = -EAGAIN;
 
-	if (!mutex_trylock(&b->lock))
+	if (!mutex_trylock(&vb->lock))
 		return -EAGAIN;
-	if (balloon_running(b))
-		err = swap_with_host(b, newpage, page);
+	if (vb_is_running(vb))
+		err = exchange_with_host(vb, newpage, page);
 	if (!err) {
 		if (page_zone(page) != page_zone(newpage)) {
-			count_as_taken(b, page, -1);
-			count_as_taken(b, newpage, 1);
+			vb_shrink_memtotal(vb, page, -1);
+			vb_shrink_memtotal(vb, newpage, 1);
 		}
-		count(b, COUNT_migrated, 1);
-		swap_pages(b, newpage, page);
+		vb_count(vb, VB_COUNT_migrated, 1);
+		vb_pages_replace(vb, newpage, page);
 	}
-	mutex_unlock(&b->lock);
+	mutex_unlock(&vb->lock);
 	return err ?: MIGRATEPAGE_SUCCESS;
 }

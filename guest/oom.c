@@ -3,13 +3,14 @@
  * Relief when the guest is out of memory, if the host allows it
  * (VIRTIO_BALLOON_F_DEFLATE_ON_OOM).
  *
- * The kernel asks its notifiers before it kills.  64 MiB a call is enough that
- * a process that grows asks seldom, and little enough that the host keeps what
- * it can.  The balloon stays away from what it gave for a while: without that
- * pause it takes back at once what the next allocation needs.
+ * The kernel calls its OOM notifiers before it kills.  64 MiB per call is enough
+ * that a growing process needs few calls, and little enough that the host keeps
+ * what it can.  After that the balloon takes nothing for a while: otherwise it
+ * would at once take back what the next allocation needs.
  *
- * Whoever is out of memory waits here, with the whole system behind him.  So
- * the device is waited for at most a second, and the worker for a tenth of it.
+ * The thread that is out of memory waits here, and the whole system behind it.
+ * So the device gets a second to answer, and the worker a tenth of a second to
+ * release the lock.
  */
 #include <linux/moduleparam.h>
 #include <linux/oom.h>
@@ -17,24 +18,27 @@
 
 #include "balloon.h"
 
-#define NOTIFY_PRIORITY 80
-#define DEVICE_PATIENCE HZ
-#define WORKER_PATIENCE (HZ / 10)
-#define RELIEF (5 * HZ)
+#define NOTIFIER_PRIORITY 80
+#define DEVICE_TIMEOUT HZ
+#define LOCK_TIMEOUT (HZ / 10)
+#define RELIEF_PAUSE (5 * HZ)
 
 static unsigned int oom_mib = 64;
 module_param(oom_mib, uint, 0644);
-MODULE_PARM_DESC(oom_mib, "What a guest out of memory is given at a time, in MiB (default: 64)");
+MODULE_PARM_DESC(oom_mib, "MiB to return each time the guest is out of memory (default: 64)");
 
-/* False: the worker has it, and does not let go; what it deflated meanwhile is put in @freed. */
-static bool lock_soon(struct balloon *b, unsigned long *freed)
+/*
+ * Returns false if the worker keeps the lock; what it has deflated meanwhile is
+ * added to @freed.
+ */
+static bool lock_for_relief(struct virtio_balloon *vb, unsigned long *freed)
 {
-	unsigned long deadline = jiffies + WORKER_PATIENCE;
-	long before = atomic_long_read(&b->counters[COUNT_deflated]);
+	unsigned long deadline = jiffies + LOCK_TIMEOUT;
+	long before = vb_read_counter(vb, VB_COUNT_deflated);
 
-	while (!mutex_trylock(&b->lock)) {
+	while (!mutex_trylock(&vb->lock)) {
 		if (time_after(jiffies, deadline)) {
-			*freed += atomic_long_read(&b->counters[COUNT_deflated]) - before;
+			*freed += vb_read_counter(vb, VB_COUNT_deflated) - before;
 			return false;
 		}
 		schedule_timeout_uninterruptible(1);
@@ -42,64 +46,58 @@ static bool lock_soon(struct balloon *b, unsigned long *freed)
 	return true;
 }
 
-static unsigned long relieve(struct balloon *b, unsigned long want)
+static unsigned long relieve_guest(struct virtio_balloon *vb, unsigned long want)
 {
-	unsigned long given = held_give_back(b);
+	unsigned long given = vb_held_free(vb);
 	long done = 0;
 
-	while (given < want && atomic_long_read(&b->size)) {
-		done = deflate_some(b, want - given, DEVICE_PATIENCE);
+	while (given < want && vb_pages_count(vb)) {
+		done = vb_deflate_pages(vb, want - given, DEVICE_TIMEOUT);
 		if (done <= 0)
 			break;
 		given += done;
 	}
-	/* Not free before the host knows. */
-	if (b->must_tell && !deflate_settle(b, DEVICE_PATIENCE))
+	/* The pages are not free before the host knows. */
+	if (vb->must_tell_host && !vb_deflate_wait(vb, DEVICE_TIMEOUT))
 		return 0;
 	return given;
 }
 
-/* It still has to go where the host wants it. */
-static void come_back_later(struct balloon *b)
+static void resize_after_pause(struct virtio_balloon *vb)
 {
-	unsigned long flags;
-
-	spin_lock_irqsave(&b->running_lock, flags);
-	if (b->running)
-		queue_delayed_work(b->wq, &b->resize, RELIEF + 1);
-	spin_unlock_irqrestore(&b->running_lock, flags);
+	vb_resize_later(vb, RELIEF_PAUSE + 1);
 }
 
-static int out_of_memory_notify(struct notifier_block *nb, unsigned long unused, void *freed)
+static int notify_out_of_memory(struct notifier_block *nb, unsigned long unused, void *freed)
 {
-	struct balloon *b = container_of(nb, struct balloon, oom_nb);
+	struct virtio_balloon *vb = container_of(nb, struct virtio_balloon, oom.nb);
 	unsigned long given;
 
-	WRITE_ONCE(b->relief_until, jiffies + RELIEF);
-	WRITE_ONCE(b->relieved, true);
-	if (!balloon_running(b) || !lock_soon(b, freed))
+	vb_floor_pause(vb, RELIEF_PAUSE);
+	if (!vb_is_running(vb) || !lock_for_relief(vb, freed))
 		return NOTIFY_OK;
-	given = relieve(b, (unsigned long)oom_mib << (20 - PAGE_SHIFT));
-	mutex_unlock(&b->lock);
+	given = relieve_guest(vb, (unsigned long)oom_mib << (20 - PAGE_SHIFT));
+	mutex_unlock(&vb->lock);
 	*(unsigned long *)freed += given;
-	count(b, COUNT_oom_relief, given);
-	resize_publish(b, true);
+	vb_count(vb, VB_COUNT_oom_relief, given);
+	vb_resize_publish(vb, true);
+	/* The balloon still has to get to its target. */
 	if (given)
-		come_back_later(b);
+		vb_call_if_running(vb, resize_after_pause);
 	return NOTIFY_OK;
 }
 
-int oom_start(struct balloon *b)
+int vb_oom_register(struct virtio_balloon *vb)
 {
-	if (!virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_DEFLATE_ON_OOM))
+	if (!vb->deflate_on_oom)
 		return 0;
-	b->oom_nb.notifier_call = out_of_memory_notify;
-	b->oom_nb.priority = NOTIFY_PRIORITY;
-	return register_oom_notifier(&b->oom_nb);
+	vb->oom.nb.notifier_call = notify_out_of_memory;
+	vb->oom.nb.priority = NOTIFIER_PRIORITY;
+	return register_oom_notifier(&vb->oom.nb);
 }
 
-void oom_stop(struct balloon *b)
+void vb_oom_unregister(struct virtio_balloon *vb)
 {
-	if (virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_DEFLATE_ON_OOM))
-		unregister_oom_notifier(&b->oom_nb);
+	if (vb->deflate_on_oom)
+		unregister_oom_notifier(&vb->oom.nb);
 }

@@ -4,17 +4,17 @@
  *
  * Theory of operation
  * -------------------
- * The kernel does not export its figures to modules, but it shows them to all
- * in /proc/pressure/memory.  That file is opened once, when the driver starts:
- * in a mount of proc that nobody else sees, for there may be no /proc yet, and
- * a kernel thread's root need not be that of the guest's programs.  The file
- * keeps that mount until it is closed.  Without PSI there is no such file.
+ * The kernel does not export these figures to modules, but shows them to
+ * everyone in /proc/pressure/memory.  That file is opened once, when the driver
+ * starts.  /proc may not be mounted yet, and the root of a kernel thread need not
+ * be that of the guest's programs, so the file is opened in a private mount of
+ * proc.  The open file keeps that mount.  Without PSI the file does not exist.
  *
- * kernel_read() wants a file that has ->read_iter(), and this one has not: its
- * ->read() is seq_read(), which wraps an address of user space in an iterator
- * and calls seq_read_iter().  So that is called here, with an iterator over a
- * buffer of the kernel's.  The file's own buffer is allocated by the first read,
- * in pressure_open(): no later one allocates, whatever the state of memory.
+ * kernel_read() needs a file with ->read_iter(), and this one has only ->read().
+ * That is seq_read(), which wraps a user-space address in an iterator and calls
+ * seq_read_iter().  So seq_read_iter() is called here, with an iterator over a
+ * kernel buffer.  The file's own buffer is allocated by the first read, in
+ * vb_pressure_open(): later reads do not allocate.
  */
 #include <linux/err.h>
 #include <linux/fs.h>
@@ -27,26 +27,27 @@
 #include "balloon.h"
 
 /*
- * That the file is a seq_file, all of whose text comes with one read, was read in
- * these kernels' kernel/sched/psi.c; a newer one goes without, until somebody has.
+ * That the file is a seq_file whose text comes in one read was verified in
+ * kernel/sched/psi.c of these kernels.  In newer ones there are no figures until
+ * somebody has verified it there.
  */
-#define PRESSURE_WAS_READ_HERE (LINUX_VERSION_CODE < KERNEL_VERSION(7, 4, 0))
+#define PRESSURE_VERIFIED (LINUX_VERSION_CODE < KERNEL_VERSION(7, 4, 0))
 
-struct pressure_file {
+struct vb_pressure_file {
 	struct file *file;
 	char text[256];
 };
 
-struct opening {
+struct pressure_opening {
 	struct work_struct work;
 	struct file *file;
 };
 
-/* As the kernel itself, whatever the rights and the namespaces of who loads the driver. */
-static void open_work(struct work_struct *work)
+/* Runs as the kernel, whatever the rights and namespaces of whoever loads the driver. */
+static void open_pressure_work(struct work_struct *work)
 {
-	struct opening *opening = container_of(work, struct opening, work);
-	struct file_system_type *proc = get_fs_type("proc"); /* no module: nothing to put */
+	struct pressure_opening *opening = container_of(work, struct pressure_opening, work);
+	struct file_system_type *proc = get_fs_type("proc"); /* built in: no reference to drop */
 	struct vfsmount *mount;
 
 	if (!proc)
@@ -58,47 +59,47 @@ static void open_work(struct work_struct *work)
 	kern_unmount(mount);
 }
 
-static struct file *open_as_kernel(void)
+static struct file *open_pressure_as_kernel(void)
 {
-	struct opening opening = { .file = ERR_PTR(-ENOENT) };
+	struct pressure_opening opening = { .file = ERR_PTR(-ENOENT) };
 
-	INIT_WORK_ONSTACK(&opening.work, open_work);
+	INIT_WORK_ONSTACK(&opening.work, open_pressure_work);
 	schedule_work(&opening.work);
 	flush_work(&opening.work);
 	destroy_work_on_stack(&opening.work);
 	return opening.file;
 }
 
-struct pressure_file *pressure_open(void)
+struct vb_pressure_file *vb_pressure_open(void)
 {
-	struct balloon_pressure pressure;
-	struct pressure_file *p;
+	struct vb_pressure pressure;
+	struct vb_pressure_file *p;
 
-	if (!PRESSURE_WAS_READ_HERE)
+	if (!PRESSURE_VERIFIED)
 		return NULL;
 	p = kzalloc(sizeof(*p), GFP_KERNEL);
 	if (!p)
 		return NULL;
-	p->file = open_as_kernel();
+	p->file = open_pressure_as_kernel();
 	if (IS_ERR(p->file)) {
 		kfree(p);
 		return NULL;
 	}
-	if (!pressure_read(p, &pressure)) {
-		pressure_close(p);
+	if (!vb_pressure_read(p, &pressure)) {
+		vb_pressure_close(p);
 		return NULL;
 	}
 	return p;
 }
 
-static bool read_text(struct pressure_file *p)
+static bool read_pressure_text(struct vb_pressure_file *p)
 {
 	struct kvec room = { .iov_base = p->text, .iov_len = sizeof(p->text) - 1 };
 	struct iov_iter iter;
 	struct kiocb iocb;
 	ssize_t size;
 
-	init_sync_kiocb(&iocb, p->file); /* at the beginning of the file, and so afresh */
+	init_sync_kiocb(&iocb, p->file); /* at position 0, so the text is made again */
 	iov_iter_kvec(&iter, ITER_DEST, &room, 1, room.iov_len);
 	size = seq_read_iter(&iocb, &iter);
 	if (size <= 0)
@@ -107,16 +108,15 @@ static bool read_text(struct pressure_file *p)
 	return true;
 }
 
-bool pressure_read(struct pressure_file *p, struct balloon_pressure *pressure)
+bool vb_pressure_read(struct vb_pressure_file *p, struct vb_pressure *pressure)
 {
-	return p && read_text(p) &&
-	       sscanf(p->text,
-		      "some avg10=%*s avg60=%*s avg300=%*s total=%llu "
-		      "full avg10=%*s avg60=%*s avg300=%*s total=%llu",
-		      &pressure->some_us, &pressure->full_us) == 2;
+	return read_pressure_text(p) && sscanf(p->text,
+					       "some avg10=%*s avg60=%*s avg300=%*s total=%llu "
+					       "full avg10=%*s avg60=%*s avg300=%*s total=%llu",
+					       &pressure->some_us, &pressure->full_us) == 2;
 }
 
-void pressure_close(struct pressure_file *p)
+void vb_pressure_close(struct vb_pressure_file *p)
 {
 	if (!p)
 		return;

@@ -3,65 +3,55 @@
  * A virtqueue that several threads share, with several requests in flight.
  *
  * The worker, compaction and the OOM notifier each send requests of their own,
- * at times to the same queue.  So nobody takes "the next used buffer" for his:
- * whoever looks (the interrupt, or a thread that waits) collects all that the
- * device has returned, and each request tells for itself whether it is out.
+ * at times to the same queue.  So no thread may assume that the next used buffer
+ * is its own.  Whoever looks at the ring, the interrupt or a waiting thread,
+ * collects all that the device has returned; each request has a flag that says
+ * whether it is in flight.
  *
- * A wait ends in vain when the driver is stopping or the device is gone; then
- * the request stays in flight, and is the caller's again after the device's
- * reset.  Waits are idle: a device that never answers is no hung task.
+ * A wait fails when the driver is stopping or the device is broken.  The request
+ * then stays in flight, and belongs to its sender again after the device's
+ * reset.  Waits are idle, so that a device that never answers is not reported as
+ * a hung task.
  */
 #include "balloon.h"
 
-/* A device that was torn out wakes nobody. */
-#define LOOK_AGAIN (HZ / 4)
+/* No interrupt comes from a device that was unplugged by surprise, so look now and then. */
+#define POLL_INTERVAL (HZ / 4)
 
-void queue_init(struct balloon *b, struct balloon_queue *q, struct virtqueue *vq)
+void vb_queue_init(struct virtio_balloon *vb, struct vb_queue *q, struct virtqueue *vq)
 {
-	q->balloon = b;
+	q->vb = vb;
 	q->vq = vq;
 	spin_lock_init(&q->lock);
 }
 
-static void collect(struct balloon_queue *q)
+static void collect_returned(struct vb_queue *q)
 {
-	struct balloon_request *r;
+	struct vb_request *r;
 	unsigned int length;
 	unsigned long flags;
 
 	spin_lock_irqsave(&q->lock, flags);
 	while ((r = virtqueue_get_buf(q->vq, &length)))
-		smp_store_release(&r->in_flight, false); /* for is_back() */
+		smp_store_release(&r->in_flight, false); /* pairs with is_returned() */
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
-static struct balloon_queue *queue_of(struct balloon *b, struct virtqueue *vq)
+void vb_queue_interrupt(struct virtqueue *vq)
 {
-	if (vq == b->inflate.vq)
-		return &b->inflate;
-	return vq == b->deflate.vq ? &b->deflate : &b->reporting;
+	struct virtio_balloon *vb = vq->vdev->priv;
+
+	if (vq == vb->inflate_vq.vq)
+		collect_returned(&vb->inflate_vq);
+	else if (vq == vb->deflate_vq.vq)
+		collect_returned(&vb->deflate_vq);
+	else
+		collect_returned(&vb->reporting_vq);
+	wake_up_all(&vb->waits.acked);
 }
 
-void queue_acked(struct virtqueue *vq)
-{
-	struct balloon *b = vq->vdev->priv;
-
-	collect(queue_of(b, vq));
-	wake_up_all(&b->acked);
-}
-
-/**
- * queue_send() - give a buffer to the device
- * @q: the queue
- * @r: the request that it belongs to, not in flight
- * @sg: the buffer, which stays there until the request is back
- * @nr_sg: its parts
- * @device_writes: the device may write to it (a rule of the reporting queue)
- *
- * Return: 0, -ENOSPC when the ring is full, -EIO when the device is broken.
- */
-int queue_send(struct balloon_queue *q, struct balloon_request *r, struct scatterlist *sg,
-	       unsigned int nr_sg, bool device_writes)
+int vb_queue_send(struct vb_queue *q, struct vb_request *r, struct scatterlist *sg,
+		  unsigned int nr_sg, bool device_writes)
 {
 	unsigned long flags;
 	int err;
@@ -77,48 +67,72 @@ int queue_send(struct balloon_queue *q, struct balloon_request *r, struct scatte
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
 	if (!err)
-		count(q->balloon, COUNT_requests, 1);
+		vb_count(q->vb, VB_COUNT_requests, 1);
 	return err;
 }
 
-static bool is_back(struct balloon_request *r)
+static bool is_returned(struct vb_request *r)
 {
-	return !smp_load_acquire(&r->in_flight); /* from collect() */
+	return !smp_load_acquire(&r->in_flight); /* pairs with collect_returned() */
 }
 
-static bool in_vain(struct balloon_queue *q)
+static bool is_wait_futile(struct vb_queue *q)
 {
-	return READ_ONCE(q->balloon->hurried) || virtqueue_is_broken(q->vq);
+	return READ_ONCE(q->vb->waits.cancelled) || virtqueue_is_broken(q->vq);
 }
 
-/**
- * queue_wait() - wait until the device has returned a request
- * @q: the queue
- * @r: the request; one that is not in flight is back
- * @patience: in jiffies, or MAX_SCHEDULE_TIMEOUT
- *
- * Return: true when it is back; false when it is late, or will never come
- * while the driver is stopping or the device is broken.
- */
-bool queue_wait(struct balloon_queue *q, struct balloon_request *r, unsigned long patience)
+bool vb_queue_wait(struct vb_queue *q, struct vb_request *r, unsigned long timeout)
 {
-	struct balloon *b = q->balloon;
+	struct virtio_balloon *vb = q->vb;
 	unsigned long nap;
 
-	if (is_back(r))
+	if (is_returned(r))
 		return true;
-	collect(q);
-	if (is_back(r))
+	collect_returned(q);
+	if (is_returned(r))
 		return true;
-	count(b, COUNT_waits, 1);
-	while (patience && !in_vain(q)) {
-		nap = min_t(unsigned long, patience, LOOK_AGAIN);
-		if (patience != MAX_SCHEDULE_TIMEOUT)
-			patience -= nap;
-		wait_event_idle_timeout(b->acked, is_back(r) || in_vain(q), nap);
-		collect(q);
-		if (is_back(r))
+	vb_count(vb, VB_COUNT_waits, 1);
+	while (timeout && !is_wait_futile(q)) {
+		nap = min_t(unsigned long, timeout, POLL_INTERVAL);
+		if (timeout != MAX_SCHEDULE_TIMEOUT)
+			timeout -= nap;
+		wait_event_idle_timeout(vb->waits.acked, is_returned(r) || is_wait_futile(q), nap);
+		collect_returned(q);
+		if (is_returned(r))
 			return true;
 	}
 	return false;
+}
+
+void vb_waits_init(struct virtio_balloon *vb)
+{
+	init_waitqueue_head(&vb->waits.acked);
+}
+
+void vb_waits_start(struct virtio_balloon *vb)
+{
+	vb->waits.cancelled = false;
+	vb->waits.is_reset = false;
+}
+
+void vb_waits_cancel(struct virtio_balloon *vb)
+{
+	WRITE_ONCE(vb->waits.cancelled, true);
+	wake_up_all(&vb->waits.acked);
+}
+
+void vb_waits_resume(struct virtio_balloon *vb)
+{
+	WRITE_ONCE(vb->waits.cancelled, false);
+}
+
+void vb_waits_device_reset(struct virtio_balloon *vb)
+{
+	WRITE_ONCE(vb->waits.is_reset, true);
+	wake_up_all(&vb->waits.acked);
+}
+
+void vb_wait_for_reset(struct virtio_balloon *vb)
+{
+	wait_event_idle(vb->waits.acked, READ_ONCE(vb->waits.is_reset));
 }

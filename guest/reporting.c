@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Free page reporting, and the other uses of what the kernel has for it.
+ * Free page reporting, and the other two uses of it.
  *
- * The kernel knows one client of free page reporting.  Here that serves two
- * masters: with VIRTIO_BALLOON_F_REPORTING free blocks are reported to the host
- * for good; and while the balloon grows they are harvested (harvest.c).
+ * The kernel allows one user of free page reporting.  Ours has two purposes.
+ * With VIRTIO_BALLOON_F_REPORTING it stays registered, and reports free blocks
+ * to the host.  While the balloon inflates, it harvests free blocks (harvest.c).
  *
- * Release by the reporting queue (parameter release=reporting) is a third use:
- * the pages of the balloon are told of as free blocks, and the inflate queue is
- * not used at all.  A device discards such a block in one call, where most work
- * through page numbers one by one.  It needs that feature; the device knows the
- * balloon's size only from `actual`, as it does not see which pages are in it;
- * nothing is told when they leave.  So it is for those who know their host, and
- * not the default.
+ * The third use is release by reporting (parameter release=reporting): the pages
+ * of the balloon are sent to the host as free blocks, and the inflate queue is
+ * not used at all.  A device discards such a block in one call, where most
+ * devices handle page numbers one by one.  It needs that feature.  The device
+ * learns the size of the balloon only from `actual`, does not see which pages
+ * are in the balloon, and is not notified when they leave.  So it is for
+ * administrators who know their host, and not the default.
  */
 #include <linux/moduleparam.h>
 #include <linux/string.h>
@@ -21,32 +21,48 @@
 
 static bool report_free_pages = true;
 module_param_named(reporting, report_free_pages, bool, 0444);
-MODULE_PARM_DESC(reporting, "Report free pages, where the host asks for it (default: Y)");
+MODULE_PARM_DESC(reporting, "Report free pages if the host offers it (default: Y)");
 
 static char *release = "inflate";
 module_param(release, charp, 0444);
-MODULE_PARM_DESC(release,
-		 "Queue that tells of the balloon's pages: inflate, reporting (default: inflate)");
+MODULE_PARM_DESC(release, "Queue that carries the pages of the balloon, inflate or reporting "
+			  "(default: inflate)");
 
-bool reporting_only(struct balloon *b)
+static bool can_release_by_reporting(struct virtio_balloon *vb)
 {
 	if (!strcmp(release, "inflate"))
 		return false;
 	if (strcmp(release, "reporting"))
-		dev_warn(&b->vdev->dev, "release=%s: neither inflate nor reporting\n", release);
-	else if (!b->reporting.vq)
-		dev_warn(&b->vdev->dev,
-			 "release=reporting: the device has no free page reporting\n");
-	else if (virtqueue_get_vring_size(b->reporting.vq) < 2 * IN_FLIGHT)
-		dev_warn(&b->vdev->dev, "release=reporting: the device's queue is too short\n");
+		dev_warn(&vb->vdev->dev,
+			 "release=%s: neither inflate nor reporting; using inflate\n", release);
+	else if (!vb->reporting_vq.vq)
+		dev_warn(&vb->vdev->dev, "release=reporting: the device has no free page "
+					 "reporting; using inflate\n");
+	else if (virtqueue_get_vring_size(vb->reporting_vq.vq) < 2 * VB_MAX_IN_FLIGHT)
+		dev_warn(&vb->vdev->dev,
+			 "release=reporting: the reporting queue is too short; using inflate\n");
 	else
 		return true;
 	return false;
 }
 
-/* The pages go back to the allocator after this: not before the host is done with them. */
-static int tell_host(struct balloon *b, struct scatterlist *sg, unsigned int nents)
+void vb_reporting_init(struct virtio_balloon *vb)
 {
+	vb->reporting.releases = can_release_by_reporting(vb);
+}
+
+bool vb_reporting_releases(struct virtio_balloon *vb)
+{
+	return vb->reporting.releases;
+}
+
+/*
+ * When this returns the blocks go back to the allocator, so it must not return
+ * before the host is done with them.
+ */
+static int report_to_host(struct virtio_balloon *vb, struct scatterlist *sg, unsigned int nents)
+{
+	struct vb_request *r = &vb->reporting.request;
 	struct scatterlist *entry;
 	unsigned int i;
 	long pages = 0;
@@ -54,89 +70,94 @@ static int tell_host(struct balloon *b, struct scatterlist *sg, unsigned int nen
 
 	for_each_sg(sg, entry, nents, i)
 		pages += entry->length >> PAGE_SHIFT;
-	err = queue_send(&b->reporting, &b->report, sg, nents, true);
+	err = vb_queue_send(&vb->reporting_vq, r, sg, nents, true);
 	if (err)
 		return err;
-	if (!queue_wait(&b->reporting, &b->report, MAX_SCHEDULE_TIMEOUT)) {
-		wait_event_idle(b->acked, READ_ONCE(b->is_reset));
+	if (!vb_request_wait(r, MAX_SCHEDULE_TIMEOUT)) {
+		vb_wait_for_reset(vb);
 		return -EIO;
 	}
-	count(b, COUNT_reported, pages);
+	vb_count(vb, VB_COUNT_reported, pages);
 	return 0;
 }
 
-static int report(struct page_reporting_dev_info *dev, struct scatterlist *sg, unsigned int nents)
+static int visit_free_blocks(struct page_reporting_dev_info *dev, struct scatterlist *sg,
+			     unsigned int nents)
 {
-	struct balloon *b = container_of(dev, struct balloon, reporting_dev);
+	struct virtio_balloon *vb = container_of(dev, struct virtio_balloon, reporting.dev);
+	vb_visit_blocks_fn visit = READ_ONCE(vb->reporting.visit);
 
-	if (READ_ONCE(b->harvest_want))
-		return harvest_from(b, sg, nents);
-	return b->reports ? tell_host(b, sg, nents) : -EAGAIN;
+	if (visit)
+		return visit(vb, sg, nents);
+	return vb->reporting.reports ? report_to_host(vb, sg, nents) : -EAGAIN;
 }
 
-static int register_client(struct balloon *b)
+static int register_reporting(struct virtio_balloon *vb)
 {
-	memset(&b->reporting_dev, 0, sizeof(b->reporting_dev));
-	b->reporting_dev.report = report;
-	b->reporting_dev.order = PAGE_REPORTING_ORDER_UNSPECIFIED;
-	/* The same, in blocks of 2 MiB, where a page is 64 KiB. */
+	struct page_reporting_dev_info *dev = &vb->reporting.dev;
+
+	memset(dev, 0, sizeof(*dev));
+	dev->report = visit_free_blocks;
+	dev->order = PAGE_REPORTING_ORDER_UNSPECIFIED;
+	/* With pages of 64 KiB the default is a block of 512 MiB: report 2 MiB there, too. */
 	if (pageblock_order > 5 && PAGE_SHIFT == 16)
-		b->reporting_dev.order = 5;
-	reporting_limit(&b->reporting_dev, b->reporting.vq);
-	return page_reporting_register(&b->reporting_dev);
+		dev->order = 5;
+	vb_limit_reporting(dev, vb->reporting_vq.vq);
+	return page_reporting_register(dev);
 }
 
-void reporting_start(struct balloon *b)
+void vb_reporting_start(struct virtio_balloon *vb)
 {
-	reporting_leave(b); /* to register twice would clear what is in use */
-	b->report.queue = &b->reporting;
-	b->reports = false;
-	if (!b->reporting.vq || !report_free_pages)
+	vb_reporting_leave(vb); /* registering again would clear a registration in use */
+	vb->reporting.request.queue = &vb->reporting_vq;
+	vb->reporting.reports = false;
+	if (!vb->reporting_vq.vq || !report_free_pages)
 		return;
-	if (virtqueue_get_vring_size(b->reporting.vq) < REPORTING_NEEDS)
-		dev_warn(&b->vdev->dev, "the queue is too short to report free pages\n");
-	else if (register_client(b))
-		dev_warn(&b->vdev->dev, "free pages are reported to somebody else already\n");
+	if (virtqueue_get_vring_size(vb->reporting_vq.vq) < VB_REPORTING_RING_MIN)
+		dev_warn(&vb->vdev->dev,
+			 "the reporting queue is too short: free pages are not reported\n");
+	else if (register_reporting(vb))
+		dev_warn(&vb->vdev->dev,
+			 "another module uses free page reporting: free pages are not reported\n");
 	else
-		b->reports = true;
+		vb->reporting.reports = true;
 }
 
-void reporting_stop(struct balloon *b)
+void vb_reporting_stop(struct virtio_balloon *vb)
 {
-	reporting_leave(b);
-	if (b->reports)
-		page_reporting_unregister(&b->reporting_dev);
-	b->reports = false;
-	b->report.in_flight = false;
+	vb_reporting_leave(vb);
+	if (vb->reporting.reports)
+		page_reporting_unregister(&vb->reporting.dev);
+	vb->reporting.reports = false;
+	vb_request_abort(&vb->reporting.request);
 }
 
-/* For a harvest; -EBUSY when somebody else is the kernel's client. */
-int reporting_join(struct balloon *b)
+int vb_reporting_join(struct virtio_balloon *vb)
 {
 	int err;
 
-	if (b->joined || b->reports)
+	if (vb->reporting.joined || vb->reporting.reports)
 		return 0;
-	err = register_client(b);
-	b->joined = !err;
+	err = register_reporting(vb);
+	vb->reporting.joined = !err;
 	return err;
 }
 
-void reporting_leave(struct balloon *b)
+void vb_reporting_leave(struct virtio_balloon *vb)
 {
-	if (b->joined)
-		page_reporting_unregister(&b->reporting_dev);
-	b->joined = false;
+	if (vb->reporting.joined)
+		page_reporting_unregister(&vb->reporting.dev);
+	vb->reporting.joined = false;
 }
 
-/*
- * One pass, here and now.  To have the kernel's work done elsewhere and wait for
- * it would be to wait for the host, too, if that work is reporting just now.
- * Two passes at a time do each other no harm: a block is in one list of theirs.
- */
-void reporting_run(struct balloon *b)
+void vb_reporting_run_pass(struct virtio_balloon *vb, vb_visit_blocks_fn visit)
 {
-	struct work_struct *work = &b->reporting_dev.work.work;
+	WRITE_ONCE(vb->reporting.visit, visit);
+	vb_run_page_reporting(&vb->reporting.dev);
+	WRITE_ONCE(vb->reporting.visit, NULL);
+}
 
-	work->func(work);
+bool vb_reporting_wait(struct virtio_balloon *vb, unsigned long timeout)
+{
+	return vb_request_wait(&vb->reporting.request, timeout);
 }

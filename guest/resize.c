@@ -1,136 +1,156 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The worker: goes where the host wants the balloon, a step at a time.
+ * The worker: brings the balloon to the size that the host wants, step by step.
  *
- * A step is one request.  The work is queued anew for each, so that the freezer
- * of workqueues and a new target are heeded between any two.  A worker that can
- * get no memory, or stands at the floor, looks again later, at first after 100
- * ms and at last every second.
+ * A step is one request.  Each step is queued as new work, so that the freezing
+ * of workqueues and a new target take effect between any two.  If the worker gets
+ * no memory, or is at the floor, it tries again after 100 ms, then at intervals
+ * that grow to one second.
  *
- * The host reads the balloon's size in `actual`.  Writing it costs an exit of
- * the guest, so it is written at most every 50 ms, and at the end.
+ * The host reads the balloon's size in `actual`.  Writing that costs an exit of
+ * the guest, so it is written every 50 ms at most, and at the end.
  */
 #include "balloon.h"
 
-#define PUBLISH_EVERY msecs_to_jiffies(50)
+#define PUBLISH_INTERVAL msecs_to_jiffies(50)
 #define RETRY_FIRST_MS 100
 #define RETRY_LAST_MS 1000
 
-void resize_init(struct balloon *b)
+void vb_resize_publish(struct virtio_balloon *vb, bool now)
 {
-	INIT_DELAYED_WORK(&b->resize, resize_work);
-	mutex_init(&b->actual_lock);
-	b->target_stale = true;
-	b->retry_ms = RETRY_FIRST_MS;
-}
-
-/* Any context.  The target may be new. */
-void resize_soon(struct balloon *b)
-{
-	WRITE_ONCE(b->target_stale, true);
-	wakeup_begin(b, WAKEUP_RESIZE);
-	mod_delayed_work(b->wq, &b->resize, 0);
-}
-
-void resize_publish(struct balloon *b, bool now)
-{
+	struct vb_resize *resize = &vb->resize;
 	u32 actual;
 
-	mutex_lock(&b->actual_lock);
-	actual = atomic_long_read(&b->size) * PFNS_PER_PAGE;
-	if (actual != b->actual_written &&
-	    (now || time_after(jiffies, b->actual_time + PUBLISH_EVERY))) {
-		virtio_cwrite_le(b->vdev, struct virtio_balloon_config, actual, &actual);
-		b->actual_written = actual;
-		b->actual_time = jiffies;
+	mutex_lock(&resize->actual_lock);
+	actual = vb_pages_count(vb) * VB_PFNS_PER_PAGE;
+	if (actual != resize->actual_written &&
+	    (now || time_after(jiffies, resize->actual_time + PUBLISH_INTERVAL))) {
+		virtio_cwrite_le(vb->vdev, struct virtio_balloon_config, actual, &actual);
+		resize->actual_written = actual;
+		resize->actual_time = jiffies;
 	}
-	mutex_unlock(&b->actual_lock);
+	mutex_unlock(&resize->actual_lock);
 }
 
-/* How many pages are missing in the balloon, or too many (negative). */
-static long distance(struct balloon *b)
+/* Pages that the balloon lacks, or has too many of (negative). */
+static long get_missing_pages(struct virtio_balloon *vb)
 {
+	struct vb_resize *resize = &vb->resize;
 	u32 num_pages;
 
-	if (READ_ONCE(b->target_stale)) {
-		WRITE_ONCE(b->target_stale, false);
-		virtio_cread_le(b->vdev, struct virtio_balloon_config, num_pages, &num_pages);
+	if (READ_ONCE(resize->target_stale)) {
+		WRITE_ONCE(resize->target_stale, false);
+		virtio_cread_le(vb->vdev, struct virtio_balloon_config, num_pages, &num_pages);
 		/* Part of a page cannot be given. */
-		b->target = DIV_ROUND_UP(num_pages, PFNS_PER_PAGE);
+		resize->target = DIV_ROUND_UP(num_pages, VB_PFNS_PER_PAGE);
 	}
-	return (long)b->target - atomic_long_read(&b->size) - (long)b->nr_in_flight;
+	return (long)resize->target - vb_pages_count(vb) - (long)vb_inflate_in_flight(vb);
 }
 
-static long shrink(struct balloon *b, unsigned long want)
+static long deflate_step(struct virtio_balloon *vb, unsigned long want)
 {
 	long done;
 
-	if (!inflate_settle(b))
+	if (!vb_inflate_wait(vb))
 		return -ENODEV;
-	mutex_lock(&b->lock);
-	done = deflate_some(b, want, MAX_SCHEDULE_TIMEOUT);
-	mutex_unlock(&b->lock);
+	mutex_lock(&vb->lock);
+	done = vb_deflate_pages(vb, want, MAX_SCHEDULE_TIMEOUT);
+	mutex_unlock(&vb->lock);
 	return done;
 }
 
-static void look_again_later(struct balloon *b)
+static void retry_later(struct virtio_balloon *vb)
 {
-	count(b, COUNT_retries, 1);
-	queue_delayed_work(b->wq, &b->resize, msecs_to_jiffies(b->retry_ms));
-	b->retry_ms = min(2 * b->retry_ms, RETRY_LAST_MS);
+	vb_count(vb, VB_COUNT_retries, 1);
+	vb_resize_later(vb, msecs_to_jiffies(vb->resize.retry_ms));
+	vb->resize.retry_ms = min(2 * vb->resize.retry_ms, RETRY_LAST_MS);
 }
 
-/* The device has taken all; has it the size that it wants, too? */
-static void arrive(struct balloon *b)
+/* The balloon has its size; wait until the device has read every deflation, too. */
+static void finish_resize(struct virtio_balloon *vb)
 {
 	bool settled;
 
-	mutex_lock(&b->lock);
-	settled = deflate_settle(b, MAX_SCHEDULE_TIMEOUT);
-	mutex_unlock(&b->lock);
+	mutex_lock(&vb->lock);
+	settled = vb_deflate_wait(vb, MAX_SCHEDULE_TIMEOUT);
+	mutex_unlock(&vb->lock);
 	if (!settled)
 		return;
-	inflate_end(b);
-	resize_publish(b, true);
-	b->retry_ms = RETRY_FIRST_MS;
-	b->at_floor = false;
+	vb_harvest_finish(vb);
+	vb_resize_publish(vb, true);
+	vb->resize.retry_ms = RETRY_FIRST_MS;
+	vb_floor_reset(vb);
 }
 
-/* True: there is more to do at once. */
-static bool step(struct balloon *b)
+/* Returns true if there is more to do at once. */
+static bool take_resize_step(struct virtio_balloon *vb)
 {
-	long missing = distance(b), done;
+	long missing = get_missing_pages(vb), done;
 
-	if (!missing && !b->nr_in_flight) {
-		arrive(b);
+	if (!missing && !vb_inflate_in_flight(vb)) {
+		finish_resize(vb);
 		return false;
 	}
 	if (missing > 0)
-		done = inflate_some(b, missing);
+		done = vb_inflate_pages(vb, missing);
 	else if (missing < 0)
-		done = shrink(b, -missing);
+		done = deflate_step(vb, -missing);
 	else
-		done = inflate_settle(b) ? 1 : -ENODEV;
+		done = vb_inflate_wait(vb) ? 1 : -ENODEV;
 	if (done > 0) {
-		b->retry_ms = RETRY_FIRST_MS;
-		resize_publish(b, false);
+		vb->resize.retry_ms = RETRY_FIRST_MS;
+		vb_resize_publish(vb, false);
 		return true;
 	}
-	if (done < 0 || !inflate_settle(b))
-		return false; /* the device is gone, or the driver is going */
-	inflate_end(b);
-	resize_publish(b, true);
-	look_again_later(b);
+	if (done < 0 || !vb_inflate_wait(vb))
+		return false; /* the device is gone, or the driver is stopping */
+	vb_harvest_finish(vb);
+	vb_resize_publish(vb, true);
+	retry_later(vb);
 	return false;
 }
 
-void resize_work(struct work_struct *work)
+static void resize_balloon_work(struct work_struct *work)
 {
-	struct balloon *b = container_of(to_delayed_work(work), struct balloon, resize);
+	struct virtio_balloon *vb =
+		container_of(to_delayed_work(work), struct virtio_balloon, resize.work);
 
-	wakeup_taken(b, WAKEUP_RESIZE);
-	if (step(b))
-		queue_delayed_work(b->wq, &b->resize, 0);
+	vb_wakeup_claim(vb, VB_WAKEUP_RESIZE);
+	if (take_resize_step(vb))
+		vb_resize_later(vb, 0);
 	else
-		wakeup_end(b);
+		vb_wakeup_end(vb);
+}
+
+void vb_resize_init(struct virtio_balloon *vb)
+{
+	INIT_DELAYED_WORK(&vb->resize.work, resize_balloon_work);
+	mutex_init(&vb->resize.actual_lock);
+	vb->resize.target_stale = true;
+	vb->resize.retry_ms = RETRY_FIRST_MS;
+}
+
+void vb_resize_start(struct virtio_balloon *vb)
+{
+	/* The device may remember the balloon of another kernel: write its size in any case. */
+	vb->resize.actual_written = U32_MAX;
+	vb_resize_publish(vb, true);
+	vb_resize_request(vb);
+}
+
+void vb_resize_stop(struct virtio_balloon *vb)
+{
+	cancel_delayed_work_sync(&vb->resize.work);
+}
+
+void vb_resize_request(struct virtio_balloon *vb)
+{
+	WRITE_ONCE(vb->resize.target_stale, true);
+	vb_wakeup_begin(vb, VB_WAKEUP_RESIZE);
+	mod_delayed_work(vb->wq, &vb->resize.work, 0);
+}
+
+void vb_resize_later(struct virtio_balloon *vb, unsigned long delay)
+{
+	queue_delayed_work(vb->wq, &vb->resize.work, delay);
 }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Statistics: what the guest tells the host of its memory (VIRTIO 5.5.6.3).
+ * Statistics: what the guest reports to the host about its memory (VIRTIO
+ * 5.5.6.3).
  *
  * Theory of operation
  * -------------------
- * The driver has one buffer, which the device holds.  Returning it asks for a
- * fresh sample, which goes back in the same buffer.  The sample is taken by a
- * worker that waits for nobody and allocates nothing, so that the host keeps
- * seeing a guest that is short of memory, which is when it needs to look: the
- * workqueue has a thread in reserve, and all room is there from the start.
+ * The driver has one buffer, which the device holds.  The device returns it to
+ * ask for a new sample, and the driver sends the sample in the same buffer.  The
+ * worker that takes samples waits for nothing and allocates nothing, so that the
+ * host keeps getting statistics from a guest that is short of memory, which is
+ * when they matter.  Its workqueue has a rescuer thread, and all memory that it
+ * needs is allocated when the driver starts.
  *
- * After the standard tags come those of private_stats.h, which other devices
+ * The standard tags are followed by those of private_stats.h, which other devices
  * ignore.
  */
 #include <linux/moduleparam.h>
@@ -24,27 +26,46 @@
 static bool extra_stats = true;
 module_param(extra_stats, bool, 0444);
 MODULE_PARM_DESC(extra_stats,
-		 "Tell the host of memory pressure, refaults and free swap, too (default: Y)");
+		 "Also report memory pressure, refaults and free swap to the host (default: Y)");
 
-struct balloon_stats {
-	struct balloon *balloon;
+/**
+ * struct vb_stats - statistics
+ * @vb: the balloon
+ * @vq: the queue
+ * @wq: for @work only; has a rescuer, so that a guest short of memory can report
+ *	that
+ * @work: sends a sample
+ * @pressure_file: where memory pressure is read, or NULL if this kernel has none
+ * @pressure: what was read last
+ * @was_sent: the device has had the buffer since its reset
+ * @events: scratch space
+ * @nr: entries of @sample that are filled
+ * @sample: the buffer
+ *
+ * All but @wq and @work belong to @work, or to main.c while the balloon is
+ * stopped.
+ */
+struct vb_stats {
+	struct virtio_balloon *vb;
+	struct virtqueue *vq;
+	struct workqueue_struct *wq;
 	struct work_struct work;
-	struct pressure_file *pressure_file; /* NULL: this kernel has none */
-	struct balloon_pressure pressure;
-	bool is_told; /* the device has had the buffer before */
+	struct vb_pressure_file *pressure_file;
+	struct vb_pressure pressure;
+	bool was_sent;
 	unsigned long events[NR_VM_EVENT_ITEMS];
 	unsigned int nr;
 	struct virtio_balloon_stat sample[STANDARD_S_NR + PRIVATE_S_NR];
 };
 
-static u64 to_bytes(unsigned long pages)
+static u64 pages_to_bytes(unsigned long pages)
 {
 	return (u64)pages << PAGE_SHIFT;
 }
 
-static void put(struct balloon_stats *s, u16 tag, u64 value)
+static void append_stat(struct vb_stats *s, u16 tag, u64 value)
 {
-	struct virtio_device *vdev = s->balloon->vdev;
+	struct virtio_device *vdev = s->vb->vdev;
 
 	if (WARN_ON_ONCE(s->nr == ARRAY_SIZE(s->sample)))
 		return;
@@ -53,8 +74,13 @@ static void put(struct balloon_stats *s, u16 tag, u64 value)
 	s->nr++;
 }
 
+static void append_stat_pages(struct vb_stats *s, u16 tag, unsigned long pages)
+{
+	append_stat(s, tag, pages_to_bytes(pages));
+}
+
 #ifdef CONFIG_VM_EVENT_COUNTERS
-static unsigned long alloc_stalls(const unsigned long *events)
+static unsigned long sum_alloc_stalls(const unsigned long *events)
 {
 	unsigned long sum = 0;
 
@@ -64,146 +90,153 @@ static unsigned long alloc_stalls(const unsigned long *events)
 	return sum;
 }
 
-static void put_events(struct balloon_stats *s)
+static void append_event_stats(struct vb_stats *s)
 {
 	unsigned long *events = s->events;
 
 	all_vm_events(events);
-	put(s, VIRTIO_BALLOON_S_SWAP_IN, to_bytes(events[PSWPIN]));
-	put(s, VIRTIO_BALLOON_S_SWAP_OUT, to_bytes(events[PSWPOUT]));
-	put(s, VIRTIO_BALLOON_S_MAJFLT, events[PGMAJFAULT]);
-	put(s, VIRTIO_BALLOON_S_MINFLT, events[PGFAULT]);
-	put(s, VIRTIO_BALLOON_S_OOM_KILL, events[OOM_KILL]);
-	put(s, VIRTIO_BALLOON_S_ALLOC_STALL, alloc_stalls(events));
-	put(s, VIRTIO_BALLOON_S_ASYNC_SCAN, to_bytes(reclaim_count(events, PGSCAN_KSWAPD)));
-	put(s, VIRTIO_BALLOON_S_DIRECT_SCAN, to_bytes(reclaim_count(events, PGSCAN_DIRECT)));
-	put(s, VIRTIO_BALLOON_S_ASYNC_RECLAIM, to_bytes(reclaim_count(events, PGSTEAL_KSWAPD)));
-	put(s, VIRTIO_BALLOON_S_DIRECT_RECLAIM, to_bytes(reclaim_count(events, PGSTEAL_DIRECT)));
+	append_stat_pages(s, VIRTIO_BALLOON_S_SWAP_IN, events[PSWPIN]);
+	append_stat_pages(s, VIRTIO_BALLOON_S_SWAP_OUT, events[PSWPOUT]);
+	append_stat(s, VIRTIO_BALLOON_S_MAJFLT, events[PGMAJFAULT]);
+	append_stat(s, VIRTIO_BALLOON_S_MINFLT, events[PGFAULT]);
+	append_stat(s, VIRTIO_BALLOON_S_OOM_KILL, events[OOM_KILL]);
+	append_stat(s, VIRTIO_BALLOON_S_ALLOC_STALL, sum_alloc_stalls(events));
+	append_stat_pages(s, VIRTIO_BALLOON_S_ASYNC_SCAN, vb_reclaim_stat(events, PGSCAN_KSWAPD));
+	append_stat_pages(s, VIRTIO_BALLOON_S_DIRECT_SCAN, vb_reclaim_stat(events, PGSCAN_DIRECT));
+	append_stat_pages(s, VIRTIO_BALLOON_S_ASYNC_RECLAIM,
+			  vb_reclaim_stat(events, PGSTEAL_KSWAPD));
+	append_stat_pages(s, VIRTIO_BALLOON_S_DIRECT_RECLAIM,
+			  vb_reclaim_stat(events, PGSTEAL_DIRECT));
 #ifdef CONFIG_HUGETLB_PAGE
-	put(s, VIRTIO_BALLOON_S_HTLB_PGALLOC, events[HTLB_BUDDY_PGALLOC]);
-	put(s, VIRTIO_BALLOON_S_HTLB_PGFAIL, events[HTLB_BUDDY_PGALLOC_FAIL]);
+	append_stat(s, VIRTIO_BALLOON_S_HTLB_PGALLOC, events[HTLB_BUDDY_PGALLOC]);
+	append_stat(s, VIRTIO_BALLOON_S_HTLB_PGFAIL, events[HTLB_BUDDY_PGALLOC_FAIL]);
 #endif
 }
 #else
-static void put_events(struct balloon_stats *s)
+static void append_event_stats(struct vb_stats *s)
 {
 }
 #endif
 
-static void put_memory(struct balloon_stats *s)
+static void append_memory_stats(struct vb_stats *s)
 {
 	struct sysinfo info;
 
 	si_meminfo(&info);
-	put(s, VIRTIO_BALLOON_S_MEMFREE, to_bytes(info.freeram));
-	put(s, VIRTIO_BALLOON_S_MEMTOT, to_bytes(info.totalram));
-	put(s, VIRTIO_BALLOON_S_AVAIL, to_bytes(si_mem_available()));
-	put(s, VIRTIO_BALLOON_S_CACHES, to_bytes(global_node_page_state(NR_FILE_PAGES)));
+	append_stat_pages(s, VIRTIO_BALLOON_S_MEMFREE, info.freeram);
+	append_stat_pages(s, VIRTIO_BALLOON_S_MEMTOT, info.totalram);
+	append_stat_pages(s, VIRTIO_BALLOON_S_AVAIL, si_mem_available());
+	append_stat_pages(s, VIRTIO_BALLOON_S_CACHES, global_node_page_state(NR_FILE_PAGES));
 }
 
-static void put_private(struct balloon_stats *s)
+static void append_private_stats(struct vb_stats *s)
 {
-	/* All buffers have the same tags (5.5.6.3): what cannot be read keeps its last value. */
+	/* All samples must have the same tags (5.5.6.3): what cannot be read keeps its value. */
 	if (s->pressure_file) {
-		pressure_read(s->pressure_file, &s->pressure);
-		put(s, PRIVATE_S_PSI_SOME, s->pressure.some_us);
-		put(s, PRIVATE_S_PSI_FULL, s->pressure.full_us);
+		vb_pressure_read(s->pressure_file, &s->pressure);
+		append_stat(s, PRIVATE_S_PSI_SOME, s->pressure.some_us);
+		append_stat(s, PRIVATE_S_PSI_FULL, s->pressure.full_us);
 	}
-	put(s, PRIVATE_S_REFAULT_ANON, global_node_page_state(WORKINGSET_REFAULT_ANON));
-	put(s, PRIVATE_S_REFAULT_FILE, global_node_page_state(WORKINGSET_REFAULT_FILE));
-	put(s, PRIVATE_S_FREE_SWAP, to_bytes(max(get_nr_swap_pages(), 0L)));
+	append_stat(s, PRIVATE_S_REFAULT_ANON, global_node_page_state(WORKINGSET_REFAULT_ANON));
+	append_stat(s, PRIVATE_S_REFAULT_FILE, global_node_page_state(WORKINGSET_REFAULT_FILE));
+	append_stat_pages(s, PRIVATE_S_FREE_SWAP, max(get_nr_swap_pages(), 0L));
 }
 
-static void take_sample(struct balloon_stats *s)
+static void send_stats_sample(struct vb_stats *s)
 {
-	s->nr = 0;
-	put_events(s);
-	put_memory(s);
-	if (extra_stats)
-		put_private(s);
-}
-
-static void send_sample(struct balloon_stats *s)
-{
-	struct balloon *b = s->balloon;
+	struct virtio_balloon *vb = s->vb;
 	struct scatterlist sg;
 
-	take_sample(s);
+	s->nr = 0;
+	append_event_stats(s);
+	append_memory_stats(s);
+	if (extra_stats)
+		append_private_stats(s);
 	sg_init_one(&sg, s->sample, sizeof(s->sample[0]) * s->nr);
-	if (virtqueue_add_outbuf(b->stats_vq, &sg, 1, s, GFP_NOWAIT)) {
-		dev_warn_once(&b->vdev->dev, "the queue takes no statistics\n");
+	if (virtqueue_add_outbuf(s->vq, &sg, 1, s, GFP_NOWAIT)) {
+		dev_warn_once(&vb->vdev->dev, "the statistics queue takes no buffer\n");
 		return;
 	}
-	s->is_told = true;
-	virtqueue_kick(b->stats_vq);
-	count(b, COUNT_stats_sent, 1);
+	s->was_sent = true;
+	virtqueue_kick(s->vq);
+	vb_count(vb, VB_COUNT_stats_sent, 1);
 }
 
-static void stats_work(struct work_struct *work)
+static void answer_stats_work(struct work_struct *work)
 {
-	struct balloon_stats *s = container_of(work, struct balloon_stats, work);
+	struct vb_stats *s = container_of(work, struct vb_stats, work);
 	unsigned int len;
 
-	wakeup_taken(s->balloon, WAKEUP_STATS);
-	/* The buffer is the device's from the first sample until it has returned it. */
-	if (!s->is_told || virtqueue_get_buf(s->balloon->stats_vq, &len))
-		send_sample(s);
-	wakeup_end(s->balloon);
+	vb_wakeup_claim(s->vb, VB_WAKEUP_STATS);
+	/* From the first sample on the buffer may be used only after the device returned it. */
+	if (!s->was_sent || virtqueue_get_buf(s->vq, &len))
+		send_stats_sample(s);
+	vb_wakeup_end(s->vb);
 }
 
-/* The device has returned the buffer.  In hard-irq context. */
-void stats_asked(struct virtqueue *vq)
+static void queue_stats_work(struct virtio_balloon *vb)
 {
-	struct balloon *b = vq->vdev->priv;
-	unsigned long flags;
-
-	spin_lock_irqsave(&b->running_lock, flags);
-	if (b->running) {
-		wakeup_begin(b, WAKEUP_STATS);
-		queue_work(b->stats_wq, &b->stats->work);
-	}
-	spin_unlock_irqrestore(&b->running_lock, flags);
+	vb_wakeup_begin(vb, VB_WAKEUP_STATS);
+	queue_work(vb->stats->wq, &vb->stats->work);
 }
 
-int stats_init(struct balloon *b)
+void vb_stats_interrupt(struct virtqueue *vq)
 {
-	struct balloon_stats *s;
+	vb_call_if_running(vq->vdev->priv, queue_stats_work);
+}
 
-	if (!virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_STATS_VQ))
+int vb_stats_init(struct virtio_balloon *vb)
+{
+	struct vb_stats *s;
+
+	if (!virtio_has_feature(vb->vdev, VIRTIO_BALLOON_F_STATS_VQ))
 		return 0;
 	s = kzalloc(sizeof(*s), GFP_KERNEL);
 	if (!s)
 		return -ENOMEM;
-	s->balloon = b;
-	INIT_WORK(&s->work, stats_work);
-	s->pressure_file = pressure_open();
-	b->stats = s;
+	s->wq = alloc_workqueue("virtio_balloon_stats", WQ_FREEZABLE | WQ_UNBOUND | WQ_MEM_RECLAIM,
+				0);
+	if (!s->wq) {
+		kfree(s);
+		return -ENOMEM;
+	}
+	s->vb = vb;
+	INIT_WORK(&s->work, answer_stats_work);
+	s->pressure_file = vb_pressure_open();
+	vb->stats = s;
 	return 0;
 }
 
-/* The first sample is the worker's, too: nobody else touches the ring. */
-void stats_start(struct balloon *b)
+void vb_stats_destroy(struct virtio_balloon *vb)
 {
-	if (!b->stats)
+	if (!vb->stats)
 		return;
-	b->stats->is_told = false;
-	queue_work(b->stats_wq, &b->stats->work);
+	destroy_workqueue(vb->stats->wq);
+	vb_pressure_close(vb->stats->pressure_file);
+	kfree(vb->stats);
+	vb->stats = NULL;
 }
 
-void stats_stop(struct balloon *b)
+void vb_stats_set_vq(struct virtio_balloon *vb, struct virtqueue *vq)
 {
-	if (!b->stats)
-		return;
-	cancel_work_sync(&b->stats->work);
-	wakeup_taken(b, WAKEUP_STATS);
-	wakeup_end(b);
+	if (vb->stats)
+		vb->stats->vq = vq;
 }
 
-void stats_destroy(struct balloon *b)
+/* The worker sends the first sample, too, so that only it uses the ring. */
+void vb_stats_start(struct virtio_balloon *vb)
 {
-	if (!b->stats)
+	if (!vb->stats)
 		return;
-	pressure_close(b->stats->pressure_file);
-	kfree(b->stats);
-	b->stats = NULL;
+	vb->stats->was_sent = false;
+	queue_work(vb->stats->wq, &vb->stats->work);
+}
+
+void vb_stats_stop(struct virtio_balloon *vb)
+{
+	if (!vb->stats)
+		return;
+	cancel_work_sync(&vb->stats->work);
+	vb_wakeup_claim(vb, VB_WAKEUP_STATS);
+	vb_wakeup_end(vb);
 }

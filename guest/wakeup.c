@@ -1,43 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The system stays awake while the device waits for an answer.
+ * Keeps the system awake while the device waits for an answer.
  *
  * Theory of operation
  * -------------------
- * The device's interrupt wakes a system that is asleep, but the work that it
- * asks for is done in a worker, by which time the system might sleep again.  So
- * a question keeps the system awake from the interrupt on (wakeup_begin) until
- * a worker has dealt with it (wakeup_end).  A worker takes the reason away
- * before it looks at the question (wakeup_taken): whatever comes later is a
- * reason of its own, and outlives this wakeup_end.
+ * The device's interrupt wakes a system that is asleep, but a worker does what
+ * it asks for, and before that worker runs the system might go to sleep again.
+ * So the interrupt keeps the system awake (vb_wakeup_begin) until a worker has
+ * dealt with the request (vb_wakeup_end).  The worker claims the reason before
+ * it looks at the request (vb_wakeup_claim).  A request that comes later is a
+ * new reason, which this vb_wakeup_end leaves in place.
  */
 #include <linux/device.h>
 
 #include "balloon.h"
 
-void wakeup_init(struct balloon *b)
+void vb_wakeup_init(struct virtio_balloon *vb)
 {
-	spin_lock_init(&b->wakeup.lock);
-	device_set_wakeup_capable(&b->vdev->dev, true);
+	spin_lock_init(&vb->wakeup.lock);
+	device_set_wakeup_capable(&vb->vdev->dev, true);
 }
 
-void wakeup_begin(struct balloon *b, unsigned int reason)
+void vb_wakeup_begin(struct virtio_balloon *vb, unsigned int reason)
 {
-	struct balloon_wakeup *wakeup = &b->wakeup;
+	struct vb_wakeup *wakeup = &vb->wakeup;
 	unsigned long flags;
 
 	spin_lock_irqsave(&wakeup->lock, flags);
 	wakeup->reasons |= reason;
 	if (!wakeup->awake) {
 		wakeup->awake = true;
-		pm_stay_awake(&b->vdev->dev);
+		pm_stay_awake(&vb->vdev->dev);
 	}
 	spin_unlock_irqrestore(&wakeup->lock, flags);
 }
 
-void wakeup_taken(struct balloon *b, unsigned int reason)
+void vb_wakeup_claim(struct virtio_balloon *vb, unsigned int reason)
 {
-	struct balloon_wakeup *wakeup = &b->wakeup;
+	struct vb_wakeup *wakeup = &vb->wakeup;
 	unsigned long flags;
 
 	spin_lock_irqsave(&wakeup->lock, flags);
@@ -45,15 +45,15 @@ void wakeup_taken(struct balloon *b, unsigned int reason)
 	spin_unlock_irqrestore(&wakeup->lock, flags);
 }
 
-void wakeup_end(struct balloon *b)
+void vb_wakeup_end(struct virtio_balloon *vb)
 {
-	struct balloon_wakeup *wakeup = &b->wakeup;
+	struct vb_wakeup *wakeup = &vb->wakeup;
 	unsigned long flags;
 
 	spin_lock_irqsave(&wakeup->lock, flags);
 	if (!wakeup->reasons && wakeup->awake) {
 		wakeup->awake = false;
-		pm_relax(&b->vdev->dev);
+		pm_relax(&vb->vdev->dev);
 	}
 	spin_unlock_irqrestore(&wakeup->lock, flags);
 }

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef GUEST_EXCHANGE_H
+#define GUEST_EXCHANGE_H
+
+#include "request.h"
+
+struct page;
+struct virtio_balloon;
+
+/**
+ * struct vb_exchange - requests that exchange one page for another
+ * @inflate: names the page that the host takes
+ * @deflate: names the page that it gives back
+ *
+ * Private to exchange.c.  All calls but init and destroy are made under
+ * vb->lock, or while the balloon is stopped.
+ */
+struct vb_exchange {
+	struct vb_request inflate;
+	struct vb_request deflate;
+};
+
+/**
+ * vb_exchange_init() - allocate the requests
+ * @vb: the balloon, whose reporting is initialised
+ *
+ * May sleep.  After an error, too, call vb_exchange_destroy().
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vb_exchange_init(struct virtio_balloon *vb);
+
+/**
+ * vb_exchange_destroy() - free the requests
+ * @vb: the balloon
+ */
+void vb_exchange_destroy(struct virtio_balloon *vb);
+
+/**
+ * vb_exchange_send() - name both pages to the host
+ * @vb: the balloon
+ * @newpage: the page that the host takes
+ * @page: the page that it gives back
+ *
+ * The requests of the exchange before must be back.  Does not sleep.
+ *
+ * Return: 0, or -EAGAIN if the host does not know of @newpage.
+ */
+int vb_exchange_send(struct virtio_balloon *vb, struct page *newpage, struct page *page);
+
+/**
+ * vb_exchange_wait_inflate() - wait until the host has taken the new page
+ * @vb: the balloon
+ * @timeout: in jiffies, or MAX_SCHEDULE_TIMEOUT
+ *
+ * Return: see vb_queue_wait().
+ */
+bool vb_exchange_wait_inflate(struct virtio_balloon *vb, unsigned long timeout);
+
+/**
+ * vb_exchange_wait_deflate() - wait until the host has given back the old page
+ * @vb: the balloon
+ * @timeout: in jiffies, or MAX_SCHEDULE_TIMEOUT
+ *
+ * Return: see vb_queue_wait().
+ */
+bool vb_exchange_wait_deflate(struct virtio_balloon *vb, unsigned long timeout);
+
+#endif
