@@ -51,3 +51,9 @@ bool vb_exchange_wait_deflate(struct virtio_balloon *vb, unsigned long timeout)
 {
 	return vb_request_wait(&vb->exchange.deflate, timeout);
 }
+
+void vb_exchange_reclaim(struct virtio_balloon *vb)
+{
+	vb_request_abort(&vb->exchange.inflate);
+	vb_request_abort(&vb->exchange.deflate);
+}

@@ -66,4 +66,10 @@ bool vb_exchange_wait_inflate(struct virtio_balloon *vb, unsigned long timeout);
  */
 bool vb_exchange_wait_deflate(struct virtio_balloon *vb, unsigned long timeout);
 
+/**
+ * vb_exchange_reclaim() - give up requests that the device did not return
+ * @vb: the balloon, whose device has been reset
+ */
+void vb_exchange_reclaim(struct virtio_balloon *vb);
+
 #endif

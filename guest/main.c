@@ -146,6 +146,7 @@ static void stop_balloon(struct virtio_balloon *vb, bool empty)
 	mutex_lock(&vb->lock); /* a migration that gave up its waits has ended */
 	vb_inflate_reclaim(vb);
 	vb_deflate_reclaim(vb);
+	vb_exchange_reclaim(vb);
 	mutex_unlock(&vb->lock);
 	vb_held_free(vb);
 }

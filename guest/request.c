@@ -35,7 +35,7 @@ int vb_request_init(struct vb_request *r, struct vb_queue *q, unsigned int pages
 
 void vb_request_destroy(struct vb_request *r)
 {
-	WARN_ON_ONCE(!list_empty(&r->pages));
+	WARN_ON_ONCE(r->queue && !list_empty(&r->pages));
 	kfree(r->pfns);
 	kfree(r->blocks);
 	r->pfns = NULL;

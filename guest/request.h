@@ -63,7 +63,7 @@ int vb_request_init(struct vb_request *r, struct vb_queue *q, unsigned int pages
 
 /**
  * vb_request_destroy() - free the buffer of a request
- * @r: the request, without pages and not in flight; all zeroes are fine
+ * @r: the request, without pages and not in flight; or all zeroes
  */
 void vb_request_destroy(struct vb_request *r);
 
