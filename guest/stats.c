@@ -154,7 +154,8 @@ static void send_stats_sample(struct vb_stats *s)
 		append_private_stats(s);
 	sg_init_one(&sg, s->sample, sizeof(s->sample[0]) * s->nr);
 	if (virtqueue_add_outbuf(s->vq, &sg, 1, s, GFP_NOWAIT)) {
-		dev_warn_once(&vb->vdev->dev, "the statistics queue takes no buffer\n");
+		dev_warn_once(&vb->vdev->dev,
+			      "the statistics buffer cannot be queued: no more statistics\n");
 		return;
 	}
 	s->was_sent = true;

@@ -113,7 +113,7 @@ def test_each_file_that_is_named_is_there():
 
 
 def named_tests():
-    rows = cells(section("## Which test holds which rule"))
+    rows = cells(section("## Which test verifies which rule"))
     assert rows
     for row in rows:
         assert len(row) == 2 and re.fullmatch(r"`test_\w+`(, `test_\w+`)*", row[1]), row
