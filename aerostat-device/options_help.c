@@ -7,7 +7,7 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-static void print_rows(FILE *out)
+static void print_option_rows(FILE *out)
 {
 	for (size_t i = 0; i < device_options_count; i++) {
 		const struct option_row *row = &device_options_table[i];
@@ -28,12 +28,12 @@ void device_options_help(FILE *out)
 	fputs("Usage:\n"
 	      "  aerostat-device --socket-path=PATH --control=PATH [OPTIONS]\n"
 	      "\n"
-	      "A virtio balloon device in a process of its own: gives a running guest's RAM\n"
-	      "to the host and back.  It starts first and listens, the VMM connects.\n"
+	      "A virtio balloon device in a process of its own: moves memory of a running guest\n"
+	      "to the host and back.  Start it before the VMM, which connects to it.\n"
 	      "\n"
 	      "Options:\n",
 	      out);
-	print_rows(out);
+	print_option_rows(out);
 	fputs("\n"
 	      "Sizes are written like " SIZE_FORMS ".\n"
 	      "\n"
@@ -53,13 +53,13 @@ void device_options_help(FILE *out)
 	      "  crosvm run --vhost-user balloon,socket=/run/vms/web.sock …\n"
 	      "\n"
 	      "Exit codes:\n"
-	      "  0  done: the VMM has left, or the end was ordered\n"
-	      "  1  failed; the last line on standard error says why\n"
-	      "  2  the command line is wrong\n",
+	      "  0  success: the VMM has disconnected, or a signal or quit ended the process\n"
+	      "  1  failure; the last line on standard error says why\n"
+	      "  2  invalid command line\n",
 	      out);
 }
 
-static void out_feature_names(struct json_writer *out, const char *key, bool default_only)
+static void write_feature_names(struct json_writer *out, const char *key, bool default_only)
 {
 	json_write_open(out, key, '[');
 	for (size_t i = 0; i < balloon_feature_count; i++)
@@ -68,8 +68,8 @@ static void out_feature_names(struct json_writer *out, const char *key, bool def
 	json_write_close(out, ']');
 }
 
-/* What is known of each backing when a VMM has a choice. */
-static void out_backings(struct json_writer *out)
+/* What a user who can choose the guest's memory should know about each backing. */
+static void write_backings(struct json_writer *out)
 {
 	static const struct {
 		enum memory_backing backing;
@@ -77,8 +77,8 @@ static void out_backings(struct json_writer *out)
 	} rows[] = {
 		{ MEMORY_SHMEM, "memfd or tmpfs: every page is released; huge pages only where the "
 				"host's shmem_enabled or the mount allows them" },
-		{ MEMORY_HUGETLB, "whole huge pages are released, once all of one is ballooned" },
-		{ MEMORY_FILE, "released as far as its file system can punch holes" },
+		{ MEMORY_HUGETLB, "a huge page is released once all of it is ballooned" },
+		{ MEMORY_FILE, "released if the file system can punch holes" },
 	};
 
 	json_write_open(out, "backings", '[');
@@ -100,13 +100,13 @@ void device_options_capabilities(FILE *out)
 	json_write_open(&json, NULL, '{');
 	json_write_string(&json, "type", "balloon");
 	json_write_string(&json, "version", AEROSTAT_VERSION);
-	out_feature_names(&json, "features", false);
-	out_feature_names(&json, "default-features", true);
+	write_feature_names(&json, "features", false);
+	write_feature_names(&json, "default-features", true);
 	json_write_open(&json, "protocols", '[');
 	for (size_t i = 0; i < device_protocol_count; i++)
 		json_write_string(&json, NULL, device_protocols[i]->name);
 	json_write_close(&json, ']');
-	out_backings(&json);
+	write_backings(&json);
 	json_write_close(&json, '}');
 	fwrite(text, 1, json.length, out);
 	fputc('\n', out);

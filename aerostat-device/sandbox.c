@@ -19,21 +19,21 @@
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 #ifdef AEROSTAT_INSTRUMENTED
-#define IS_WHOLE false
+#define IS_COMPLETE false
 #else
-#define IS_WHOLE true
+#define IS_COMPLETE true
 #endif
 
-bool sandbox_is_whole(void)
+bool sandbox_is_complete(void)
 {
-	return IS_WHOLE;
+	return IS_COMPLETE;
 }
 
 /*
- * The first stage
+ * Stage 1
  */
 
-static int become(const char *name)
+static int switch_user(const char *name)
 {
 	const struct passwd *user;
 
@@ -53,7 +53,7 @@ static int drop_capabilities(void)
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
-	/* Of the bounding set nothing is left to gain by: no_new_privs sees to that. */
+	/* With no_new_privs the bounding set does not matter: nothing can gain from it. */
 	return syscall(SYS_capset, &header, none) ? -errno : 0;
 }
 
@@ -61,34 +61,34 @@ static int forbid_core_dumps(void)
 {
 	const struct rlimit none = { 0, 0 };
 
-	/* They would hold the guest's memory. */
+	/* They would contain the guest's memory. */
 	return setrlimit(RLIMIT_CORE, &none) ? -errno : 0;
 }
 
-int sandbox_begin(const char *user, const char **what)
+int sandbox_drop_privileges(const char *user, const char **what)
 {
 	int error = 0;
 
 	if (user) {
-		*what = "becoming another user";
-		error = become(user);
+		*what = "switch to that user";
+		error = switch_user(user);
 	}
 	if (!error) {
-		*what = "giving up new privileges";
+		*what = "forbid new privileges";
 		error = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
 	}
 	if (!error) {
-		*what = "giving up capabilities";
+		*what = "drop capabilities";
 		error = drop_capabilities();
 	}
 	if (!error) {
-		*what = "forbidding core dumps";
+		*what = "forbid core dumps";
 		error = forbid_core_dumps();
 	}
 	return error;
 }
 
-int sandbox_allow_descriptors(unsigned int count)
+int sandbox_raise_descriptor_limit(unsigned int count)
 {
 	struct rlimit limit;
 
@@ -103,57 +103,57 @@ int sandbox_allow_descriptors(unsigned int count)
 }
 
 /*
- * The second stage
+ * Stage 2
  */
 
-/* A file system with nothing in it, read-only, becomes the root; the old one is let go. */
-static int empty_root(void)
+/* Makes an empty, read-only file system the root and detaches the old one. */
+static int switch_to_empty_root(void)
 {
-	static const char mount_point[] = "/tmp"; /* any folder will do */
+	static const char mount_point[] = "/tmp"; /* any directory will do */
 
 	if (mount("", "/", NULL, MS_PRIVATE | MS_REC, NULL) ||
 	    mount("aerostat", mount_point, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
 		  "nr_inodes=2") ||
 	    chdir(mount_point))
 		return -errno;
-	/* With both names the same the old root comes to lie on top of the new one. */
+	/* pivot_root(2): with both paths the same, the old root is stacked on top of the new. */
 	if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
 		return -errno;
 	return 0;
 }
 
-int sandbox_leave_world(void)
+int sandbox_leave_namespaces(void)
 {
 	int error;
 
-	if (!IS_WHOLE)
+	if (!IS_COMPLETE)
 		return 0;
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
 		    CLONE_NEWCGROUP))
 		return -errno;
-	error = empty_root();
-	/* The new user namespace came with all capabilities, over itself. */
+	error = switch_to_empty_root();
+	/* Creating a user namespace grants all capabilities in it. */
 	return error ? error : drop_capabilities();
 }
 
 /*
- * The third stage
+ * Stage 3
  */
 
 static const struct {
 	int call;
 	const char *why;
-} allowed[] = {
+} allowed_calls[] = {
 	/* The loop */
 	{ SCMP_SYS(epoll_wait), "loop.c" },
 	{ SCMP_SYS(epoll_pwait), "loop.c, where there is no epoll_wait" },
 	{ SCMP_SYS(epoll_ctl), "loop.c" },
-	{ SCMP_SYS(clock_gettime), "loop.c, where the vDSO cannot tell" },
+	{ SCMP_SYS(clock_gettime), "loop.c, where the vDSO does not do it" },
 	{ SCMP_SYS(read), "signalfd, eventfds" },
-	{ SCMP_SYS(preadv2), "eventfds of the VMM, which may block" },
+	{ SCMP_SYS(preadv2), "eventfds of the VMM, which could block" },
 	{ SCMP_SYS(write), "eventfds, the log" },
 	{ SCMP_SYS(poll), "the log, interrupts" },
-	{ SCMP_SYS(ppoll), "the same where there is no poll" },
+	{ SCMP_SYS(ppoll), "the same, where there is no poll" },
 	/* Sockets */
 	{ SCMP_SYS(accept4), "listener.c" },
 	{ SCMP_SYS(recvfrom), "control.c" },
@@ -167,7 +167,7 @@ static const struct {
 	{ SCMP_SYS(fstat), "memory.c: what a descriptor is" },
 	{ SCMP_SYS(newfstatat), "the same: glibc's fstat()" },
 	{ SCMP_SYS(fstatfs), "memory.c: the size of huge pages" },
-	{ SCMP_SYS(fcntl), "memory.c, vhost_user.c: F_GETFL, O_NONBLOCK" },
+	{ SCMP_SYS(fcntl), "memory.c, vhost_user_vrings.c: F_GETFL, O_NONBLOCK" },
 	{ SCMP_SYS(munmap), "memory.c, free()" },
 	{ SCMP_SYS(fallocate), "release.c" },
 	{ SCMP_SYS(madvise), "release.c, free()" },
@@ -183,13 +183,13 @@ static const struct {
 	{ SCMP_SYS(rt_sigreturn), "sigbus.c" },
 	{ SCMP_SYS(getpid), "raise(), abort()" },
 	{ SCMP_SYS(gettid), "raise(), abort()" },
-	{ SCMP_SYS(restart_syscall), "whatever a SIGSTOP interrupted" },
+	{ SCMP_SYS(restart_syscall), "a call that SIGSTOP interrupted" },
 	{ SCMP_SYS(exit_group), "the end" },
 	{ SCMP_SYS(exit), "the end" },
 };
 
-/* What nobody but an intruder would do.  Not open(): libraries try it, and a refusal will do. */
-static const int hostile[] = {
+/* Calls that only an attacker makes.  open() is not here because libraries try it. */
+static const int hostile_calls[] = {
 	SCMP_SYS(execve),
 	SCMP_SYS(execveat),
 	SCMP_SYS(fork),
@@ -230,8 +230,8 @@ static const int hostile[] = {
 	SCMP_SYS(io_uring_setup),
 };
 
-/* Calls that are right with some arguments only. */
-static int allow_some(scmp_filter_ctx filter)
+/* Adds the calls that are allowed only with certain arguments. */
+static int add_argument_rules(scmp_filter_ctx filter)
 {
 	const struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
 	const struct scmp_arg_cmp ourselves = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
@@ -244,36 +244,36 @@ static int allow_some(scmp_filter_ctx filter)
 	return error;
 }
 
-/* -EDOM: this architecture does not have the call. */
-static int add_rule(scmp_filter_ctx filter, uint32_t action, int call)
+/* Adds a rule for any arguments, unless this architecture does not have the call (-EDOM). */
+static int add_call_rule(scmp_filter_ctx filter, uint32_t action, int call)
 {
 	int error = seccomp_rule_add(filter, action, call, 0);
 
 	return error == -EDOM ? 0 : error;
 }
 
-static int add_rules(scmp_filter_ctx filter)
+static int add_filter_rules(scmp_filter_ctx filter)
 {
-	int error = allow_some(filter);
+	int error = add_argument_rules(filter);
 
-	for (size_t i = 0; !error && i < LENGTH(allowed); i++)
-		error = add_rule(filter, SCMP_ACT_ALLOW, allowed[i].call);
-	for (size_t i = 0; !error && i < LENGTH(hostile); i++)
-		error = add_rule(filter, SCMP_ACT_KILL_PROCESS, hostile[i]);
+	for (size_t i = 0; !error && i < LENGTH(allowed_calls); i++)
+		error = add_call_rule(filter, SCMP_ACT_ALLOW, allowed_calls[i].call);
+	for (size_t i = 0; !error && i < LENGTH(hostile_calls); i++)
+		error = add_call_rule(filter, SCMP_ACT_KILL_PROCESS, hostile_calls[i]);
 	return error;
 }
 
-int sandbox_filter_calls(void)
+int sandbox_filter_system_calls(void)
 {
 	scmp_filter_ctx filter;
 	int error;
 
-	if (!IS_WHOLE)
+	if (!IS_COMPLETE)
 		return 0;
 	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (!filter)
 		return -ENOMEM;
-	error = add_rules(filter);
+	error = add_filter_rules(filter);
 	if (!error)
 		error = seccomp_load(filter);
 	seccomp_release(filter);

@@ -1,48 +1,55 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the process gives up, in stages.
+ * What the process gives up, in three stages.
  *
  * Theory of operation
  * -------------------
- * The device reads what a guest wrote, so it is to be worth nothing to one who
- * takes it over.  It gives up
+ * The device reads what a guest wrote, so it must be of no use to an attacker who
+ * takes it over.  It gives up:
  *
- *	before it listens	another user's identity if one is named, all
- *				capabilities, new privileges, core dumps
- *	when its sockets	files, network, IPC and the names of others, by
- *	are open		namespaces of its own and an empty root
- *	last			all system calls but those that it needs
+ *	stage					when
+ *	1. privileges: root's identity (--user),
+ *	   capabilities, new privileges,
+ *	   core dumps				before it opens its sockets
+ *	2. the file system, network, IPC and
+ *	   host name, by namespaces of its own
+ *	   and an empty root			after it has opened them
+ *	3. all system calls that it does not
+ *	   need, by a seccomp filter		last
  *
- * Namespaces are refused in many containers; the filter is not, and says the
- * same once more.  A call that no part of this program makes has two ends: what
- * only an intruder would do (run a program, trace a process, make a socket)
- * kills the process at once (SIGSYS, which the kernel logs), and anything else
- * is answered with EPERM, since a library of another version may try it, and
- * the death of the device harms the guest.
+ * Many containers forbid namespaces.  They allow the filter, which prevents the
+ * same once more.  There are two answers to a call that this program never makes.
+ * Calls that only an attacker would make (running a program, tracing a process,
+ * making a socket) kill the process at once, with a SIGSYS that the kernel logs.
+ * All others fail with EPERM: another version of a library may try them, and the
+ * death of the device would harm the guest.
  */
-#ifndef AEROSTAT_TRANSPORT_SANDBOX_H
-#define AEROSTAT_TRANSPORT_SANDBOX_H
+#ifndef AEROSTAT_DEVICE_SANDBOX_H
+#define AEROSTAT_DEVICE_SANDBOX_H
 
 #include <stdbool.h>
 
-/* Sanitizers and coverage need files and calls of their own: such a build has the first stage
- * only. */
-bool sandbox_is_whole(void);
+/* False for builds with sanitizers or coverage, which need files and more system calls: in these,
+ * stages 2 and 3 do nothing. */
+bool sandbox_is_complete(void);
 
 /*
- * sandbox_begin - the first stage
+ * sandbox_drop_privileges - stage 1
+ * @user: the user to switch to, or NULL
+ * @what: set to what failed, to be printed after "cannot"
  *
- * @user: whom to become, or NULL.  0 or -errno, with *@what saying what failed.
+ * Returns 0 or -errno; -ENOENT when there is no such user.
  */
-int sandbox_begin(const char *user, const char **what);
+int sandbox_drop_privileges(const char *user, const char **what);
 
-/* The second; 0 or -errno, of which -EPERM, -ENOSPC and the like are the machine's policy. */
-int sandbox_leave_world(void);
+/* Stage 2.  0 or -errno; -EPERM, -ENOSPC and the like when the host does not permit it. */
+int sandbox_leave_namespaces(void);
 
-/* The third; 0 or -errno. */
-int sandbox_filter_calls(void);
+/* Stage 3.  0 or -errno. */
+int sandbox_filter_system_calls(void);
 
-/* Room for @count descriptors, as far as the hard limit goes; 0 or -errno, -EMFILE: less. */
-int sandbox_allow_descriptors(unsigned int count);
+/* Raises the limit of open descriptors to @count, or to the hard limit.  0 or -errno; -EMFILE when
+ * the hard limit is lower. */
+int sandbox_raise_descriptor_limit(unsigned int count);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
-/* A signal handler is given nothing else to find its way by: the one global of this program. */
+/* A signal handler gets no context, so this is a global: the only one of this program. */
 static struct {
 	const struct memory *memory;
 	volatile sig_atomic_t count;
@@ -23,8 +23,8 @@ static const struct memory_region *find_region(const struct memory *memory, cons
 	return NULL;
 }
 
-/* Zeros from the page of @address to the end of @region. */
-static bool replace(const struct memory_region *region, const uint8_t *address)
+/* Maps zeros from the page of @address to the end of @region. */
+static bool map_zeros(const struct memory_region *region, const uint8_t *address)
 {
 	size_t offset = (size_t)(address - region->host);
 	int protection = region->writable ? PROT_READ | PROT_WRITE : PROT_READ;
@@ -34,16 +34,16 @@ static bool replace(const struct memory_region *region, const uint8_t *address)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
 }
 
-static void handle(int number, siginfo_t *info, void *context)
+static void handle_sigbus(int number, siginfo_t *info, void *context)
 {
 	const struct memory_region *region = NULL;
 	int saved = errno;
 
 	(void)context;
-	/* Sent by somebody (si_code <= 0) it is about no address. */
+	/* A signal sent by a process (si_code <= 0) has no address. */
 	if (info->si_code > 0)
 		region = find_region(sigbus.memory, info->si_addr);
-	if (region && replace(region, info->si_addr)) {
+	if (region && map_zeros(region, info->si_addr)) {
 		sigbus.count++;
 	} else {
 		signal(number, SIG_DFL);
@@ -54,7 +54,7 @@ static void handle(int number, siginfo_t *info, void *context)
 
 int sigbus_install(const struct memory *memory)
 {
-	struct sigaction action = { .sa_sigaction = handle, .sa_flags = SA_SIGINFO };
+	struct sigaction action = { .sa_sigaction = handle_sigbus, .sa_flags = SA_SIGINFO };
 
 	sigbus.memory = memory;
 	sigbus.count = 0;

@@ -11,12 +11,12 @@
 #define FIRST_FD 3
 #define FDS_MAX 16
 
-void systemd_fds(int *vmm, int *control)
+void systemd_find_sockets(struct device_options *options)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
 	const char *name = getenv("LISTEN_FDNAMES");
 	int count = fds ? atoi(fds) : 0;
-	int first_other = -1;
+	int vmm = -1, control = -1;
 
 	if (!pid || atoi(pid) != getpid())
 		return;
@@ -26,17 +26,19 @@ void systemd_fds(int *vmm, int *control)
 		size_t length = strcspn(name, ":");
 
 		if (length == strlen("control") && !strncmp(name, "control", length))
-			*control = FIRST_FD + i;
-		else if (first_other < 0)
-			first_other = FIRST_FD + i;
+			control = FIRST_FD + i;
+		else if (vmm < 0)
+			vmm = FIRST_FD + i;
 		name += length;
 		name += *name == ':';
 	}
-	if (first_other >= 0)
-		*vmm = first_other;
+	if (!options->socket_path && options->fd < 0)
+		options->fd = vmm;
+	if (!options->control_path && options->control_fd < 0)
+		options->control_fd = control;
 }
 
-int systemd_notify_open(void)
+int systemd_open_notify_socket(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -47,7 +49,7 @@ int systemd_notify_open(void)
 		return -1;
 	memcpy(address.sun_path, path, length);
 	if (*path == '@')
-		address.sun_path[0] = '\0'; /* abstract */
+		address.sun_path[0] = '\0'; /* an abstract address */
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
@@ -64,7 +66,7 @@ void systemd_notify_ready(int fd)
 
 	if (fd < 0)
 		return;
-	/* A manager that cannot hear it waits until its own timeout. */
+	/* If the socket is full, the service manager waits until its own timeout. */
 	(void)!send(fd, ready, sizeof(ready) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
 }

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The two protocols of a service manager that this program speaks, by hand: sd_listen_fds(3) and
- * sd_notify(3). */
-#ifndef AEROSTAT_TRANSPORT_SYSTEMD_H
-#define AEROSTAT_TRANSPORT_SYSTEMD_H
+/* Two protocols of a service manager, without its library: sd_listen_fds(3) and sd_notify(3). */
+#ifndef AEROSTAT_DEVICE_SYSTEMD_H
+#define AEROSTAT_DEVICE_SYSTEMD_H
+
+#include "aerostat-device/options.h"
 
 /*
- * systemd_fds - the sockets that were handed over
+ * systemd_find_sockets - use the sockets that the service manager passed
  *
- * *@control is the one named "control", *@vmm the first of the others; what
- * is not there is left as it was.
+ * The socket named "control" becomes the control socket, and the first of the
+ * others the one for the VMM, unless @options name other sockets.
  */
-void systemd_fds(int *vmm, int *control);
+void systemd_find_sockets(struct device_options *options);
 
-/* A socket to say READY=1 through, while there still are files; -1 when nobody wants to know. */
-int systemd_notify_open(void);
-/* Says it, and closes @fd. */
+/* Opens the socket for systemd_notify_ready(); -1 when the service manager does not want to be
+ * notified.  To be called while the process may still open sockets. */
+int systemd_open_notify_socket(void);
+/* Reports READY=1 and closes @fd; does nothing when it is -1. */
 void systemd_notify_ready(int fd);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * The configuration file: any bytes.
  *
- * It is taken or refused.  A refusal is one line of text that names the file and the
- * line; what is taken has rules for every guest that a policy can go by.
+ * They are accepted or refused.  A refusal is one line that names the file and the
+ * line; an accepted file has rules for every guest that a policy can use.
  */
 #include "config/config.h"
 

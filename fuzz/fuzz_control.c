@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control socket: what a client sends, in pieces of any size.
+ * The control socket: what a client sends, in parts of any size.
  *
- * The first byte says how long the pieces are, and whether capabilities are
- * negotiated first; the rest is sent.  Whatever it is, each line that comes back is
- * one JSON object of a known kind, the client is kept or let go, and another
- * client is served.
+ * The first byte selects the size of the parts, and whether capabilities are
+ * negotiated first; the rest is sent.  Whatever it is, each line that comes back
+ * must be one JSON object of a known kind, and another client must be served.
  */
 #include "control/control_state.h"
 
@@ -19,7 +18,7 @@
 #define RAM (UINT64_C(16) << 20)
 
 struct rig {
-	struct harness harness; /* first: what the host's calls are handed is both */
+	struct harness harness; /* first: the host's @data points to both */
 	struct control *control;
 	struct sockaddr_un address;
 	socklen_t address_length;
@@ -45,7 +44,7 @@ static uint64_t real_now_ns(void *data)
 	return loop_now_ns();
 }
 
-/* A socket without a path: Linux finds it an abstract name. */
+/* Binding without a path makes Linux choose an abstract name. */
 static int listen_somewhere(struct rig *rig)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -84,7 +83,7 @@ static int connect_to(struct rig *rig)
 
 static void check_line(const char *line, size_t length)
 {
-	/* 2^64 - 1 is no integer to jansson. */
+	/* 2^64 - 1 does not fit into jansson's integers. */
 	json_t *message = json_loadb(line, length, JSON_DECODE_INT_AS_REAL, NULL);
 
 	require(json_is_object(message));
@@ -93,7 +92,7 @@ static void check_line(const char *line, size_t length)
 	json_decref(message);
 }
 
-/* Takes what has come; false when the control socket has hung up. */
+/* Receives what has come; false when the connection was closed. */
 static bool hear(struct rig *rig, int fd)
 {
 	char *end;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The whole device under a driver and a host that do what the input says, over
- * 8 MiB of memory of its own: half of it private, half a memfd.
+ * The whole device, with a driver and a host that do what the input says, and
+ * 8 MiB of memory: half of it private, half a memfd.
  *
- * Input: a byte of options, then steps: a byte that says which (modulo their
- * number), and what it takes.  See enum step, and fuzz/corpus/device/ for
- * examples.  What is looked for besides crashes: numbers that cannot be, and
- * work that takes no end although nothing is asked for any more.
+ * The input is a byte of options and then steps: a byte that selects the step
+ * (modulo their number), and its arguments.  See enum step, and
+ * fuzz/corpus/device/ for examples.  Besides crashes, this looks for impossible
+ * numbers, and for work that does not end although nothing is requested.
  */
 #include <string.h>
 #include <sys/mman.h>
@@ -17,7 +17,7 @@
 #define REGION_BYTES UINT64_C(0x400000)
 #define REGIONS 2
 #define HOLE_BYTES UINT64_C(0x200000) /* between the regions */
-/* Rings and buffers stand at the start of the first region, where all is written. */
+/* Rings and buffers are at the start of the first region; only there is written. */
 #define WINDOW_BYTES 0x10000u
 #define RING_BYTES 0x2000u /* queue number n has its rings at n times this */
 #define DRIVER_OFFSET 0x1000
@@ -109,7 +109,7 @@ static void unmap(struct fuzz *fuzz, unsigned int region)
 	fuzz->mapped[region] = false;
 }
 
-/* Numbers that have to make sense at any time. */
+/* Checks numbers that must make sense at any time. */
 static void check(struct fuzz *fuzz)
 {
 	struct balloon_info info;
@@ -257,7 +257,7 @@ static void step_features(struct fuzz *fuzz)
 	uint64_t features = script_u8(&fuzz->script);
 	unsigned int others = script_u8(&fuzz->script);
 
-	/* As every transport: a driver acknowledges once, before it sets up queues. */
+	/* As with every transport: a driver acknowledges once, before it sets up queues. */
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++)
 		if (fuzz->size[i])
 			return;
@@ -312,7 +312,7 @@ static void step_reset(struct fuzz *fuzz)
 
 static void step_big_endian(struct fuzz *fuzz)
 {
-	/* Only legacy drivers are, and legacy means no VERSION_1. */
+	/* Only legacy drivers, which do not have VERSION_1, are big-endian. */
 	if (acknowledged(fuzz, VIRTIO_F_VERSION_1) || acknowledged(fuzz, VIRTIO_F_RING_PACKED))
 		return;
 	fuzz->swap = true;
@@ -352,7 +352,7 @@ static void step_hint(struct fuzz *fuzz)
 	}
 }
 
-/* What the driver does; false when @what is none of that. */
+/* Does a step of the driver; false when @what is not one. */
 static bool driver_step(struct fuzz *fuzz, enum step what)
 {
 	if (what == WRITE_BYTES)

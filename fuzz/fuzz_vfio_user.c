@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The vfio-user server and the PCI function under a VMM that does what the input
- * says, over a socket pair and 4 MiB of a memfd.
+ * The vfio-user server and the PCI function, with a VMM that does what the input
+ * says, over a socket pair and with 4 MiB of a memfd.
  *
- * Input: steps, each a byte that says which (modulo their number) and what it
- * takes.  START makes a guest that works, so that little is needed to get deep.
- * What is looked for besides crashes: file descriptors that are left over, work
- * that finds no end, and a connection that is lost though its framing is whole.
+ * The input is steps: a byte that selects the step (modulo their number), and its
+ * arguments.  START sets up a working guest, so that short inputs get deep.
+ * Besides crashes, this looks for leaked file descriptors, work that does not end,
+ * and a connection that is lost although its framing is correct.
  */
 #include <fcntl.h>
 #include <linux/virtio_pci.h>
@@ -27,13 +27,13 @@ enum step {
 	IRQS,	 /* u8 flags, u8 index, u8 start, u8 count, u8 kind of fds, u8 count of these */
 	MAP,	 /* u8 kind of fd, u16 page, u16 pages, u16 page of the file */
 	UNMAP,	 /* u16 page, u16 pages */
-	START,	 /* what QEMU and Linux do until the driver is there */
+	START,	 /* what QEMU and Linux do until the driver is ready */
 	EVENT,	 /* u8 count: written to the eventfd */
 	MEMORY,	 /* u16 offset, u8 count, bytes: written by the guest */
 	OFFER,	 /* u8 ring, u32 address, u16 length, u8 flags; and kicks */
 	PUMP,	 /* u8 rounds */
 	TARGET,	 /* u32 pages */
-	REOPEN,	 /* u8: another connection, with MSI-X where it is odd */
+	REOPEN,	 /* u8: another connection, with MSI-X if it is odd */
 	STEPS
 };
 
@@ -47,7 +47,7 @@ struct fuzz {
 	struct guest guest;
 };
 
-/* A round of the loop; what the server answered is read, so that it has room. */
+/* Runs one round of the loop, and reads the answers to make room for more. */
 static void pump(void *data)
 {
 	struct fuzz *fuzz = data;

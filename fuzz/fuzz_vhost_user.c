@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The vhost-user backend under a VMM that does what the input says, over a
- * socket pair and 4 MiB of a memfd.
+ * The vhost-user backend, with a VMM that does what the input says, over a socket
+ * pair and with 4 MiB of a memfd.
  *
- * Input: steps, each a byte that says which (modulo their number) and what it
- * takes.  START makes a guest that works, so that little is needed to get deep.
- * What is looked for besides crashes: file descriptors that are left over, and
- * rounds of the loop that find no end.
+ * The input is steps: a byte that selects the step (modulo their number), and its
+ * arguments.  START sets up a working guest, so that short inputs get deep.
+ * Besides crashes, this looks for leaked file descriptors, and for rounds of the
+ * loop that do not end.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -27,8 +27,8 @@ enum step {
 	EVENTFD, /* u8 request, u16 word, u8 kind */
 	ADDR,	 /* u8 index, u32 offset */
 	TABLE,	 /* u8 count */
-	START,	 /* what QEMU does until the driver is there */
-	STOP,	 /* what it does for a pause */
+	START,	 /* what QEMU does until the driver is ready */
+	STOP,	 /* what QEMU does for a pause */
 	KICK,	 /* u8 kinds of kick */
 	MEMORY,	 /* u16 offset, u8 count, bytes: written by the guest */
 	OFFER,	 /* u8 ring, u32 address, u16 length, u8 flags */

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A virtqueue under a driver that does what the input says, against the slow
- * one of the unit tests: results and every byte of guest memory must be equal.
+ * A virtqueue with a driver that does what the input says, compared with the slow
+ * model of the unit tests: results and every byte of guest memory must be equal.
  *
- * Input: a byte of features, a byte for the size, 4 bytes of base, then steps:
- * a byte that says which (modulo their number), and what it takes.  See enum
- * step, and fuzz/corpus/virtqueue/ for examples.
+ * The input is a byte of features, a byte for the size, 4 bytes of base, and then
+ * steps: a byte that selects the step (modulo their number), and its arguments.
+ * See enum step, and fuzz/corpus/virtqueue/ for examples.
  */
 #include <string.h>
 
 #include "fuzz/script.h"
 #include "tests/unit/slow_virtqueue.h"
 
-/* What the guest writes to; tables and rings lie in it, and may overlap as they like. */
+/* The memory that the guest writes; tables and rings are in it, and may overlap. */
 #define WINDOW_BYTES 0x2000u
 #define DESC_OFFSET 0
 #define DRIVER_OFFSET 0x800
@@ -25,15 +25,15 @@ enum feature { PACKED = 1, INDIRECT = 2, EVENT_IDX = 4, SWAPPED = 8 };
 enum step {
 	WRITE_BYTES, /* u16 offset, u8 count, bytes */
 	WRITE_U16,   /* u16 offset, u16 value */
-	PUBLISH,     /* u8: so many entries become available, as they stand there */
+	PUBLISH,     /* u8: how many entries become available, as they are */
 	DESCRIBE,    /* u8 entry, u16 offset of the buffer, u16 length, u16 flags, u16 next or id */
 	POP,
-	PUSH, /* u8: which of those taken, u16 written */
+	PUSH, /* u8: which of the buffers taken, u16 written */
 	NOTIFY,
 	QUIET,
 	LISTEN,
-	MOVE,  /* to another process, in which nothing is in flight */
-	REMAP, /* the memory goes, and comes back */
+	MOVE,  /* move to another process, where nothing is in flight */
+	REMAP, /* the memory is unmapped and mapped again */
 	STEPS
 };
 
@@ -50,7 +50,7 @@ struct fuzz {
 	unsigned int taken_count;
 };
 
-/* Between the slow one's step and the real one's: the same memory for both. */
+/* Called between the model's step and the real one's: gives both the same memory. */
 static void rewind_memory(struct fuzz *fuzz)
 {
 	memcpy(fuzz->after, fuzz->ram, WINDOW_BYTES);
@@ -256,7 +256,7 @@ static void step(struct fuzz *fuzz)
 	}
 }
 
-/* False when such a queue cannot be: the real one said so. */
+/* False when the real queue has refused this setup. */
 static bool begin(struct fuzz *fuzz)
 {
 	uint8_t features = script_u8(&fuzz->script), size = script_u8(&fuzz->script);

@@ -207,7 +207,7 @@ int memory_file(uint64_t bytes)
 
 void signal_eventfd(int fd, uint64_t count)
 {
-	/* A full one refuses; it is signalled anyway. */
+	/* A full counter refuses; it is signalled anyway. */
 	(void)!write(fd, &count, sizeof(count));
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the fuzzers hold the device in: a host that checks what the device tells
- * it, with a clock that stands until it is moved; a connection between a
- * transport and its VMM; and the guest of that VMM, 4 MiB of a memfd, whose
- * driver has its rings, split ones, at known places.
+ * What the fuzzers run the device in: a host that checks the device's calls and
+ * whose clock only moves when it is told to; a connection between a transport and
+ * its VMM; and the guest of that VMM, 4 MiB of a memfd, whose driver has split
+ * rings at fixed addresses.
  *
- * What must not be ends the run, by require().
+ * A condition that does not hold ends the run: see require().
  */
 #ifndef AEROSTAT_FUZZ_HARNESS_H
 #define AEROSTAT_FUZZ_HARNESS_H
@@ -19,23 +19,23 @@ struct harness {
 	uint64_t now_ns; /* the host's clock */
 	const struct transport_ops *ops;
 	struct transport *transport; /* NULL when it is not connected */
-	bool may_close, closed;	     /* may the transport end the connection, and has it? */
+	bool may_close, closed;	     /* the transport may end the connection, and has ended it */
 };
 
-/* Its data is @harness; calls may be replaced. */
+/* A host whose @data is @harness; its calls may be replaced. */
 struct balloon_host harness_host(struct harness *harness);
-/* A loop, and a device that has its turns in it. */
+/* Creates a loop and a device that is run by it. */
 void harness_begin(struct harness *harness, const struct balloon_options *options,
 		   const struct balloon_host *host);
 void harness_end(struct harness *harness);
 void harness_rounds(struct harness *harness, unsigned int rounds);
-/* When nothing is asked for any more, the device has to come to rest. */
+/* Checks that the device comes to rest when nothing is requested. */
 void harness_settle(struct harness *harness);
 
-/* The VMM's end of the connection, non-blocking, the caller's to close. */
+/* Connects a VMM; returns its end, which is non-blocking and the caller's to close. */
 int harness_connect(struct harness *harness, const struct transport_ops *ops, bool msix);
 void harness_disconnect(struct harness *harness);
-/* Drops what has come, so that its sender has room again. */
+/* Drops what has come, to make room for its sender. */
 void drain_socket(int fd);
 
 #define GUEST_RAM_BYTES UINT64_C(0x400000)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the fuzzers share: an input as a script, whose numbers are taken from
- * its front, little-endian, and are 0 when it has ended; require(), which ends
- * the run with the line that was not so; and the name that libFuzzer calls.
+ * What the fuzzers share: an input as a script, from whose front numbers are taken,
+ * little-endian, and 0 after its end; require(), which ends the run and prints the
+ * condition that does not hold; and the function that libFuzzer calls.
  */
 #ifndef AEROSTAT_FUZZ_SCRIPT_H
 #define AEROSTAT_FUZZ_SCRIPT_H
@@ -27,7 +27,7 @@ struct script {
 	size_t left;
 };
 
-/* At most @size bytes; the number of them, and where they are. */
+/* Takes at most @size bytes; returns their number, and where they are. */
 static inline size_t script_bytes(struct script *script, size_t size, const uint8_t **bytes)
 {
 	if (size > script->left)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * seed - a seed as people write it on standard input, its bytes on standard output
+ * seed - reads a seed in a readable form, and writes its bytes to standard output
  *
  *	01 ff		bytes in hexadecimal
  *	u16:513		a number of 2 bytes, little-endian; also u32: and u64:, decimal or 0x…
  *	"QMP\n"		text; the escapes are \n, \0, \" and \\
  *	# …		a comment, to the end of the line
  *
- * Seeds are kept like this because the repository holds no binaries.
+ * Seeds are kept in this form because the repository contains no binary files.
  */
 #include <ctype.h>
 #include <stdbool.h>
@@ -42,7 +42,7 @@ static bool write_byte(const char *word)
 	return true;
 }
 
-/* Behind the opening quote; false when there is no closing one. */
+/* Copies text after an opening quote; false when there is no closing one. */
 static bool write_text(void)
 {
 	int c;

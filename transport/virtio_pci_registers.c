@@ -52,7 +52,7 @@ static void set_half(uint64_t *value, uint32_t select, uint32_t to)
 			 (uint64_t)to << (32 * select);
 }
 
-static uint8_t get_status(const struct virtio_pci *pci)
+static uint8_t get_device_status(const struct virtio_pci *pci)
 {
 	return pci->registers.status |
 	       (balloon_needs_reset(pci->balloon) ? VIRTIO_CONFIG_S_NEEDS_RESET : 0);
@@ -108,7 +108,7 @@ static uint32_t get_common_field(struct virtio_pci *pci, unsigned int offset)
 	case VIRTIO_PCI_COMMON_NUMQ:
 		return balloon_queue_count(pci->balloon);
 	case VIRTIO_PCI_COMMON_STATUS:
-		return get_status(pci);
+		return get_device_status(pci);
 	case VIRTIO_PCI_COMMON_CFGGENERATION:
 		return pci->registers.generation;
 	case VIRTIO_PCI_COMMON_Q_SELECT:
@@ -158,7 +158,7 @@ void virtio_pci_device_reset(struct virtio_pci *pci)
 	virtio_pci_registers_reset(pci);
 }
 
-static void set_status(struct virtio_pci *pci, uint8_t status)
+static void set_device_status(struct virtio_pci *pci, uint8_t status)
 {
 	uint8_t added = status & (uint8_t)~pci->registers.status;
 
@@ -274,7 +274,7 @@ static void set_common_field(struct virtio_pci *pci, unsigned int offset, uint32
 		pci->registers.config_vector = check_vector(pci, value);
 		break;
 	case VIRTIO_PCI_COMMON_STATUS:
-		set_status(pci, (uint8_t)value);
+		set_device_status(pci, (uint8_t)value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_SELECT:
 		pci->registers.queue_select = (uint16_t)value;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""aerostat-device as a program: its words, its sockets and its end, with no guest."""
+"""aerostat-device as a program: its texts, its sockets and its end, without a guest."""
 import contextlib
 import json
 import os
@@ -136,31 +136,31 @@ def test_version():
 # What it refuses
 
 @pytest.mark.parametrize("words, says", [
-    ([], "say where the VMM will connect: --socket-path=PATH"),
-    (["--control=/tmp/x"], "say where the VMM will connect"),
-    (["--frobnicate"], "there is no option '--frobnicate'"),
-    (["alpha"], "'alpha' is one word too many"),
-    (["--socket-path"], "--socket-path needs PATH"),
-    (["--keep=yes"], "--keep takes no value, such as 'yes'"),
+    ([], "no socket for the VMM: use --socket-path=PATH"),
+    (["--control=/tmp/x"], "no socket for the VMM"),
+    (["--frobnicate"], "unknown option '--frobnicate'; --help lists all options"),
+    (["alpha"], "unexpected argument 'alpha': all options begin with --"),
+    (["--socket-path"], "--socket-path needs a value; write --socket-path=PATH"),
+    (["--keep=yes"], "--keep takes no value; remove '=yes'"),
     (["--socket-path=a", "--fd=3"], "--socket-path and --fd exclude each other"),
     (["--fd=3", "--control=a", "--control-fd=4"], "--control and --control-fd exclude"),
-    (["--fd=three"], "--fd 'three' is not a number"),
-    (["--fd=-1"], "--fd '-1' is not a number"),
-    (["--protocol=vfio"], "--protocol 'vfio' is not known; it is one of vfio-user, vhost-user"),
-    (["--protocol=vhost-user", "--msix", "--fd=3"], "--msix is for --protocol=vfio-user"),
+    (["--fd=three"], "--fd: 'three' is not a number"),
+    (["--fd=-1"], "--fd: '-1' is not a number"),
+    (["--protocol=vfio"], "--protocol: 'vfio' is unknown; use one of vfio-user, vhost-user"),
+    (["--protocol=vhost-user", "--msix", "--fd=3"], "--msix works only with --protocol=vfio-user"),
     (["--max=abc"], "size 'abc' is not a number; write it like"),
     (["--max=10furlongs"], "size '10furlongs' has an unknown unit"),
     (["--max=0"], "size '0' is zero"),
     (["--max", "-1"], "size '-1' is negative"),
     (["--target=2G", "--max=1G", "--fd=3"], "--target is above --max"),
-    (["--features=stats"], "'stats' does not say whether; write +NAME"),
-    (["--features=+stats,-party"], "there is no feature 'party', only must-tell-host, stats"),
-    (["--features=+"], "there is no feature ''"),
-    (["--release-delay=60001"], "--release-delay '60001' is not a number from 0 to 60000"),
-    (["--audit=maybe"], "--audit 'maybe' is not known; it is one of off, report, release"),
-    (["--audit-interval=0"], "--audit-interval is 0 seconds"),
-    (["--sandbox=perhaps"], "--sandbox 'perhaps' is not known; it is one of off, on"),
-    (["--name", b"\xff"], "--name is not UTF-8"),
+    (["--features=stats"], "'stats' has no sign; write +NAME"),
+    (["--features=+stats,-party"], "unknown feature 'party'; use some of must-tell-host, stats"),
+    (["--features=+"], "unknown feature ''"),
+    (["--release-delay=60001"], "--release-delay: '60001' is not a number from 0 to 60000"),
+    (["--audit=maybe"], "--audit: 'maybe' is unknown; use one of off, report, release"),
+    (["--audit-interval=0"], "--audit-interval must not be 0"),
+    (["--sandbox=perhaps"], "--sandbox: 'perhaps' is unknown; use one of off, on"),
+    (["--name", b"\xff"], "--name is not valid UTF-8"),
 ])
 def test_a_wrong_command_line_is_one_clear_line(words, says):
     result = subprocess.run([DEVICE, *words], capture_output=True, text=True, timeout=60)
@@ -187,13 +187,13 @@ def test_a_place_where_it_cannot_listen(tmp_path, option, path, says):
 def test_a_descriptor_that_is_no_socket():
     result = run("--fd=0", stdin=subprocess.DEVNULL)
     assert result.returncode == FAILED
-    assert "descriptor 0 is no stream socket" in result.stderr
+    assert "descriptor 0 is not a stream socket" in result.stderr
 
 
 def test_an_unknown_user(tmp_path):
     result = run(f"--socket-path={tmp_path}/vmm", "--user=no-such-user-here")
     assert result.returncode == FAILED
-    assert "--user needs root and a user that exists" in result.stderr
+    assert "--user needs root and an existing user" in result.stderr
     assert not (tmp_path / "vmm").exists()
 
 
@@ -269,7 +269,7 @@ def test_a_second_vmm_is_turned_away(start):
         second.settimeout(30)
         assert second.recv(1) == b""
         assert device.ask("query-status")["running"]
-    assert "a second VMM was turned away" in device.log.read_text()
+    assert "refused the connection of a second VMM" in device.log.read_text()
 
 
 def test_a_connection_that_is_handed_over_is_served_to_its_end():
@@ -289,7 +289,7 @@ def test_a_signal_ends_it_well(start, number):
     device = start()
     device.process.send_signal(number)
     assert device.end() == DONE
-    assert f"ended by signal {int(number)}" in device.log.read_text()
+    assert f"stopping on signal {int(number)}" in device.log.read_text()
 
 
 def test_quit_ends_it_well(start):
@@ -323,7 +323,7 @@ def test_it_is_shut_in(start):
     assert int(device.status("CapEff"), 16) == int(device.status("CapPrm"), 16) == 0
     limits = pathlib.Path(f"/proc/{device.process.pid}/limits").read_text()
     assert re.search(r"^Max core file size +0 +0 ", limits, re.M)
-    if "built for tests" in device.log.read_text():
+    if "built with sanitizers" in device.log.read_text():
         pytest.skip("this build has sanitizers or counts lines, and no more of the sandbox")
     assert device.status("Seccomp") == "2"
     if os.readlink(f"/proc/{device.process.pid}/ns/user") != os.readlink("/proc/self/ns/user"):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The seams, and what goes wrong in them. */
+/* The wrapped functions, and what goes wrong in them; see misbehave.h. */
 #include "tests/fakes/misbehave.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 
 struct misbehaviour misbehaviour;
 
-/* What --wrap calls them by. */
+/* The names that the linker's --wrap uses. */
 void __wrap_virtqueue_push(struct virtqueue *queue, struct virtqueue_token token, uint32_t written);
 void __real_virtqueue_push(struct virtqueue *queue, struct virtqueue_token token, uint32_t written);
 void __wrap_virtqueue_stop(struct virtqueue *queue);
@@ -18,7 +18,7 @@ void __real_balloon_kick(struct balloon *balloon, unsigned int queue);
 uint64_t __wrap_balloon_work(struct balloon *balloon);
 uint64_t __real_balloon_work(struct balloon *balloon);
 
-/* Of whom virtqueue_push() does not tell; the process has only this one. */
+/* The only balloon of the process, since virtqueue_push() is not passed one. */
 static struct balloon *the_balloon;
 
 static uint64_t due_after_ms(int64_t ms)
@@ -37,7 +37,7 @@ static struct bad_queue *bad_queue(struct balloon *balloon, unsigned int number)
  * Buffers
  */
 
-/* Into the used ring, whether or not the ring has handed it out. */
+/* Puts a buffer into the used ring, whether or not it was taken from the ring. */
 static void push_unasked(struct virtqueue *queue, struct virtqueue_token token, uint32_t written)
 {
 	misbehaviour.forgeries++;
@@ -111,7 +111,7 @@ static void give(struct balloon *balloon, unsigned int i)
 		balloon->host.notify_queue(balloon->host.data, kept.queue);
 }
 
-/* Returns what is due of a queue by @now; when its oldest goes the newest may go first. */
+/* Returns the buffers of a queue that are due at @now, perhaps the newest first. */
 static void give_due(struct balloon *balloon, unsigned int number, uint64_t now)
 {
 	bool newest_first = bad_queue(balloon, number)->newest_first, oldest_due = false;
@@ -135,7 +135,7 @@ static void give_due(struct balloon *balloon, unsigned int number, uint64_t now)
 		}
 }
 
-/* The driver has it all back, by a reset. */
+/* A reset has given the driver all its buffers back. */
 void __wrap_virtqueue_stop(struct virtqueue *queue)
 {
 	__real_virtqueue_stop(queue);
@@ -261,7 +261,7 @@ uint64_t __wrap_balloon_work(struct balloon *balloon)
 }
 
 /*
- * The end of it
+ * Behaving again
  */
 
 void misbehave_return(struct balloon *balloon, enum balloon_queue kind)

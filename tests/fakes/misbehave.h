@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fake-bad-device: the balloon device, made to break the rules that a driver
- * relies on.
+ * fake-bad-device: the balloon device, breaking the rules that a driver relies on.
  *
  * Theory of operation
  * -------------------
- * It is aerostat-device, of the same libraries and the same main(), whose linker
- * puts five calls between these libraries through here (--wrap, meson.build):
+ * It is aerostat-device, built from the same libraries and the same main(), but
+ * linked so that five functions of these libraries are replaced here (--wrap, see
+ * meson.build):
  *
- *	virtqueue_push()	buffers go back late, never, twice, out of order, …
- *	virtqueue_stop()	the driver has reset the queue: what was kept is void
- *	balloon_kick()		kicks are heard late or never
- *	balloon_work()		where time passes: what is due goes, storms rage
- *	control_answer_request()	one more command, x-misbehave
+ *	virtqueue_push()	returns buffers late, never, twice, out of order, …
+ *	virtqueue_stop()	the driver has reset the queue: drops kept buffers
+ *	balloon_kick()		handles kicks late or never
+ *	balloon_work()		does what is due, and sends storms of interrupts
+ *	control_answer_request()  understands one more command, x-misbehave
  *
- * So the real device has no hook for tests, and the fake differs from it only
- * where it is told to.  Until then it behaves.
+ * So the real device needs no hooks for tests, and the fake differs from it only
+ * where x-misbehave tells it to.
  *
- * How it is to misbehave is a table (misbehave_command.c), like the commands.
- * One process serves one guest, so what it was told to do is one global.
+ * The ways to misbehave are in a table (misbehave_command.c), like the commands.
+ * One process serves one guest, so their state is one global.
  */
 #ifndef TESTS_FAKES_MISBEHAVE_H
 #define TESTS_FAKES_MISBEHAVE_H
@@ -29,24 +29,24 @@
 #define FOR_EVER (-1)
 #define HELD_TOKENS_MAX (BALLOON_QUEUES_MAX * BALLOON_QUEUE_SIZE)
 
-/* What is wrong with a kind of queue. */
+/* How one kind of queue misbehaves. */
 struct bad_queue {
-	int64_t keep_ms;      /* buffers are returned so much later, or FOR_EVER; 0: at once */
-	int64_t deaf_ms;      /* kicks are heard so much later */
-	bool newest_first;    /* of the buffers that are kept the newest goes first */
-	bool wrong_length;    /* as if more had been written than the buffer has */
-	unsigned int twice;   /* so many of the next returns come twice */
-	unsigned int strays;  /* so many of the next returns come after one that was never sent */
-	bool kicked;	      /* a kick was not heard yet, */
-	uint64_t kick_due_ns; /* and will be then */
+	int64_t keep_ms;      /* how late buffers are returned, or FOR_EVER; 0: at once */
+	int64_t deaf_ms;      /* how late kicks are handled */
+	bool newest_first;    /* kept buffers are returned newest first */
+	bool wrong_length;    /* report a larger length than the buffer has */
+	unsigned int twice;   /* how many of the next buffers are returned twice */
+	unsigned int strays;  /* how many are preceded by one that was never sent */
+	bool kicked;	      /* a kick has not been handled yet, */
+	uint64_t kick_due_ns; /* and is due then */
 };
 
-/* A buffer that the device is done with and keeps. */
+/* A buffer that the device has finished and keeps. */
 struct kept_buffer {
 	unsigned int queue;
 	struct virtqueue_token token;
 	uint32_t written;
-	uint64_t due_ns; /* LOOP_NEVER: until it is told to return it */
+	uint64_t due_ns; /* LOOP_NEVER: until x-misbehave returns it */
 };
 
 struct misbehaviour {
@@ -55,26 +55,26 @@ struct misbehaviour {
 	unsigned int kept_count;
 
 	/* The configuration; 0 is off. */
-	uint64_t storm_ns;  /* so often its interrupt comes, for nothing */
-	uint64_t toggle_ns; /* so often num_pages changes between 0 and toggle_pages */
+	uint64_t storm_ns;  /* the period of interrupts without a change */
+	uint64_t toggle_ns; /* the period in which num_pages changes between 0 and toggle_pages */
 	uint32_t toggle_pages;
 	uint64_t storm_due_ns, toggle_due_ns;
-	uint64_t interrupts; /* for no reason, so far */
+	uint64_t interrupts; /* sent without a change, so far */
 	uint64_t toggles;
-	uint64_t forgeries;   /* buffers that were returned and were not in flight */
-	uint64_t overtakings; /* buffers that were returned before older ones of their queue */
+	uint64_t forgeries;   /* returned buffers that were not in flight */
+	uint64_t overtakings; /* buffers returned before older ones of their queue */
 
-	bool stats_flood; /* statistics are asked for whenever they have come */
+	bool stats_flood; /* request statistics whenever they have come */
 };
 extern struct misbehaviour misbehaviour;
 
-/* Counts what is kept of a kind of queue. */
+/* How many buffers of a kind of queue are kept. */
 unsigned int misbehave_kept(const struct balloon *balloon, enum balloon_queue kind);
-/* Returns all that is kept of a kind, hears the kick that was not heard. */
+/* Returns all kept buffers of a kind of queue, and handles the kick that waits. */
 void misbehave_return(struct balloon *balloon, enum balloon_queue kind);
-/* Returns everything, and behaves from now on; num_pages is left as it is. */
+/* Returns all buffers and behaves from now on; num_pages stays as it is. */
 void misbehave_heal(struct balloon *balloon);
-/* num_pages as it is, with no regard to the guest's RAM. */
+/* Sets num_pages without regard to the guest's RAM. */
 void misbehave_set_num_pages(struct balloon *balloon, uint32_t pages);
 
 #endif

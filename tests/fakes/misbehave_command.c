@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x-misbehave {"how": NAME, "queue": KIND, "value": N}: the control socket's one
- * command more.  Its answer tells what is kept now, and how often what was done.
+ * x-misbehave {"how": NAME, "queue": KIND, "value": N}: one more command for the
+ * control socket.  Its answer shows what is kept, and counts what was done.
  */
 #include <string.h>
 
@@ -22,7 +22,7 @@ static const char *const kinds[BALLOON_QUEUE_KINDS] = {
 };
 
 /*
- * Ways: @bad is the queue's that was named
+ * The ways to misbehave; @bad belongs to the queue that was named
  */
 
 static void keep(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
@@ -128,12 +128,12 @@ static void look(struct balloon *balloon, struct bad_queue *bad, json_int_t valu
 	(void)value;
 }
 
-/* One row a way; 0 switches it off again. */
+/* One row per way; the value 0 switches it off again. */
 static const struct way {
 	const char *name;
 	const char *help;
 	void (*go)(struct balloon *balloon, struct bad_queue *bad, json_int_t value);
-	bool of_queue; /* it wants a "queue" */
+	bool of_queue; /* it needs a "queue" */
 } ways[] = {
 	{ "keep", "return buffers so many ms late, -1: never", keep, true },
 	{ "deaf", "hear kicks so many ms late, -1: never", deaf, true },
@@ -187,7 +187,7 @@ static void tell(struct json_writer *out, const struct balloon *balloon)
 	json_write_u64(out, "actual-pages", balloon->actual);
 }
 
-/* What is wrong with the order, or NULL. */
+/* Does what was asked for; returns what is wrong with the request, or NULL. */
 static const char *obey(struct balloon *balloon, const json_t *arguments)
 {
 	const struct way *way = find_way(json_string_value(json_object_get(arguments, "how")));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The VM over vfio-user: virtio over PCI, as transport/virtio_pci.c lays it out. */
+/* The VM over vfio-user: virtio over PCI, as transport/virtio_pci_registers.c lays it out. */
 #include "tests/hostile/links.h"
 
 #include <errno.h>

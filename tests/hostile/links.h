@@ -7,7 +7,7 @@
 
 extern const struct link link_vfio_user, link_vhost_user;
 
-/* Where transport/virtio_pci.c has what a driver uses, in BAR 0. */
+/* Where transport/virtio_pci_registers.c places what a driver uses, in BAR 0. */
 #define VFIO_COMMON(field) (0x0000 + VIRTIO_PCI_COMMON_##field)
 #define VFIO_CONFIG 0x2000
 #define VFIO_NOTIFY 0x3000

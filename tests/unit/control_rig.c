@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 /*
- * The device's surroundings
+ * What the device needs from outside
  */
 
 static void ignore_queue(void *data, unsigned int queue)

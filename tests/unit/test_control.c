@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The control socket as a socket: who connects, what a message is, who is let go. */
+/* The control socket: connections, the framing of messages, disconnecting. */
 #include "tests/unit/control_rig.h"
 
 #include <errno.h>
@@ -236,7 +236,7 @@ static void a_slow_client_loses_events_and_no_answer(void **state)
 	} while (before == 0 || client->out_length > before);
 	assert_true(client->out_length <= CONTROL_OUT_MAX / 2 + 512);
 	assert_false(client->gone);
-	/* The answer comes behind what is left of a buffer that was sent in part. */
+	/* The answer is appended to the rest of a buffer that was sent in part. */
 	for (; !client->out_sent; events--)
 		hear(rig, rig->fd);
 	say(rig->fd, "{\"execute\": \"query-uuid\"}");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the control socket says of the balloon, and does to it. */
+/* The control socket's commands and events. */
 #include "tests/unit/control_rig.h"
 
 #include <setjmp.h>
@@ -84,7 +84,7 @@ static void a_change_is_told_at_once_and_the_last_one_in_the_end(void **state)
 	assert_true(event->next_ns > loop_now_ns() + NS_PER_S / 2);
 	assert_true(hears_nothing(rig, rig->fd));
 	assert_int_equal(rig->control->events.timer.due_ns, event->next_ns);
-	/* As if the second had passed. */
+	/* As if one second had passed. */
 	event->next_ns = rig->control->events.timer.due_ns = loop_now_ns();
 	hear(rig, rig->fd);
 	expect_part(rig, "\"data\": {\"actual\": 62914560}}");

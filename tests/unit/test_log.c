@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Lines of the log, written to a pipe that nobody reads meanwhile. */
+/* The log, written to a pipe. */
 #include "io/log.h"
 
 #include <fcntl.h>
@@ -46,7 +46,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* What was written since the last call. */
+/* Reads what was written since the last call. */
 static const char *written(struct rig *rig)
 {
 	ssize_t n = read(rig->fds[0], rig->text, sizeof(rig->text) - 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The device's event loop, on eventfds; nothing here waits on time but what a timer waits. */
+/* The device's event loop, with eventfds; only the tests of timers depend on time. */
 #include "io/loop.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@
 struct probe {
 	struct loop_source source;
 	struct loop *loop;
-	struct probe *victim; /* to be removed when it is this one's turn */
+	struct probe *victim; /* is removed by this one's callback */
 	unsigned int turns;
 };
 
@@ -192,7 +192,7 @@ static void sleeping_until_a_timer_takes_one_round(void **state)
 	struct alarm alarm = new_alarm(*state, LOOP_NEVER);
 
 	loop_add_timer(*state, &alarm.timer);
-	/* Less than epoll can wait, which is told in milliseconds. */
+	/* Less than a millisecond, the unit of epoll_wait(). */
 	alarm.timer.due_ns = loop_now_ns() + MS * 9 / 10;
 	assert_int_equal(loop_round(*state, LOOP_NEVER), 0);
 	assert_int_equal(alarm.rings, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The sandbox, each time in a child that gives itself up and then tries
- * something.  Builds with sanitizers have most of it left out: skipped there.
+ * The sandbox.  Each test forks a child that enters it and then tries something.
+ * Builds with sanitizers have only its first stage; the other tests are skipped.
  */
 #include "aerostat-device/sandbox.h"
 
@@ -33,10 +33,10 @@ static bool begin(void)
 {
 	const char *what;
 
-	return sandbox_begin(NULL, &what) == 0;
+	return sandbox_drop_privileges(NULL, &what) == 0;
 }
 
-/* How a child ends that does @part: its exit status, or minus its signal. */
+/* Runs @part in a child; returns its exit status, or minus its signal. */
 static int child(int (*part)(void))
 {
 	int status;
@@ -49,26 +49,26 @@ static int child(int (*part)(void))
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* The same behind the filter: what is to be done is @attempt's. */
+/* The same behind the filter: the child runs @attempt. */
 static int (*attempt)(void);
 
 static int filtered(void)
 {
-	if (!begin() || sandbox_filter_calls())
+	if (!begin() || sandbox_filter_system_calls())
 		return 99;
 	return attempt();
 }
 
 static int attempted(int (*part)(void))
 {
-	if (!sandbox_is_whole())
+	if (!sandbox_is_complete())
 		skip();
 	attempt = part;
 	return child(filtered);
 }
 
 /*
- * The first stage
+ * Stage 1
  */
 
 static int keeps_privileges(void)
@@ -95,7 +95,7 @@ static int becomes_nobody(void)
 {
 	const char *what;
 
-	if (sandbox_begin("nobody", &what))
+	if (sandbox_drop_privileges("nobody", &what))
 		return 99;
 	return getuid() == 0 || geteuid() == 0 || getgid() == 0 || setuid(0) == 0;
 }
@@ -112,7 +112,10 @@ static int becomes_a_stranger(void)
 {
 	const char *what = NULL;
 
-	return sandbox_begin("no-such-user-here", &what) == -ENOENT && strstr(what, "user") ? 0 : 1;
+	return sandbox_drop_privileges("no-such-user-here", &what) == -ENOENT &&
+			       strstr(what, "user")
+		       ? 0
+		       : 1;
 }
 
 static void an_unknown_user_is_refused(void **state)
@@ -125,13 +128,13 @@ static int raises_descriptors(void)
 {
 	struct rlimit limit = { 64, 128 };
 
-	if (setrlimit(RLIMIT_NOFILE, &limit) || sandbox_allow_descriptors(100) ||
+	if (setrlimit(RLIMIT_NOFILE, &limit) || sandbox_raise_descriptor_limit(100) ||
 	    getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur != 100)
 		return 1;
-	if (sandbox_allow_descriptors(50) || getrlimit(RLIMIT_NOFILE, &limit) ||
+	if (sandbox_raise_descriptor_limit(50) || getrlimit(RLIMIT_NOFILE, &limit) ||
 	    limit.rlim_cur != 100)
 		return 2;
-	if (sandbox_allow_descriptors(1000) != -EMFILE || getrlimit(RLIMIT_NOFILE, &limit) ||
+	if (sandbox_raise_descriptor_limit(1000) != -EMFILE || getrlimit(RLIMIT_NOFILE, &limit) ||
 	    limit.rlim_cur != 128)
 		return 3;
 	return 0;
@@ -144,7 +147,7 @@ static void descriptors_are_raised_as_far_as_allowed(void **state)
 }
 
 /*
- * The second stage
+ * Stage 2
  */
 
 #define NOT_PERMITTED 77
@@ -155,7 +158,7 @@ static int sees_files(void)
 
 	if (!begin())
 		return 99;
-	if (sandbox_leave_world())
+	if (sandbox_leave_namespaces())
 		return NOT_PERMITTED;
 	if (stat("/etc", &st) == 0 || stat("/../etc", &st) == 0 || stat("/", &st))
 		return 1;
@@ -169,7 +172,7 @@ static void files_are_out_of_sight(void **state)
 	int status;
 
 	(void)state;
-	if (!sandbox_is_whole())
+	if (!sandbox_is_complete())
 		skip();
 	status = child(sees_files);
 	if (status == NOT_PERMITTED)
@@ -178,12 +181,12 @@ static void files_are_out_of_sight(void **state)
 }
 
 /*
- * The third stage
+ * Stage 3
  */
 
 static int handles_memory(void)
 {
-	int fd = memfd_create("ram", 0); /* not permitted any more */
+	int fd = memfd_create("ram", 0); /* no longer permitted */
 	unsigned char resident[1];
 	void *memory;
 

@@ -21,7 +21,7 @@
 
 struct rig {
 	struct memory memory;
-	int fd; /* the region's, too */
+	int fd; /* owned by the region, too */
 	uint8_t *ram;
 };
 
@@ -39,7 +39,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* cmocka sets handlers of its own before each test: ours comes after them. */
+/* cmocka installs its own handlers before each test, so ours is installed here. */
 static struct rig *guarded(void **state)
 {
 	struct rig *rig = *state;
@@ -125,7 +125,7 @@ static void a_replaced_region_can_be_unmapped(void **state)
 	assert_int_equal(rig->memory.count, 0);
 }
 
-/* How a child ends that does @part: minus its signal. */
+/* Runs @part in a child; returns minus the signal that ended it. */
 static int child(void (*part)(struct rig *rig), struct rig *rig)
 {
 	const struct rlimit none = { 0, 0 };

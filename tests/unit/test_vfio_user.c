@@ -125,7 +125,7 @@ static void nothing_goes_before_hello(void **state)
 	vfio_user_rig_assert_alive(rig);
 }
 
-/* What there is */
+/* Device, regions and interrupts */
 
 static void the_device_has_the_regions_and_interrupts_of_pci(void **state)
 {
@@ -377,7 +377,7 @@ static void a_vmm_that_does_not_read_is_not_read_from(void **state)
 	int first = rig->client.next_id, sent = 0, small = 4096;
 	bool full = false;
 
-	/* Its own patience is short, so that the end comes soon. */
+	/* A short timeout of the client makes this end soon. */
 	setsockopt(rig->client.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	while (!full && sent < 20000) {
 		full = vfio_user_client_send(&rig->client, VFIO_USER_REGION_READ, 0, &access,
@@ -496,7 +496,7 @@ static void a_vmm_that_goes_leaves_nothing(void **state)
 	close(event);
 	vfio_user_client_close(&rig->client);
 	vfio_user_rig_assert_ended(rig, "closed the connection");
-	/* Both ends of the connection are gone, too. */
+	/* Both ends of the connection are closed, too. */
 	assert_int_equal(vfio_user_rig_count_files(), rig->files - 2);
 	rig->transport->ops->notify_queue(rig->transport, 0);
 	rig->transport->ops->notify_config(rig->transport);
@@ -535,7 +535,7 @@ static void nothing_is_closed_twice(void **state)
 
 	vfio_user_client_close(&rig->client);
 	vfio_user_rig_assert_ended(rig, "closed the connection");
-	/* These have the numbers that are free again. */
+	/* These get the descriptor numbers that have become free. */
 	for (size_t i = 0; i < COUNT(files); i++)
 		files[i] = dup(rig->guest.fd);
 	rig->transport->ops->close(rig->transport);
@@ -574,7 +574,7 @@ static void a_transport_that_is_closed_tells_nobody(void **state)
 	assert_int_equal(vfio_user_rig_count_files(), rig->files - 1);
 }
 
-/* Anything */
+/* Random input */
 
 static uint64_t next_random(uint64_t *seed)
 {
@@ -584,7 +584,7 @@ static uint64_t next_random(uint64_t *seed)
 	return *seed;
 }
 
-/* A whole message with one of the known commands, and anything in it. */
+/* A complete message with a known command and random content. */
 static void send_random(struct vfio_user_rig *rig, uint64_t *seed)
 {
 	uint64_t random = next_random(seed);

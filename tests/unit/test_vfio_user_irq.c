@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How the vfio-user server interrupts: eventfds, masks, and what is no eventfd. */
+/* Interrupts of the vfio-user server: eventfds, masks, files that are not eventfds. */
 #include "tests/unit/vfio_user_rig.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@
 #define MASK VFIO_IRQ_SET_ACTION_MASK
 #define UNMASK VFIO_IRQ_SET_ACTION_UNMASK
 #define TRIGGER VFIO_IRQ_SET_ACTION_TRIGGER
-#define FULL (UINT64_MAX - 1) /* no more can be added to an eventfd's counter */
+#define FULL (UINT64_MAX - 1) /* an eventfd's counter is full */
 
 static int event_new(void)
 {
@@ -38,7 +38,7 @@ static int event_new(void)
 	return fd;
 }
 
-/* How often it was written to. */
+/* How often the eventfd was written to. */
 static uint64_t event_take(int fd)
 {
 	uint64_t count = 0;
@@ -64,7 +64,7 @@ static void drive(struct vfio_user_rig *rig)
 	vfio_user_rig_drive(rig, VIRTIO_MSI_NO_VECTOR, VIRTIO_MSI_NO_VECTOR);
 }
 
-/* Something that interrupts: another target than before. */
+/* Causes an interrupt: sets another target than before. */
 static void interrupt(struct vfio_user_rig *rig)
 {
 	struct balloon_info info;
@@ -181,7 +181,7 @@ static void nothing_is_left_of_eventfds_for_unmask(void **state)
 	struct vfio_user_rig *rig = *state;
 	int unmask = event_new();
 
-	/* More of them than the loop has room for. */
+	/* More than the loop has room for. */
 	for (unsigned int i = 0; i < 2 * LOOP_SOURCES_MAX; i++) {
 		assert_set(rig, EVENTFD | UNMASK, unmask);
 		assert_set(rig, EVENTFD | UNMASK, -1);
@@ -196,7 +196,7 @@ static void an_unmask_that_cannot_be_read_is_dropped(void **state)
 	int inner = event_new(), other = epoll_create1(EPOLL_CLOEXEC);
 	unsigned int files;
 
-	/* Anonymous like an eventfd, always ready, and never to be read. */
+	/* Anonymous like an eventfd, but always ready, and cannot be read. */
 	assert_int_equal(epoll_ctl(other, EPOLL_CTL_ADD, inner, &event), 0);
 	assert_set(rig, EVENTFD | UNMASK, other);
 	vfio_user_rig_settle(rig);
@@ -284,7 +284,7 @@ static void the_vmm_may_fire_it_itself(void **state)
 static void a_full_eventfd_does_not_block(void **state)
 {
 	struct vfio_user_rig *rig = *state;
-	int event = eventfd(0, EFD_CLOEXEC); /* writing would wait */
+	int event = eventfd(0, EFD_CLOEXEC); /* writing would block */
 
 	drive(rig);
 	assert_int_equal(eventfd_write(event, FULL), 0);
@@ -348,7 +348,7 @@ static void orders_that_make_no_sense_are_refused(void **state)
 		{ NONE | EVENTFD | TRIGGER, INTX, 0, 1, 1 }, /* two kinds of data */
 		{ NONE | MASK | UNMASK, INTX, 0, 1, 0 },     /* two actions */
 		{ NONE | TRIGGER | 0x40, INTX, 0, 1, 0 },    /* an unknown flag */
-		{ NONE | TRIGGER, INTX, 0, 2, 0 },	     /* more than there are */
+		{ NONE | TRIGGER, INTX, 0, 2, 0 },	     /* more lines than there are */
 		{ NONE | TRIGGER, INTX, 1, 1, 0 },
 		{ NONE | TRIGGER, INTX, 1, 0, 0 },
 		{ NONE | TRIGGER, INTX, 2, 0, 0 },
@@ -360,10 +360,10 @@ static void orders_that_make_no_sense_are_refused(void **state)
 		{ NONE | MASK, INTX, 0, 0, 0 }, /* nothing to do */
 		{ EVENTFD | TRIGGER, INTX, 0, 0, 0 },
 		{ BOOL | TRIGGER, INTX, 0, 1, 0 },	    /* no booleans */
-		{ NONE | TRIGGER, INTX, 0, 1, 1 },	    /* a file that is not wanted */
+		{ NONE | TRIGGER, INTX, 0, 1, 1 },	    /* a file that does not belong there */
 		{ EVENTFD | TRIGGER, INTX, 0, 1, 2 },	    /* too many */
 		{ EVENTFD | TRIGGER, MSIX_INDEX, 0, 3, 2 }, /* too few */
-		{ EVENTFD | MASK, INTX, 0, 1, 1 },	    /* nobody listens to that */
+		{ EVENTFD | MASK, INTX, 0, 1, 1 },	    /* there is no such eventfd to watch */
 		{ EVENTFD | UNMASK, MSIX_INDEX, 0, 1, 1 },
 		{ NONE | TRIGGER, MSIX_INDEX, 0, 7, 0 },
 		{ EVENTFD | TRIGGER, MSIX_INDEX, 5, 2, 2 },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The guest's memory as vfio-user tells of it, and what becomes of file descriptors. */
+/* Guest memory over vfio-user, and what happens to file descriptors. */
 #include "tests/unit/vfio_user_rig.h"
 
 #include <errno.h>
@@ -202,7 +202,7 @@ static void too_many_files_are_closed_and_refused(void **state)
 	vfio_user_rig_assert_alive(rig);
 }
 
-/* Or memory would be taken for memory without a file. */
+/* Otherwise the memory would be treated as memory without a file. */
 static void a_file_that_was_lost_is_an_error(void **state)
 {
 	struct vfio_user_rig *rig = *state;

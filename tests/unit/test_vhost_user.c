@@ -76,7 +76,7 @@ static void acknowledgements_have_to_be_negotiated(void **state)
 	struct vmm *vmm = *state;
 	uint64_t value;
 
-	/* Asked for, but not negotiated: the next thing to arrive is the other answer. */
+	/* Asked for, but not negotiated: the next message is the answer to the second request. */
 	assert_int_equal(vhost_user_client_send(&vmm->client, VHOST_USER_SET_OWNER,
 						VHOST_USER_NEED_REPLY, NULL, 0, NULL, 0),
 			 0);
@@ -240,7 +240,7 @@ static void a_reply_that_waits_goes_when_there_is_room(void **state)
 	struct vhost_user_answer answer;
 	int sent = 0, there;
 
-	/* One at a time, until one has been read and its answer does not come. */
+	/* One at a time, until one has been read but its answer does not fit. */
 	do {
 		assert_int_equal(send(vmm->client.fd, &ask, sizeof(ask), 0), sizeof(ask));
 		sent++;
@@ -291,7 +291,8 @@ static void file_descriptors_nobody_wants_are_closed(void **state)
 
 		if (request == VHOST_USER_GET_CONFIG)
 			continue;
-		/* A payload that no request has; those with an answer of their own end it. */
+		/* A payload that no request has; requests with an answer of their own end the
+		 * connection. */
 		if (vhost_user_client_send(&vmm->client, request, VHOST_USER_NEED_REPLY, "x", 1,
 					   fds, VHOST_USER_TABLE_MAX) ||
 		    vhost_user_client_receive(&vmm->client, &answer)) {
@@ -368,7 +369,7 @@ static void the_end_closes_everything(void **state)
 				 0);
 	vmm_offer_page(vmm, 0, PAGE_GPA);
 	vmm_kick(vmm, 0);
-	/* And in the middle of a message with a file descriptor. */
+	/* And within a message with a file descriptor. */
 	vhost_user_client_write(&vmm->client, "\5", 1, &vmm->guest.fd, 1);
 	vmm_pump_much(vmm);
 	vmm_disconnect(vmm);

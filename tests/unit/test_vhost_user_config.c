@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vhost-user: the configuration space, and who is told of its changes. */
+/* vhost-user: the configuration space, and the notices of its changes. */
 #include "tests/unit/vhost_user_rig.h"
 
 #include <errno.h>
@@ -48,7 +48,7 @@ static void the_configuration_is_read(void **state)
 	assert_int_equal(answer.payload.config.size, 16);
 	memcpy(fields, answer.payload.config.bytes, sizeof(fields));
 	assert_int_equal(fields[0], 5);
-	/* What is behind its end reads as zero. */
+	/* Bytes behind its end read as zero. */
 	assert_int_equal(
 		send_config(vmm, VHOST_USER_GET_CONFIG, 8, 256, 0, 12 + 256, NULL, &answer), 0);
 	assert_int_equal(answer.header.size, 12 + 256);
@@ -72,7 +72,7 @@ static void a_read_of_another_size_than_it_says_fails(void **state)
 static void the_whole_configuration_is_written_for_one_field(void **state)
 {
 	struct vmm *vmm = *state;
-	/* num_pages is stale; actual is the driver's. */
+	/* num_pages is stale; actual is written by the driver. */
 	const uint32_t fields[4] = { 99, 3, 7, 0 };
 	struct vhost_user_answer answer;
 	struct balloon_info info;
@@ -170,7 +170,7 @@ static void a_vmm_that_does_not_hear_is_no_trouble(void **state)
 	assert_true(vhost_user_client_config_changes(&vmm->client) > 10);
 	balloon_set_target(vmm->balloon, GUEST_RAM / 4);
 	assert_int_equal(vhost_user_client_config_changes(&vmm->client), 1);
-	/* And one that is gone. */
+	/* And one that has been closed. */
 	shutdown(vmm->client.backend_fd, SHUT_RDWR);
 	balloon_set_target(vmm->balloon, GUEST_RAM / 2);
 	balloon_set_target(vmm->balloon, GUEST_RAM / 4);

@@ -55,7 +55,7 @@ static void a_ring_waits_to_be_enabled(void **state)
 	vmm_kick(vmm, 0);
 	assert_false(balloon_is_driver_ok(vmm->balloon));
 	assert_int_equal(ring_used_index(&vmm->rings[0]), 0);
-	/* The kick was before, and there will be no other. */
+	/* The kick came before, and no other will come. */
 	assert_int_equal(vmm_vring(vmm, VHOST_USER_SET_VRING_ENABLE, 0, 1), 0);
 	vmm_pump_much(vmm);
 	assert_int_equal(ring_used_index(&vmm->rings[0]), 1);
@@ -104,7 +104,7 @@ static void a_stopped_ring_tells_where_it_stopped(void **state)
 	}
 	assert_int_equal(vmm_halt(vmm, 0), 3);
 	assert_int_equal(vmm_halt(vmm, 0), 3);
-	/* It is enabled still, and yet does not run without a new kick. */
+	/* It is still enabled, but does not run without a new kick. */
 	assert_int_equal(vmm_vring(vmm, VHOST_USER_SET_VRING_ENABLE, 0, 1), 0);
 	vmm_offer_page(vmm, 0, PAGE_GPA + 3 * GUEST_PAGE);
 	vmm_kick(vmm, 0);
@@ -154,7 +154,7 @@ static void a_guest_that_was_reset_has_an_empty_balloon(void **state)
 	assert_int_equal(balloon_counter(vmm->balloon, BALLOON_C_FAULT_INFLATE_TWICE), 0);
 }
 
-/* It may be a reset, and the pages be the next kernel's. */
+/* It may be a reset, and the pages may belong to the next kernel. */
 static void nothing_is_released_once_the_rings_have_stopped(void **state)
 {
 	struct vmm *vmm = *state;
@@ -247,7 +247,7 @@ static void a_ring_follows_its_memory(void **state)
 
 	vmm_greet(vmm);
 	vmm_start(vmm);
-	/* The same memory of the VMM is elsewhere in the guest: its first half begins at 64 MiB. */
+	/* The VMM's memory moves in the guest: its first half begins at 64 MiB. */
 	table.regions[0].gpa = GUEST_HIGH;
 	assert_int_equal(vhost_user_client_tell(&vmm->client, VHOST_USER_SET_MEM_TABLE, &table,
 						8 + 32, vmm->guest.fd),
@@ -406,7 +406,7 @@ static void only_eventfds_are_kicks_and_calls(void **state)
 				-EREMOTEIO);
 	}
 	assert_int_equal(vmm_open_fds(), before);
-	/* Neither were pipes made non-blocking. */
+	/* The pipes were not made non-blocking either. */
 	assert_int_equal(fcntl(pipes[0], F_GETFL) & O_NONBLOCK, 0);
 	close(pipes[0]);
 	close(pipes[1]);
@@ -448,7 +448,7 @@ static void a_ring_without_kicks_is_polled(void **state)
 		assert_int_equal(loop_round(vmm->loop, LOOP_NEVER), 0);
 }
 
-/* Both rings are told of the same kick, in one round, and only one can read it. */
+/* Both rings get the same kick in one round, and only one can read it. */
 static void a_kick_that_another_reader_took_does_not_block(void **state)
 {
 	const uint64_t one = 1;

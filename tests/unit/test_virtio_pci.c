@@ -239,7 +239,7 @@ static void the_ring_of_an_enabled_queue_is_fixed(void **state)
 	assert_int_equal(rig_get(rig, COMMON(Q_ENABLE), 2), 1);
 }
 
-/* What happens */
+/* Queues at work */
 
 static void a_kick_sets_the_queue_to_work(void **state)
 {
@@ -259,7 +259,7 @@ static void each_queue_has_its_own_kick(void **state)
 {
 	struct pci_rig *rig = *state;
 
-	/* Queue 1, too, has its ring where rig_inflate() writes it; nothing was kicked before. */
+	/* Queue 1 also has its ring where rig_inflate() writes; nothing was kicked before. */
 	rig_negotiate(rig, FEATURES);
 	rig_enable(rig, 1, 0);
 	rig_put(rig, COMMON(STATUS), DRIVER_THERE | DRIVER_OK, 1);
@@ -320,7 +320,7 @@ static void a_broken_ring_is_shown_as_needs_reset(void **state)
 	assert_int_equal(rig_get(rig, COMMON(STATUS), 1), 0);
 }
 
-/* All at once */
+/* Random accesses */
 
 static uint64_t next_random(uint64_t *seed)
 {
@@ -330,7 +330,7 @@ static uint64_t next_random(uint64_t *seed)
 	return *seed;
 }
 
-/* A place where there is something, mostly, and a size that may be anything. */
+/* An offset that is mostly valid, and any size. */
 static void random_access(struct pci_rig *rig, uint64_t *seed)
 {
 	uint8_t data[4096];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How the PCI function interrupts: the ISR, INTx and MSI-X. */
+/* Interrupts of the PCI function: the ISR, INTx and MSI-X. */
 #include "tests/unit/virtio_pci_rig.h"
 
 #include <linux/pci_regs.h>

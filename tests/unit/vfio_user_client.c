@@ -9,9 +9,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define FDS_MAX 253 /* what the kernel lets through */
+#define FDS_MAX 253 /* the kernel's limit (SCM_MAX_FD) */
 
-/* What QEMU says; a server may not answer with more. */
+/* What QEMU sends; a server's answer must not be longer. */
 #define HELLO                                                                                      \
 	"{\"capabilities\": {\"max_msg_fds\": 8, \"max_data_xfer_size\": 1048576, "                \
 	"\"max_dma_maps\": 65535, \"pgsizes\": 4096}}"
@@ -48,7 +48,7 @@ void vfio_user_client_close(struct vfio_user_client *client)
 	client->fd = -1;
 }
 
-/* Gives the server its turn, and waits for the socket.  The @turn-th time of these. */
+/* Runs the server, or waits for the socket, for the @turn-th time. */
 static int wait_for(struct vfio_user_client *client, short events, unsigned int turn)
 {
 	struct pollfd poller = { .fd = client->fd, .events = events };
@@ -136,7 +136,7 @@ int vfio_user_client_send(struct vfio_user_client *client, uint16_t command, uin
 	return error ? error : client->next_id++;
 }
 
-/* Exactly @size bytes. */
+/* Receives exactly @size bytes. */
 static int receive_all(struct vfio_user_client *client, void *to, size_t size)
 {
 	uint8_t *bytes = to;

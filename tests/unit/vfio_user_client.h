@@ -2,12 +2,12 @@
 /*
  * The VMM's side of vfio-user, for tests, benchmarks and drivers that misbehave.
  *
- * Calls return what they are asked for or a -errno: the one in an error reply,
- * or -ECONNRESET when the server hung up, -ETIMEDOUT when it did not answer, or
- * -EPROTO when what it sent is no reply to what was asked.
+ * Functions return the result or a -errno: that of an error reply; -ECONNRESET
+ * when the server closed the connection; -ETIMEDOUT when it did not answer; or
+ * -EPROTO when what it sent is not a reply to the command.
  *
- * A server in the same thread gets its turns through pump(), which is called
- * while a reply is waited for; without pump() the socket is waited for.
+ * A server in the same thread is run by pump(), which is called while waiting for
+ * a reply; without pump(), the client waits for the socket.
  */
 #ifndef AEROSTAT_TESTS_VFIO_USER_CLIENT_H
 #define AEROSTAT_TESTS_VFIO_USER_CLIENT_H
@@ -20,7 +20,8 @@
 #include "transport/vfio_user_wire.h"
 
 #define VFIO_USER_CLIENT_TIMEOUT_MS 20000
-#define VFIO_USER_CLIENT_TURNS 1000 /* of pump(), until there has to be a reply */
+#define VFIO_USER_CLIENT_TURNS                                                                     \
+	1000 /* how often pump() is called before a reply counts as missing */
 
 struct vfio_user_client {
 	int fd;
@@ -29,26 +30,26 @@ struct vfio_user_client {
 	void *data;
 };
 
-/* Over a socket that is connected already, which the client owns from now on. */
+/* Uses a connected socket, which the client owns from now on. */
 void vfio_user_client_init(struct vfio_user_client *client, int fd);
 int vfio_user_client_connect(struct vfio_user_client *client, const char *path);
 void vfio_user_client_close(struct vfio_user_client *client);
 
-/* Any bytes, with any file descriptors (which stay the caller's). */
+/* Sends any bytes with any file descriptors, which stay the caller's. */
 int vfio_user_client_send_raw(struct vfio_user_client *client, const void *bytes, size_t size,
 			      const int *fds, unsigned int fd_count);
-/* A command, whole; its id. */
+/* Sends a complete command; returns its id. */
 int vfio_user_client_send(struct vfio_user_client *client, uint16_t command, uint32_t flags,
 			  const void *payload, size_t size, const int *fds, unsigned int fd_count);
-/* The next message: how large its payload is, of which at most @most bytes are kept. */
+/* Receives a message; returns the size of its payload, of which it keeps at most @most bytes. */
 int vfio_user_client_receive(struct vfio_user_client *client, struct vfio_user_header *header,
 			     void *payload, size_t most);
-/* A command and its reply. */
+/* Sends a command and waits for its reply. */
 int vfio_user_client_call(struct vfio_user_client *client, uint16_t command, const void *payload,
 			  size_t size, const int *fds, unsigned int fd_count, void *reply,
 			  size_t most);
 
-/* As QEMU says hello. */
+/* Negotiates the version as QEMU does. */
 int vfio_user_client_version(struct vfio_user_client *client);
 /* @fd -1: none. */
 int vfio_user_client_dma_map(struct vfio_user_client *client, uint64_t address, uint64_t size,
@@ -58,7 +59,7 @@ int vfio_user_client_read(struct vfio_user_client *client, uint32_t region, uint
 			  void *to, uint32_t count);
 int vfio_user_client_write(struct vfio_user_client *client, uint32_t region, uint64_t offset,
 			   const void *from, uint32_t count);
-/* A write without a reply. */
+/* A posted write, which has no reply. */
 int vfio_user_client_post(struct vfio_user_client *client, uint32_t region, uint64_t offset,
 			  const void *from, uint32_t count);
 /* @bools: as many as @count, or NULL. */
@@ -67,7 +68,7 @@ int vfio_user_client_set_irqs(struct vfio_user_client *client, uint32_t flags, u
 			      unsigned int fd_count);
 int vfio_user_client_reset(struct vfio_user_client *client);
 
-/* Little-endian registers of up to 4 bytes; a register that cannot be read is all ones. */
+/* Little-endian registers of up to 4 bytes; one that cannot be read is all ones. */
 uint32_t vfio_user_client_get(struct vfio_user_client *client, uint32_t region, uint64_t offset,
 			      unsigned int bytes);
 int vfio_user_client_put(struct vfio_user_client *client, uint32_t region, uint64_t offset,

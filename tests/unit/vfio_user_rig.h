@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A vfio-user server over a balloon, and a client at the other end, in one thread. */
+/* A vfio-user server with a balloon, and its client, in one thread. */
 #ifndef AEROSTAT_TESTS_VFIO_USER_RIG_H
 #define AEROSTAT_TESTS_VFIO_USER_RIG_H
 
@@ -11,7 +11,7 @@
 	(BALLOON_BIT(VIRTIO_F_VERSION_1) | BALLOON_BIT(BALLOON_F_MUST_TELL_HOST) |                 \
 	 BALLOON_BIT(BALLOON_F_STATS_VQ))
 
-/* Where virtio_pci.c has what a driver uses, in BAR 0. */
+/* The structures in BAR 0, as virtio_pci_registers.c lays them out. */
 #define RIG_COMMON(field) (0x0000 + VIRTIO_PCI_COMMON_##field)
 #define RIG_ISR 0x1000
 #define RIG_CONFIG 0x2000
@@ -25,14 +25,14 @@ struct vfio_user_rig {
 	struct transport *transport;
 	struct vfio_user_client client;
 	struct guest guest;
-	struct ring ring; /* the inflate queue, once it is driven */
-	uint64_t now_ns;  /* the device's clock: RIG_ROUND_NS go by in each round of the loop */
+	struct ring ring; /* the inflate queue, after vfio_user_rig_drive() */
+	uint64_t now_ns;  /* the device's clock: each round of the loop adds RIG_ROUND_NS */
 	unsigned int closed, log_lines;
-	unsigned int files; /* open before anything was sent */
+	unsigned int files; /* open files before anything was sent */
 	char why[128];
 };
 
-/* For cmocka; said hello in all but the first. */
+/* For cmocka; all but the first have negotiated the version. */
 int vfio_user_rig_fresh(void **state);
 int vfio_user_rig_ready(void **state);
 int vfio_user_rig_ready_msix(void **state);
@@ -45,20 +45,20 @@ int vfio_user_rig_teardown(void **state);
 #define MSIX(test)                                                                                 \
 	cmocka_unit_test_setup_teardown(test, vfio_user_rig_ready_msix, vfio_user_rig_teardown)
 
-/* Lets the server do all that it can. */
+/* Runs the server until it has nothing left to do. */
 void vfio_user_rig_settle(struct vfio_user_rig *rig);
-/* The guest's RAM, mapped. */
+/* Maps the guest's RAM. */
 void vfio_user_rig_map(struct vfio_user_rig *rig);
 /* A driver with its inflate queue, DRIVER_OK; configuration vector @config, the queue's @queue. */
 void vfio_user_rig_drive(struct vfio_user_rig *rig, uint16_t config, uint16_t queue);
-/* A command and no interest in what it is answered with. */
+/* Sends a command and ignores its reply. */
 int vfio_user_rig_call(struct vfio_user_rig *rig, uint16_t command, const void *payload,
 		       size_t size);
-/* The server serves. */
+/* Checks that the server still answers. */
 void vfio_user_rig_assert_alive(struct vfio_user_rig *rig);
-/* The connection has ended, once, with a reason that contains @part, and nothing is left of it. */
+/* Checks that the connection has ended once, because of @part, and that nothing is left of it. */
 void vfio_user_rig_assert_ended(struct vfio_user_rig *rig, const char *part);
-/* Files that this process has open. */
+/* Counts the files that this process has open. */
 unsigned int vfio_user_rig_count_files(void);
 
 #endif

@@ -29,7 +29,7 @@ static int fill_fds(struct msghdr *message, char *control, const int *fds, unsig
 	return 0;
 }
 
-/* Lets the device work, or waits for it; false when that has gone on for too long. */
+/* Runs the device, or waits for it; false after too long a time. */
 static bool wait_for(struct vhost_user_client *client, short events, unsigned int *turns)
 {
 	struct pollfd ready = { .fd = client->fd, .events = events };

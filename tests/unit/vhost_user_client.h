@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A VMM's side of vhost-user, for tests: honest helpers, and the means to be
- * anything but.  Results are 0 or -errno: -ECONNRESET when the device has hung
- * up, -ETIMEDOUT when it does not answer.
+ * The VMM's side of vhost-user, for tests: correct helpers, and the means to break
+ * any rule.  Functions return 0 or -errno: -ECONNRESET when the device has closed
+ * the connection, -ETIMEDOUT when it does not answer.
  */
 #ifndef AEROSTAT_TESTS_VHOST_USER_CLIENT_H
 #define AEROSTAT_TESTS_VHOST_USER_CLIENT_H
@@ -15,8 +15,8 @@
 
 struct vhost_user_client {
 	int fd;
-	int backend_fd; /* where the device's own requests arrive, or -1 */
-	/* Runs a device of the same process a little; NULL: it is another process. */
+	int backend_fd; /* the channel for the device's own requests, or -1 */
+	/* Runs a device in the same process; NULL: it is another process. */
 	void (*pump)(void *data);
 	void *data;
 };
@@ -26,34 +26,34 @@ struct vhost_user_answer {
 	union vhost_user_payload payload;
 };
 
-/* Bytes as they are, with @count file descriptors at the first of them. */
+/* Sends any bytes, with @count file descriptors at the first of them. */
 int vhost_user_client_write(struct vhost_user_client *client, const void *bytes, size_t size,
 			    const int *fds, unsigned int count);
 int vhost_user_client_send(struct vhost_user_client *client, uint32_t request, uint32_t flags,
 			   const void *payload, uint32_t size, const int *fds, unsigned int count);
 int vhost_user_client_receive(struct vhost_user_client *client, struct vhost_user_answer *answer);
 
-/* A request with an answer of its own. */
+/* Sends a request with an answer of its own. */
 int vhost_user_client_ask(struct vhost_user_client *client, uint32_t request, const void *payload,
 			  uint32_t size, struct vhost_user_answer *answer);
 int vhost_user_client_get(struct vhost_user_client *client, uint32_t request, uint64_t *value);
-/* A request without one: -EREMOTEIO when the device refuses it. */
+/* Sends a request without one; -EREMOTEIO when the device refuses it. */
 int vhost_user_client_tell(struct vhost_user_client *client, uint32_t request, const void *payload,
 			   uint32_t size, int fd);
 int vhost_user_client_set(struct vhost_user_client *client, uint32_t request, uint64_t value);
 int vhost_user_client_vring(struct vhost_user_client *client, uint32_t request, uint32_t index,
 			    uint32_t num);
-/* SET_VRING_KICK and its like; @fd -1 says that there is none. */
+/* SET_VRING_KICK, _CALL and _ERR; @fd -1: none. */
 int vhost_user_client_eventfd(struct vhost_user_client *client, uint32_t request, uint32_t index,
 			      int fd);
 
-/* As QEMU begins: protocol features, the owner, and a channel for the device's requests. */
+/* Begins as QEMU does: protocol features, owner, channel for the device's requests. */
 int vhost_user_client_greet(struct vhost_user_client *client);
-/* Closes what is open. */
+/* Closes all descriptors. */
 void vhost_user_client_close(struct vhost_user_client *client);
-/* Has the device hung up? */
+/* True when the device has closed the connection. */
 bool vhost_user_client_is_over(struct vhost_user_client *client);
-/* How many CONFIG_CHANGE came; other requests make it -EPROTO. */
+/* How many CONFIG_CHANGE have come; -EPROTO after any other request. */
 int vhost_user_client_config_changes(struct vhost_user_client *client);
 
 #endif

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-/* What the device asks of its process. */
+/* What the device needs from outside. */
 
 static void notify_queue(void *data, unsigned int queue)
 {
@@ -74,7 +74,7 @@ void vmm_pump(void *data)
 
 void vmm_pass_time(struct vmm *vmm)
 {
-	/* Releases wait for one to two of their delays. */
+	/* Releases wait for the delay to twice the delay. */
 	for (int i = 0; i < 2; i++) {
 		vmm->now_ns += BALLOON_RELEASE_DELAY_NS;
 		vmm_pump_much(vmm);
@@ -160,7 +160,7 @@ int vmm_teardown(void **state)
 	return 0;
 }
 
-/* Honest steps. */
+/* Correct steps. */
 
 struct vhost_user_region vmm_region(unsigned int part)
 {
@@ -231,7 +231,7 @@ void vmm_set_up_ring(struct vmm *vmm, unsigned int index, uint16_t base)
 
 void vmm_enable_all(struct vmm *vmm, bool enabled)
 {
-	/* As QEMU does: also those that were never set up. */
+	/* As QEMU does, for all rings, also those that were never set up. */
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++)
 		assert_int_equal(vmm_vring(vmm, VHOST_USER_SET_VRING_ENABLE, i, enabled), 0);
 }

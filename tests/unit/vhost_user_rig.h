@@ -2,7 +2,7 @@
 /*
  * What the tests of the vhost-user backend share: a device, its loop, a guest's
  * memory with three rings, and a VMM that is connected by a socket pair.
- * Everything is one thread: whoever waits for the device runs it.
+ * Everything runs in one thread: waiting for the device means running it.
  */
 #ifndef AEROSTAT_TESTS_VHOST_USER_RIG_H
 #define AEROSTAT_TESTS_VHOST_USER_RIG_H
@@ -18,7 +18,7 @@
 	(BALLOON_BIT(BALLOON_F_MUST_TELL_HOST) | BALLOON_BIT(BALLOON_F_STATS_VQ) |                 \
 	 BALLOON_BIT(VIRTIO_F_VERSION_1))
 #define OFFERED (FEATURES | BALLOON_BIT(BALLOON_F_DEFLATE_ON_OOM))
-/* Where the VMM has the guest's memory, by its own addresses. */
+/* The VMM's own addresses of the guest's memory. */
 #define USER UINT64_C(0x7f0000000000)
 #define RINGS 3
 #define RING_GPA(index) (GUEST_LOW + GUEST_MIB + (index)*GUEST_PAGE)
@@ -40,7 +40,7 @@ struct vmm {
 
 void vmm_pump(void *data);
 void vmm_pump_much(struct vmm *vmm);
-/* So much that whatever waits for the clock is due, and done. */
+/* Moves the clock so far that all that waits for it is due, and runs it. */
 void vmm_pass_time(struct vmm *vmm);
 void vmm_connect(struct vmm *vmm);
 void vmm_disconnect(struct vmm *vmm);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The PCI function over a real balloon.  A guest of 4 MiB has its rings in the
- * first pages; interrupts are counted, and can be refused.
+ * The PCI function with a real balloon.  A guest of 4 MiB has its rings in the
+ * first pages.  Interrupts are counted, and can be refused.
  */
 #ifndef AEROSTAT_TESTS_VIRTIO_PCI_RIG_H
 #define AEROSTAT_TESTS_VIRTIO_PCI_RIG_H
@@ -37,25 +37,25 @@ int rig_setup(void **state);
 int rig_setup_msix(void **state);
 int rig_teardown(void **state);
 
-/* Registers in BAR 0, and in configuration space. */
+/* Read and write registers in BAR 0 and in configuration space. */
 uint64_t rig_get(struct pci_rig *rig, uint64_t offset, unsigned int bytes);
 void rig_put(struct pci_rig *rig, uint64_t offset, uint64_t value, unsigned int bytes);
 uint32_t rig_config(struct pci_rig *rig, unsigned int offset, unsigned int bytes);
 void rig_set_config(struct pci_rig *rig, unsigned int offset, uint32_t value, unsigned int bytes);
-/* The first capability that is of virtio's @type, or has PCI's @id; 0: there is none. */
+/* The first capability of virtio's @type, or with PCI's @id; 0: none. */
 unsigned int rig_find_cap(struct pci_rig *rig, uint8_t id, uint8_t type);
 
-/* A driver: up to FEATURES_OK; a queue with its rings from @page; all with its inflate queue. */
+/* A driver: up to FEATURES_OK; a queue with its rings at @page; all of it, with inflateq. */
 void rig_negotiate(struct pci_rig *rig, uint64_t features);
 void rig_enable(struct pci_rig *rig, unsigned int queue, uint64_t page);
 void rig_drive(struct pci_rig *rig);
 
-/* All work that there is. */
+/* Does all work that there is. */
 void rig_work(struct pci_rig *rig);
 /* Makes one inflate buffer of one page available, as buffer number @n. */
 void rig_inflate(struct pci_rig *rig, uint32_t pfn, uint16_t n);
 uint16_t rig_used(const struct pci_rig *rig);
-/* Kicks queue number @queue, and rig_work(). */
+/* Kicks queue number @queue and does the work. */
 void rig_kick(struct pci_rig *rig, unsigned int queue);
 
 #endif
