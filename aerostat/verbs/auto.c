@@ -77,11 +77,11 @@ const struct verb verb_auto = {
 	.details =
 		"Undoes what users decided for a guest, or with --all for all guests: a size held "
 		"by setmem,\n"
-		"--observe, --off. The mode of the configuration applies again, which is auto "
-		"unless it says otherwise.\n"
-		"With --observe, aerostatd goes on deciding and explaining, but changes nothing; "
-		"with --off, it leaves\n"
-		"the guest alone. Both last until the next auto.",
+		"--observe, --off. The mode of the configuration applies again, which is auto by "
+		"default. With\n"
+		"--observe, aerostatd goes on deciding and explaining, but changes nothing; with "
+		"--off, it leaves the\n"
+		"guest alone. Both last until the next auto.",
 	.examples = "  aerostat auto alpha\n"
 		    "  aerostat auto --all\n"
 		    "  aerostat auto alpha --observe           # explain, but do not change it\n",

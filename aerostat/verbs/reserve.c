@@ -89,8 +89,8 @@ static void print_reservation(const struct daemon_reservation *reservation, enum
 	printf("  cancel: aerostat reserve --cancel %" G_GUINT64_FORMAT "\n", reservation->id);
 }
 
-static int make_reservation(struct context *ctx, uint64_t bytes,
-			    const struct reserve_options *options)
+static int request_reservation(struct context *ctx, uint64_t bytes,
+			       const struct reserve_options *options)
 {
 	g_autoptr(daemon_client) daemon = daemon_client_new(options->socket, DAEMON_TIMEOUT_MS);
 	g_autoptr(daemon_reservation) reservation = NULL;
@@ -197,22 +197,21 @@ static int run_reserve(struct context *ctx, const struct verb *verb, int argc, c
 		return cli_usage(ctx, verb, "%s", error->message);
 	if (!bytes)
 		return cli_usage(ctx, verb, "size '%s' is zero: there is nothing to reserve", size);
-	return make_reservation(ctx, bytes, &options);
+	return request_reservation(ctx, bytes, &options);
 }
 
 const struct verb verb_reserve = {
 	.name = "reserve",
 	.args = "SIZE",
 	.summary = "make room for a guest about to start",
-	.details = "Has aerostatd reserve SIZE (" SIZE_FORMS ") for a\n"
-		   "guest about to start, and waits until all of it is really free: other guests "
-		   "give up what they do\n"
-		   "not need. Exits with 1 if they could not give up enough. If it takes longer "
+	.details = "Has aerostatd reserve SIZE (" SIZE_FORMS ") for a guest that\n"
+		   "is about to start, and waits until all of it is really free, since other "
+		   "guests give up what they\n"
+		   "do not need. Exits with 1 if they cannot give up enough. If that takes longer "
 		   "than --timeout, exits\n"
-		   "with 3, and the reservation stays. A reservation ends by --cancel, after "
-		   "--ttl, or when a guest\n"
-		   "whose name is TEXT of --note has started, since its memory is then counted as "
-		   "that guest's.",
+		   "with 3, and the reservation stays. It ends by --cancel, after --ttl, or when "
+		   "the guest named by\n"
+		   "--note has started, whose memory then counts as its own.",
 	.examples = "  aerostat reserve 4G --note db && virsh start db\n"
 		    "  aerostat reserve 4G --no-wait --json | jq .id\n"
 		    "  aerostat reserve --cancel 3\n",

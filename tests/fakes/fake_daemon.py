@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""A fake aerostatd: its API over a Unix socket, with two made-up guests.
+"""A fake aerostatd: its API over a Unix socket, with two invented guests.
 
-For what the real one will not do on demand: refuse, hang, lie, go away in the middle.  A test
-changes `status` and `refuse`, reads `asked`, and decides how recordings end.  Run as a program
-it serves PATH until Ctrl-C, to look at the commands by hand.
+It does on demand what the real one does not: refuse, hang, lie, and close the connection in the
+middle of an answer.  A test changes `status` and `refuse`, reads `asked`, and decides how
+recordings end.  Run as a program, it serves PATH until Ctrl-C, to try commands by hand.
 """
 import contextlib
 import copy
@@ -33,7 +33,7 @@ CHANGE = {"time_us": DECIDED_US, "actual_bytes": 600 * MIB, "target_before_bytes
 
 
 def guest(number, name, **changes):
-    """One guest as the daemon shows it, with @changes."""
+    """A guest as the daemon reports it, with changes."""
     plain = {
         "id": number, "name": name, "uuid": f"00000000-0000-4000-8000-00000000000{number}",
         "address": f"qmp:/nonexistent/{name}.qmp", "source": "qmp", "pid": None,
@@ -52,7 +52,7 @@ def guest(number, name, **changes):
 
 
 def whole_status():
-    """GET /v1/status of a host that is well."""
+    """The answer to GET /v1/status on a host without problems."""
     return {
         "version": "0.1.0", "policy": "aerostat", "started_us": DECIDED_US, "rounds": 100,
         "late_us": 10, "late_max_us": 900, "step_us": 40, "trigger": True, "recording": False,
@@ -66,18 +66,18 @@ def whole_status():
 
 
 def recording(steps):
-    """The lines of one, as simulate can replay them only in name."""
+    """The lines of a recording, but not one that simulate could replay."""
     yield {"aerostat-recording": 1, "policy": "aerostat", "settings": {}}
     for step in range(steps):
         yield {"host": {"now_us": step}, "guests": []}
 
 
 class Refused(Exception):
-    """Status, code and message to answer with."""
+    """Carries status, code and message of an error answer."""
 
 
 class FakeDaemon:
-    """What it is, and what it was asked."""
+    """What it answers, and what it was asked."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -85,13 +85,13 @@ class FakeDaemon:
         self.history = [dict(CHANGE, time_us=DECIDED_US - 60_000_000 * age) for age in range(3)]
         self.asked = []             # (method, path, body)
         self.refuse = {}            # (method, path) → (status, code, message)
-        self.raw = {}               # (method, path) → bytes in place of any answer
-        self.hang = threading.Event()       # set: nothing is answered until `closed`
+        self.raw = {}               # (method, path) → bytes instead of an answer
+        self.hang = threading.Event()       # set: no request is answered
         self.closed = threading.Event()
-        self.grows = []             # free_bytes of a reservation, one a question; the last stays
-        self.lines = list(recording(3))     # of /v1/recording; a str goes as it is
-        self.pause_s = 0                    # before each of them
-        self.recording_ends = False         # the daemon ends it, or the client has to
+        self.grows = []             # free_bytes of a reservation, one per request; the last stays
+        self.lines = list(recording(3))     # of /v1/recording; a str is sent as it is
+        self.pause_s = 0                    # before each line
+        self.recording_ends = False         # the daemon ends it, not the client
         self.next_id = 7
         self.server = Server(self.path, Handler)
         self.server.daemon = self
@@ -108,7 +108,7 @@ class FakeDaemon:
         self.server.server_close()
 
     def puts(self):
-        """The modes that were set: (path, body)."""
+        """The modes that were set, as (path, body)."""
         return [(path, body) for method, path, body in self.asked if method == "PUT"]
 
     def find(self, name):
@@ -137,7 +137,7 @@ class FakeDaemon:
         raise Refused(404, "not-found", f"there is no reservation {number}")
 
     def answer(self, method, path, body):
-        """Status and body of the honest answer."""
+        """Status and body of what the real one would answer."""
         words = [urllib.parse.unquote(word) for word in path.split("/")[2:]]
         if (method, words) == ("GET", ["status"]):
             return 200, self.status
@@ -178,7 +178,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, format, *args):   # pylint: disable=redefined-builtin
         pass
 
-    def say(self, status, body):
+    def send_json(self, status, body):
         text = b"" if body is None else json.dumps(body).encode()
         self.send_response(status)
         if status != 204:
@@ -187,12 +187,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    def chunk(self, text):
+    def send_chunk(self, text):
         self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
         self.wfile.flush()
 
     def record(self):
-        """The lines, in pieces that are no lines, and then nothing until somebody ends it."""
+        """Sends the lines, in chunks that are not lines, and then nothing until either side ends."""
         daemon = self.server.daemon
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
@@ -200,8 +200,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for line in daemon.lines:
             daemon.closed.wait(daemon.pause_s)
             text = (line if isinstance(line, str) else json.dumps(line) + "\n").encode()
-            self.chunk(text[:5])
-            self.chunk(text[5:])
+            self.send_chunk(text[:5])
+            self.send_chunk(text[5:])
         if not daemon.recording_ends:
             self.rfile.read(1)      # until the client goes
         self.close_connection = True
@@ -223,15 +223,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         elif what in daemon.refuse:
             status, code, message = daemon.refuse[what]
-            self.say(status, {"error": {"code": code, "message": message}})
+            self.send_json(status, {"error": {"code": code, "message": message}})
         elif what == ("POST", "/v1/recording"):
             self.record()
         else:
             try:
-                self.say(*daemon.answer(*what, body))
+                self.send_json(*daemon.answer(*what, body))
             except Refused as why:
                 status, code, message = why.args
-                self.say(status, {"error": {"code": code, "message": message}})
+                self.send_json(status, {"error": {"code": code, "message": message}})
 
     do_GET = do_PUT = do_POST = do_DELETE = serve
 
