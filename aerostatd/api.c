@@ -125,7 +125,7 @@ static void on_request_read(SoupServer *server, SoupServerMessage *msg, const ch
 static void follow_reload(const struct event *event, void *data)
 {
 	struct api *api = data;
-	const struct config *config = manager_status(api->manager)->config;
+	const struct config *config = manager_get_status(api->manager)->config;
 	g_autoptr(GError) error = NULL;
 
 	if (event->kind != EVENT_RELOAD)
@@ -137,7 +137,7 @@ static void follow_reload(const struct event *event, void *data)
 
 struct api *api_start(struct manager *manager, const char *path, GError **error)
 {
-	const struct manager_status *status = manager_status(manager);
+	const struct manager_status *status = manager_get_status(manager);
 	struct api *api = g_new0(struct api, 1);
 
 	api->manager = manager;
@@ -161,7 +161,7 @@ void api_stop(struct api *api)
 	if (!api)
 		return;
 	if (api->reload_listener)
-		events_unlisten(manager_status(api->manager)->events, api->reload_listener);
+		events_unlisten(manager_get_status(api->manager)->events, api->reload_listener);
 	g_clear_handle_id(&api->resume, g_source_remove);
 	if (api->accepting)
 		g_source_destroy(api->accepting);

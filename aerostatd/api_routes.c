@@ -110,7 +110,7 @@ static json_t *read_request_body(struct api_request *request, const struct body_
 static void api_get_status(struct api_request *request)
 {
 	api_answer_json(request->msg, SOUP_STATUS_OK,
-			report_status(manager_status(request->manager)));
+			report_status(manager_get_status(request->manager)));
 }
 
 static void api_get_guest(struct api_request *request)
@@ -187,7 +187,7 @@ static void api_put_guest_mode(struct api_request *request)
 static void api_put_mode(struct api_request *request)
 {
 	struct manager *manager = request->manager;
-	const GPtrArray *guests = manager_status(manager)->guests;
+	const GPtrArray *guests = manager_get_status(manager)->guests;
 	g_autoptr(GError) error = NULL;
 	enum policy_mode mode;
 	uint64_t bytes;
@@ -202,7 +202,7 @@ static void api_put_mode(struct api_request *request)
 	names = json_array();
 	/* manager_set_mode() skips guests that have not answered yet. */
 	for (guint i = 0; i < guests->len; i++)
-		if (((const struct managed *)guests->pdata[i])->met)
+		if (((const struct managed *)guests->pdata[i])->answered)
 			json_array_append_new(names, json_guest_name(guests->pdata[i]));
 	answer_changed_guests(request, names);
 }
@@ -261,7 +261,7 @@ static void api_post_reservation(struct api_request *request)
 /* The reservation that the path names.  NULL when there is none; the request was answered then. */
 static const struct reservation *find_requested_reservation(struct api_request *request)
 {
-	const GPtrArray *reservations = manager_status(request->manager)->reservations;
+	const GPtrArray *reservations = manager_get_status(request->manager)->reservations;
 	uint64_t id;
 
 	if (api_parse_number(request->argument, &id))
@@ -310,9 +310,9 @@ static void api_post_reload(struct api_request *request)
 		api_answer_gerror(request->msg, error);
 		return;
 	}
-	api_answer_json(
-		request->msg, SOUP_STATUS_OK,
-		json_pack("{s:s?}", "reloaded", manager_status(request->manager)->config->path));
+	api_answer_json(request->msg, SOUP_STATUS_OK,
+			json_pack("{s:s?}", "reloaded",
+				  manager_get_status(request->manager)->config->path));
 }
 
 static void api_post_recording(struct api_request *request)
@@ -329,7 +329,7 @@ static void api_post_recording(struct api_request *request)
 static void api_get_metrics(struct api_request *request)
 {
 	api_answer_text(request->msg, "text/plain; version=0.0.4; charset=utf-8",
-			metrics_text(manager_status(request->manager)));
+			metrics_text(manager_get_status(request->manager)));
 }
 
 /* Rows of one path stand together. */

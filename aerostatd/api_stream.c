@@ -38,7 +38,7 @@ static void stream_free(struct api_stream *stream)
 	stream->streams->open = g_list_remove(stream->streams->open, stream);
 	g_signal_handlers_disconnect_by_data(stream->msg, stream);
 	if (stream->listener)
-		events_unlisten(manager_status(stream->manager)->events, stream->listener);
+		events_unlisten(manager_get_status(stream->manager)->events, stream->listener);
 	if (stream->recording) {
 		stream->recording = false;
 		manager_record(stream->manager, NULL, NULL, NULL);
@@ -158,7 +158,7 @@ static void note_last_number(const struct event *event, void *data)
 
 static void stream_replay(struct api_stream *stream, uint64_t after)
 {
-	const struct events *events = manager_status(stream->manager)->events;
+	const struct events *events = manager_get_status(stream->manager)->events;
 	uint64_t last = 0;
 
 	events_replay(events, 0, note_last_number, &last);
@@ -193,7 +193,7 @@ static bool read_first_event(struct api_request *request, bool *is_given, uint64
 
 void api_stream_events(struct api_request *request)
 {
-	struct events *events = manager_status(request->manager)->events;
+	struct events *events = manager_get_status(request->manager)->events;
 	struct api_stream *stream;
 	bool is_given;
 	uint64_t after;

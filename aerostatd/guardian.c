@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "aerostatd/guardian.h"
 
-#include "aerostatd/keep.h"
 #include "aerostatd/log.h"
-#include "aerostatd/put_back.h"
-#include "common/size.h"
+#include "aerostatd/restore.h"
+#include "aerostatd/state_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,32 +13,33 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DISMISSED 'd'
-/* A daemon that dies closes its pipe a moment before it gives up its lock. */
-#define LOCK_MS 2000
-#define DISMISS_MS 1000
+#define DISMISS_BYTE 'd'
+/* The pipe of a daemon that dies is closed a moment before its lock is released. */
+#define LOCK_WAIT_MS 2000
+#define DISMISS_WAIT_MS 1000
 #define POLL_MS 20
-/* A guardian that lived for so long is started again at once; others ever later. */
+/* The longest pause before a guardian is started again.  The pause doubles each time, and is
+ * reset by a guardian that lived for longer than this. */
 #define PAUSE_MAX_S 60
 
 /*
- * The daemon's side
+ * In the daemon
  */
 
 struct guardian {
 	char *program, *folder;
 	pid_t pid;    /* 0: it has ended */
-	int ends[2];  /* of the pipe.  The reading one is kept so that a write never fails. */
-	guint source; /* the watch of its end, or the timer of its next start */
+	int ends[2];  /* of the pipe; the reading end is kept so that a write never fails */
+	guint source; /* the child watch, or the timer of the next start */
 	int64_t started_us;
 	unsigned int pause_s;
 };
 
 /*
- * In the child, before it becomes the guardian: what ends a daemon (systemd's SIGTERM to
- * its whole group, a terminal that closes) must not end the one who cleans up behind it.
+ * In the child, before it becomes the guardian.  What ends the daemon (systemd's SIGTERM to its
+ * whole group, a terminal that closes) must not end the process that cleans up after it.
  */
-static void stand_apart(void *unused)
+static void detach_from_daemon(void *unused)
 {
 	static const int signals[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
 
@@ -57,9 +57,9 @@ static void close_pipe(struct guardian *guardian)
 	guardian->ends[0] = guardian->ends[1] = -1;
 }
 
-static void on_end(GPid pid, int status, void *data);
+static void on_guardian_exit(GPid pid, int status, void *data);
 
-static bool start(struct guardian *guardian, GError **error)
+static bool start_process(struct guardian *guardian, GError **error)
 {
 	const char *const argv[] = { guardian->program, "aerostatd",	  "--guard",
 				     "--folder",	guardian->folder, NULL };
@@ -72,30 +72,31 @@ static bool start(struct guardian *guardian, GError **error)
 	guardian->started_us = g_get_monotonic_time();
 	if (!g_spawn_async_with_pipes_and_fds(
 		    NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_FILE_AND_ARGV_ZERO,
-		    stand_apart, NULL, guardian->ends[0], -1, -1, NULL, NULL, 0, &guardian->pid,
-		    NULL, NULL, NULL, error)) {
+		    detach_from_daemon, NULL, guardian->ends[0], -1, -1, NULL, NULL, 0,
+		    &guardian->pid, NULL, NULL, NULL, error)) {
 		close_pipe(guardian);
 		return false;
 	}
-	guardian->source = g_child_watch_add(guardian->pid, on_end, guardian);
+	guardian->source = g_child_watch_add(guardian->pid, on_guardian_exit, guardian);
 	return true;
 }
 
-static gboolean start_again(void *data)
+static gboolean restart_process(void *data)
 {
 	struct guardian *guardian = data;
 	g_autoptr(GError) error = NULL;
 
 	guardian->source = 0;
-	if (start(guardian, &error))
+	if (start_process(guardian, &error))
 		return G_SOURCE_REMOVE;
-	manager_log(LOG_ERR, "no guardian, who would put guests back if this process died: %s",
+	manager_log(LOG_ERR,
+		    "no guardian, so guests would not be restored if this process died: %s",
 		    error->message);
-	guardian->source = g_timeout_add(PAUSE_MAX_S * 1000, start_again, guardian);
+	guardian->source = g_timeout_add(PAUSE_MAX_S * 1000, restart_process, guardian);
 	return G_SOURCE_REMOVE;
 }
 
-static void on_end(GPid pid, int status, void *data)
+static void on_guardian_exit(GPid pid, int status, void *data)
 {
 	struct guardian *guardian = data;
 	int64_t lived_us = g_get_monotonic_time() - guardian->started_us;
@@ -108,12 +109,12 @@ static void on_end(GPid pid, int status, void *data)
 	else
 		guardian->pause_s = CLAMP(2 * guardian->pause_s, 1, PAUSE_MAX_S);
 	g_spawn_check_wait_status(status, &why);
-	manager_log(LOG_WARNING, "the guardian (pid %d) has ended (%s); another starts in %u s",
+	manager_log(LOG_WARNING, "the guardian (pid %d) has ended (%s); starting another in %u s",
 		    (int)pid, why ? why->message : "exit code 0", guardian->pause_s);
-	guardian->source = g_timeout_add(guardian->pause_s * 1000, start_again, guardian);
+	guardian->source = g_timeout_add(guardian->pause_s * 1000, restart_process, guardian);
 }
 
-static void guardian_free(struct guardian *guardian)
+static void free_guardian(struct guardian *guardian)
 {
 	close_pipe(guardian);
 	g_free(guardian->program);
@@ -128,8 +129,8 @@ struct guardian *guardian_start(const char *program, const char *folder, GError 
 	guardian->program = g_strdup(program);
 	guardian->folder = g_strdup(folder);
 	guardian->ends[0] = guardian->ends[1] = -1;
-	if (!start(guardian, error))
-		g_clear_pointer(&guardian, guardian_free);
+	if (!start_process(guardian, error))
+		g_clear_pointer(&guardian, free_guardian);
 	return guardian;
 }
 
@@ -140,35 +141,35 @@ pid_t guardian_pid(const struct guardian *guardian)
 
 void guardian_dismiss(struct guardian *guardian)
 {
-	int64_t deadline = hv_deadline_ms(DISMISS_MS);
-	const char word = DISMISSED;
+	int64_t deadline = hv_deadline_ms(DISMISS_WAIT_MS);
+	const char byte = DISMISS_BYTE;
 
 	if (!guardian)
 		return;
 	g_clear_handle_id(&guardian->source, g_source_remove);
-	if (guardian->pid && write(guardian->ends[1], &word, 1) == 1) {
+	if (guardian->pid && write(guardian->ends[1], &byte, 1) == 1) {
 		close_pipe(guardian);
-		/* One that is stopped reads its dismissal when it wakes up. */
+		/* One that is stopped (SIGSTOP) reads the byte later. */
 		while (waitpid(guardian->pid, NULL, WNOHANG) == 0 &&
 		       g_get_monotonic_time() < deadline)
 			g_usleep(POLL_MS * 1000);
 	}
-	guardian_free(guardian);
+	free_guardian(guardian);
 }
 
 /*
- * The guardian
+ * In the guardian
  */
 
-/* Waits for the end of the daemon; false when it dismissed us before. */
-static bool daemon_died(void)
+/* Waits until the daemon dies; false if it dismissed us first. */
+static bool wait_for_daemon_death(void)
 {
-	char word;
+	char byte;
 	ssize_t length;
 
 	do
-		length = read(STDIN_FILENO, &word, 1);
-	while ((length < 0 && errno == EINTR) || (length > 0 && word != DISMISSED));
+		length = read(STDIN_FILENO, &byte, 1);
+	while ((length < 0 && errno == EINTR) || (length > 0 && byte != DISMISS_BYTE));
 	return length <= 0;
 }
 
@@ -178,135 +179,72 @@ int guardian_main(const char *folder)
 	unsigned int missing = 0;
 	int lock;
 
-	stand_apart(NULL);
-	if (!daemon_died())
+	detach_from_daemon(NULL);
+	if (!wait_for_daemon_death())
 		return 0;
-	lock = keep_lock(folder, LOCK_MS, &error);
+	lock = state_folder_lock(folder, LOCK_WAIT_MS, &error);
 	if (g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN))
 		return 0;
 	if (lock >= 0) {
-		manager_log(LOG_WARNING, "aerostatd has died: its guests are put back");
+		manager_log(LOG_WARNING, "aerostatd has died; restoring its guests");
 		missing = guardian_restore(folder, &error);
 		close(lock);
 	}
 	if (error)
-		manager_log(LOG_ERR, "guests are not put back: %s", error->message);
+		manager_log(LOG_ERR, "guests are not restored: %s", error->message);
 	return error || missing;
 }
 
 /*
- * Putting guests back
+ * Restoring guests
  */
 
-enum outcome {
-	OUTCOME_BACK,
-	OUTCOME_GONE, /* it does not run any more, at least not in that process */
-	OUTCOME_FAILED,
+struct restore_job {
+	const struct saved_guest *guest;
+	GThread *thread; /* NULL: the daemon has not changed the guest */
+	enum restore_outcome outcome;
+	GError *error; /* with RESTORE_FAILED */
 };
 
-struct job {
-	const struct keep_guest *guest;
-	GThread *thread;
-	enum outcome outcome;
-	GError *error; /* with OUTCOME_FAILED */
-};
-
-static hv_guest *open_guest(const struct keep_guest *guest)
+static void *restore_one(void *data)
 {
-	if (g_str_equal(guest->source, "qmp"))
-		return hv_qmp_open(guest->address +
-				   (g_str_has_prefix(guest->address, "qmp:") ? 4 : 0));
-	return hv_libvirt_open(guest->source, guest->uuid ? guest->uuid : guest->address);
-}
+	struct restore_job *job = data;
+	const struct saved_guest *saved = job->guest;
+	g_autoptr(hv_guest) guest = NULL;
 
-static bool is_same(const struct keep_guest *guest, const struct hv_info *info)
-{
-	if (!keep_same_process(guest, info->pid))
-		return false;
-	if (guest->pid && info->pid)
-		return true;
-	return guest->uuid && info->uuid ? g_str_equal(guest->uuid, info->uuid)
-					 : g_str_equal(guest->name, info->name);
-}
-
-static bool put_back(const struct keep_guest *guest, bool *gone, GError **error)
-{
-	int64_t deadline = hv_deadline_ms(GUARDIAN_RESTORE_MS);
-	g_autoptr(hv_guest) reached = open_guest(guest);
-	g_auto(hv_info) info = { 0 };
-
-	if (!hv_guest_info(reached, deadline, &info, error))
-		return false;
-	*gone = !is_same(guest, &info);
-	return *gone || put_back_guest(reached, deadline, &info, guest->before_bytes,
-				       guest->before_period_s, error);
-}
-
-static void *run_job(void *data)
-{
-	struct job *job = data;
-	bool gone;
-
-	if (put_back(job->guest, &gone, &job->error))
-		job->outcome = gone ? OUTCOME_GONE : OUTCOME_BACK;
-	else if (g_error_matches(job->error, HV_ERROR, HV_ERROR_NOT_FOUND) ||
-		 g_error_matches(job->error, HV_ERROR, HV_ERROR_NOT_RUNNING) ||
-		 !keep_same_process(job->guest, 0))
-		job->outcome = OUTCOME_GONE;
+	if (g_str_equal(saved->source, "qmp"))
+		guest = hv_qmp_open(saved->address +
+				    (g_str_has_prefix(saved->address, "qmp:") ? 4 : 0));
 	else
-		job->outcome = OUTCOME_FAILED;
+		guest = hv_libvirt_open(saved->source, saved->uuid ? saved->uuid : saved->address);
+	job->outcome =
+		restore_guest(guest, saved, hv_deadline_ms(GUARDIAN_RESTORE_MS), &job->error);
 	return NULL;
 }
 
-static void log_outcome(const struct job *job)
+/* Restores @guests, all at once.  The entries that the file still needs are added to @left. */
+static unsigned int restore_guests(const GPtrArray *guests, GPtrArray *left)
 {
-	g_autofree char *before = size_format(job->guest->before_bytes);
-	const char *name = job->guest->name;
-
-	switch (job->outcome) {
-	case OUTCOME_BACK:
-		manager_log(LOG_INFO, "%s: put back to %s", name, before);
-		break;
-	case OUTCOME_GONE:
-		manager_log(LOG_INFO, "%s: ended meanwhile, nothing to put back", name);
-		break;
-	case OUTCOME_FAILED:
-		manager_log(LOG_ERR, "%s: not put back to %s: %s", name, before,
-			    job->error->message);
-		break;
-	}
-}
-
-/* Into @left goes @guest as it is to be remembered, if it is. */
-static void remember(GPtrArray *left, const struct keep_guest *guest, enum outcome outcome)
-{
-	struct keep_guest *copy;
-
-	if (outcome != OUTCOME_FAILED && (outcome == OUTCOME_GONE || guest->mode < 0))
-		return;
-	copy = keep_guest_copy(guest);
-	copy->changed = guest->changed && outcome == OUTCOME_FAILED;
-	g_ptr_array_add(left, copy);
-}
-
-/* All of @guests at once.  Returns how many failed. */
-static unsigned int restore_all(const GPtrArray *guests, GPtrArray *left)
-{
-	g_autofree struct job *jobs = g_new0(struct job, guests->len);
+	g_autofree struct restore_job *jobs = g_new0(struct restore_job, guests->len);
 	unsigned int failed = 0;
 
 	for (guint i = 0; i < guests->len; i++) {
 		jobs[i].guest = g_ptr_array_index(guests, i);
 		if (jobs[i].guest->changed)
-			jobs[i].thread = g_thread_new("restore", run_job, &jobs[i]);
+			jobs[i].thread = g_thread_new("restore", restore_one, &jobs[i]);
 	}
 	for (guint i = 0; i < guests->len; i++) {
 		if (jobs[i].thread) {
 			g_thread_join(jobs[i].thread);
-			log_outcome(&jobs[i]);
+			restore_log_outcome(jobs[i].guest, jobs[i].outcome, jobs[i].error);
 		}
-		failed += jobs[i].outcome == OUTCOME_FAILED;
-		remember(left, jobs[i].guest, jobs[i].outcome);
+		failed += jobs[i].outcome == RESTORE_FAILED;
+		if (restore_leaves_entry(jobs[i].guest, jobs[i].outcome)) {
+			struct saved_guest *entry = saved_guest_copy(jobs[i].guest);
+
+			entry->changed = jobs[i].outcome == RESTORE_FAILED;
+			g_ptr_array_add(left, entry);
+		}
 		g_clear_error(&jobs[i].error);
 	}
 	return failed;
@@ -314,12 +252,13 @@ static unsigned int restore_all(const GPtrArray *guests, GPtrArray *left)
 
 unsigned int guardian_restore(const char *folder, GError **error)
 {
-	g_autoptr(GPtrArray) guests = keep_load(folder, error);
-	g_autoptr(GPtrArray) left = g_ptr_array_new_with_free_func((GDestroyNotify)keep_guest_free);
+	g_autoptr(GPtrArray) guests = state_file_load(folder, error);
+	g_autoptr(GPtrArray) left =
+		g_ptr_array_new_with_free_func((GDestroyNotify)saved_guest_free);
 	unsigned int failed;
 
 	if (!guests)
 		return 1;
-	failed = restore_all(guests, left);
-	return keep_save(folder, left, error) ? failed : MAX(failed, 1);
+	failed = restore_guests(guests, left);
+	return state_file_save(folder, left, error) ? failed : MAX(failed, 1);
 }

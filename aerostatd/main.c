@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* aerostatd: options, signals, and the parts in the order in which they begin and end. */
+/* aerostatd: options, signals, and the order in which its parts start and stop. */
 #include <glib-unix.h>
 #include <locale.h>
 #include <signal.h>
@@ -8,10 +8,10 @@
 
 #include "aerostatd/api.h"
 #include "aerostatd/guardian.h"
-#include "aerostatd/keep.h"
 #include "aerostatd/log.h"
+#include "aerostatd/state_file.h"
 
-/* A guardian that puts guests back, or a daemon that ends, holds the folder for so long at most. */
+/* A guardian that restores guests, or a daemon that stops, holds the lock no longer than this. */
 #define LOCK_WAIT_MS 15000
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -31,48 +31,51 @@ struct daemon {
 	int code;
 };
 
-static bool parse(struct options *options, int argc, char **argv, int *code)
+static bool parse_options(struct options *options, int argc, char **argv, int *code)
 {
 	const GOptionEntry entries[] = {
 		{ "config", 0, 0, G_OPTION_ARG_FILENAME, &options->config,
-		  "the configuration file, in place of " CONFIG_PATH, "FILE" },
+		  "read this configuration file instead of " CONFIG_PATH, "FILE" },
 		{ "connect", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &options->uris,
-		  "look for guests of this libvirt, in place of those of the file", "URI" },
+		  "manage the guests of this libvirt, instead of those that the file names",
+		  "URI" },
 		{ "qmp", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->globs,
-		  "look for guests behind these monitor sockets, the same", "GLOB" },
+		  "manage the guests behind these QEMU monitor sockets, likewise", "GLOB" },
 		{ "folder", 0, 0, G_OPTION_ARG_FILENAME, &options->folder,
-		  "where to keep what must outlive it; /run/aerostat for root", "DIR" },
+		  "keep the state file and lock here; /run/aerostat for root", "DIR" },
 		{ "socket", 0, 0, G_OPTION_ARG_FILENAME, &options->socket,
-		  "where to listen; aerostatd.sock in the folder", "PATH" },
+		  "listen on this socket; aerostatd.sock in the folder", "PATH" },
 		{ "check", 0, 0, G_OPTION_ARG_NONE, &options->check,
-		  "only read the configuration and say whether it is good", NULL },
+		  "check the configuration and exit", NULL },
 		{ "restore", 0, 0, G_OPTION_ARG_NONE, &options->restore,
-		  "only put back the guests that a daemon that is gone has left", NULL },
+		  "restore the guests that a dead daemon left changed, and exit", NULL },
 		{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose, "log more", NULL },
-		{ "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "say the version", NULL },
+		{ "version", 0, 0, G_OPTION_ARG_NONE, &options->version,
+		  "print the version and exit", NULL },
 		{ "guard", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &options->guard, NULL,
 		  NULL },
 		{ NULL }
 	};
-	g_autoptr(GOptionContext) context = g_option_context_new(
-		"- gives RAM to running virtual machines and takes it back, by itself");
+	g_autoptr(GOptionContext) context =
+		g_option_context_new("- move memory between the running guests of a host");
 	g_autoptr(GError) error = NULL;
 
 	g_option_context_add_main_entries(context, entries, NULL);
 	g_option_context_set_description(
-		context, "What it did and why: aerostat status, aerostat explain GUEST.\n"
-			 "See aerostatd(8) and aerostat.conf(5).");
+		context,
+		"To see what it does and why, run aerostat status or aerostat explain GUEST.\n"
+		"See aerostatd(8) and aerostat.conf(5).");
 	*code = EXIT_USAGE;
 	if (!g_option_context_parse(context, &argc, &argv, &error))
 		fprintf(stderr, "error: %s; see aerostatd --help\n", error->message);
 	else if (argc > 1)
-		fprintf(stderr, "error: unknown word '%s'; see aerostatd --help\n", argv[1]);
+		fprintf(stderr, "error: unexpected argument '%s'; see aerostatd --help\n", argv[1]);
 	else
 		return true;
 	return false;
 }
 
-static void options_complete(struct options *options)
+static void complete_options(struct options *options)
 {
 	if (!options->folder)
 		options->folder =
@@ -82,7 +85,7 @@ static void options_complete(struct options *options)
 		options->socket = g_build_filename(options->folder, "aerostatd.sock", NULL);
 }
 
-static void options_clear(struct options *options)
+static void clear_options(struct options *options)
 {
 	g_free(options->config);
 	g_free(options->folder);
@@ -91,36 +94,36 @@ static void options_clear(struct options *options)
 	g_strfreev(options->globs);
 }
 
-static int fail(const GError *error)
+static int report_failure(const GError *error)
 {
 	fprintf(stderr, "error: %s\n", error->message);
 	return EXIT_FAILED;
 }
 
-static int check(const struct options *options)
+static int check_config(const struct options *options)
 {
 	g_autoptr(GError) error = NULL;
 	g_autoptr(config_file) config = config_load(options->config, &error);
 
 	if (!config)
-		return fail(error);
-	printf("%s is good: policy %s, %u groups of guests\n", config->path, config->policy->name,
+		return report_failure(error);
+	printf("%s is valid: policy %s, %u guest groups\n", config->path, config->policy->name,
 	       config->guests->len);
 	return EXIT_OK;
 }
 
-static int restore(const struct options *options)
+static int restore_and_report(const struct options *options)
 {
 	g_autoptr(GError) error = NULL;
-	int lock = keep_lock(options->folder, LOCK_WAIT_MS, &error);
+	int lock = state_folder_lock(options->folder, LOCK_WAIT_MS, &error);
 	unsigned int missing;
 
 	if (lock < 0)
-		return fail(error);
+		return report_failure(error);
 	missing = guardian_restore(options->folder, &error);
 	close(lock);
 	if (error)
-		return fail(error);
+		return report_failure(error);
 	return missing ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -133,28 +136,27 @@ static void on_stopped(unsigned int missing, void *data)
 	struct daemon *daemon = data;
 
 	if (missing) {
-		manager_log(LOG_ERR,
-			    "%u guests could not be put back; aerostatd --restore tries again",
+		manager_log(LOG_ERR, "guests not restored: %u; aerostatd --restore tries again",
 			    missing);
 		daemon->code = EXIT_FAILED;
 	}
 	g_main_loop_quit(daemon->loop);
 }
 
-static gboolean on_end(gpointer data)
+static gboolean on_stop_signal(gpointer data)
 {
 	struct daemon *daemon = data;
 
 	if (daemon->ending)
 		return G_SOURCE_CONTINUE;
 	daemon->ending = true;
-	manager_log(LOG_INFO, "ending: guests are put back");
+	manager_log(LOG_INFO, "stopping: restoring the guests");
 	g_clear_pointer(&daemon->api, api_stop);
 	manager_stop(daemon->manager, on_stopped, daemon);
 	return G_SOURCE_CONTINUE;
 }
 
-static gboolean on_reload(gpointer data)
+static gboolean on_reload_signal(gpointer data)
 {
 	struct daemon *daemon = data;
 	g_autoptr(GError) error = NULL;
@@ -162,11 +164,11 @@ static gboolean on_reload(gpointer data)
 	if (daemon->ending)
 		return G_SOURCE_CONTINUE;
 	if (!manager_reload(daemon->manager, &error))
-		manager_log(LOG_ERR, "the configuration stays as it was: %s", error->message);
+		manager_log(LOG_ERR, "the configuration in force stays: %s", error->message);
 	return G_SOURCE_CONTINUE;
 }
 
-static bool start(struct daemon *daemon, const struct options *options, GError **error)
+static bool start_daemon(struct daemon *daemon, const struct options *options, GError **error)
 {
 	const struct hv_sources sources = { options->uris, options->globs };
 	const struct manager_options manager = {
@@ -186,15 +188,15 @@ static bool start(struct daemon *daemon, const struct options *options, GError *
 	return daemon->api;
 }
 
-static void run(struct daemon *daemon, const struct options *options)
+static void run_daemon(struct daemon *daemon, const struct options *options)
 {
 	guint signals[] = {
-		g_unix_signal_add(SIGTERM, on_end, daemon),
-		g_unix_signal_add(SIGINT, on_end, daemon),
-		g_unix_signal_add(SIGHUP, on_reload, daemon),
+		g_unix_signal_add(SIGTERM, on_stop_signal, daemon),
+		g_unix_signal_add(SIGINT, on_stop_signal, daemon),
+		g_unix_signal_add(SIGHUP, on_reload_signal, daemon),
 	};
 
-	manager_log(LOG_INFO, "aerostatd " AEROSTAT_VERSION " listens at %s", options->socket);
+	manager_log(LOG_INFO, "aerostatd " AEROSTAT_VERSION " listening on %s", options->socket);
 	daemon->loop = g_main_loop_new(NULL, FALSE);
 	g_main_loop_run(daemon->loop);
 	g_main_loop_unref(daemon->loop);
@@ -202,19 +204,19 @@ static void run(struct daemon *daemon, const struct options *options)
 		g_source_remove(signals[i]);
 }
 
-static int serve(const struct options *options)
+static int run_until_stopped(const struct options *options)
 {
 	g_autoptr(GError) error = NULL;
 	struct daemon daemon = { .code = EXIT_OK };
-	int lock = keep_lock(options->folder, LOCK_WAIT_MS, &error);
+	int lock = state_folder_lock(options->folder, LOCK_WAIT_MS, &error);
 
 	if (lock < 0)
-		return fail(error);
+		return report_failure(error);
 	signal(SIGPIPE, SIG_IGN);
-	if (start(&daemon, options, &error))
-		run(&daemon, options);
+	if (start_daemon(&daemon, options, &error))
+		run_daemon(&daemon, options);
 	else
-		daemon.code = fail(error);
+		daemon.code = report_failure(error);
 	g_clear_pointer(&daemon.api, api_stop);
 	g_clear_pointer(&daemon.manager, manager_free);
 	g_clear_pointer(&daemon.guardian, guardian_dismiss);
@@ -228,20 +230,20 @@ int main(int argc, char **argv)
 	int code;
 
 	setlocale(LC_ALL, "");
-	if (parse(&options, argc, argv, &code)) {
-		options_complete(&options);
+	if (parse_options(&options, argc, argv, &code)) {
+		complete_options(&options);
 		manager_log_verbose(options.verbose);
 		if (options.version)
 			code = printf("aerostatd %s\n", AEROSTAT_VERSION) < 0;
 		else if (options.check)
-			code = check(&options);
+			code = check_config(&options);
 		else if (options.restore)
-			code = restore(&options);
+			code = restore_and_report(&options);
 		else if (options.guard)
 			code = guardian_main(options.folder);
 		else
-			code = serve(&options);
+			code = run_until_stopped(&options);
 	}
-	options_clear(&options);
+	clear_options(&options);
 	return code;
 }

@@ -2,49 +2,72 @@
 /*
  * Theory of operation
  * -------------------
- * Who set a guest's size?  Nobody tells a target back, so it is inferred: a guest that had
- * our target, and is away from it for AWAY_US while it answers with fresh statistics, was
- * set by somebody else.  Not so one that grew by itself under deflate-on-oom, one that was
- * rebooted (its counters began anew) or whose driver is gone (its statistics stand still).
+ * Who set a guest's size?  Neither QEMU nor libvirt reports the target, so it is inferred.  A guest
+ * that had reached our target, and is away from it for AWAY_US while it answers with fresh
+ * statistics, was resized by somebody else.  Exempt are guests that grew by themselves under
+ * deflate-on-oom, that were rebooted (their counters restarted) or whose driver is gone (their
+ * statistics stand still).
  */
 #include "aerostatd/managed.h"
 
 #include <string.h>
 
-struct managed *managed_new(struct manager *manager, uint64_t id, const hv_guest *guest)
+struct managed_private {
+	void *owner;
+	struct worker *worker;
+	uint64_t start_ticks; /* of its process, at the first answer; 0 if unknown */
+	int64_t answered_us;  /* monotonic: the last answer; 0: never */
+
+	struct policy_rules rules; /* of the configuration */
+	int person_mode;	   /* enum policy_mode; -1: no person chose one */
+
+	bool changed; /* its target was set since before_bytes was noted: it must be restored */
+	int before_period_s;
+	bool restoring;
+
+	uint64_t target_bytes; /* the last that we set; HV_UNSET: none, or somebody else's since */
+	int64_t set_us;	       /* when */
+	uint64_t actual_bytes; /* in the last sample */
+	bool arrived;	       /* it has reached its target since that was set */
+	int64_t moved_us;      /* when its size last changed */
+	int64_t away_us;      /* since when it is away from a target it had reached; 0: it is not */
+	uint64_t away_faults; /* its count of faults at that time, to recognize a reboot */
+};
+
+struct managed *managed_new(uint64_t id, const hv_guest *found, void *owner)
 {
-	struct managed *managed = g_new0(struct managed, 1);
+	struct managed *guest = g_new0(struct managed, 1);
 	struct managed_private *p = g_new0(struct managed_private, 1);
 
 	*p = (struct managed_private){
-		.manager = manager,
+		.owner = owner,
 		.rules = { .min_bytes = HV_UNSET, .max_bytes = HV_UNSET, .weight = 1 },
 		.person_mode = -1,
 		.before_period_s = -1,
 		.target_bytes = HV_UNSET,
 		.actual_bytes = HV_UNSET,
 	};
-	*managed = (struct managed){
+	*guest = (struct managed){
 		.id = id,
-		.source = g_strdup(guest->source),
-		.address = g_strdup(guest->address),
-		.name = g_strdup(guest->address),
+		.source = g_strdup(found->source),
+		.address = g_strdup(found->address),
+		.name = g_strdup(found->address),
 		.autodeflate = -1,
 		.held_bytes = HV_UNSET,
 		.before_bytes = HV_UNSET,
 		.private = p,
 	};
 	for (int i = 0; i < HV_STAT_COUNT; i++)
-		managed->stats.value[i] = HV_UNSET;
-	g_queue_init(&managed->history);
-	return managed;
+		guest->stats.value[i] = HV_UNSET;
+	g_queue_init(&guest->history);
+	return guest;
 }
 
 void managed_free(gpointer data)
 {
 	struct managed *guest = data;
 
-	reach_free(guest->private->reach);
+	worker_free(guest->private->worker);
 	g_free(guest->private);
 	g_queue_clear_full(&guest->history, g_free);
 	g_free(guest->source);
@@ -55,21 +78,42 @@ void managed_free(gpointer data)
 	g_free(guest);
 }
 
-enum policy_mode managed_mode(const struct managed *guest)
+void *managed_owner(const struct managed *guest)
 {
-	const struct managed_private *p = guest->private;
+	return guest->private->owner;
+}
 
-	return p->person_mode >= 0 ? (enum policy_mode)p->person_mode : p->rules.mode;
+void managed_attach_worker(struct managed *guest, struct worker *worker)
+{
+	guest->private->worker = worker;
+}
+
+struct worker *managed_worker(const struct managed *guest)
+{
+	return guest->private->worker;
+}
+
+bool managed_is_called(const struct managed *guest, const char *name)
+{
+	return !g_strcmp0(guest->name, name) || !g_strcmp0(guest->uuid, name) ||
+	       !strcmp(guest->address, name);
+}
+
+enum process_state managed_process_state(const struct managed *guest)
+{
+	return process_find_state(guest->pid, guest->private->start_ticks);
 }
 
 /*
- * Answers
+ * Its answers
  */
 
-static bool is_another(const struct managed *guest, const hv_info *info)
+static bool is_replaced(const struct managed *guest, const hv_info *info)
 {
-	return (guest->pid && info->pid && guest->pid != info->pid) ||
-	       (guest->uuid && info->uuid && strcmp(guest->uuid, info->uuid));
+	const struct identity identity = { guest->pid, guest->private->start_ticks, guest->uuid,
+					   guest->name };
+
+	return guest->answered && !identity_matches(&identity, info);
 }
 
 static void take_identity(struct managed *guest, const hv_info *info)
@@ -86,7 +130,7 @@ static void take_identity(struct managed *guest, const hv_info *info)
 	guest->has_balloon = info->has_balloon;
 }
 
-static bool has_target(const struct managed *guest, uint64_t actual)
+static bool has_reached_target(const struct managed *guest, uint64_t actual)
 {
 	uint64_t target = guest->private->target_bytes;
 
@@ -94,54 +138,40 @@ static bool has_target(const struct managed *guest, uint64_t actual)
 	       actual + ARRIVED_BYTES >= target;
 }
 
-static bool may_move_by_itself(const struct managed *guest, uint64_t actual)
-{
-	return actual > guest->private->target_bytes && guest->autodeflate != 0;
-}
-
-/* It may have no driver just now, and whatever size it has is nobody's will. */
-static bool is_silent(const struct reach_sample *sample)
-{
-	return sample->told_us - sample->heard_us > SILENT_US;
-}
-
-/* Somebody else set its size, and it is not merely a guest that boots. */
-static bool was_moved(const struct managed *guest, const struct reach_sample *sample)
-{
-	const struct managed_private *p = guest->private;
-	uint64_t faults = sample->stats.value[HV_STAT_MINOR_FAULT];
-
-	if (!p->away_us || sample->told_us - p->away_us < AWAY_US)
-		return false;
-	return faults == HV_UNSET || p->away_faults == HV_UNSET || faults >= p->away_faults;
-}
-
-static bool follow_size(struct managed *guest, const struct reach_sample *sample, uint64_t actual)
+/* Follows the guest's size; returns whether somebody else set it. */
+static bool follow_size(struct managed *guest, const struct worker_sample *sample, uint64_t actual)
 {
 	struct managed_private *p = guest->private;
+	int64_t now_us = sample->answered_us;
+	uint64_t faults = sample->stats.value[HV_STAT_MINOR_FAULT];
 
 	if (actual != p->actual_bytes)
-		p->moved_us = sample->told_us;
+		p->moved_us = now_us;
 	p->actual_bytes = actual;
-	if (p->target_bytes == HV_UNSET || has_target(guest, actual)) {
+	if (p->target_bytes == HV_UNSET || has_reached_target(guest, actual)) {
 		p->arrived = p->target_bytes != HV_UNSET;
 		p->away_us = 0;
 		return false;
 	}
-	if (is_silent(sample)) {
+	/* It may have no driver at the moment; then its size is nobody's choice. */
+	if (now_us - sample->heard_us > SILENT_US) {
 		p->arrived = false;
 		p->away_us = 0;
 	}
-	if (!p->arrived || may_move_by_itself(guest, actual))
+	/* With deflate-on-oom it may grow by itself. */
+	if (!p->arrived || (actual > p->target_bytes && guest->autodeflate != 0))
 		return false;
 	if (!p->away_us) {
-		p->away_us = sample->told_us;
+		p->away_us = now_us;
 		p->away_faults = guest->stats.value[HV_STAT_MINOR_FAULT];
 	}
-	return was_moved(guest, sample);
+	if (now_us - p->away_us < AWAY_US)
+		return false;
+	/* A counter that went back means that the guest was rebooted. */
+	return faults == HV_UNSET || p->away_faults == HV_UNSET || faults >= p->away_faults;
 }
 
-static void take_numbers(struct managed *guest, const struct reach_sample *sample)
+static void take_numbers(struct managed *guest, const struct worker_sample *sample)
 {
 	struct policy_guest *seen = &guest->seen;
 	const uint64_t *value = sample->stats.value;
@@ -151,13 +181,15 @@ static void take_numbers(struct managed *guest, const struct reach_sample *sampl
 	seen->boot_bytes = sample->info->max_bytes;
 	seen->actual_bytes = sample->info->actual_bytes == HV_UNSET ? sample->info->max_bytes
 								    : sample->info->actual_bytes;
-	/* The guest's claim: 0 could be neither kept nor put back, more than all is nonsense. */
+	/* The size is a claim.  0 could be neither saved nor restored, and more than all of its
+	 * RAM is impossible. */
 	seen->actual_bytes =
 		CLAMP(seen->actual_bytes, MIN(ARRIVED_BYTES, seen->boot_bytes), seen->boot_bytes);
 	seen->resident_bytes = sample->resident_bytes;
 	seen->stall = sample->stall;
 	seen->taken_us = sample->stats_us;
-	seen->period_us = (int64_t)MAX(sample->stats.period_s, REACH_PERIOD_S) * G_USEC_PER_SEC;
+	seen->period_us =
+		(int64_t)MAX(sample->stats.period_s, MANAGED_STATS_PERIOD_S) * G_USEC_PER_SEC;
 	seen->actual_then_bytes = sample->actual_then_bytes;
 	seen->available_bytes = value[HV_STAT_USABLE];
 	seen->free_bytes = value[HV_STAT_UNUSED];
@@ -173,45 +205,100 @@ static void take_numbers(struct managed *guest, const struct reach_sample *sampl
 	seen->psi_full_us = value[HV_STAT_PSI_FULL];
 }
 
-/* A guest that answers may still be one whose driver cannot act. */
-static char *problem_of(const struct managed *guest)
-{
-	if (guest->state != HV_STATE_RUNNING)
-		return g_strdup_printf("it is %s, so its driver cannot act",
-				       hv_state_name(guest->state));
-	return NULL;
-}
-
-enum managed_news managed_take(struct managed *guest, const struct reach_sample *sample)
+enum managed_change managed_take_sample(struct managed *guest, const struct worker_sample *sample)
 {
 	struct managed_private *p = guest->private;
-	bool moved, first = !guest->met;
+	bool resized, first = !guest->answered;
 
-	if (is_another(guest, sample->info))
-		return MANAGED_ANOTHER;
+	if (is_replaced(guest, sample->info))
+		return MANAGED_REPLACED;
 	take_identity(guest, sample->info);
-	guest->met = true;
-	p->answered_us = sample->told_us;
+	guest->answered = true;
+	p->answered_us = sample->answered_us;
 	if (p->before_period_s < 0)
 		p->before_period_s = sample->before_period_s;
-	g_free(guest->problem);
-	guest->problem = problem_of(guest);
-	moved = follow_size(guest, sample, sample->info->actual_bytes);
+	g_clear_pointer(&guest->problem, g_free);
+	if (guest->state != HV_STATE_RUNNING)
+		guest->problem = g_strdup_printf("it is %s, so its driver cannot act",
+						 hv_state_name(guest->state));
+	resized = follow_size(guest, sample, sample->info->actual_bytes);
 	take_numbers(guest, sample);
-	return first ? MANAGED_MET : moved ? MANAGED_BY_SOMEBODY : MANAGED_SAME;
+	return first ? MANAGED_FIRST_ANSWER : resized ? MANAGED_RESIZED : MANAGED_UNCHANGED;
 }
 
-void managed_fail(struct managed *guest, const char *problem)
+void managed_set_problem(struct managed *guest, const char *problem)
 {
 	g_free(guest->problem);
 	guest->problem = g_strdup(problem);
 }
 
+bool managed_is_silent(const struct managed *guest, int64_t now_us)
+{
+	return guest->answered && !guest->problem &&
+	       now_us - guest->private->answered_us > ANSWER_US;
+}
+
 /*
- * The policy's view
+ * Its mode
  */
 
-void managed_show(struct managed *guest, int64_t now_us)
+enum policy_mode managed_mode(const struct managed *guest)
+{
+	const struct managed_private *p = guest->private;
+
+	return p->person_mode >= 0 ? (enum policy_mode)p->person_mode : p->rules.mode;
+}
+
+static void apply_mode(struct managed *guest)
+{
+	if (guest->private->worker)
+		worker_set_managed(guest->private->worker, managed_mode(guest) != POLICY_OFF);
+}
+
+void managed_set_rules(struct managed *guest, const struct policy_rules *rules)
+{
+	guest->private->rules = *rules;
+	apply_mode(guest);
+}
+
+/* From now on this is the size from before, and there is nothing to restore. */
+static void set_before_size(struct managed *guest, uint64_t bytes)
+{
+	guest->before_bytes = bytes == HV_UNSET ? guest->seen.actual_bytes : bytes;
+	guest->private->changed = false;
+}
+
+void managed_set_person_mode(struct managed *guest, enum policy_mode mode, uint64_t bytes,
+			     int64_t now_us)
+{
+	struct managed_private *p = guest->private;
+
+	if (managed_mode(guest) == POLICY_HELD)
+		set_before_size(guest, guest->held_bytes);
+	p->person_mode = mode == POLICY_AUTO ? -1 : (int)mode;
+	guest->mode_by_person = p->person_mode >= 0;
+	guest->held_bytes = mode == POLICY_HELD ? bytes : HV_UNSET;
+	if (mode == POLICY_HELD) {
+		set_before_size(guest, bytes);
+		p->target_bytes = HV_UNSET;
+		if (bytes != HV_UNSET)
+			managed_send_target(guest, bytes, now_us);
+	}
+	apply_mode(guest);
+	managed_update_view(guest, now_us, false);
+}
+
+void managed_accept_size(struct managed *guest)
+{
+	set_before_size(guest, HV_UNSET);
+	guest->private->target_bytes = HV_UNSET;
+}
+
+/*
+ * The policy
+ */
+
+void managed_update_view(struct managed *guest, int64_t now_us, bool shares_process)
 {
 	const struct managed_private *p = guest->private;
 	struct policy_guest *seen = &guest->seen;
@@ -223,31 +310,41 @@ void managed_show(struct managed *guest, int64_t now_us)
 	seen->reachable = !guest->problem && now_us - p->answered_us <= ANSWER_US;
 	seen->has_driver = guest->has_balloon && guest->driver != HV_DRIVER_ABSENT;
 	seen->cannot_shrink = guest->obstacle;
+	if (shares_process)
+		seen->resident_bytes = HV_UNSET;
 }
 
-void managed_was_told(struct managed *guest, uint64_t target_bytes, int64_t now_us)
+bool managed_take_decision(struct managed *guest, const struct policy_decision *decision)
 {
-	struct managed_private *p = guest->private;
-
-	p->target_bytes = target_bytes;
-	p->set_us = now_us;
-	p->moved_us = now_us;
-	p->arrived = false;
-	p->away_us = 0;
-	guest->times_set++;
+	guest->decision = *decision;
+	if (!managed_wants_target(guest) || guest->private->changed)
+		return false;
+	guest->before_bytes = guest->seen.actual_bytes;
+	guest->private->changed = true;
+	return true;
 }
 
-bool managed_needs_reminder(const struct managed *guest, int64_t now_us)
+bool managed_wants_target(const struct managed *guest)
 {
-	const struct managed_private *p = guest->private;
-
-	return p->target_bytes != HV_UNSET && guest->seen.reachable &&
-	       guest->seen.rules.mode == POLICY_AUTO &&
-	       p->actual_bytes + ARRIVED_BYTES < p->target_bytes &&
-	       now_us - MAX(p->moved_us, p->set_us) >= REMIND_US;
+	return !guest->private->away_us && guest->seen.rules.mode == POLICY_AUTO &&
+	       guest->decision.target_bytes != managed_present_target(guest);
 }
 
-void managed_remember(struct managed *guest)
+uint64_t managed_present_target(const struct managed *guest)
+{
+	return guest->seen.target_bytes == HV_UNSET ? guest->seen.actual_bytes
+						    : guest->seen.target_bytes;
+}
+
+uint64_t managed_use_bytes(const struct managed *guest)
+{
+	uint64_t target = guest->private->target_bytes;
+
+	return target == HV_UNSET ? guest->seen.actual_bytes
+				  : MAX(guest->seen.actual_bytes, target);
+}
+
+void managed_add_history(struct managed *guest)
 {
 	struct managed_past *past = g_new(struct managed_past, 1);
 
@@ -262,15 +359,70 @@ void managed_remember(struct managed *guest)
 		g_free(g_queue_pop_tail(&guest->history));
 }
 
+void managed_send_target(struct managed *guest, uint64_t target_bytes, int64_t now_us)
+{
+	struct managed_private *p = guest->private;
+
+	p->target_bytes = target_bytes;
+	p->set_us = now_us;
+	p->moved_us = now_us;
+	p->arrived = false;
+	p->away_us = 0;
+	guest->times_set++;
+	if (p->worker)
+		worker_request_target(p->worker, target_bytes);
+}
+
+void managed_note_target_error(struct managed *guest, uint64_t target_bytes)
+{
+	guest->times_failed++;
+	/* Whether the guest has this target now is unknown. */
+	if (guest->private->target_bytes == target_bytes)
+		guest->private->target_bytes = HV_UNSET;
+}
+
+bool managed_needs_reminder(const struct managed *guest, int64_t now_us)
+{
+	const struct managed_private *p = guest->private;
+
+	return p->target_bytes != HV_UNSET && guest->seen.reachable &&
+	       guest->seen.rules.mode == POLICY_AUTO &&
+	       p->actual_bytes + ARRIVED_BYTES < p->target_bytes &&
+	       now_us - MAX(p->moved_us, p->set_us) >= REMIND_US;
+}
+
+uint64_t managed_target(const struct managed *guest)
+{
+	return guest->private->target_bytes;
+}
+
 /*
  * What outlives the daemon
  */
 
-void managed_keep(const struct managed *guest, struct keep_guest *kept)
+void managed_init_saved(struct managed *guest, const struct saved_guest *saved)
+{
+	struct managed_private *p = guest->private;
+
+	guest->before_bytes = guest->seen.actual_bytes;
+	p->start_ticks = process_start_ticks(guest->pid);
+	if (!saved)
+		return;
+	/* A size that was not changed then may have been set by somebody since. */
+	if (saved->changed)
+		guest->before_bytes = saved->before_bytes;
+	p->before_period_s = saved->before_period_s;
+	p->changed = saved->changed;
+	p->person_mode = saved->mode;
+	guest->mode_by_person = saved->mode >= 0;
+	guest->held_bytes = saved->held_bytes;
+}
+
+void managed_save(const struct managed *guest, struct saved_guest *saved)
 {
 	const struct managed_private *p = guest->private;
 
-	*kept = (struct keep_guest){
+	*saved = (struct saved_guest){
 		.source = guest->source,
 		.address = guest->address,
 		.name = guest->name,
@@ -285,16 +437,23 @@ void managed_keep(const struct managed *guest, struct keep_guest *kept)
 	};
 }
 
-void managed_resume(struct managed *guest, const struct keep_guest *kept)
+void managed_start_restore(struct managed *guest)
 {
-	struct managed_private *p = guest->private;
+	struct saved_guest saved;
 
-	/* What was not changed then may have been since, by somebody. */
-	if (kept->changed)
-		guest->before_bytes = kept->before_bytes;
-	p->before_period_s = kept->before_period_s;
-	p->changed = kept->changed;
-	p->person_mode = kept->mode;
-	guest->mode_by_person = kept->mode >= 0;
-	guest->held_bytes = kept->held_bytes;
+	managed_save(guest, &saved);
+	guest->private->restoring = true;
+	worker_request_restore(guest->private->worker, &saved);
+}
+
+void managed_finish_restore(struct managed *guest, enum restore_outcome outcome)
+{
+	guest->private->restoring = false;
+	if (outcome != RESTORE_FAILED)
+		guest->private->changed = false;
+}
+
+bool managed_is_restoring(const struct managed *guest)
+{
+	return guest->private->restoring;
 }

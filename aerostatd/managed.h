@@ -1,71 +1,160 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One guest: from what it told to what the policy is shown.  No I/O; private to the manager. */
-#ifndef AEROSTAT_MANAGED_H
-#define AEROSTAT_MANAGED_H
+/*
+ * One guest: from its answers to what the policy is shown.
+ *
+ * All changes of a struct managed (manager.h) happen in managed.c; the other files read it.
+ * Nothing here does I/O except managed_send_target() and managed_start_restore(), which leave a
+ * request with the guest's worker.
+ */
+#ifndef AEROSTATD_MANAGED_H
+#define AEROSTATD_MANAGED_H
 
-#include "aerostatd/keep.h"
 #include "aerostatd/manager.h"
-#include "aerostatd/reach.h"
+#include "aerostatd/state_file.h"
+#include "aerostatd/worker.h"
 
-/* What is within this much of its target has arrived: drivers may work in huge pages. */
-#define ARRIVED_BYTES (UINT64_C(4) << 20)
-/* A guest that stands still short of its target is told it again after so long. */
+/* A guest that stands still below its target is sent it again after this time. */
 #define REMIND_US (5 * G_USEC_PER_SEC)
-/* A guest that moved away from its target by itself for so long was moved by somebody. */
+/* A guest that has been away from its target for this long was resized by somebody else. */
 #define AWAY_US (3 * G_USEC_PER_SEC)
-/* One whose statistics are older may have lost its driver. */
+/* A guest whose statistics are older than this may have lost its driver. */
 #define SILENT_US (2 * G_USEC_PER_SEC)
-/* One whose last answer is older does not answer. */
+/* A guest whose last answer is older than this does not answer. */
 #define ANSWER_US (3 * G_USEC_PER_SEC)
 
-struct managed_private {
-	struct manager *manager;
-	struct reach *reach;
-	struct policy_rules rules; /* of the file */
-	int person_mode;	   /* enum policy_mode; -1: no person said anything */
-	uint64_t asked_in;	   /* the number of the round in which it was asked last */
-	int64_t answered_us;	   /* monotonic; 0: never */
+/*
+ * managed_new - a guest that has just been found
+ * @id: never used for another guest
+ * @found: its source and address are copied
+ * @owner: what managed_owner() returns
+ *
+ * Its name is its address until it has answered.
+ */
+struct managed *managed_new(uint64_t id, const hv_guest *found, void *owner);
 
-	uint64_t start_ticks; /* of its process, when it was met: a pid may be used again */
-	bool changed;	      /* we set its target since before_bytes, so it has to be put back */
-	int before_period_s;
-	bool releasing;
+/* Frees a struct managed and its worker. */
+void managed_free(gpointer guest);
 
-	uint64_t target_bytes; /* the last that we set; HV_UNSET: none, or somebody else's since */
-	int64_t set_us;	       /* when */
-	uint64_t actual_bytes; /* in the sample before */
-	bool arrived;	       /* it has had its target since it was set */
-	int64_t moved_us;      /* when its size changed last */
-	int64_t away_us;       /* since when it is away from a target it had; 0: it is not */
-	uint64_t away_faults;  /* its count of faults then, to tell a reboot */
+/* The @owner of managed_new(). */
+void *managed_owner(const struct managed *guest);
+
+/* Hands @worker over to the guest; once.  Without one, requests are dropped. */
+void managed_attach_worker(struct managed *guest, struct worker *worker);
+
+/* The worker; NULL before managed_attach_worker(). */
+struct worker *managed_worker(const struct managed *guest);
+
+/* Whether @name is its name, UUID or address. */
+bool managed_is_called(const struct managed *guest, const char *name);
+
+/* Whether the process that ran it at its first answer is still running. */
+enum process_state managed_process_state(const struct managed *guest);
+
+/*
+ * Its answers
+ */
+
+enum managed_change {
+	MANAGED_UNCHANGED,
+	MANAGED_FIRST_ANSWER, /* its identity is known from now on */
+	MANAGED_REPLACED,     /* another guest answers at its address */
+	MANAGED_RESIZED,      /* somebody else set its size */
 };
 
-struct managed *managed_new(struct manager *manager, uint64_t id, const hv_guest *guest);
-void managed_free(gpointer guest);
-/* Of the file's and the person's mode, the one that applies. */
+/* Takes in an answer without an error.  MANAGED_REPLACED leaves the guest as it was. */
+enum managed_change managed_take_sample(struct managed *guest, const struct worker_sample *sample);
+
+/* Notes why the guest cannot be used now, in words that follow its name. */
+void managed_set_problem(struct managed *guest, const char *problem);
+
+/* Whether its last answer is more than ANSWER_US old at @now_us, and nobody has noted that. */
+bool managed_is_silent(const struct managed *guest, int64_t now_us);
+
+/*
+ * Its mode
+ */
+
+/* The mode that applies: a person's if one chose any, otherwise the configuration's. */
 enum policy_mode managed_mode(const struct managed *guest);
 
-enum managed_news {
-	MANAGED_SAME,
-	MANAGED_MET,	     /* it answered for the first time */
-	MANAGED_ANOTHER,     /* it is another guest under the same address, or started anew */
-	MANAGED_BY_SOMEBODY, /* somebody else changed its size */
-};
-/* Takes in an answer.  MANAGED_ANOTHER leaves it as it was. */
-enum managed_news managed_take(struct managed *guest, const struct reach_sample *sample);
-/* It did not answer. */
-void managed_fail(struct managed *guest, const char *problem);
-/* Writes guest->seen as it is now. */
-void managed_show(struct managed *guest, int64_t now_us);
-/* A target was passed on. */
-void managed_was_told(struct managed *guest, uint64_t target_bytes, int64_t now_us);
-/* Whether it stands still short of its target and should be told it once more. */
-bool managed_needs_reminder(const struct managed *guest, int64_t now_us);
-/* Remembers the decision, with what it was before. */
-void managed_remember(struct managed *guest);
+/* Applies the configuration's rules. */
+void managed_set_rules(struct managed *guest, const struct policy_rules *rules);
 
-/* To and from what outlives the daemon. */
-void managed_keep(const struct managed *guest, struct keep_guest *kept);
-void managed_resume(struct managed *guest, const struct keep_guest *kept);
+/*
+ * managed_set_person_mode - apply the mode that a person chose
+ * @mode: POLICY_AUTO returns to the configuration's mode
+ * @bytes: with POLICY_HELD the size; HV_UNSET for the size it has
+ *
+ * A size that a person chose is what the guest is left with when the daemon ends.
+ */
+void managed_set_person_mode(struct managed *guest, enum policy_mode mode, uint64_t bytes,
+			     int64_t now_us);
+
+/* Somebody else set its size: that is what it is left with, and its target is unknown. */
+void managed_accept_size(struct managed *guest);
+
+/*
+ * The policy
+ */
+
+/* Updates guest->seen.  @shares_process: its process also runs other guests, so that what the
+ * process uses says nothing about this one. */
+void managed_update_view(struct managed *guest, int64_t now_us, bool shares_process);
+
+/*
+ * managed_take_decision - note what the policy decided
+ *
+ * Returns true if this makes the first change to the guest: the state file must be written before
+ * managed_send_target().
+ */
+bool managed_take_decision(struct managed *guest, const struct policy_decision *decision);
+
+/* Whether the decision is to be carried out: it changes the target of a guest in mode auto that
+ * is not suspected to have been resized by somebody else. */
+bool managed_wants_target(const struct managed *guest);
+
+/* Its target as the policy sees it: the last one set, otherwise its size. */
+uint64_t managed_present_target(const struct managed *guest);
+
+/* What it uses or may use at any time: the larger of its size and its target. */
+uint64_t managed_use_bytes(const struct managed *guest);
+
+/* Adds the decision to the history, together with the size and target before it. */
+void managed_add_history(struct managed *guest);
+
+/* Requests the decided target, or the last target again. */
+void managed_send_target(struct managed *guest, uint64_t target_bytes, int64_t now_us);
+
+/* The hypervisor did not take a target. */
+void managed_note_target_error(struct managed *guest, uint64_t target_bytes);
+
+/* Whether it stands still below its target and should be sent it again. */
+bool managed_needs_reminder(const struct managed *guest, int64_t now_us);
+
+/* Its last target; HV_UNSET if there is none, or somebody else has set another. */
+uint64_t managed_target(const struct managed *guest);
+
+/*
+ * What outlives the daemon
+ */
+
+/*
+ * managed_init_saved - after the first answer: how the guest was before it was managed
+ * @saved: what an earlier daemon saved of it; NULL: it is as it was
+ */
+void managed_init_saved(struct managed *guest, const struct saved_guest *saved);
+
+/* Fills @saved, whose texts remain the guest's. */
+void managed_save(const struct managed *guest, struct saved_guest *saved);
+
+/* Requests that the guest be restored.  Until managed_finish_restore() it is not sampled, shown
+ * to the policy or changed otherwise. */
+void managed_start_restore(struct managed *guest);
+
+/* The outcome. */
+void managed_finish_restore(struct managed *guest, enum restore_outcome outcome);
+
+/* Between managed_start_restore() and managed_finish_restore(). */
+bool managed_is_restoring(const struct managed *guest);
 
 #endif

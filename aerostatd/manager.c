@@ -1,258 +1,221 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "aerostatd/manager_private.h"
+#include "aerostatd/manager.h"
 
 #include <string.h>
 
+#include "aerostatd/guests.h"
 #include "aerostatd/log.h"
+#include "aerostatd/modes.h"
+#include "aerostatd/roster.h"
+#include "aerostatd/round.h"
 
 G_DEFINE_QUARK(manager - error, manager_error)
 
-/*
- * What outlives the daemon
- */
+struct manager {
+	struct manager_status status;
+	char *config_path;
+	struct hv_sources override; /* of the command line; both NULL if it has none */
+	struct config *config;
+	struct guests *guests;
+	struct reservations *reservations;
+	struct recorder *recorder;
+	struct round *round;
+	struct roster *roster;
+	uint64_t last_guest; /* the id given to the last guest found */
 
-bool manager_save(struct manager *manager)
-{
-	g_autoptr(GPtrArray) kept = g_ptr_array_new();
-	g_autoptr(GError) error = NULL;
-	g_autofree struct keep_guest *room = NULL;
-	guint count = 0;
-	bool ok;
-
-	if (!manager->keep_wanted)
-		return true;
-	room = g_new0(struct keep_guest, manager->guests->len);
-	for (guint i = 0; i < manager->guests->len; i++) {
-		const struct managed *guest = manager->guests->pdata[i];
-
-		if (!guest->met || guest->before_bytes == HV_UNSET)
-			continue;
-		managed_keep(guest, &room[count]);
-		g_ptr_array_add(kept, &room[count++]);
-	}
-	for (guint i = 0; i < manager->resumed->len; i++)
-		g_ptr_array_add(kept, manager->resumed->pdata[i]);
-	ok = keep_save(manager->folder, kept, &error);
-	if (!ok && !manager->keep_failed)
-		manager_log(LOG_ERR, "no guest is changed, as it could not be put back: %s",
-			    error->message);
-	manager->keep_failed = !ok;
-	manager->keep_wanted = !ok;
-	return ok;
-}
-
-void manager_tell(struct manager *manager, struct managed *guest, uint64_t target_bytes)
-{
-	(void)manager;
-	managed_was_told(guest, target_bytes, g_get_monotonic_time());
-	reach_set(guest->private->reach, target_bytes);
-}
+	struct {
+		void (*stopped)(unsigned int missing, void *data); /* NULL: not stopping */
+		void *data;
+		guint timer;
+		bool finished;	     /* stopped() was called */
+		unsigned int failed; /* restores that failed, of guests that need no other try */
+	} stop;
+};
 
 /*
  * Guests that come and go
  */
 
-static gint by_name(gconstpointer a, gconstpointer b)
+/* Forgets a guest whose end is proven. */
+static void drop_guest(struct manager *manager, struct managed *guest, const char *why)
 {
-	const struct managed *first = *(struct managed *const *)a;
-	const struct managed *second = *(struct managed *const *)b;
-	int order = strcmp(first->name, second->name);
-
-	return order ? order : strcmp(first->address, second->address);
-}
-
-void manager_drop(struct manager *manager, struct managed *guest, const char *why)
-{
-	guint index;
-
-	if (guest->met) {
+	if (guest->answered) {
 		events_add(manager->status.events, EVENT_GUEST_GONE, guest->name, HV_UNSET,
 			   HV_UNSET, "%s", why);
 		manager_log(LOG_INFO, "%s: %s", guest->name, why);
-		manager->keep_wanted = true;
 	}
-	if (g_ptr_array_find(manager->guests, guest, &index))
-		g_ptr_array_steal_index(manager->guests, index);
-	round_answered(manager, guest);
+	guests_remove(manager->guests, guest);
+	round_note_answer(manager->round, guest);
 	managed_free(guest);
+}
+
+/* The same, of one whose address stays listed: whoever answers there is found again. */
+static void drop_replaced_guest(struct manager *manager, struct managed *guest, const char *why)
+{
+	roster_forget(manager->roster, guest->source, guest->address);
+	roster_refresh(manager->roster);
+	drop_guest(manager, guest, why);
 }
 
 static void apply_rules(struct manager *manager, struct managed *guest)
 {
-	guest->private->rules = config_rules(manager->config, guest->name);
-	reach_manage(guest->private->reach, managed_mode(guest) != POLICY_OFF);
+	const struct policy_rules rules = config_rules(manager->config, guest->name);
+
+	managed_set_rules(guest, &rules);
 }
 
-/* How it was before: as it is, unless a daemon before us has changed it since. */
-static void meet(struct manager *manager, struct managed *guest)
+static void welcome_guest(struct manager *manager, struct managed *guest)
 {
-	struct keep_guest *kept =
-		keep_find(manager->resumed, guest->source, guest->address, guest->pid);
+	bool was_saved = guests_claim(manager->guests, guest);
 
-	guest->before_bytes = guest->seen.actual_bytes;
-	guest->private->start_ticks = guest->pid ? keep_start_ticks(guest->pid) : 0;
-	if (kept) {
-		managed_resume(guest, kept);
-		g_ptr_array_remove(manager->resumed, kept);
-	}
 	apply_rules(manager, guest);
-	manager->keep_wanted = true;
-	g_ptr_array_sort(manager->guests, by_name);
 	events_add(manager->status.events, EVENT_GUEST_FOUND, guest->name, HV_UNSET,
 		   guest->seen.actual_bytes, "found at %s%s%s", guest->address,
-		   kept ? ", managed before" : "",
+		   was_saved ? ", managed before" : "",
 		   guest->has_balloon ? "" : ", without a balloon device");
 	manager_log(LOG_INFO,
 		    "%s: found at %s, %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " MiB%s",
 		    guest->name, guest->address, guest->seen.actual_bytes >> 20,
-		    guest->seen.boot_bytes >> 20, kept ? ", managed before" : "");
+		    guest->seen.boot_bytes >> 20, was_saved ? ", managed before" : "");
 }
 
-/* QEMU may be gone and have left its socket. */
-static bool has_ended(const struct managed *guest, const GError *error)
+/* QEMU may have ended and left its socket behind. */
+static bool guest_has_ended(const struct managed *guest, const GError *error)
 {
-	return guest->met &&
+	return guest->answered &&
 	       (g_error_matches(error, HV_ERROR, HV_ERROR_UNREACHABLE) ||
 		g_error_matches(error, HV_ERROR, HV_ERROR_NOT_RUNNING) ||
 		g_error_matches(error, HV_ERROR, HV_ERROR_NOT_FOUND)) &&
-	       guest->pid && keep_start_ticks(guest->pid) != guest->private->start_ticks;
+	       managed_process_state(guest) == PROCESS_ENDED;
 }
 
-static void forget(struct manager *manager, struct managed *guest, const char *why)
+static void note_sample_error(struct manager *manager, struct managed *guest, const GError *error)
 {
-	roster_forget(manager->roster, guest->source, guest->address);
-	roster_look(manager->roster);
-	manager_drop(manager, guest, why);
-}
+	bool was_noted = guest->problem;
 
-static void failed(struct manager *manager, struct managed *guest, const GError *error)
-{
-	bool told = guest->problem;
-
-	if (has_ended(guest, error)) {
-		forget(manager, guest, "it has ended");
+	managed_set_problem(guest, error->message);
+	if (was_noted)
 		return;
-	}
-	managed_fail(guest, error->message);
-	if (told)
-		return;
-	if (guest->met)
+	if (guest->answered)
 		events_add(manager->status.events, EVENT_GUEST_LOST, guest->name, HV_UNSET,
 			   HV_UNSET, "%s", error->message);
 	manager_log(LOG_WARNING, "%s: %s", guest->name, error->message);
 }
 
-static void on_sampled(void *data, const struct reach_sample *sample)
+static void on_sampled(void *data, const struct worker_sample *sample)
 {
 	struct managed *guest = data;
-	struct manager *manager = guest->private->manager;
-	bool lost = guest->met && guest->problem;
+	struct manager *manager = managed_owner(guest);
+	bool was_lost = guest->answered && guest->problem;
 
+	/* From now on only on_restored() decides what becomes of it. */
+	if (managed_is_restoring(guest))
+		return;
 	if (sample->error) {
-		failed(manager, guest, sample->error);
-	} else {
-		switch (managed_take(guest, sample)) {
-		case MANAGED_MET:
-			meet(manager, guest);
-			break;
-		case MANAGED_ANOTHER:
-			forget(manager, guest, "another guest has its place");
+		if (guest_has_ended(guest, sample->error)) {
+			drop_replaced_guest(manager, guest, "it has ended");
 			return;
-		case MANAGED_BY_SOMEBODY:
-			people_moved(manager, guest);
-			break;
-		case MANAGED_SAME:
-			break;
 		}
-		if (lost && !guest->problem)
-			events_add(manager->status.events, EVENT_GUEST_BACK, guest->name, HV_UNSET,
-				   HV_UNSET, "it answers again");
+		note_sample_error(manager, guest, sample->error);
+		round_note_answer(manager->round, guest);
+		return;
 	}
-	/* It may have been dropped. */
-	if (g_ptr_array_find(manager->guests, guest, NULL))
-		round_answered(manager, guest);
+	switch (managed_take_sample(guest, sample)) {
+	case MANAGED_FIRST_ANSWER:
+		welcome_guest(manager, guest);
+		break;
+	case MANAGED_REPLACED:
+		drop_replaced_guest(manager, guest, "another guest has taken its place");
+		return;
+	case MANAGED_RESIZED:
+		modes_note_resize(manager->guests, manager->status.events, guest);
+		break;
+	case MANAGED_UNCHANGED:
+		break;
+	}
+	if (was_lost && !guest->problem)
+		events_add(manager->status.events, EVENT_GUEST_BACK, guest->name, HV_UNSET,
+			   HV_UNSET, "it answers again");
+	round_note_answer(manager->round, guest);
 }
 
-static void on_was_set(void *data, uint64_t target_bytes, const GError *error)
+static void on_target_set(void *data, uint64_t target_bytes, const GError *error)
 {
 	struct managed *guest = data;
 
 	if (!error)
 		return;
-	guest->times_failed++;
-	/* Nobody knows now what it was told. */
-	if (guest->private->target_bytes == target_bytes)
-		guest->private->target_bytes = HV_UNSET;
+	managed_note_target_error(guest, target_bytes);
 	manager_log(LOG_WARNING, "%s: %s", guest->name, error->message);
-}
-
-static unsigned int left_to_release(const struct manager *manager)
-{
-	unsigned int left = 0;
-
-	for (guint i = 0; i < manager->guests->len; i++)
-		left += ((struct managed *)manager->guests->pdata[i])->private->releasing;
-	return left;
 }
 
 static void finish_stop(struct manager *manager)
 {
 	g_clear_handle_id(&manager->stop.timer, g_source_remove);
-	manager->keep_wanted = true;
-	manager_save(manager);
-	manager->stop.stopped(manager->stop.left, manager->stop.data);
+	manager->stop.finished = true;
+	guests_touch(manager->guests);
+	guests_save(manager->guests);
+	manager->stop.stopped(manager->stop.failed + guests_count_missing(manager->guests),
+			      manager->stop.data);
 }
 
-static void on_released(void *data, const GError *error)
+static void on_restored(void *data, enum restore_outcome outcome, const GError *error)
 {
 	struct managed *guest = data;
-	struct manager *manager = guest->private->manager;
+	struct manager *manager = managed_owner(guest);
+	struct saved_guest saved;
 
-	guest->private->releasing = false;
-	if (error) {
-		manager_log(LOG_ERR, "%s could not be put back: %s", guest->name, error->message);
-	} else {
-		guest->private->changed = false;
-		manager->stop.left--;
-	}
-	if (!left_to_release(manager))
+	managed_save(guest, &saved);
+	restore_log_outcome(&saved, outcome, error);
+	/* Its entry does not ask for another try, but this one failed. */
+	if (outcome == RESTORE_FAILED && !saved.changed)
+		manager->stop.failed++;
+	guests_finish_restore(manager->guests, guest, outcome);
+	if (!manager->stop.stopped || manager->stop.finished)
+		guests_save(manager->guests);
+	else if (!guests_count_restoring(manager->guests))
 		finish_stop(manager);
 }
 
-static const struct reach_ops reach_ops = {
+static const struct worker_ops worker_ops = {
 	.sampled = on_sampled,
-	.was_set = on_was_set,
-	.released = on_released,
+	.target_set = on_target_set,
+	.restored = on_restored,
 };
 
 static void on_found(void *data, hv_guest *found)
 {
 	struct manager *manager = data;
-	struct managed *guest = managed_new(manager, ++manager->next_guest, found);
+	struct managed *guest;
 
-	/* Until its name is known nobody knows whether it may be managed. */
-	guest->private->reach = reach_new(found, false, &reach_ops, guest);
-	g_ptr_array_add(manager->guests, guest);
-	reach_ask(guest->private->reach);
+	if (manager->stop.stopped) {
+		hv_guest_close(found);
+		return;
+	}
+	guest = managed_new(++manager->last_guest, found, manager);
+	/* Not managed: until its name is known, neither are its rules. */
+	managed_attach_worker(guest, worker_new(found, false, &worker_ops, guest));
+	guests_add(manager->guests, guest);
+	worker_request_sample(managed_worker(guest));
 }
 
 static void on_gone(void *data, const char *source, const char *address)
 {
 	struct manager *manager = data;
+	struct managed *guest = guests_find_address(manager->guests, source, address);
 
-	for (guint i = 0; i < manager->guests->len; i++) {
-		struct managed *guest = manager->guests->pdata[i];
-
-		if (strcmp(guest->source, source) || strcmp(guest->address, address))
-			continue;
-		/* Not looked at any more, but it runs: it gets its size back. */
-		if (guest->private->changed && !guest->private->releasing &&
-		    keep_start_ticks(guest->pid) == guest->private->start_ticks)
-			reach_release(guest->private->reach, guest->before_bytes,
-				      guest->private->before_period_s);
-		manager_drop(manager, guest, "it is gone");
+	if (!guest || managed_is_restoring(guest))
+		return;
+	if (!guest->answered || managed_process_state(guest) == PROCESS_ENDED) {
+		drop_guest(manager, guest, "it has ended");
 		return;
 	}
+	/* It may still run: its source was removed, or no longer lists it. */
+	events_add(manager->status.events, EVENT_GUEST_GONE, guest->name, HV_UNSET, HV_UNSET,
+		   "it is no longer listed");
+	manager_log(LOG_INFO, "%s: it is no longer listed", guest->name);
+	guests_start_leaving(manager->guests, guest);
+	round_note_answer(manager->round, guest);
 }
 
 static void on_problem(void *data, const char *source, const char *text)
@@ -264,9 +227,9 @@ static void on_problem(void *data, const char *source, const char *text)
 	else
 		g_hash_table_remove(manager->status.problems, source);
 	events_add(manager->status.events, EVENT_ALARM, NULL, HV_UNSET, HV_UNSET, "%s: %s", source,
-		   text ? text : "can be asked again");
+		   text ? text : "can be queried again");
 	manager_log(text ? LOG_WARNING : LOG_INFO, "%s: %s", source,
-		    text ? text : "can be asked again");
+		    text ? text : "can be queried again");
 }
 
 static const struct roster_ops roster_ops = {
@@ -275,17 +238,68 @@ static const struct roster_ops roster_ops = {
 	.problem = on_problem,
 };
 
-static void on_trigger(void *data)
+/*
+ * What people ask for
+ */
+
+const struct managed *manager_find(const struct manager *manager, const char *name, GError **error)
 {
-	round_hurry(data);
+	return guests_find_name(manager->guests, name, error);
+}
+
+bool manager_set_mode(struct manager *manager, const char *name, enum policy_mode mode,
+		      uint64_t bytes, GError **error)
+{
+	return name ? modes_set_one(manager->guests, manager->status.events, name, mode, bytes,
+				    error)
+		    : modes_set_all(manager->guests, manager->status.events, mode, bytes, error);
+}
+
+const struct reservation *manager_reserve(struct manager *manager, uint64_t bytes,
+					  unsigned int ttl_s, const char *note, GError **error)
+{
+	const struct reservation *reservation =
+		reservations_add(manager->reservations, &manager->status,
+				 guests_list(manager->guests), bytes, ttl_s, note, error);
+
+	if (!reservation)
+		return NULL;
+	manager->status.host.reserved_bytes = reservations_sum_bytes(manager->reservations);
+	round_hurry(manager->round);
+	return reservation;
+}
+
+bool manager_unreserve(struct manager *manager, uint64_t id, GError **error)
+{
+	return reservations_cancel(manager->reservations, id, error);
+}
+
+bool manager_record(struct manager *manager,
+		    void (*line)(const char *text, gsize length, void *data), void *data,
+		    GError **error)
+{
+	if (line && recorder_is_active(manager->recorder)) {
+		g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_REFUSED,
+			    "another recording is running; end that one first");
+		return false;
+	}
+	if (line) {
+		round_restart_policy(manager->round);
+		recorder_start(manager->recorder, manager->config->policy->name,
+			       &manager->config->settings, line, data);
+	} else {
+		recorder_stop(manager->recorder);
+	}
+	manager->status.recording = recorder_is_active(manager->recorder);
+	return true;
 }
 
 /*
  * Life
  */
 
-/* Where to look: the command line, else the file, else where virsh would. */
-static const struct hv_sources *sources_of(struct manager *manager)
+/* Where to look for guests: the command line, else the configuration, else where virsh would. */
+static const struct hv_sources *choose_sources(struct manager *manager)
 {
 	struct hv_sources *sources = &manager->config->sources;
 
@@ -296,129 +310,72 @@ static const struct hv_sources *sources_of(struct manager *manager)
 	return sources;
 }
 
-static void take_config(struct manager *manager, struct config *config)
+static void replace_config(struct manager *manager, struct config *config)
 {
 	g_clear_pointer(&manager->config, config_free);
 	manager->config = config;
 	manager->status.config = config;
 }
 
-static bool renew_policy(struct manager *manager)
-{
-	const struct policy_ops *policy = manager->config->policy;
-
-	manager->policy = policy->create(&manager->config->settings);
-	return manager->policy;
-}
-
-static void copy_override(struct manager *manager, const struct hv_sources *sources)
-{
-	if (!sources)
-		return;
-	manager->override.libvirt_uris = g_strdupv(sources->libvirt_uris);
-	manager->override.qmp_globs = g_strdupv(sources->qmp_globs);
-}
-
-static void init_status(struct manager *manager)
-{
-	struct manager_status *status = &manager->status;
-	const char *why_not = NULL;
-
-	status->started_us = g_get_real_time();
-	status->guests = manager->guests;
-	status->reservations = manager->reservations;
-	status->problems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-	status->events = events_new();
-	status->host = (struct policy_host){ .total_bytes = HV_UNSET,
-					     .available_bytes = HV_UNSET,
-					     .free_bytes = HV_UNSET,
-					     .cache_bytes = HV_UNSET,
-					     .swap_used_bytes = HV_UNSET };
-	status->outcome =
-		(struct policy_outcome){ .budget_bytes = HV_UNSET, .want_bytes = HV_UNSET };
-	status->trigger = host_has_trigger(manager->host, &why_not);
-	if (!status->trigger)
-		manager_log(LOG_INFO, "no PSI trigger, pressure is polled: %s", why_not);
-}
-
 struct manager *manager_new(const struct manager_options *options, GError **error)
 {
 	struct config *config = config_load(options->config_path, error);
-	GPtrArray *resumed = config ? keep_load(options->folder, error) : NULL;
+	struct guests *guests = config ? guests_new(options->folder, error) : NULL;
 	struct manager *manager;
+	struct manager_status *status;
 
-	if (!resumed) {
+	if (!guests) {
 		g_clear_pointer(&config, config_free);
 		return NULL;
 	}
 	manager = g_new0(struct manager, 1);
+	status = &manager->status;
 	manager->config_path = g_strdup(options->config_path);
-	manager->folder = g_strdup(options->folder);
-	copy_override(manager, options->sources);
-	take_config(manager, config);
-	if (!renew_policy(manager))
-		g_error("out of memory");
-	manager->resumed = resumed;
-	manager->guests = g_ptr_array_new_with_free_func(managed_free);
-	manager->reservations = g_ptr_array_new_with_free_func(reservation_free);
-	manager->host = host_new(options->proc, on_trigger, manager);
-	init_status(manager);
-	manager->roster = roster_new(sources_of(manager), &roster_ops, manager);
-	round_start(manager);
+	if (options->sources) {
+		manager->override.libvirt_uris = g_strdupv(options->sources->libvirt_uris);
+		manager->override.qmp_globs = g_strdupv(options->sources->qmp_globs);
+	}
+	replace_config(manager, config);
+	status->started_us = g_get_real_time();
+	status->problems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	status->events = events_new();
+	manager->guests = guests;
+	status->guests = guests_list(guests);
+	manager->reservations = reservations_new(status->events);
+	status->reservations = reservations_list(manager->reservations);
+	manager->recorder = recorder_new();
+	manager->round = round_new(&(struct round_context){
+		.proc = options->proc,
+		.status = status,
+		.guests = manager->guests,
+		.reservations = manager->reservations,
+		.recorder = manager->recorder,
+	});
+	manager->roster = roster_new(choose_sources(manager), &roster_ops, manager);
 	return manager;
 }
 
-const struct manager_status *manager_status(const struct manager *manager)
+const struct manager_status *manager_get_status(const struct manager *manager)
 {
 	return &manager->status;
 }
 
 bool manager_reload(struct manager *manager, GError **error)
 {
+	const GPtrArray *guests = guests_list(manager->guests);
 	struct config *config = config_load(manager->config_path, error);
-	const struct policy_ops *before = manager->config->policy;
 
 	if (!config)
 		return false;
-	if (config->policy != before) {
-		before->destroy(manager->policy);
-		round_record_end(manager);
-	}
-	take_config(manager, config);
-	if (config->policy == before)
-		config->policy->configure(manager->policy, &config->settings);
-	else if (!renew_policy(manager))
-		g_error("out of memory");
-	round_record_settings(manager);
-	for (guint i = 0; i < manager->guests->len; i++)
-		apply_rules(manager, manager->guests->pdata[i]);
-	roster_reload(manager->roster, sources_of(manager));
-	events_add(manager->status.events, EVENT_RELOAD, NULL, HV_UNSET, HV_UNSET, "%s is in force",
-		   config->path ? config->path : "the default configuration");
+	replace_config(manager, config);
+	round_reconfigure(manager->round);
+	manager->status.recording = recorder_is_active(manager->recorder);
+	for (guint i = 0; i < guests->len; i++)
+		apply_rules(manager, guests->pdata[i]);
+	roster_set_sources(manager->roster, choose_sources(manager));
+	events_add(manager->status.events, EVENT_RELOAD, NULL, HV_UNSET, HV_UNSET,
+		   "%s is in force now", config->path ? config->path : "the default configuration");
 	manager_log(LOG_INFO, "configuration reloaded");
-	return true;
-}
-
-bool manager_record(struct manager *manager,
-		    void (*line)(const char *text, gsize length, void *data), void *data,
-		    GError **error)
-{
-	if (!line) {
-		round_record_end(manager);
-		return true;
-	}
-	if (manager->recording.line) {
-		g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_REFUSED,
-			    "a recording is under way; end that one first");
-		return false;
-	}
-	manager->config->policy->destroy(manager->policy);
-	if (!renew_policy(manager))
-		g_error("out of memory");
-	manager->recording.line = line;
-	manager->recording.data = data;
-	manager->status.recording = true;
-	round_record_start(manager);
 	return true;
 }
 
@@ -436,41 +393,30 @@ void manager_stop(struct manager *manager, void (*stopped)(unsigned int missing,
 {
 	manager->stop.stopped = stopped;
 	manager->stop.data = data;
-	round_end(manager);
-	round_record_end(manager);
-	for (guint i = 0; i < manager->guests->len; i++) {
-		struct managed *guest = manager->guests->pdata[i];
-		struct managed_private *p = guest->private;
-
-		if (!guest->met)
-			continue;
-		p->releasing = true;
-		manager->stop.left++;
-		reach_release(p->reach, p->changed ? guest->before_bytes : HV_UNSET,
-			      p->before_period_s);
-	}
+	manager->stop.failed = 0;
+	round_stop(manager->round);
+	recorder_stop(manager->recorder);
+	guests_start_restore(manager->guests);
 	manager->stop.timer =
-		g_timeout_add(manager->stop.left ? STOP_WAIT_US / 1000 : 0, on_stop_late, manager);
+		g_timeout_add(guests_count_restoring(manager->guests) ? STOP_WAIT_US / 1000 : 0,
+			      on_stop_late, manager);
 }
 
 void manager_free(struct manager *manager)
 {
 	if (!manager)
 		return;
-	round_end(manager);
 	g_clear_handle_id(&manager->stop.timer, g_source_remove);
 	roster_free(manager->roster);
-	g_ptr_array_unref(manager->guests);
-	g_ptr_array_unref(manager->reservations);
-	g_ptr_array_unref(manager->resumed);
-	host_free(manager->host);
-	manager->config->policy->destroy(manager->policy);
+	round_free(manager->round);
+	guests_free(manager->guests);
+	reservations_free(manager->reservations);
+	recorder_free(manager->recorder);
 	config_free(manager->config);
 	events_free(manager->status.events);
 	g_hash_table_unref(manager->status.problems);
 	g_strfreev(manager->override.libvirt_uris);
 	g_strfreev(manager->override.qmp_globs);
 	g_free(manager->config_path);
-	g_free(manager->folder);
 	g_free(manager);
 }

@@ -1,29 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What aerostatd does: it watches host and guests, lets the policy decide, does what
- * was decided, and can say why.
+ * The manager: it watches host and guests, lets the policy decide, carries that out, and can
+ * explain it.
  *
  * Theory of operation
  * -------------------
- * One loop.  Every second (sooner when the host's PSI trigger fires or the policy asks)
- * a round: every guest is asked for a sample by its own thread (reach.h); when all have
- * answered, or ROUND_WAIT_US later, the policy is shown what is known, each number with
- * its age, and each target that it changes is passed on to the guest's thread.  A guest that
- * does not answer is shown as not reachable, and left alone until it does.
+ * One main loop owns everything.  Every second, and sooner if the host's PSI trigger fires or the
+ * policy asks for it, there is a round (round.h): each guest's worker thread takes a sample
+ * (worker.h); when all have answered, or ROUND_WAIT_US later, the policy is shown what is known,
+ * each number with its age, and each target that it changes is sent to the guest's worker.  A
+ * guest that does not answer is shown as unreachable and left alone until it does.
  *
- * Guests come and go by themselves (roster.h).  A guest is managed from its first answer
- * on: how it was before is written down first (keep.h), so that it can be put back when
- * the daemon ends, in whatever way (guardian.h).
+ * Guests are found as they come (roster.h).  A guest is managed from its first answer on.  How it
+ * was before is written to the state file before it is changed for the first time (guests.h,
+ * state_file.h), so that it can be restored (restore.h) when the daemon ends, in whatever way
+ * (guardian.h).
  *
- * People win over the policy: a size set by `aerostat setmem` holds until `aerostat auto`.
- * So does one set past us, by virsh for example, which is seen by a guest that moves away
- * from our target by itself.
+ * People take precedence over the policy (modes.h): a size set by `aerostat setmem` is held until
+ * `aerostat auto`.  So is one that was set past the daemon, by virsh for example, which shows in a
+ * guest that moves away from its target.
  *
- * All of this is used by the thread of the default main context alone.  Sizes are
- * bytes; HV_UNSET and POLICY_UNSET, which are one, mean: not known.
+ * The files of this folder call only downwards in this list, and each owns its struct:
+ *
+ *   manager.c       life of the manager, guests that come and go
+ *   round.c         samples, decisions
+ *   modes.c         modes and sizes that people choose
+ *   reservations.c  memory for guests that are about to start
+ *   recorder.c      the recording of a client
+ *   guests.c        all guests, the state file's content
+ *   managed.c       one guest
+ *   worker.c        a guest's thread
+ *   restore.c, state_file.c, identity.c, pairing.c, host.c, events.c, log.c
+ *
+ * Everything here is used by the thread of the default main context only.  Sizes are bytes;
+ * HV_UNSET and POLICY_UNSET, which are the same number, mean that a number is unknown.
  */
-#ifndef AEROSTAT_MANAGER_H
-#define AEROSTAT_MANAGER_H
+#ifndef AEROSTATD_MANAGER_H
+#define AEROSTATD_MANAGER_H
 
 #include "aerostatd/events.h"
 #include "config/config.h"
@@ -37,118 +50,138 @@
 #define MANAGER_ERROR manager_error_quark()
 GQuark manager_error_quark(void);
 enum manager_error {
-	MANAGER_ERROR_NOT_FOUND, /* no such guest, reservation */
-	MANAGER_ERROR_AMBIGUOUS, /* several guests of that name */
+	MANAGER_ERROR_NOT_FOUND, /* no such guest or reservation */
+	MANAGER_ERROR_AMBIGUOUS, /* several guests have that name */
 	MANAGER_ERROR_INVALID,	 /* the input makes no sense */
 	MANAGER_ERROR_REFUSED,	 /* it does, but cannot be done now */
 };
 
-/* A decision that changed something, for `aerostat explain`. */
+/* A decision that changed a guest's target, for `aerostat explain`. */
 struct managed_past {
 	int64_t time_us; /* g_get_real_time() */
 	uint64_t actual_bytes, target_before_bytes;
 	struct policy_decision decision;
 };
 
-/* One guest.  To be read by others, changed by manager.c and managed.c alone. */
+/* One guest.  All files may read it; managed.c alone writes it. */
 struct managed {
 	uint64_t id;
 	char *source, *address; /* as hv_guest's */
-	char *name;		/* what people call it */
-	char *uuid;		/* NULL when unknown */
-	pid_t pid;		/* 0 when unknown */
+	bool answered;		/* at least once: all from here on is known */
+	char *name;
+	char *uuid; /* NULL if unknown */
+	pid_t pid;  /* 0 if unknown */
 	enum hv_state state;
 	enum hv_driver driver;
 	enum hv_obstacle obstacle;
-	int autodeflate; /* -1 unknown */
+	int autodeflate; /* deflate-on-oom: 1 on, 0 off, -1 unknown */
 	bool has_balloon;
-	bool met;		  /* it has answered once: all but the first line is known */
-	char *problem;		  /* why it does not answer; NULL: it does */
-	bool mode_by_person;	  /* rules.mode of @seen was chosen by a person */
-	uint64_t held_bytes;	  /* POLICY_HELD: the size */
+	char *problem;		  /* why it cannot be used now; NULL: it can */
+	bool mode_by_person;	  /* a person chose its mode, seen.rules.mode */
+	uint64_t held_bytes;	  /* with POLICY_HELD: the size; HV_UNSET: whatever it has */
 	uint64_t before_bytes;	  /* its size before it was managed */
-	struct policy_guest seen; /* what the policy was shown last */
+	struct policy_guest seen; /* what the policy was last shown */
 	struct hv_stats stats;
-	struct policy_decision decision; /* the last; text "" before the first */
-	GQueue history; /* struct managed_past *, the newest first, at most HISTORY_KEPT */
-	uint64_t times_set, times_failed; /* targets since it was found */
-	struct managed_private *private;
+	struct policy_decision decision; /* the last one; before the first, its text is "" */
+	GQueue history; /* struct managed_past *, newest first, at most HISTORY_KEPT */
+	uint64_t times_set, times_failed; /* targets sent and refused since it was found */
+	struct managed_private *private;  /* managed.c's own */
 };
 
 /* Memory promised to a guest that is about to start. */
 struct reservation {
 	uint64_t id;
 	uint64_t bytes;
-	uint64_t free_bytes; /* of it really free now */
+	uint64_t free_bytes; /* how much of it is free now */
 	int64_t until_us;    /* g_get_monotonic_time() */
-	char *note;	     /* who asked, what for; "" */
+	char *note;	     /* for whom or what; may be "" */
 };
 
+/* The daemon as a whole, for reports. */
 struct manager_status {
 	const struct config *config;
+	int64_t started_us;	       /* real time */
+	const GPtrArray *guests;       /* struct managed *, sorted by name */
+	const GPtrArray *reservations; /* struct reservation *, the oldest first */
+	GHashTable *problems;	       /* source → text, for those that cannot be queried */
+	struct events *events;
+	bool recording;
+
+	/* Written by round.c. */
 	struct policy_host host;
 	struct policy_outcome outcome;
 	uint64_t rounds;
-	int64_t started_us;	       /* real time */
-	int64_t round_us;	       /* monotonic: the last round */
-	int64_t late_us, late_max_us;  /* how late rounds began: the last, the worst */
-	int64_t step_us;	       /* what the last policy step took */
-	bool trigger;		       /* the host has a PSI trigger */
-	const GPtrArray *guests;       /* struct managed *, sorted by name */
-	const GPtrArray *reservations; /* struct reservation *, the oldest first */
-	GHashTable *problems;	       /* source → text, of those that cannot be asked */
-	struct events *events;
-	bool recording;
+	int64_t round_us;	      /* monotonic: the last round */
+	int64_t late_us, late_max_us; /* how late a round opened: the last, the worst */
+	int64_t step_us;	      /* how long the last step of the policy took */
+	bool trigger;		      /* the host has a PSI trigger */
 };
 
 struct manager_options {
 	const char *config_path;	  /* NULL: the usual place */
-	const struct hv_sources *sources; /* in place of those of the file; NULL */
-	const char *folder;		  /* keep.h; locked by the caller */
+	const struct hv_sources *sources; /* override those of the configuration; NULL: do not */
+	const char *folder;		  /* of the state file; locked by the caller */
 	const char *proc;		  /* host.h */
 };
 
 struct manager;
+
+/* Starts to manage guests.  NULL with an error if the configuration or the state file is wrong. */
 struct manager *manager_new(const struct manager_options *options, GError **error);
-const struct manager_status *manager_status(const struct manager *manager);
+
+/* The status, up to date whenever the main loop runs something else; valid until manager_free(). */
+const struct manager_status *manager_get_status(const struct manager *manager);
+
 /* A guest by name, UUID or address; NULL with an error that lists those there are. */
 const struct managed *manager_find(const struct manager *manager, const char *name, GError **error);
+
 /*
- * manager_set_mode - what a person wants of a guest
+ * manager_set_mode - apply what a person wants for a guest
  * @name: NULL for all guests
- * @mode: POLICY_AUTO takes back what a person said, so that the file's mode applies
+ * @mode: POLICY_AUTO returns to the configuration's mode
  * @bytes: with POLICY_HELD; HV_UNSET for the size it has now
  */
 bool manager_set_mode(struct manager *manager, const char *name, enum policy_mode mode,
 		      uint64_t bytes, GError **error);
+
 /*
- * manager_reserve - room for a guest about to start
+ * manager_reserve - reserve memory for a guest that is about to start
+ * @note: for whom or what; NULL for none
  *
- * Refused when the present guests' demand leaves less.  The reservation counts
- * from the next round on; its free_bytes grow to bytes as others shrink.  It ends at its
- * time, or by manager_unreserve().
+ * Refused if the demand of the running guests leaves less.  The reservation counts from the next
+ * round on; its free_bytes grow to its bytes as other guests shrink.  It ends after @ttl_s
+ * seconds, by manager_unreserve(), or when the guest named by @note has started.
  */
 const struct reservation *manager_reserve(struct manager *manager, uint64_t bytes,
 					  unsigned int ttl_s, const char *note, GError **error);
+
+/* Cancels a reservation. */
 bool manager_unreserve(struct manager *manager, uint64_t id, GError **error);
-/* Reads the file again; refused whole when it is wrong. */
+
+/* Reads the configuration again.  If it is wrong, the one in force stays. */
 bool manager_reload(struct manager *manager, GError **error);
+
 /*
- * manager_record - every step from now on, as lines of docs/recording.md
+ * manager_record - record every step of the policy from now on (docs/recording.md)
+ * @line: called with each line; NULL ends the recording
  *
- * The policy begins anew, so that a replay can decide the same: nobody is taken from for
- * half a minute.  One recording at a time.  NULL @line ends it.
+ * The policy begins with no memory, so that a replay can decide the same; for half a minute it
+ * takes nothing from any guest.  There is one recording at a time.
  */
 bool manager_record(struct manager *manager,
 		    void (*line)(const char *text, gsize length, void *data), void *data,
 		    GError **error);
+
 /*
- * manager_stop - puts every guest back; @stopped is called when all are, or
- * STOP_WAIT_US later with the number of those that are not.
+ * manager_stop - restore all guests
+ * @stopped: called when all attempts have ended, STOP_WAIT_US later at the latest, with the
+ *           number of guests that are not restored
  */
 #define STOP_WAIT_US (10 * G_USEC_PER_SEC)
 void manager_stop(struct manager *manager, void (*stopped)(unsigned int missing, void *data),
 		  void *data);
+
+/* Without manager_stop() before it, no guest is restored.  @manager may be NULL. */
 void manager_free(struct manager *manager);
 
 #endif

@@ -281,7 +281,7 @@ static bool value_of(const struct text *text, GString *value, enum unit unit, co
 
 static bool guest_knows(const struct managed *guest, enum scope scope)
 {
-	if (!guest->met)
+	if (!guest->answered)
 		return false;
 	if (scope == OF_STATS)
 		return guest->seen.taken_us;
@@ -375,7 +375,7 @@ static void show_reachable(struct text *text, const char *name)
 		const struct managed *guest = text->status->guests->pdata[i];
 
 		begin_guest(text, name, guest);
-		g_string_append_printf(text->out, "} %d\n", guest->met && !guest->problem);
+		g_string_append_printf(text->out, "} %d\n", guest->answered && !guest->problem);
 	}
 }
 
@@ -384,7 +384,7 @@ static void show_driver(struct text *text, const char *name)
 	for (guint i = 0; i < text->status->guests->len; i++) {
 		const struct managed *guest = text->status->guests->pdata[i];
 
-		if (!guest->met || guest->driver == HV_DRIVER_UNKNOWN)
+		if (!guest->answered || guest->driver == HV_DRIVER_UNKNOWN)
 			continue;
 		begin_guest(text, name, guest);
 		g_string_append_printf(text->out, "} %d\n", guest->driver == HV_DRIVER_READY);

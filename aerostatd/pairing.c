@@ -37,13 +37,13 @@ void pairing_init(struct pairing *pairing)
 		pairing->stats.value[i] = HV_UNSET;
 }
 
-static uint64_t distance(uint64_t a, uint64_t b)
+static uint64_t size_difference(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : b - a;
 }
 
 /* When the answer came, on the monotonic clock. */
-static int64_t answered_us(const struct pairing *pairing, const struct hv_stats *stats,
+static int64_t date_answer(const struct pairing *pairing, const struct hv_stats *stats,
 			   int64_t now_us)
 {
 	int64_t age_us = MAX(stats->taken_s - stats->last_update_s, 0) * G_USEC_PER_SEC;
@@ -53,13 +53,13 @@ static int64_t answered_us(const struct pairing *pairing, const struct hv_stats 
 	return MAX(now_us - age_us, MIN(pairing->read_us + 1, now_us));
 }
 
-static bool moved(const struct pairing *pairing, uint64_t actual)
+static bool has_moved(const struct pairing *pairing, uint64_t actual)
 {
 	return pairing->read_actual_bytes != HV_UNSET && pairing->read_actual_bytes != actual;
 }
 
 /* The size when statistics with @total were true; HV_UNSET when nothing can tell. */
-static uint64_t size_then(struct pairing *pairing, const struct hv_stats *stats, bool deflates)
+static uint64_t find_size_then(struct pairing *pairing, const struct hv_stats *stats, bool deflates)
 {
 	uint64_t actual = stats->value[HV_STAT_ACTUAL], total = stats->value[HV_STAT_AVAILABLE];
 	uint64_t before = pairing->read_actual_bytes;
@@ -67,7 +67,7 @@ static uint64_t size_then(struct pairing *pairing, const struct hv_stats *stats,
 	/* What it had before anybody looked nobody knows. */
 	if (!pairing->read_us && stats->taken_s - stats->last_update_s > FIRST_AGE_MAX_S)
 		return HV_UNSET;
-	if (!moved(pairing, actual))
+	if (!has_moved(pairing, actual))
 		return actual;
 	if (!deflates && total != HV_UNSET && pairing->quiet_total_bytes != HV_UNSET &&
 	    pairing->quiet_actual_bytes + total > pairing->quiet_total_bytes) {
@@ -76,35 +76,35 @@ static uint64_t size_then(struct pairing *pairing, const struct hv_stats *stats,
 		/* A claim, after all: what it had between the two readings, and nothing else. */
 		return CLAMP(then, MIN(before, actual), MAX(before, actual));
 	}
-	if (distance(before, actual) > SMALL_MOVE_BYTES && pairing->skipped < SKIP_MAX)
+	if (size_difference(before, actual) > SMALL_MOVE_BYTES && pairing->skipped < SKIP_MAX)
 		return HV_UNSET;
 	return before / 2 + actual / 2;
 }
 
-static void note_quiet(struct pairing *pairing, const struct hv_stats *stats)
+static void note_quiet_moment(struct pairing *pairing, const struct hv_stats *stats)
 {
 	uint64_t total = stats->value[HV_STAT_AVAILABLE];
 
 	/* Twice the same MemTotal at the same size: nothing is in flight. */
 	if (pairing->stats_us && pairing->stats.value[HV_STAT_AVAILABLE] == total &&
-	    !moved(pairing, stats->value[HV_STAT_ACTUAL])) {
+	    !has_moved(pairing, stats->value[HV_STAT_ACTUAL])) {
 		pairing->quiet_total_bytes = total;
 		pairing->quiet_actual_bytes = stats->value[HV_STAT_ACTUAL];
 	}
 }
 
-static bool believe(struct pairing *pairing, const struct hv_stats *stats, int64_t now_us,
-		    bool deflates)
+static bool accept_stats(struct pairing *pairing, const struct hv_stats *stats, int64_t now_us,
+			 bool deflates)
 {
-	uint64_t then = size_then(pairing, stats, deflates);
+	uint64_t then = find_size_then(pairing, stats, deflates);
 
 	if (then == HV_UNSET) {
 		pairing->skipped++;
 		return false;
 	}
 	pairing->skipped = 0;
-	pairing->stats_us = MAX(answered_us(pairing, stats, now_us), pairing->stats_us + 1);
-	note_quiet(pairing, stats);
+	pairing->stats_us = MAX(date_answer(pairing, stats, now_us), pairing->stats_us + 1);
+	note_quiet_moment(pairing, stats);
 	pairing->stats = *stats;
 	pairing->actual_then_bytes = then;
 	return true;
@@ -115,10 +115,10 @@ bool pairing_take(struct pairing *pairing, const struct hv_stats *stats, int64_t
 {
 	bool fresh = stats->last_update_s != pairing->read_update_s &&
 		     stats->value[HV_STAT_ACTUAL] != HV_UNSET &&
-		     believe(pairing, stats, now_us, deflates);
+		     accept_stats(pairing, stats, now_us, deflates);
 
 	if (stats->last_update_s > 0 && stats->last_update_s != pairing->read_update_s)
-		pairing->heard_us = answered_us(pairing, stats, now_us);
+		pairing->heard_us = date_answer(pairing, stats, now_us);
 	pairing->read_us = now_us;
 	pairing->read_actual_bytes = stats->value[HV_STAT_ACTUAL];
 	pairing->read_update_s = stats->last_update_s;

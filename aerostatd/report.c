@@ -88,7 +88,7 @@ static const struct field host_fields[] = {
 static json_t *report_stats(const struct managed *guest)
 {
 	const struct policy_guest *seen = &guest->seen;
-	bool known = guest->met && seen->taken_us;
+	bool known = guest->answered && seen->taken_us;
 	json_t *stats = json_object();
 	int64_t age_us = g_get_monotonic_time() - seen->taken_us;
 
@@ -164,7 +164,8 @@ static void set_rules(json_t *object, const struct managed *guest)
 	json_object_set_new(object, "mode_by",
 			    json_string(guest->mode_by_person ? "person" : "file"));
 	json_object_set_new(object, "held_bytes", held ? number(guest->held_bytes) : json_null());
-	json_object_set_new(object, "weight", guest->met ? json_real(rules->weight) : json_null());
+	json_object_set_new(object, "weight",
+			    guest->answered ? json_real(rules->weight) : json_null());
 }
 
 json_t *report_guest(const struct managed *guest, bool with_history)
@@ -172,7 +173,7 @@ json_t *report_guest(const struct managed *guest, bool with_history)
 	json_t *object = report_identity(guest);
 
 	set_rules(object, guest);
-	set_numbers(object, size_fields, G_N_ELEMENTS(size_fields), guest, guest->met);
+	set_numbers(object, size_fields, G_N_ELEMENTS(size_fields), guest, guest->answered);
 	json_object_set_new(object, "stats", report_stats(guest));
 	set_decision(object, &guest->decision, G_N_ELEMENTS(decision_fields));
 	json_object_set_new(object, "pressured", json_boolean(guest->decision.pressured));

@@ -4,55 +4,56 @@
 #include <string.h>
 
 struct roster {
-	gatomicrefcount refs; /* the loop's, the thread's, and one for each message under way */
+	gatomicrefcount refs; /* the main loop's, the thread's, and one per posted message */
 	const struct roster_ops *ops;
 	void *data;
-	bool freed; /* the loop's */
+	bool freed; /* of the main loop */
 
-	GMutex lock; /* guards the wishes */
-	GCond wished;
+	/* The requests, under the lock. */
+	GMutex lock;
+	GCond requested;
 	struct hv_sources sources; /* both lists owned, never NULL */
 	GPtrArray *forgotten;	   /* keys */
-	bool look_wished, end_wished;
+	bool refresh_requested, end_requested;
 
-	/* The thread's. */
+	/* Of the thread. */
 	GHashTable *known;    /* key → source */
-	GHashTable *problems; /* source → text told */
+	GHashTable *problems; /* source → its last problem */
 };
 
-static void sources_copy(struct hv_sources *to, const struct hv_sources *from)
+static void copy_sources(struct hv_sources *to, const struct hv_sources *from)
 {
 	to->libvirt_uris = from->libvirt_uris ? g_strdupv(from->libvirt_uris) : g_new0(char *, 1);
 	to->qmp_globs = from->qmp_globs ? g_strdupv(from->qmp_globs) : g_new0(char *, 1);
 }
 
-static void sources_clear(struct hv_sources *sources)
+static void clear_sources(struct hv_sources *sources)
 {
 	g_strfreev(sources->libvirt_uris);
 	g_strfreev(sources->qmp_globs);
 }
 
-static struct roster *roster_ref(struct roster *roster)
+static struct roster *ref_roster(struct roster *roster)
 {
 	g_atomic_ref_count_inc(&roster->refs);
 	return roster;
 }
 
-static void roster_unref(struct roster *roster)
+static void unref_roster(struct roster *roster)
 {
 	if (!g_atomic_ref_count_dec(&roster->refs))
 		return;
-	sources_clear(&roster->sources);
+	clear_sources(&roster->sources);
 	g_ptr_array_unref(roster->forgotten);
 	g_hash_table_unref(roster->known);
 	g_hash_table_unref(roster->problems);
 	g_mutex_clear(&roster->lock);
-	g_cond_clear(&roster->wished);
+	g_cond_clear(&roster->requested);
 	g_free(roster);
 }
 
 /*
- * Messages, from the thread to the loop
+ * Messages, from the thread to the main loop
  */
 
 struct message {
@@ -62,18 +63,18 @@ struct message {
 	char *source, *text; /* text: the address, or the problem */
 };
 
-static void message_free(gpointer data)
+static void free_message(gpointer data)
 {
 	struct message *message = data;
 
-	roster_unref(message->roster);
+	unref_roster(message->roster);
 	hv_guest_close(message->guest);
 	g_free(message->source);
 	g_free(message->text);
 	g_free(message);
 }
 
-static gboolean deliver(gpointer data)
+static gboolean deliver_message(gpointer data)
 {
 	struct message *message = data;
 	struct roster *roster = message->roster;
@@ -94,12 +95,12 @@ static gboolean deliver(gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
-static struct message *message_new(struct roster *roster, int kind, hv_guest *guest,
+static struct message *new_message(struct roster *roster, int kind, hv_guest *guest,
 				   const char *source, const char *text)
 {
 	struct message *message = g_new0(struct message, 1);
 
-	message->roster = roster_ref(roster);
+	message->roster = ref_roster(roster);
 	message->kind = kind;
 	message->guest = guest;
 	message->source = g_strdup(source);
@@ -107,45 +108,45 @@ static struct message *message_new(struct roster *roster, int kind, hv_guest *gu
 	return message;
 }
 
-static void send(struct message *message)
+static void post_message(struct message *message)
 {
 	g_autoptr(GSource) idle = g_idle_source_new();
 
 	g_source_set_priority(idle, G_PRIORITY_DEFAULT);
-	g_source_set_callback(idle, deliver, message, message_free);
+	g_source_set_callback(idle, deliver_message, message, free_message);
 	g_source_attach(idle, NULL);
 }
 
 /*
- * Looking, in the thread
+ * The thread
  */
 
-static char *key_of(const char *source, const char *address)
+static char *make_key(const char *source, const char *address)
 {
 	return g_strconcat(source, "\n", address, NULL);
 }
 
-static void tell_problem(struct roster *roster, const char *source, const char *text)
+static void report_problem(struct roster *roster, const char *source, const char *text)
 {
-	const char *told = g_hash_table_lookup(roster->problems, source);
+	const char *reported = g_hash_table_lookup(roster->problems, source);
 
-	if (!g_strcmp0(told, text))
+	if (!g_strcmp0(reported, text))
 		return;
-	/* A problem in other words is the same one still. */
-	if (!told || !text)
-		send(message_new(roster, MESSAGE_PROBLEM, NULL, source, text));
+	/* A problem with another text is still the same problem. */
+	if (!reported || !text)
+		post_message(new_message(roster, MESSAGE_PROBLEM, NULL, source, text));
 	if (text)
 		g_hash_table_replace(roster->problems, g_strdup(source), g_strdup(text));
 	else
 		g_hash_table_remove(roster->problems, source);
 }
 
-/* Takes what is listed over: what was known goes from @missing, the rest is new. */
-static void take_list(struct roster *roster, GPtrArray *guests, GHashTable *missing)
+/* Compares a list: known guests are taken out of @missing, the others are new. */
+static void compare_list(struct roster *roster, GPtrArray *guests, GHashTable *missing)
 {
 	while (guests->len) {
 		hv_guest *guest = g_ptr_array_steal_index_fast(guests, 0);
-		g_autofree char *key = key_of(guest->source, guest->address);
+		g_autofree char *key = make_key(guest->source, guest->address);
 
 		if (g_hash_table_contains(roster->known, key)) {
 			g_hash_table_remove(missing, key);
@@ -153,12 +154,12 @@ static void take_list(struct roster *roster, GPtrArray *guests, GHashTable *miss
 			continue;
 		}
 		g_hash_table_insert(roster->known, g_strdup(key), g_strdup(guest->source));
-		send(message_new(roster, MESSAGE_FOUND, guest, NULL, NULL));
+		post_message(new_message(roster, MESSAGE_FOUND, guest, NULL, NULL));
 	}
 }
 
-/* The guests of a source that does not answer are there still. */
-static void keep_source(struct roster *roster, const char *source, GHashTable *missing)
+/* The guests of a source that cannot be queried are not missing. */
+static void keep_source_guests(struct roster *roster, const char *source, GHashTable *missing)
 {
 	GHashTableIter iter;
 	gpointer key, of;
@@ -169,25 +170,25 @@ static void keep_source(struct roster *roster, const char *source, GHashTable *m
 			g_hash_table_remove(missing, key);
 }
 
-static void look_at_uri(struct roster *roster, const char *uri, GHashTable *missing)
+static void list_uri(struct roster *roster, const char *uri, GHashTable *missing)
 {
 	g_autoptr(GError) error = NULL;
 	g_autoptr(GPtrArray) guests = hv_libvirt_list(uri, false, hv_deadline_ms(5000), &error);
 
-	tell_problem(roster, uri, guests ? NULL : error->message);
+	report_problem(roster, uri, guests ? NULL : error->message);
 	if (guests)
-		take_list(roster, guests, missing);
+		compare_list(roster, guests, missing);
 	else
-		keep_source(roster, uri, missing);
+		keep_source_guests(roster, uri, missing);
 }
 
-static void forget(struct roster *roster, GPtrArray *keys)
+static void forget_keys(struct roster *roster, GPtrArray *keys)
 {
 	for (guint i = 0; i < keys->len; i++)
 		g_hash_table_remove(roster->known, keys->pdata[i]);
 }
 
-static void tell_gone(struct roster *roster, GHashTable *missing)
+static void report_missing(struct roster *roster, GHashTable *missing)
 {
 	GHashTableIter iter;
 	gpointer key, source;
@@ -195,12 +196,13 @@ static void tell_gone(struct roster *roster, GHashTable *missing)
 	g_hash_table_iter_init(&iter, missing);
 	while (g_hash_table_iter_next(&iter, &key, NULL)) {
 		source = g_hash_table_lookup(roster->known, key);
-		send(message_new(roster, MESSAGE_GONE, NULL, source, strchr(key, '\n') + 1));
+		post_message(
+			new_message(roster, MESSAGE_GONE, NULL, source, strchr(key, '\n') + 1));
 		g_hash_table_remove(roster->known, key);
 	}
 }
 
-static void look(struct roster *roster, const struct hv_sources *sources)
+static void compare_sources(struct roster *roster, const struct hv_sources *sources)
 {
 	const struct hv_sources globs = { .libvirt_uris = (char *[]){ NULL },
 					  .qmp_globs = sources->qmp_globs };
@@ -214,29 +216,29 @@ static void look(struct roster *roster, const struct hv_sources *sources)
 	while (g_hash_table_iter_next(&iter, &key, NULL))
 		g_hash_table_add(missing, g_strdup(key));
 	for (char **uri = sources->libvirt_uris; *uri; uri++)
-		look_at_uri(roster, *uri, missing);
+		list_uri(roster, *uri, missing);
 	sockets = hv_list(&globs, false, hv_deadline_ms(1000), NULL);
-	take_list(roster, sockets, missing);
-	tell_gone(roster, missing);
+	compare_list(roster, sockets, missing);
+	report_missing(roster, missing);
 }
 
-/* Waits until it is time to look, or somebody wishes it; false at the end. */
-static bool wait_for_time(struct roster *roster, struct hv_sources *sources, GPtrArray **keys)
+/* Waits for the next second or a request; false at the end. */
+static bool wait_for_turn(struct roster *roster, struct hv_sources *sources, GPtrArray **keys)
 {
 	int64_t until = g_get_monotonic_time() + ROSTER_US;
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&roster->lock);
 
-	while (!roster->look_wished && !roster->end_wished)
-		if (!g_cond_wait_until(&roster->wished, &roster->lock, until))
+	while (!roster->refresh_requested && !roster->end_requested)
+		if (!g_cond_wait_until(&roster->requested, &roster->lock, until))
 			break;
-	roster->look_wished = false;
-	sources_copy(sources, &roster->sources);
+	roster->refresh_requested = false;
+	copy_sources(sources, &roster->sources);
 	*keys = roster->forgotten;
 	roster->forgotten = g_ptr_array_new_with_free_func(g_free);
-	return !roster->end_wished;
+	return !roster->end_requested;
 }
 
-static gpointer work(gpointer data)
+static gpointer run_roster(gpointer data)
 {
 	struct roster *roster = data;
 	bool going = true;
@@ -245,18 +247,18 @@ static gpointer work(gpointer data)
 		struct hv_sources sources = { 0 };
 		g_autoptr(GPtrArray) keys = NULL;
 
-		going = wait_for_time(roster, &sources, &keys);
-		forget(roster, keys);
+		going = wait_for_turn(roster, &sources, &keys);
+		forget_keys(roster, keys);
 		if (going)
-			look(roster, &sources);
-		sources_clear(&sources);
+			compare_sources(roster, &sources);
+		clear_sources(&sources);
 	}
-	roster_unref(roster);
+	unref_roster(roster);
 	return NULL;
 }
 
 /*
- * The loop's side
+ * The main loop
  */
 
 struct roster *roster_new(const struct hv_sources *sources, const struct roster_ops *ops,
@@ -266,40 +268,40 @@ struct roster *roster_new(const struct hv_sources *sources, const struct roster_
 
 	g_atomic_ref_count_init(&roster->refs);
 	g_mutex_init(&roster->lock);
-	g_cond_init(&roster->wished);
+	g_cond_init(&roster->requested);
 	roster->ops = ops;
 	roster->data = data;
-	roster->look_wished = true;
-	sources_copy(&roster->sources, sources);
+	roster->refresh_requested = true;
+	copy_sources(&roster->sources, sources);
 	roster->forgotten = g_ptr_array_new_with_free_func(g_free);
 	roster->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	roster->problems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-	g_thread_unref(g_thread_new("roster", work, roster_ref(roster)));
+	g_thread_unref(g_thread_new("roster", run_roster, ref_roster(roster)));
 	return roster;
 }
 
-void roster_reload(struct roster *roster, const struct hv_sources *sources)
+void roster_set_sources(struct roster *roster, const struct hv_sources *sources)
 {
 	g_mutex_lock(&roster->lock);
-	sources_clear(&roster->sources);
-	sources_copy(&roster->sources, sources);
-	roster->look_wished = true;
-	g_cond_signal(&roster->wished);
+	clear_sources(&roster->sources);
+	copy_sources(&roster->sources, sources);
+	roster->refresh_requested = true;
+	g_cond_signal(&roster->requested);
 	g_mutex_unlock(&roster->lock);
 }
 
-void roster_look(struct roster *roster)
+void roster_refresh(struct roster *roster)
 {
 	g_mutex_lock(&roster->lock);
-	roster->look_wished = true;
-	g_cond_signal(&roster->wished);
+	roster->refresh_requested = true;
+	g_cond_signal(&roster->requested);
 	g_mutex_unlock(&roster->lock);
 }
 
 void roster_forget(struct roster *roster, const char *source, const char *address)
 {
 	g_mutex_lock(&roster->lock);
-	g_ptr_array_add(roster->forgotten, key_of(source, address));
+	g_ptr_array_add(roster->forgotten, make_key(source, address));
 	g_mutex_unlock(&roster->lock);
 }
 
@@ -309,8 +311,8 @@ void roster_free(struct roster *roster)
 		return;
 	roster->freed = true;
 	g_mutex_lock(&roster->lock);
-	roster->end_wished = true;
-	g_cond_signal(&roster->wished);
+	roster->end_requested = true;
+	g_cond_signal(&roster->requested);
 	g_mutex_unlock(&roster->lock);
-	roster_unref(roster);
+	unref_roster(roster);
 }

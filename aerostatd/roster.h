@@ -1,36 +1,45 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Which guests there are: a thread that looks for them, every second.
+ * The roster: which guests there are.  A thread lists them every second.
  *
- * It compares what the sources (libvirt URIs, globs of sockets) list with what it
- * listed before and tells the loop of what is new and what is gone.  A source that cannot
- * be asked loses no guest: its guests stay, and its problem is told once, as is its end.
+ * It compares what the sources (libvirt URIs, globs of monitor sockets) list with what they listed
+ * before, and reports to the main loop what is new and what is gone.  A source that cannot be
+ * queried loses no guest: its guests stay, and its problem is reported once, as is the end of it.
+ *
+ * All functions, and all callbacks, are for the thread of the default main context.
  */
-#ifndef AEROSTAT_ROSTER_H
-#define AEROSTAT_ROSTER_H
+#ifndef AEROSTATD_ROSTER_H
+#define AEROSTATD_ROSTER_H
 
 #include "hypervisor/hypervisor.h"
 
 #define ROSTER_US G_USEC_PER_SEC
 
 struct roster_ops {
-	/* A guest that was not there: the callback owns it. */
+	/* A guest that was not listed before; the callback owns it. */
 	void (*found)(void *data, hv_guest *guest);
-	/* One that is not listed any more. */
+	/* A guest that is not listed any more.  It may still run. */
 	void (*gone)(void *data, const char *source, const char *address);
-	/* A source cannot be asked (@text), or can again (NULL). */
+	/* A source cannot be queried (@text), or can be again (NULL). */
 	void (*problem)(void *data, const char *source, const char *text);
 };
 
 struct roster;
+
+/* Starts to look for the guests of @sources, which are copied. */
 struct roster *roster_new(const struct hv_sources *sources, const struct roster_ops *ops,
 			  void *data);
-/* Looks elsewhere from now on; guests of sources that are no more are gone. */
-void roster_reload(struct roster *roster, const struct hv_sources *sources);
-/* Looks now, not only at its time. */
-void roster_look(struct roster *roster);
-/* A guest that ended and may come back under the same address: found anew when it does. */
+
+/* Uses other sources from now on; guests that only the old ones list are gone. */
+void roster_set_sources(struct roster *roster, const struct hv_sources *sources);
+
+/* Lists the guests now, without waiting for the next second. */
+void roster_refresh(struct roster *roster);
+
+/* Forgets a guest that has ended, so that one at the same address is found as a new one. */
 void roster_forget(struct roster *roster, const char *source, const char *address);
+
+/* No callback runs after this. */
 void roster_free(struct roster *roster);
 
 #endif

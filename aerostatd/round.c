@@ -1,76 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * A round: ask, wait, decide, tell.
- *
- * Theory of operation
- * -------------------
- * A tick every ROUND_US opens a round, which asks every guest that is not still busy with an
- * earlier question.  It closes when all have answered, at the latest ROUND_WAIT_US later.  What
- * must be there to put guests back is saved before the first target of a round is passed on; if
- * that fails, none is.
- */
-#include "aerostatd/manager_private.h"
+#include "aerostatd/round.h"
 
+#include "aerostatd/host.h"
 #include "aerostatd/log.h"
-#include "recording/recording.h"
 
-#include <stdlib.h>
+#define HURRY_US (250 * 1000) /* the least time between rounds */
 
-#define SOON_US (250 * 1000) /* the least time between rounds that somebody hurries */
-
-/*
- * Recording
- */
-
-typedef bool (*write_fn)(FILE *file, const struct manager *manager, const void *data);
-
-static void record(struct manager *manager, write_fn write, const void *data)
-{
-	char *text = NULL;
-	size_t length = 0;
-	FILE *file;
-
-	if (!manager->recording.line)
-		return;
-	file = open_memstream(&text, &length);
-	if (!file)
-		g_error("out of memory");
-	write(file, manager, data);
-	fclose(file);
-	manager->recording.line(text, length, manager->recording.data);
-	free(text);
-}
-
-static bool write_start(FILE *file, const struct manager *manager, const void *data)
-{
-	(void)data;
-	return recording_write_start(file, manager->config->policy->name,
-				     &manager->config->settings);
-}
-
-static bool write_settings(FILE *file, const struct manager *manager, const void *data)
-{
-	(void)data;
-	return recording_write_settings(file, &manager->config->settings);
-}
-
-void round_record_start(struct manager *manager)
-{
-	record(manager, write_start, NULL);
-}
-
-void round_record_settings(struct manager *manager)
-{
-	record(manager, write_settings, NULL);
-}
-
-void round_record_end(struct manager *manager)
-{
-	if (manager->recording.line)
-		manager->recording.line(NULL, 0, manager->recording.data);
-	manager->recording.line = NULL;
-	manager->status.recording = false;
-}
+struct round {
+	struct round_context context;
+	struct host *host;
+	const struct policy_ops *policy;
+	struct policy_state *policy_state;
+	guint tick, wait, again; /* GSource ids; 0: none */
+	int64_t tick_us;	 /* when the next tick is due */
+	bool open;		 /* it waits for answers */
+	GHashTable *awaited;	 /* struct managed *, whose answers the open round waits for */
+};
 
 /*
  * Deciding
@@ -83,22 +28,14 @@ struct step {
 	struct policy_decision *decisions;
 };
 
-static bool write_step(FILE *file, const struct manager *manager, const void *data)
-{
-	const struct step *step = data;
-
-	return recording_write_step(file, &manager->status.host, step->seen, step->count,
-				    step->decisions);
-}
-
-/* A process that serves several guests says nothing of one of them. */
-static GHashTable *shared_processes(const struct manager *manager)
+/* The processes that run more than one guest, by pid. */
+static GHashTable *find_shared_processes(const GPtrArray *guests)
 {
 	g_autoptr(GHashTable) once = g_hash_table_new(NULL, NULL);
 	GHashTable *shared = g_hash_table_new(NULL, NULL);
 
-	for (guint i = 0; i < manager->guests->len; i++) {
-		const struct managed *guest = manager->guests->pdata[i];
+	for (guint i = 0; i < guests->len; i++) {
+		const struct managed *guest = guests->pdata[i];
 
 		if (guest->pid && !g_hash_table_add(once, GINT_TO_POINTER(guest->pid)))
 			g_hash_table_add(shared, GINT_TO_POINTER(guest->pid));
@@ -106,257 +43,286 @@ static GHashTable *shared_processes(const struct manager *manager)
 	return shared;
 }
 
-static struct step gather(struct manager *manager)
+static struct step prepare_step(const GPtrArray *guests, int64_t now_us)
 {
-	guint room = manager->guests->len;
-	g_autoptr(GHashTable) shared = shared_processes(manager);
-	int64_t now_us = manager->status.host.now_us;
+	g_autoptr(GHashTable) shared = find_shared_processes(guests);
 	struct step step = {
-		.guests = g_new(struct managed *, room),
-		.seen = g_new(struct policy_guest, room),
-		.decisions = g_new0(struct policy_decision, room),
+		.guests = g_new(struct managed *, guests->len),
+		.seen = g_new(struct policy_guest, guests->len),
+		.decisions = g_new0(struct policy_decision, guests->len),
 	};
 
-	for (guint i = 0; i < room; i++) {
-		struct managed *guest = manager->guests->pdata[i];
+	for (guint i = 0; i < guests->len; i++) {
+		struct managed *guest = guests->pdata[i];
 
-		if (!guest->met || guest->private->releasing)
+		if (!guest->answered || managed_is_restoring(guest))
 			continue;
-		managed_show(guest, now_us);
-		if (g_hash_table_contains(shared, GINT_TO_POINTER(guest->pid)))
-			guest->seen.resident_bytes = HV_UNSET;
+		managed_update_view(guest, now_us,
+				    g_hash_table_contains(shared, GINT_TO_POINTER(guest->pid)));
 		step.guests[step.count] = guest;
 		step.seen[step.count++] = guest->seen;
 	}
 	return step;
 }
 
-static void clear(struct step *step)
+static void clear_step(struct step *step)
 {
 	g_free(step->guests);
 	g_free(step->seen);
 	g_free(step->decisions);
 }
 
-/* The target that it has now, as the policy sees it. */
-static uint64_t present(const struct managed *guest)
+static void carry_out_step(struct round *round, const struct step *step)
 {
-	return guest->seen.target_bytes == HV_UNSET ? guest->seen.actual_bytes
-						    : guest->seen.target_bytes;
-}
+	int64_t now_us = g_get_monotonic_time();
 
-/* One that may just be set by somebody is left alone until that is known. */
-static bool changes(const struct managed *guest)
-{
-	return !guest->private->away_us && guest->seen.rules.mode == POLICY_AUTO &&
-	       guest->decision.target_bytes != present(guest);
-}
-
-static void take_decisions(struct manager *manager, const struct step *step)
-{
+	for (size_t i = 0; i < step->count; i++)
+		if (managed_take_decision(step->guests[i], &step->decisions[i]))
+			guests_touch(round->context.guests);
+	if (!guests_save(round->context.guests))
+		return;
 	for (size_t i = 0; i < step->count; i++) {
 		struct managed *guest = step->guests[i];
 
-		guest->decision = step->decisions[i];
-		if (changes(guest) && !guest->private->changed) {
-			guest->before_bytes = guest->seen.actual_bytes;
-			guest->private->changed = true;
-			manager->keep_wanted = true;
+		if (managed_wants_target(guest)) {
+			managed_add_history(guest);
+			events_add(round->context.status->events, EVENT_TARGET, guest->name,
+				   managed_present_target(guest), guest->decision.target_bytes,
+				   "%s", guest->decision.text);
+			managed_send_target(guest, guest->decision.target_bytes, now_us);
+		} else if (managed_needs_reminder(guest, now_us)) {
+			managed_send_target(guest, managed_target(guest), now_us);
 		}
 	}
 }
 
-static void tell(struct manager *manager, struct managed *guest)
+static void report_overcommitment(const struct round *round, bool was_overcommitted)
 {
-	uint64_t before = present(guest), target = guest->decision.target_bytes;
+	const struct manager_status *status = round->context.status;
 
-	managed_remember(guest);
-	events_add(manager->status.events, EVENT_TARGET, guest->name, before, target, "%s",
-		   guest->decision.text);
-	manager_tell(manager, guest, target);
-}
-
-static void act(struct manager *manager, const struct step *step)
-{
-	int64_t now_us = g_get_monotonic_time();
-
-	if (!manager_save(manager))
+	if (status->outcome.overcommitted == was_overcommitted)
 		return;
-	for (size_t i = 0; i < step->count; i++) {
-		struct managed *guest = step->guests[i];
-
-		if (changes(guest))
-			tell(manager, guest);
-		else if (managed_needs_reminder(guest, now_us))
-			manager_tell(manager, guest, guest->private->target_bytes);
-	}
-}
-
-static void note_alarm(struct manager *manager, bool was)
-{
-	const struct policy_outcome *outcome = &manager->status.outcome;
-
-	if (outcome->overcommitted == was)
-		return;
-	if (was)
-		events_add(manager->status.events, EVENT_ALARM, NULL, HV_UNSET, HV_UNSET,
-			   "the guests' demand fits into the host's memory again");
-	else
-		events_add(manager->status.events, EVENT_ALARM, NULL, HV_UNSET, HV_UNSET,
+	if (was_overcommitted) {
+		events_add(status->events, EVENT_ALARM, NULL, HV_UNSET, HV_UNSET,
+			   "no longer overcommitted: the guests' demand fits into memory again");
+		manager_log(LOG_INFO, "no longer overcommitted");
+	} else {
+		events_add(status->events, EVENT_ALARM, NULL, HV_UNSET, HV_UNSET,
 			   "overcommitted: guests demand more than the host has, and will swap");
-	manager_log(was ? LOG_INFO : LOG_WARNING, "%s",
-		    was ? "demand fits again" : "overcommitted: guests will swap");
+		manager_log(LOG_WARNING, "overcommitted: guests will swap");
+	}
 }
 
 static gboolean on_again(gpointer data)
 {
-	struct manager *manager = data;
+	struct round *round = data;
 
-	manager->again = 0;
-	round_hurry(manager);
+	round->again = 0;
+	round_hurry(round);
 	return G_SOURCE_REMOVE;
 }
 
-/* The policy wants to be asked sooner than at the next tick. */
-static void plan_again(struct manager *manager)
+/* The policy may want to be asked sooner than at the next tick. */
+static void plan_early_round(struct round *round)
 {
-	int64_t at_us = manager->status.outcome.again_us;
-	int64_t wait_us = MAX(at_us - g_get_monotonic_time(), SOON_US);
+	int64_t at_us = round->context.status->outcome.again_us;
+	int64_t wait_us = MAX(at_us - g_get_monotonic_time(), HURRY_US);
 
-	if (!at_us || manager->again || at_us >= manager->tick_us)
-		return;
-	manager->again = g_timeout_add((guint)(wait_us / 1000), on_again, manager);
+	if (at_us && !round->again && at_us < round->tick_us)
+		round->again = g_timeout_add((guint)(wait_us / 1000), on_again, round);
 }
 
-static void decide(struct manager *manager)
+static void run_policy_step(struct round *round)
 {
-	struct manager_status *status = &manager->status;
-	const struct policy_ops *policy = manager->config->policy;
-	bool was = status->outcome.overcommitted;
-	struct step step = gather(manager);
+	const struct round_context *context = &round->context;
+	struct manager_status *status = context->status;
+	bool was_overcommitted = status->outcome.overcommitted;
+	struct step step = prepare_step(guests_list(context->guests), status->host.now_us);
 	int64_t began_us = g_get_monotonic_time();
 
-	policy->step(manager->policy, &status->host, step.seen, step.count, step.decisions,
-		     &status->outcome);
+	round->policy->step(round->policy_state, &status->host, step.seen, step.count,
+			    step.decisions, &status->outcome);
 	status->step_us = g_get_monotonic_time() - began_us;
-	record(manager, write_step, &step);
-	take_decisions(manager, &step);
-	act(manager, &step);
-	people_fill(manager);
-	note_alarm(manager, was);
-	plan_again(manager);
-	clear(&step);
+	recorder_add_step(context->recorder, &status->host, step.seen, step.count, step.decisions);
+	carry_out_step(round, &step);
+	/* The policy's budget is what is left after reservations. */
+	if (status->outcome.budget_bytes != HV_UNSET)
+		reservations_fill(context->reservations, guests_list(context->guests),
+				  status->outcome.budget_bytes + status->host.reserved_bytes);
+	report_overcommitment(round, was_overcommitted);
+	plan_early_round(round);
+	clear_step(&step);
 }
 
-static void close_round(struct manager *manager)
+static void close_round(struct round *round)
 {
+	const struct round_context *context = &round->context;
+	struct manager_status *status = context->status;
 	g_autoptr(GError) error = NULL;
 
-	manager->open = false;
-	manager->waiting = 0;
-	g_clear_handle_id(&manager->wait, g_source_remove);
-	people_expire(manager);
-	if (!host_read(manager->host, &manager->status.host, &error)) {
+	round->open = false;
+	g_hash_table_remove_all(round->awaited);
+	g_clear_handle_id(&round->wait, g_source_remove);
+	reservations_expire(context->reservations, guests_list(context->guests),
+			    g_get_monotonic_time());
+	if (!host_read(round->host, &status->host, &error)) {
 		manager_log(LOG_ERR, "nothing is decided: %s", error->message);
 		return;
 	}
-	manager->status.host.now_us = g_get_monotonic_time();
-	manager->status.host.reserved_bytes = people_reserved_bytes(manager);
-	decide(manager);
-	manager->status.rounds++;
-	manager->status.round_us = g_get_monotonic_time();
+	status->host.now_us = g_get_monotonic_time();
+	status->host.reserved_bytes = reservations_sum_bytes(context->reservations);
+	run_policy_step(round);
+	status->rounds++;
+	status->round_us = g_get_monotonic_time();
 }
 
 static gboolean on_wait_over(gpointer data)
 {
-	struct manager *manager = data;
+	struct round *round = data;
 
-	manager->wait = 0;
-	close_round(manager);
+	round->wait = 0;
+	close_round(round);
 	return G_SOURCE_REMOVE;
 }
 
 /*
- * Asking
+ * Sampling
  */
 
-/* One that has not answered for long is told of once. */
-static void note_silence(struct manager *manager, struct managed *guest, int64_t now_us)
+static void open_round(struct round *round)
 {
-	struct managed_private *p = guest->private;
-
-	if (!guest->met || guest->problem || now_us - p->answered_us <= ANSWER_US)
-		return;
-	managed_fail(guest, "it does not answer");
-	events_add(manager->status.events, EVENT_GUEST_LOST, guest->name, HV_UNSET, HV_UNSET, "%s",
-		   guest->problem);
-}
-
-static void open_round(struct manager *manager)
-{
+	const GPtrArray *guests = guests_list(round->context.guests);
 	int64_t now_us = g_get_monotonic_time();
 
-	manager->open = true;
-	manager->number++;
-	manager->waiting = 0;
-	for (guint i = 0; i < manager->guests->len; i++) {
-		struct managed *guest = manager->guests->pdata[i];
-		struct managed_private *p = guest->private;
+	round->open = true;
+	for (guint i = 0; i < guests->len; i++) {
+		struct managed *guest = guests->pdata[i];
 
-		if (p->releasing)
+		if (managed_is_restoring(guest))
 			continue;
-		note_silence(manager, guest, now_us);
-		if (reach_busy(p->reach))
+		if (managed_is_silent(guest, now_us)) {
+			managed_set_problem(guest, "it does not answer");
+			events_add(round->context.status->events, EVENT_GUEST_LOST, guest->name,
+				   HV_UNSET, HV_UNSET, "%s", guest->problem);
+		}
+		if (worker_is_busy(managed_worker(guest)))
 			continue;
-		p->asked_in = manager->number;
-		reach_ask(p->reach);
-		manager->waiting++;
+		worker_request_sample(managed_worker(guest));
+		g_hash_table_add(round->awaited, guest);
 	}
-	/* Never closed from here: callers hold what the end of a round may free. */
-	manager->wait =
-		g_timeout_add(manager->waiting ? ROUND_WAIT_US / 1000 : 0, on_wait_over, manager);
+	/* Never closed from here: callers may hold what the end of a round frees. */
+	round->wait = g_timeout_add(g_hash_table_size(round->awaited) ? ROUND_WAIT_US / 1000 : 0,
+				    on_wait_over, round);
 }
 
-void round_answered(struct manager *manager, const struct managed *guest)
+void round_note_answer(struct round *round, const struct managed *guest)
 {
-	if (manager->open && guest->private->asked_in == manager->number && !--manager->waiting)
-		close_round(manager);
+	if (g_hash_table_remove(round->awaited, guest) && !g_hash_table_size(round->awaited))
+		close_round(round);
 }
 
-void round_hurry(struct manager *manager)
+void round_hurry(struct round *round)
 {
-	if (!manager->open && manager->tick &&
-	    g_get_monotonic_time() - manager->status.round_us >= SOON_US)
-		open_round(manager);
+	if (!round->open && round->tick &&
+	    g_get_monotonic_time() - round->context.status->round_us >= HURRY_US)
+		open_round(round);
 }
 
 static gboolean on_tick(gpointer data)
 {
-	struct manager *manager = data;
+	struct round *round = data;
+	struct manager_status *status = round->context.status;
 	int64_t now_us = g_get_monotonic_time();
-	int64_t late_us = MAX(now_us - manager->tick_us, 0);
+	int64_t late_us = MAX(now_us - round->tick_us, 0);
 
-	manager->status.late_us = late_us;
-	manager->status.late_max_us = MAX(late_us, manager->status.late_max_us);
-	/* Ticks that were missed are not made up for. */
-	manager->tick_us += (late_us / ROUND_US + 1) * ROUND_US;
-	manager->tick =
-		g_timeout_add((guint)((manager->tick_us - now_us) / 1000), on_tick, manager);
-	if (!manager->open)
-		open_round(manager);
+	status->late_us = late_us;
+	status->late_max_us = MAX(late_us, status->late_max_us);
+	/* Ticks that were missed are skipped. */
+	round->tick_us += (late_us / ROUND_US + 1) * ROUND_US;
+	round->tick = g_timeout_add((guint)((round->tick_us - now_us) / 1000), on_tick, round);
+	if (!round->open)
+		open_round(round);
 	return G_SOURCE_REMOVE;
 }
 
-void round_start(struct manager *manager)
+/*
+ * Life
+ */
+
+static void create_policy(struct round *round)
 {
-	manager->tick_us = g_get_monotonic_time() + ROUND_US / 10;
-	manager->tick = g_timeout_add(ROUND_US / 10 / 1000, on_tick, manager);
+	const struct config *config = round->context.status->config;
+
+	round->policy = config->policy;
+	round->policy_state = config->policy->create(&config->settings);
+	if (!round->policy_state)
+		g_error("out of memory");
 }
 
-void round_end(struct manager *manager)
+void round_restart_policy(struct round *round)
 {
-	g_clear_handle_id(&manager->tick, g_source_remove);
-	g_clear_handle_id(&manager->wait, g_source_remove);
-	g_clear_handle_id(&manager->again, g_source_remove);
-	manager->open = false;
+	round->policy->destroy(round->policy_state);
+	create_policy(round);
+}
+
+void round_reconfigure(struct round *round)
+{
+	const struct config *config = round->context.status->config;
+
+	if (config->policy == round->policy) {
+		round->policy->configure(round->policy_state, &config->settings);
+		recorder_add_settings(round->context.recorder, &config->settings);
+	} else {
+		recorder_stop(round->context.recorder);
+		round_restart_policy(round);
+	}
+}
+
+static void on_trigger(void *data)
+{
+	round_hurry(data);
+}
+
+struct round *round_new(const struct round_context *context)
+{
+	struct round *round = g_new0(struct round, 1);
+	struct manager_status *status = context->status;
+	const char *why_not = NULL;
+
+	round->context = *context;
+	round->awaited = g_hash_table_new(NULL, NULL);
+	status->host = (struct policy_host){ .total_bytes = HV_UNSET,
+					     .available_bytes = HV_UNSET,
+					     .free_bytes = HV_UNSET,
+					     .cache_bytes = HV_UNSET,
+					     .swap_used_bytes = HV_UNSET };
+	status->outcome =
+		(struct policy_outcome){ .budget_bytes = HV_UNSET, .want_bytes = HV_UNSET };
+	create_policy(round);
+	round->host = host_new(context->proc, on_trigger, round);
+	status->trigger = host_has_trigger(round->host, &why_not);
+	if (!status->trigger)
+		manager_log(LOG_INFO, "memory pressure is polled, as there is no PSI trigger: %s",
+			    why_not);
+	round->tick_us = g_get_monotonic_time() + ROUND_US / 10;
+	round->tick = g_timeout_add(ROUND_US / 10 / 1000, on_tick, round);
+	return round;
+}
+
+void round_stop(struct round *round)
+{
+	g_clear_handle_id(&round->tick, g_source_remove);
+	g_clear_handle_id(&round->wait, g_source_remove);
+	g_clear_handle_id(&round->again, g_source_remove);
+	g_hash_table_remove_all(round->awaited);
+	round->open = false;
+}
+
+void round_free(struct round *round)
+{
+	round_stop(round);
+	host_free(round->host);
+	round->policy->destroy(round->policy_state);
+	g_hash_table_unref(round->awaited);
+	g_free(round);
 }

@@ -22,7 +22,7 @@ GQuark manager_error_quark(void)
 	return g_quark_from_static_string("manager-error");
 }
 
-const struct manager_status *manager_status(const struct manager *manager)
+const struct manager_status *manager_get_status(const struct manager *manager)
 {
 	return &manager->status;
 }
@@ -205,7 +205,7 @@ struct managed *manager_add(struct manager *manager, const char *name, const cha
 		.driver = HV_DRIVER_READY,
 		.autodeflate = 1,
 		.has_balloon = true,
-		.met = true,
+		.answered = true,
 		.held_bytes = HV_UNSET,
 		.before_bytes = 219 * MIB,
 		.decision = { .target_bytes = 205 * MIB,

@@ -2,6 +2,7 @@
 #include "tests/unit/guardian_rig.h"
 
 #include "aerostatd/guardian.h"
+#include "aerostatd/identity.h"
 
 #include <glib/gstdio.h>
 #include <setjmp.h>
@@ -23,7 +24,7 @@ static int be_daemon(const char *folder)
 	g_autoptr(GError) error = NULL;
 	struct guardian *guardian = NULL;
 
-	if (keep_lock(folder, 0, &error) >= 0)
+	if (state_folder_lock(folder, 0, &error) >= 0)
 		guardian = guardian_start("/proc/self/exe", folder, &error);
 	if (!guardian) {
 		fprintf(stderr, "%s\n", error->message);
@@ -52,7 +53,7 @@ int guardian_rig_setup(void **state)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	rig->folder = g_dir_make_tmp("aerostat-XXXXXX", NULL);
 	rig->file = g_build_filename(rig->folder, "guests.json", NULL);
-	rig->guests = g_ptr_array_new_with_free_func((GDestroyNotify)keep_guest_free);
+	rig->guests = g_ptr_array_new_with_free_func((GDestroyNotify)saved_guest_free);
 	for (int i = 0; i < FAKES; i++)
 		fake_setup((void **)&rig->fakes[i]);
 	*state = rig;
@@ -87,22 +88,22 @@ int guardian_rig_teardown(void **state)
 	return 0;
 }
 
-struct keep_guest *rig_keep(struct guardian_rig *rig, int which)
+struct saved_guest *rig_keep(struct guardian_rig *rig, int which)
 {
-	const struct keep_guest guest = {
+	const struct saved_guest guest = {
 		.source = (char *)"qmp",
 		.address = rig->fakes[which]->guest->address,
 		.name = (char *)"web 1",
 		.uuid = (char *)"6ba7b810-9dad-11d1-80b4-00c04fd430c8",
 		.pid = getpid(),
-		.start_ticks = keep_start_ticks(getpid()),
+		.start_ticks = process_start_ticks(getpid()),
 		.before_bytes = 512 * MIB,
 		.before_period_s = 0,
 		.changed = true,
 		.mode = -1,
 		.held_bytes = HV_UNSET,
 	};
-	struct keep_guest *added = keep_guest_copy(&guest);
+	struct saved_guest *added = saved_guest_copy(&guest);
 
 	g_ptr_array_add(rig->guests, added);
 	return added;
@@ -112,14 +113,14 @@ void rig_save(struct guardian_rig *rig)
 {
 	GError *error = NULL;
 
-	if (!keep_save(rig->folder, rig->guests, &error))
+	if (!state_file_save(rig->folder, rig->guests, &error))
 		fail_msg("%s", error->message);
 }
 
 GPtrArray *rig_load(struct guardian_rig *rig)
 {
 	GError *error = NULL;
-	GPtrArray *guests = keep_load(rig->folder, &error);
+	GPtrArray *guests = state_file_load(rig->folder, &error);
 
 	if (!guests)
 		fail_msg("%s", error->message);
@@ -133,7 +134,7 @@ void rig_assert_left(struct guardian_rig *rig, unsigned int count, bool changed)
 	assert_int_equal(left->len, count);
 	assert_int_equal(access(rig->file, F_OK), count ? 0 : -1);
 	if (count)
-		assert_int_equal(((struct keep_guest *)left->pdata[0])->changed, changed);
+		assert_int_equal(((struct saved_guest *)left->pdata[0])->changed, changed);
 }
 
 void rig_start_daemon(struct guardian_rig *rig)

@@ -7,7 +7,7 @@
 #ifndef AEROSTAT_GUARDIAN_RIG_H
 #define AEROSTAT_GUARDIAN_RIG_H
 
-#include "aerostatd/keep.h"
+#include "aerostatd/state_file.h"
 #include "tests/unit/fake_qemu.h"
 
 #define FAKES 2
@@ -22,7 +22,7 @@
 
 struct guardian_rig {
 	char *folder, *file;
-	GPtrArray *guests; /* struct keep_guest * */
+	GPtrArray *guests; /* struct saved_guest * */
 	struct fake *fakes[FAKES];
 	pid_t daemon, guardian;
 	char *stats; /* what a fake answers */
@@ -34,7 +34,7 @@ int guardian_rig_setup(void **state);
 int guardian_rig_teardown(void **state);
 
 /* Keeps fake number @which as a guest that had 512 MiB and a period of 0, and was changed. */
-struct keep_guest *rig_keep(struct guardian_rig *rig, int which);
+struct saved_guest *rig_keep(struct guardian_rig *rig, int which);
 /* Writes the file. */
 void rig_save(struct guardian_rig *rig);
 /* The guests of the file. */

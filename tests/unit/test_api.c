@@ -122,7 +122,7 @@ static void a_mode_of_all_names_those_that_it_was_set_of(void **state)
 
 	manager_add(&rig->manager, "alpha", "qmp:/a");
 	manager_add(&rig->manager, "beta", "qmp:/b");
-	manager_add(&rig->manager, "new", "qmp:/c")->met = false;
+	manager_add(&rig->manager, "new", "qmp:/c")->answered = false;
 	answer = ask(rig, "PUT", "/v1/mode", "{\"mode\":\"observe\"}");
 	assert_int_equal(rig->manager.mode, POLICY_OBSERVE);
 	assert_null(rig->manager.mode_name);

@@ -76,7 +76,7 @@ static void a_new_daemon_goes_on_from_the_file(void **state)
 	/* So that the lock is ours before the guardian can have it. */
 	kill(rig->guardian, SIGSTOP);
 	rig_kill_daemon(rig);
-	lock = keep_lock(rig->folder, 0, NULL);
+	lock = state_folder_lock(rig->folder, 0, NULL);
 	assert_true(lock >= 0);
 	kill(rig->guardian, SIGCONT);
 	assert_int_equal(rig_guardian_ends(rig), 0);
@@ -95,7 +95,7 @@ static void a_lock_that_is_given_up_a_moment_later_is_waited_for(void **state)
 	rig_start_daemon(rig);
 	kill(rig->guardian, SIGSTOP);
 	rig_kill_daemon(rig);
-	lock = keep_lock(rig->folder, 0, NULL);
+	lock = state_folder_lock(rig->folder, 0, NULL);
 	kill(rig->guardian, SIGCONT);
 	g_usleep(100000);
 	close(lock);
@@ -114,7 +114,7 @@ static void the_lock_is_kept_until_the_guest_has_its_size(void **state)
 	rig_start_daemon(rig);
 	rig_kill_daemon(rig);
 	rig_wait_heard(rig->fakes[0], PUT_BACK);
-	assert_int_equal(keep_lock(rig->folder, 200, &error), -1);
+	assert_int_equal(state_folder_lock(rig->folder, 200, &error), -1);
 	assert_true(g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN));
 	g_clear_error(&error);
 	rig_assert_left(rig, 1, true);

@@ -3,6 +3,7 @@
 #include "tests/unit/guardian_rig.h"
 
 #include "aerostatd/guardian.h"
+#include "aerostatd/identity.h"
 #include "policy/policy.h"
 
 #include <setjmp.h>
@@ -115,7 +116,7 @@ static void a_guest_whose_process_and_socket_are_gone_needs_nothing(void **state
 static void a_guest_that_was_renamed_is_the_same(void **state)
 {
 	struct guardian_rig *rig = *state;
-	struct keep_guest *guest = rig_keep(rig, 0);
+	struct saved_guest *guest = rig_keep(rig, 0);
 
 	guest->name[0]++;
 	guest->uuid[0]++;
@@ -127,13 +128,13 @@ static void a_guest_that_was_renamed_is_the_same(void **state)
 static void a_guest_in_another_process_is_not_touched(void **state)
 {
 	struct guardian_rig *rig = *state;
-	struct keep_guest *other;
+	struct saved_guest *other;
 
 	rig_keep(rig, 0)->start_ticks--;
 	/* That process lives, but what answers now is another one. */
 	other = rig_keep(rig, 1);
 	other->pid = getppid();
-	other->start_ticks = keep_start_ticks(getppid());
+	other->start_ticks = process_start_ticks(getppid());
 	rig_save(rig);
 	restore_gives(rig, 0);
 	rig_assert_heard(rig->fakes[0], "");
@@ -144,7 +145,7 @@ static void a_guest_in_another_process_is_not_touched(void **state)
 static void without_a_process_the_uuid_says_which_guest_it_is(void **state)
 {
 	struct guardian_rig *rig = *state;
-	struct keep_guest *same = rig_keep(rig, 0), *other = rig_keep(rig, 1);
+	struct saved_guest *same = rig_keep(rig, 0), *other = rig_keep(rig, 1);
 
 	same->pid = other->pid = 0;
 	same->start_ticks = other->start_ticks = 0;
@@ -160,7 +161,7 @@ static void without_a_process_the_uuid_says_which_guest_it_is(void **state)
 static void without_a_uuid_the_name_says_which_guest_it_is(void **state)
 {
 	struct guardian_rig *rig = *state;
-	struct keep_guest *same = rig_keep(rig, 0), *other = rig_keep(rig, 1);
+	struct saved_guest *same = rig_keep(rig, 0), *other = rig_keep(rig, 1);
 
 	same->pid = other->pid = 0;
 	g_clear_pointer(&same->uuid, g_free);
@@ -175,9 +176,9 @@ static void without_a_uuid_the_name_says_which_guest_it_is(void **state)
 static void what_people_decided_stays_for_the_next_daemon(void **state)
 {
 	struct guardian_rig *rig = *state;
-	struct keep_guest *held = rig_keep(rig, 0), *gone = rig_keep(rig, 1);
+	struct saved_guest *held = rig_keep(rig, 0), *gone = rig_keep(rig, 1);
 	g_autoptr(GPtrArray) left = NULL;
-	const struct keep_guest *kept;
+	const struct saved_guest *kept;
 
 	held->mode = gone->mode = POLICY_HELD;
 	held->held_bytes = gone->held_bytes = 300 * MIB;

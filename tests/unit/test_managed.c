@@ -22,7 +22,7 @@ static int set_up(void **state)
 	const hv_guest found = { .address = (char *)"qmp:/run/a.qmp", .source = (char *)"qmp" };
 
 	(void)state;
-	guest = managed_new(NULL, 1, &found);
+	guest = managed_new(1, &found, NULL);
 	now_us = 100 * S;
 	faults = 1000;
 	return 0;
@@ -50,10 +50,31 @@ static hv_info running(uint64_t actual_mib)
 	};
 }
 
-/* A second later it answers with @info, and with statistics @age_us old. */
-static enum managed_news answers_with(const hv_info *info, int64_t age_us)
+static void set_mode(enum policy_mode mode)
 {
-	struct reach_sample sample = {
+	const struct policy_rules rules = {
+		.mode = mode,
+		.min_bytes = HV_UNSET,
+		.max_bytes = HV_UNSET,
+		.weight = 1,
+	};
+
+	managed_set_rules(guest, &rules);
+}
+
+/* What would be saved of @of. */
+static struct saved_guest saved_of(const struct managed *of)
+{
+	struct saved_guest saved;
+
+	managed_save(of, &saved);
+	return saved;
+}
+
+/* A second later it answers with @info, and with statistics @age_us old. */
+static enum managed_change answers_with(const hv_info *info, int64_t age_us)
+{
+	struct worker_sample sample = {
 		.info = info,
 		.actual_then_bytes = info->actual_bytes,
 		.resident_bytes = HV_UNSET,
@@ -61,15 +82,15 @@ static enum managed_news answers_with(const hv_info *info, int64_t age_us)
 	};
 
 	now_us += S;
-	sample.told_us = now_us;
+	sample.answered_us = now_us;
 	sample.stats_us = sample.heard_us = now_us - age_us;
 	for (int i = 0; i < HV_STAT_COUNT; i++)
 		sample.stats.value[i] = HV_UNSET;
 	sample.stats.value[HV_STAT_MINOR_FAULT] = faults;
-	return managed_take(guest, &sample);
+	return managed_take_sample(guest, &sample);
 }
 
-static enum managed_news answers(uint64_t actual_mib)
+static enum managed_change answers(uint64_t actual_mib)
 {
 	hv_info info = running(actual_mib);
 
@@ -77,26 +98,26 @@ static enum managed_news answers(uint64_t actual_mib)
 }
 
 /* It had @had MiB, our target, and then has @has for as long as it takes to be noticed. */
-static enum managed_news moves(uint64_t had, uint64_t has)
+static enum managed_change moves(uint64_t had, uint64_t has)
 {
-	enum managed_news news = MANAGED_SAME;
+	enum managed_change change = MANAGED_UNCHANGED;
 
 	answers(1024);
-	managed_was_told(guest, had * MIB, now_us);
+	managed_send_target(guest, had * MIB, now_us);
 	answers(had);
-	for (int i = 0; i < 5 && news == MANAGED_SAME; i++)
-		news = answers(has);
-	return news;
+	for (int i = 0; i < 5 && change == MANAGED_UNCHANGED; i++)
+		change = answers(has);
+	return change;
 }
 
 static void the_first_answer_says_who_it_is(void **state)
 {
 	(void)state;
 	assert_string_equal(guest->name, "qmp:/run/a.qmp");
-	assert_int_equal(answers(1024), MANAGED_MET);
+	assert_int_equal(answers(1024), MANAGED_FIRST_ANSWER);
 	assert_string_equal(guest->name, "alpha");
-	assert_true(guest->met);
-	assert_int_equal(answers(1024), MANAGED_SAME);
+	assert_true(guest->answered);
+	assert_int_equal(answers(1024), MANAGED_UNCHANGED);
 }
 
 static void another_process_under_the_same_address_is_another_guest(void **state)
@@ -106,7 +127,7 @@ static void another_process_under_the_same_address_is_another_guest(void **state
 	(void)state;
 	answers(1024);
 	other.pid = PID + 1;
-	assert_int_equal(answers_with(&other, 0), MANAGED_ANOTHER);
+	assert_int_equal(answers_with(&other, 0), MANAGED_REPLACED);
 	assert_int_equal(guest->pid, PID);
 }
 
@@ -117,47 +138,47 @@ static void another_uuid_under_the_same_address_is_another_guest(void **state)
 	(void)state;
 	answers(1024);
 	other.uuid = (char *)"u-2";
-	assert_int_equal(answers_with(&other, 0), MANAGED_ANOTHER);
+	assert_int_equal(answers_with(&other, 0), MANAGED_REPLACED);
 }
 
-static void a_guest_that_goes_where_it_was_told_was_moved_by_nobody(void **state)
+static void a_guest_that_follows_its_target_is_not_resized(void **state)
 {
 	(void)state;
 	answers(1024);
-	managed_was_told(guest, 512 * MIB, now_us);
+	managed_send_target(guest, 512 * MIB, now_us);
 	for (uint64_t mib = 1000; mib >= 512; mib -= 61)
-		assert_int_equal(answers(mib), MANAGED_SAME);
+		assert_int_equal(answers(mib), MANAGED_UNCHANGED);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(answers(512), MANAGED_SAME);
+		assert_int_equal(answers(512), MANAGED_UNCHANGED);
 }
 
-static void a_guest_that_is_slow_to_leave_for_a_new_target_was_moved_by_nobody(void **state)
+static void a_guest_that_is_slow_to_follow_is_not_resized(void **state)
 {
 	(void)state;
 	answers(1024);
-	managed_was_told(guest, 512 * MIB, now_us);
+	managed_send_target(guest, 512 * MIB, now_us);
 	answers(512);
-	managed_was_told(guest, 768 * MIB, now_us);
+	managed_send_target(guest, 768 * MIB, now_us);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(answers(512), MANAGED_SAME);
+		assert_int_equal(answers(512), MANAGED_UNCHANGED);
 }
 
-static void a_guest_that_leaves_its_target_was_moved_by_somebody(void **state)
+static void a_guest_that_leaves_its_target_was_resized(void **state)
 {
 	(void)state;
-	assert_int_equal(moves(768, 500), MANAGED_BY_SOMEBODY);
+	assert_int_equal(moves(768, 500), MANAGED_RESIZED);
 }
 
-static void a_guest_that_grows_beyond_its_target_was_moved_by_somebody(void **state)
+static void a_guest_that_grows_beyond_its_target_was_resized(void **state)
 {
 	(void)state;
-	assert_int_equal(moves(512, 800), MANAGED_BY_SOMEBODY);
+	assert_int_equal(moves(512, 800), MANAGED_RESIZED);
 }
 
 static void a_huge_page_off_the_target_is_no_move(void **state)
 {
 	(void)state;
-	assert_int_equal(moves(512, 515), MANAGED_SAME);
+	assert_int_equal(moves(512, 515), MANAGED_UNCHANGED);
 }
 
 static void a_guest_that_deflates_on_oom_grows_by_itself(void **state)
@@ -166,49 +187,49 @@ static void a_guest_that_deflates_on_oom_grows_by_itself(void **state)
 
 	(void)state;
 	answers(1024);
-	managed_was_told(guest, 512 * MIB, now_us);
+	managed_send_target(guest, 512 * MIB, now_us);
 	info.autodeflate = 1;
 	answers_with(&info, 0);
 	info.actual_bytes = 600 * MIB;
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(answers_with(&info, 0), MANAGED_SAME);
+		assert_int_equal(answers_with(&info, 0), MANAGED_UNCHANGED);
 	info.actual_bytes = 400 * MIB;
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(answers_with(&info, 0), MANAGED_SAME);
-	assert_int_equal(answers_with(&info, 0), MANAGED_BY_SOMEBODY);
+		assert_int_equal(answers_with(&info, 0), MANAGED_UNCHANGED);
+	assert_int_equal(answers_with(&info, 0), MANAGED_RESIZED);
 }
 
-static void a_guest_that_boots_again_was_moved_by_nobody(void **state)
+static void a_guest_that_boots_again_is_not_resized(void **state)
 {
 	(void)state;
 	answers(1024);
-	managed_was_told(guest, 512 * MIB, now_us);
+	managed_send_target(guest, 512 * MIB, now_us);
 	answers(512);
 	answers(1024);
 	faults = 10;
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(answers(1024), MANAGED_SAME);
+		assert_int_equal(answers(1024), MANAGED_UNCHANGED);
 }
 
-static void a_guest_without_fresh_statistics_was_moved_by_nobody(void **state)
+static void a_guest_without_fresh_statistics_is_not_resized(void **state)
 {
 	hv_info info = running(1024);
 
 	(void)state;
 	answers(1024);
-	managed_was_told(guest, 512 * MIB, now_us);
+	managed_send_target(guest, 512 * MIB, now_us);
 	answers(512);
 	for (int i = 1; i < 6; i++)
-		assert_int_equal(answers_with(&info, i * S + S), MANAGED_SAME);
+		assert_int_equal(answers_with(&info, i * S + S), MANAGED_UNCHANGED);
 }
 
-static void a_guest_whose_driver_comes_back_was_moved_by_nobody(void **state)
+static void a_guest_whose_driver_comes_back_is_not_resized(void **state)
 {
 	hv_info info = running(1024);
 
 	(void)state;
 	answers(1024);
-	managed_was_told(guest, 512 * MIB, now_us);
+	managed_send_target(guest, 512 * MIB, now_us);
 	answers(512);
 	for (int i = 1; i < 4; i++)
 		answers_with(&info, i * S);
@@ -217,39 +238,39 @@ static void a_guest_whose_driver_comes_back_was_moved_by_nobody(void **state)
 		answers_with(&info, i * S);
 	/* It is there, and has not begun to inflate. */
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(answers(1024), MANAGED_SAME);
-	assert_int_equal(moves(512, 800), MANAGED_BY_SOMEBODY);
+		assert_int_equal(answers(1024), MANAGED_UNCHANGED);
+	assert_int_equal(moves(512, 800), MANAGED_RESIZED);
 }
 
-static void a_guest_that_stands_still_short_of_its_target_is_told_again(void **state)
+static void a_guest_that_stands_still_below_its_target_is_reminded(void **state)
 {
 	(void)state;
 	answers(512);
-	managed_was_told(guest, 768 * MIB, now_us);
+	managed_send_target(guest, 768 * MIB, now_us);
 	answers(600);
-	managed_show(guest, now_us);
+	managed_update_view(guest, now_us, false);
 	assert_false(managed_needs_reminder(guest, now_us));
 	for (int i = 0; i < 5; i++)
 		answers(600);
-	managed_show(guest, now_us);
+	managed_update_view(guest, now_us, false);
 	assert_true(managed_needs_reminder(guest, now_us));
-	guest->private->rules.mode = POLICY_OBSERVE;
-	managed_show(guest, now_us);
+	set_mode(POLICY_OBSERVE);
+	managed_update_view(guest, now_us, false);
 	assert_false(managed_needs_reminder(guest, now_us));
-	guest->private->rules.mode = POLICY_AUTO;
-	managed_show(guest, now_us);
-	managed_was_told(guest, 768 * MIB, now_us);
+	set_mode(POLICY_AUTO);
+	managed_update_view(guest, now_us, false);
+	managed_send_target(guest, 768 * MIB, now_us);
 	assert_false(managed_needs_reminder(guest, now_us));
 }
 
-static void a_guest_that_does_not_shrink_is_not_told_again(void **state)
+static void a_guest_that_does_not_shrink_is_not_reminded(void **state)
 {
 	(void)state;
 	answers(1024);
-	managed_was_told(guest, 512 * MIB, now_us);
+	managed_send_target(guest, 512 * MIB, now_us);
 	for (int i = 0; i < 7; i++)
 		answers(900);
-	managed_show(guest, now_us);
+	managed_update_view(guest, now_us, false);
 	assert_false(managed_needs_reminder(guest, now_us));
 }
 
@@ -259,26 +280,26 @@ static void the_policy_sees_who_cannot_act(void **state)
 
 	(void)state;
 	answers(1024);
-	managed_show(guest, now_us);
+	managed_update_view(guest, now_us, false);
 	assert_true(guest->seen.reachable && guest->seen.has_driver && !guest->seen.cannot_shrink);
-	managed_show(guest, now_us + ANSWER_US + 1);
+	managed_update_view(guest, now_us + ANSWER_US + 1, false);
 	assert_false(guest->seen.reachable);
 
 	info.state = HV_STATE_PAUSED;
 	answers_with(&info, 0);
-	managed_show(guest, now_us);
+	managed_update_view(guest, now_us, false);
 	assert_false(guest->seen.reachable);
 	assert_string_equal(guest->problem, "it is paused, so its driver cannot act");
 
 	info = running(1024);
 	info.driver = HV_DRIVER_ABSENT;
 	answers_with(&info, 0);
-	managed_show(guest, now_us);
+	managed_update_view(guest, now_us, false);
 	assert_true(guest->seen.reachable);
 	assert_false(guest->seen.has_driver);
 
 	guest->obstacle = HV_OBSTACLE_DEVICES;
-	managed_show(guest, now_us);
+	managed_update_view(guest, now_us, false);
 	assert_true(guest->seen.cannot_shrink);
 }
 
@@ -293,7 +314,7 @@ static void a_guest_without_a_balloon_has_all_of_its_memory(void **state)
 	assert_int_equal(guest->seen.actual_bytes, 1024 * MIB);
 }
 
-static void a_guest_that_claims_to_have_nothing_can_be_put_back(void **state)
+static void a_guest_that_claims_to_have_nothing_can_be_restored(void **state)
 {
 	(void)state;
 	answers(0);
@@ -305,17 +326,17 @@ static void a_guest_that_claims_to_have_nothing_can_be_put_back(void **state)
 static void statistics_that_cannot_be_dated_are_no_silence(void **state)
 {
 	const hv_info info = running(500);
-	struct reach_sample sample = { .info = &info };
+	struct worker_sample sample = { .info = &info };
 
 	(void)state;
 	sample.stats.value[HV_STAT_MINOR_FAULT] = HV_UNSET;
 	answers(1024);
-	managed_was_told(guest, 768 * MIB, now_us);
+	managed_send_target(guest, 768 * MIB, now_us);
 	answers(768);
 	for (int i = 0; i < 5; i++) {
 		now_us += S;
-		sample.told_us = sample.heard_us = now_us;
-		if (managed_take(guest, &sample) == MANAGED_BY_SOMEBODY)
+		sample.answered_us = sample.heard_us = now_us;
+		if (managed_take_sample(guest, &sample) == MANAGED_RESIZED)
 			return;
 	}
 	fail_msg("it was not seen to be moved");
@@ -324,46 +345,147 @@ static void statistics_that_cannot_be_dated_are_no_silence(void **state)
 static void its_period_is_how_it_was_first(void **state)
 {
 	const hv_info info = running(1024);
-	const struct reach_sample later = { .info = &info, .before_period_s = 1 };
+	const struct worker_sample later = { .info = &info, .before_period_s = 1 };
 
 	(void)state;
 	answers(1024);
-	managed_take(guest, &later);
-	assert_int_equal(guest->private->before_period_s, 0);
+	managed_take_sample(guest, &later);
+	assert_int_equal(saved_of(guest).before_period_s, 0);
 }
 
-static void what_a_person_said_outlives_the_daemon(void **state)
+static struct policy_decision decide_on(uint64_t mib)
 {
-	struct keep_guest kept;
-	struct managed *again;
+	return (struct policy_decision){ .target_bytes = mib * MIB, .text = "because" };
+}
+
+static void what_a_person_chose_outlives_the_daemon(void **state)
+{
 	const hv_guest found = { .address = (char *)"qmp:/run/a.qmp", .source = (char *)"qmp" };
+	struct managed *again = managed_new(2, &found, NULL);
+	struct saved_guest saved;
 
 	(void)state;
-	answers(512);
-	guest->before_bytes = 700 * MIB;
-	guest->held_bytes = 512 * MIB;
-	guest->private->person_mode = POLICY_HELD;
-	guest->private->changed = true;
-	managed_keep(guest, &kept);
-	again = managed_new(NULL, 2, &found);
-	managed_resume(again, &kept);
+	answers(1024);
+	managed_init_saved(guest, NULL);
+	managed_set_person_mode(guest, POLICY_HELD, 512 * MIB, now_us);
+	saved = saved_of(guest);
+	saved.changed = true;
+	managed_init_saved(again, &saved);
 	assert_int_equal(managed_mode(again), POLICY_HELD);
-	assert_true(again->mode_by_person && again->private->changed);
-	assert_int_equal(again->before_bytes, 700 * MIB);
+	assert_true(again->mode_by_person && saved_of(again).changed);
+	assert_int_equal(again->before_bytes, 512 * MIB);
 	assert_int_equal(again->held_bytes, 512 * MIB);
-	assert_int_equal(again->private->before_period_s, 0);
+	assert_int_equal(saved_of(again).before_period_s, 0);
 	managed_free(again);
 }
 
 static void what_the_daemon_before_did_not_change_is_as_it_is_now(void **state)
 {
-	const struct keep_guest kept = { .before_bytes = 700 * MIB, .mode = -1 };
+	const struct saved_guest saved = { .before_bytes = 700 * MIB, .mode = -1 };
 
 	(void)state;
 	answers(512);
-	guest->before_bytes = 512 * MIB;
-	managed_resume(guest, &kept);
+	managed_init_saved(guest, &saved);
 	assert_int_equal(guest->before_bytes, 512 * MIB);
+}
+
+static void the_size_from_before_is_that_before_the_first_change(void **state)
+{
+	const struct policy_decision first = decide_on(700), second = decide_on(600);
+
+	(void)state;
+	answers(1024);
+	managed_init_saved(guest, NULL);
+	answers(1000);
+	managed_update_view(guest, now_us, false);
+	assert_true(managed_take_decision(guest, &first));
+	assert_true(managed_wants_target(guest));
+	managed_send_target(guest, 700 * MIB, now_us);
+	answers(700);
+	managed_update_view(guest, now_us, false);
+	assert_false(managed_take_decision(guest, &second));
+	assert_int_equal(guest->before_bytes, 1000 * MIB);
+	assert_true(saved_of(guest).changed);
+}
+
+static void a_decision_that_changes_nothing_is_not_carried_out(void **state)
+{
+	const struct policy_decision same = decide_on(1024), other = decide_on(700);
+
+	(void)state;
+	answers(1024);
+	managed_update_view(guest, now_us, false);
+	assert_false(managed_take_decision(guest, &same));
+	assert_false(managed_wants_target(guest));
+	set_mode(POLICY_OBSERVE);
+	managed_update_view(guest, now_us, false);
+	assert_false(managed_take_decision(guest, &other));
+	assert_false(managed_wants_target(guest));
+	assert_false(saved_of(guest).changed);
+}
+
+static void a_size_that_a_person_chose_is_the_size_from_before(void **state)
+{
+	const struct policy_decision less = decide_on(700);
+
+	(void)state;
+	answers(1024);
+	managed_init_saved(guest, NULL);
+	managed_update_view(guest, now_us, false);
+	managed_take_decision(guest, &less);
+	managed_send_target(guest, 700 * MIB, now_us);
+	managed_set_person_mode(guest, POLICY_HELD, 800 * MIB, now_us);
+	assert_int_equal(guest->before_bytes, 800 * MIB);
+	assert_int_equal(managed_target(guest), 800 * MIB);
+	assert_false(saved_of(guest).changed);
+	managed_set_person_mode(guest, POLICY_AUTO, HV_UNSET, now_us);
+	assert_int_equal(managed_mode(guest), POLICY_AUTO);
+	assert_int_equal(guest->before_bytes, 800 * MIB);
+}
+
+static void a_refused_target_is_unknown(void **state)
+{
+	(void)state;
+	answers(1024);
+	managed_send_target(guest, 700 * MIB, now_us);
+	managed_note_target_error(guest, 600 * MIB);
+	assert_int_equal(managed_target(guest), 700 * MIB);
+	managed_note_target_error(guest, 700 * MIB);
+	assert_int_equal(managed_target(guest), HV_UNSET);
+	assert_int_equal(guest->times_failed, 2);
+}
+
+static void a_process_that_runs_several_guests_says_nothing_of_one(void **state)
+{
+	(void)state;
+	answers(1024);
+	guest->seen.resident_bytes = 5;
+	managed_update_view(guest, now_us, false);
+	assert_int_equal(guest->seen.resident_bytes, 5);
+	managed_update_view(guest, now_us, true);
+	assert_int_equal(guest->seen.resident_bytes, HV_UNSET);
+}
+
+static void a_guest_is_called_by_name_uuid_and_address(void **state)
+{
+	(void)state;
+	assert_true(managed_is_called(guest, "qmp:/run/a.qmp"));
+	answers(1024);
+	assert_true(managed_is_called(guest, "alpha"));
+	assert_true(managed_is_called(guest, "u-1"));
+	assert_true(managed_is_called(guest, "qmp:/run/a.qmp"));
+	assert_false(managed_is_called(guest, "beta"));
+}
+
+static void a_guest_that_stops_answering_is_silent(void **state)
+{
+	(void)state;
+	assert_false(managed_is_silent(guest, now_us));
+	answers(1024);
+	assert_false(managed_is_silent(guest, now_us + ANSWER_US));
+	assert_true(managed_is_silent(guest, now_us + ANSWER_US + 1));
+	managed_set_problem(guest, "it does not answer");
+	assert_false(managed_is_silent(guest, now_us + ANSWER_US + 1));
 }
 
 static void the_newest_changes_are_remembered(void **state)
@@ -374,7 +496,7 @@ static void the_newest_changes_are_remembered(void **state)
 	answers(1024);
 	for (unsigned int i = 0; i < HISTORY_KEPT + 5; i++) {
 		guest->decision.target_bytes = i;
-		managed_remember(guest);
+		managed_add_history(guest);
 	}
 	newest = g_queue_peek_head(&guest->history);
 	assert_int_equal(g_queue_get_length(&guest->history), HISTORY_KEPT);
@@ -389,25 +511,32 @@ int main(void)
 		TEST(the_first_answer_says_who_it_is),
 		TEST(another_process_under_the_same_address_is_another_guest),
 		TEST(another_uuid_under_the_same_address_is_another_guest),
-		TEST(a_guest_that_goes_where_it_was_told_was_moved_by_nobody),
-		TEST(a_guest_that_is_slow_to_leave_for_a_new_target_was_moved_by_nobody),
-		TEST(a_guest_that_leaves_its_target_was_moved_by_somebody),
-		TEST(a_guest_that_grows_beyond_its_target_was_moved_by_somebody),
+		TEST(a_guest_that_follows_its_target_is_not_resized),
+		TEST(a_guest_that_is_slow_to_follow_is_not_resized),
+		TEST(a_guest_that_leaves_its_target_was_resized),
+		TEST(a_guest_that_grows_beyond_its_target_was_resized),
 		TEST(a_huge_page_off_the_target_is_no_move),
 		TEST(a_guest_that_deflates_on_oom_grows_by_itself),
-		TEST(a_guest_that_boots_again_was_moved_by_nobody),
-		TEST(a_guest_without_fresh_statistics_was_moved_by_nobody),
-		TEST(a_guest_whose_driver_comes_back_was_moved_by_nobody),
-		TEST(a_guest_that_stands_still_short_of_its_target_is_told_again),
-		TEST(a_guest_that_does_not_shrink_is_not_told_again),
+		TEST(a_guest_that_boots_again_is_not_resized),
+		TEST(a_guest_without_fresh_statistics_is_not_resized),
+		TEST(a_guest_whose_driver_comes_back_is_not_resized),
+		TEST(a_guest_that_stands_still_below_its_target_is_reminded),
+		TEST(a_guest_that_does_not_shrink_is_not_reminded),
 		TEST(the_policy_sees_who_cannot_act),
-		TEST(what_a_person_said_outlives_the_daemon),
+		TEST(what_a_person_chose_outlives_the_daemon),
 		TEST(what_the_daemon_before_did_not_change_is_as_it_is_now),
 		TEST(a_guest_without_a_balloon_has_all_of_its_memory),
 		TEST(its_period_is_how_it_was_first),
-		TEST(a_guest_that_claims_to_have_nothing_can_be_put_back),
+		TEST(a_guest_that_claims_to_have_nothing_can_be_restored),
 		TEST(statistics_that_cannot_be_dated_are_no_silence),
 		TEST(the_newest_changes_are_remembered),
+		TEST(the_size_from_before_is_that_before_the_first_change),
+		TEST(a_decision_that_changes_nothing_is_not_carried_out),
+		TEST(a_size_that_a_person_chose_is_the_size_from_before),
+		TEST(a_refused_target_is_unknown),
+		TEST(a_process_that_runs_several_guests_says_nothing_of_one),
+		TEST(a_guest_is_called_by_name_uuid_and_address),
+		TEST(a_guest_that_stops_answering_is_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,7 +179,7 @@ static void what_is_not_known_is_left_out(void **state)
 	guest->decision.text[0] = '\0';
 	assert_no_line(manager, "aerostat_guest_need_bytes{");
 	assert_true(has_line(manager, "aerostat_guest_actual_bytes{", NULL));
-	guest->met = false;
+	guest->answered = false;
 	assert_no_line(manager, "aerostat_guest_actual_bytes{");
 	assert_line(manager, "aerostat_guest_reachable{guest=\"alpha\",source=\"qmp\"} 0");
 	manager->status.rounds = 0;

@@ -169,7 +169,7 @@ static void a_guest_that_has_not_answered_has_no_numbers(void **state)
 	struct managed *guest = manager_add(*state, "qmp:/a", "qmp:/a");
 	json_t *json;
 
-	guest->met = false;
+	guest->answered = false;
 	g_clear_pointer(&guest->name, g_free);
 	guest->decision = (struct policy_decision){ 0 };
 	json = report_guest(guest, false);

@@ -120,7 +120,7 @@ static void guests_are_found_when_they_come_and_gone_when_they_go(void **state)
 	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp +b.qmp -a.qmp "));
 }
 
-static void a_guest_that_was_forgotten_is_found_anew(void **state)
+static void a_guest_that_was_forgotten_is_found_again(void **state)
 {
 	g_autofree char *address = g_strdup_printf("qmp:%s/a.qmp", seen.folder);
 
@@ -129,11 +129,11 @@ static void a_guest_that_was_forgotten_is_found_anew(void **state)
 	begin(NULL, (char *[]){ seen.glob, NULL });
 	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp "));
 	roster_forget(seen.roster, "qmp", address);
-	roster_look(seen.roster);
+	roster_refresh(seen.roster);
 	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp +a.qmp "));
 }
 
-static void looking_elsewhere_the_guests_of_before_are_gone(void **state)
+static void with_other_sources_the_guests_of_the_old_ones_are_gone(void **state)
 {
 	g_autofree char *other = g_build_filename(seen.folder, "*.other", NULL);
 	const struct hv_sources elsewhere = { .qmp_globs = (char *[]){ other, NULL } };
@@ -143,11 +143,11 @@ static void looking_elsewhere_the_guests_of_before_are_gone(void **state)
 	appear("b.other");
 	begin(NULL, (char *[]){ seen.glob, NULL });
 	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp "));
-	roster_reload(seen.roster, &elsewhere);
+	roster_set_sources(seen.roster, &elsewhere);
 	RUN_UNTIL(strstr(seen.told->str, "+b.other") && strstr(seen.told->str, "-a.qmp"));
 }
 
-static void a_source_that_cannot_be_asked_is_told_once_and_holds_up_no_other(void **state)
+static void a_source_that_cannot_be_queried_is_reported_once_and_delays_no_other(void **state)
 {
 	char *nowhere = (char *)"qemu:///session?socket=/nonexistent/sock";
 
@@ -156,7 +156,7 @@ static void a_source_that_cannot_be_asked_is_told_once_and_holds_up_no_other(voi
 	begin((char *[]){ nowhere, NULL }, (char *[]){ seen.glob, NULL });
 	RUN_UNTIL(seen.problems == 1 && !strcmp(seen.told->str, "+a.qmp "));
 	appear("b.qmp");
-	roster_look(seen.roster);
+	roster_refresh(seen.roster);
 	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp +b.qmp "));
 	assert_int_equal(seen.problems, 1);
 	assert_int_equal(seen.solved, 0);
@@ -168,9 +168,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(guests_are_found_when_they_come_and_gone_when_they_go),
-		TEST(a_guest_that_was_forgotten_is_found_anew),
-		TEST(looking_elsewhere_the_guests_of_before_are_gone),
-		TEST(a_source_that_cannot_be_asked_is_told_once_and_holds_up_no_other),
+		TEST(a_guest_that_was_forgotten_is_found_again),
+		TEST(with_other_sources_the_guests_of_the_old_ones_are_gone),
+		TEST(a_source_that_cannot_be_queried_is_reported_once_and_delays_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The file is FOLDER/guests.json, {"guests": [{"source": "qmp", ...}, ...]}; one table
- * (fields) says what a guest of it has, for reading and writing.
+ * The file is FOLDER/guests.json, {"guests": [{"source": "qmp", ...}, ...]}.  One table (fields)
+ * lists the members of a guest, for reading and writing.
  *
- * Names and addresses are what people and folders chose, in any encoding, and JSON takes
- * only UTF-8.  So that no guest's odd name keeps the others from being written, all but
- * printable ASCII and UTF-8 is written as %XX.
+ * Names and addresses may be in any encoding, but JSON requires UTF-8.  So that one odd name does
+ * not prevent all guests from being saved, everything but printable ASCII and UTF-8 is written as
+ * %XX.
  */
-#include "aerostatd/keep.h"
+#include "aerostatd/state_file.h"
 
+#include "aerostatd/identity.h"
 #include "config/config.h"
 
 #include <errno.h>
@@ -26,26 +27,26 @@
 
 enum field_kind {
 	FIELD_TEXT,
-	FIELD_TEXT_IF_KNOWN, /* left out when NULL */
+	FIELD_TEXT_IF_KNOWN, /* absent if NULL */
 	FIELD_BYTES,	     /* uint64_t, more than 0 */
 	FIELD_TICKS,	     /* uint64_t */
 	FIELD_PID,
 	FIELD_PERIOD, /* int, from -1 */
 	FIELD_FLAG,
-	FIELD_MODE,	     /* a mode's name; left out when nobody chose one */
-	FIELD_BYTES_IF_HELD, /* uint64_t; there with the mode "held" alone */
+	FIELD_MODE,	     /* a mode's name; absent if -1 */
+	FIELD_BYTES_IF_HELD, /* uint64_t; only with the mode "held" */
 };
 
 static const char *const expected[] = {
-	[FIELD_TEXT] = "a text",
-	[FIELD_TEXT_IF_KNOWN] = "a text",
+	[FIELD_TEXT] = "a string",
+	[FIELD_TEXT_IF_KNOWN] = "a string",
 	[FIELD_BYTES] = "a number of bytes",
 	[FIELD_TICKS] = "a number of ticks",
-	[FIELD_PID] = "the number of a process, or 0",
+	[FIELD_PID] = "a process ID, or 0",
 	[FIELD_PERIOD] = "seconds, or -1",
 	[FIELD_FLAG] = "true or false",
 	[FIELD_MODE] = "\"auto\", \"observe\", \"held\" or \"off\"",
-	[FIELD_BYTES_IF_HELD] = "a number of bytes, as the mode is \"held\"",
+	[FIELD_BYTES_IF_HELD] = "a number of bytes, since the mode is \"held\"",
 };
 
 static const struct field {
@@ -55,7 +56,7 @@ static const struct field {
 } fields[] = {
 #define FIELD(member, kind)                                                                        \
 	{                                                                                          \
-#member, kind, offsetof(struct keep_guest, member)                                 \
+#member, kind, offsetof(struct saved_guest, member)                                \
 	}
 	FIELD(source, FIELD_TEXT),
 	FIELD(address, FIELD_TEXT),
@@ -67,7 +68,7 @@ static const struct field {
 	FIELD(before_period_s, FIELD_PERIOD),
 	FIELD(changed, FIELD_FLAG),
 	FIELD(mode, FIELD_MODE),
-	FIELD(held_bytes, FIELD_BYTES_IF_HELD), /* behind mode, which it depends on */
+	FIELD(held_bytes, FIELD_BYTES_IF_HELD), /* after mode, which it depends on */
 #undef FIELD
 };
 
@@ -75,9 +76,9 @@ static const struct field {
  * Guests
  */
 
-struct keep_guest *keep_guest_copy(const struct keep_guest *guest)
+struct saved_guest *saved_guest_copy(const struct saved_guest *guest)
 {
-	struct keep_guest *copy = g_memdup2(guest, sizeof(*guest));
+	struct saved_guest *copy = g_memdup2(guest, sizeof(*guest));
 
 	copy->source = g_strdup(guest->source);
 	copy->address = g_strdup(guest->address);
@@ -86,7 +87,7 @@ struct keep_guest *keep_guest_copy(const struct keep_guest *guest)
 	return copy;
 }
 
-void keep_guest_free(struct keep_guest *guest)
+void saved_guest_free(struct saved_guest *guest)
 {
 	if (!guest)
 		return;
@@ -97,42 +98,15 @@ void keep_guest_free(struct keep_guest *guest)
 	g_free(guest);
 }
 
-uint64_t keep_start_ticks(pid_t pid)
-{
-	g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
-	g_autofree char *text = NULL;
-	unsigned long long ticks;
-	const char *name_end;
-	char state;
-
-	if (pid <= 0 || !g_file_get_contents(path, &text, NULL, NULL))
-		return 0;
-	/* The name, in parentheses, may hold anything; the fields behind it are numbers. */
-	name_end = strrchr(text, ')');
-	if (!name_end || sscanf(name_end + 1,
-				" %c %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d "
-				"%*d %*d %*d %llu",
-				&state, &ticks) != 2)
-		return 0;
-	return state == 'Z' || state == 'X' ? 0 : ticks;
-}
-
-bool keep_same_process(const struct keep_guest *guest, pid_t pid)
-{
-	if (pid && guest->pid && pid != guest->pid)
-		return false;
-	return !guest->pid || !guest->start_ticks ||
-	       keep_start_ticks(guest->pid) == guest->start_ticks;
-}
-
-struct keep_guest *keep_find(const GPtrArray *guests, const char *source, const char *address,
-			     pid_t pid)
+struct saved_guest *state_file_find(const GPtrArray *guests, const char *source,
+				    const char *address, pid_t pid)
 {
 	for (guint i = 0; i < guests->len; i++) {
-		struct keep_guest *guest = g_ptr_array_index(guests, i);
+		struct saved_guest *guest = g_ptr_array_index(guests, i);
 
 		if (g_str_equal(guest->source, source) && g_str_equal(guest->address, address) &&
-		    keep_same_process(guest, pid))
+		    !(pid && guest->pid && pid != guest->pid) &&
+		    process_find_state(guest->pid, guest->start_ticks) != PROCESS_ENDED)
 			return guest;
 	}
 	return NULL;
@@ -142,114 +116,114 @@ struct keep_guest *keep_find(const GPtrArray *guests, const char *source, const 
  * Reading
  */
 
-static char *file_path(const char *folder)
+static char *build_file_path(const char *folder)
 {
 	return g_build_filename(folder, "guests.json", NULL);
 }
 
-static bool read_text(const json_t *value, char **text)
+static bool read_text_member(const json_t *value, char **text)
 {
 	*text = json_is_string(value) ? g_uri_unescape_string(json_string_value(value), NULL)
 				      : NULL;
 	return *text;
 }
 
-static bool read_number(const json_t *value, int64_t least, int64_t most, int64_t *number)
+static bool read_number_in_range(const json_t *value, int64_t least, int64_t most, int64_t *number)
 {
 	*number = json_integer_value(value);
 	return json_is_integer(value) && *number >= least && *number <= most;
 }
 
-static bool read_u64(const json_t *value, int64_t least, uint64_t *number)
+static bool read_u64_member(const json_t *value, int64_t least, uint64_t *number)
 {
 	int64_t read;
-	bool ok = read_number(value, least, INT64_MAX, &read);
+	bool ok = read_number_in_range(value, least, INT64_MAX, &read);
 
 	*number = (uint64_t)read;
 	return ok;
 }
 
-static bool read_int(const json_t *value, int least, int *number)
+static bool read_int_member(const json_t *value, int least, int *number)
 {
 	int64_t read;
-	bool ok = read_number(value, least, G_MAXINT, &read);
+	bool ok = read_number_in_range(value, least, G_MAXINT, &read);
 
 	*number = (int)read;
 	return ok;
 }
 
-static bool read_mode(const json_t *value, int *mode)
+static bool read_mode_member(const json_t *value, int *mode)
 {
 	*mode = json_is_string(value) ? config_mode_find(json_string_value(value)) : -1;
 	return !value || *mode >= 0;
 }
 
-/* @value of a guest that was zeroed; NULL: it is not there.  False for one that cannot be. */
-static bool read_field(const struct field *field, const json_t *value, struct keep_guest *guest)
+/* Reads a member into a zeroed guest.  @value is NULL if it is absent.  False if it is wrong. */
+static bool read_member(const struct field *field, const json_t *value, struct saved_guest *guest)
 {
 	void *member = (char *)guest + field->offset;
 
 	switch (field->kind) {
 	case FIELD_TEXT:
-		return read_text(value, member);
+		return read_text_member(value, member);
 	case FIELD_TEXT_IF_KNOWN:
-		return !value || read_text(value, member);
+		return !value || read_text_member(value, member);
 	case FIELD_BYTES:
-		return read_u64(value, 1, member);
+		return read_u64_member(value, 1, member);
 	case FIELD_TICKS:
-		return read_u64(value, 0, member);
+		return read_u64_member(value, 0, member);
 	case FIELD_PID:
-		return read_int(value, 0, member);
+		return read_int_member(value, 0, member);
 	case FIELD_PERIOD:
-		return read_int(value, -1, member);
+		return read_int_member(value, -1, member);
 	case FIELD_FLAG:
 		*(bool *)member = json_is_true(value);
 		return json_is_boolean(value);
 	case FIELD_MODE:
-		return read_mode(value, member);
+		return read_mode_member(value, member);
 	case FIELD_BYTES_IF_HELD:
 		*(uint64_t *)member = HV_UNSET;
-		return guest->mode != POLICY_HELD || !value || read_u64(value, 1, member);
+		return guest->mode != POLICY_HELD || !value || read_u64_member(value, 1, member);
 	}
 	g_assert_not_reached();
 }
 
-static struct keep_guest *read_guest(const json_t *object, char **why)
+static struct saved_guest *read_saved_guest(const json_t *object, char **why)
 {
-	struct keep_guest *guest = g_new0(struct keep_guest, 1);
+	struct saved_guest *guest = g_new0(struct saved_guest, 1);
 
 	if (!json_is_object(object)) {
 		*why = g_strdup(" is not an object");
-		g_clear_pointer(&guest, keep_guest_free);
+		g_clear_pointer(&guest, saved_guest_free);
 	}
 	for (size_t i = 0; guest && i < G_N_ELEMENTS(fields); i++) {
 		const json_t *value = json_object_get(object, fields[i].name);
 		g_autofree char *text = NULL;
 
-		if (read_field(&fields[i], value, guest))
+		if (read_member(&fields[i], value, guest))
 			continue;
 		text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT)
 			     : strdup("missing");
 		*why = g_strdup_printf(".%s is %.60s, not %s", fields[i].name, text,
 				       expected[fields[i].kind]);
-		g_clear_pointer(&guest, keep_guest_free);
+		g_clear_pointer(&guest, saved_guest_free);
 	}
 	return guest;
 }
 
-static bool read_guests(const json_t *root, GPtrArray *guests, char **why)
+static bool read_saved_guests(const json_t *root, GPtrArray *guests, char **why)
 {
 	const json_t *array = json_object_get(root, "guests");
 	const json_t *object;
 	size_t i;
 
 	if (!json_is_array(array)) {
-		*why = g_strdup("\"guests\" is not a list");
+		*why = g_strdup("\"guests\" is not an array");
 		return false;
 	}
 	json_array_foreach (array, i, object) {
 		g_autofree char *reason = NULL;
-		struct keep_guest *guest = read_guest(object, &reason);
+		struct saved_guest *guest = read_saved_guest(object, &reason);
 
 		if (!guest) {
 			*why = g_strdup_printf("guests[%zu]%s", i, reason);
@@ -260,15 +234,15 @@ static bool read_guests(const json_t *root, GPtrArray *guests, char **why)
 	return true;
 }
 
-static GPtrArray *no_guests(void)
+static GPtrArray *new_guest_array(void)
 {
-	return g_ptr_array_new_with_free_func((GDestroyNotify)keep_guest_free);
+	return g_ptr_array_new_with_free_func((GDestroyNotify)saved_guest_free);
 }
 
-GPtrArray *keep_load(const char *folder, GError **error)
+GPtrArray *state_file_load(const char *folder, GError **error)
 {
-	g_autoptr(GPtrArray) guests = no_guests();
-	g_autofree char *path = file_path(folder);
+	g_autoptr(GPtrArray) guests = new_guest_array();
+	g_autofree char *path = build_file_path(folder);
 	g_autofree char *text = NULL, *why = NULL;
 	g_autoptr(GError) failed = NULL;
 	json_auto_t *root = NULL;
@@ -284,10 +258,10 @@ GPtrArray *keep_load(const char *folder, GError **error)
 	root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &wrong);
 	if (!root)
 		why = g_strdup_printf("line %d: %s", wrong.line, wrong.text);
-	if (root && read_guests(root, guests, &why))
+	if (root && read_saved_guests(root, guests, &why))
 		return g_steal_pointer(&guests);
 	g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-		    "%s: %s; mend it, or move it away to give its guests up", path, why);
+		    "%s: %s; fix the file, or move it aside to abandon its guests", path, why);
 	return NULL;
 }
 
@@ -295,16 +269,16 @@ GPtrArray *keep_load(const char *folder, GError **error)
  * Writing
  */
 
-static json_t *text_json(const char *text)
+static json_t *make_json_text(const char *text)
 {
-	/* Printable ASCII but for what JSON escapes, and for % itself. */
+	/* Printable ASCII, without what JSON escapes and % itself. */
 	g_autofree char *escaped = g_uri_escape_string(text, " !#$&'()*+,/:;<=>?@[]^`{|}", TRUE);
 
 	return json_string(escaped);
 }
 
-/* NULL to leave it out. */
-static json_t *field_json(const struct field *field, const struct keep_guest *guest)
+/* NULL if the member is to be absent. */
+static json_t *make_json_member(const struct field *field, const struct saved_guest *guest)
 {
 	const void *member = (const char *)guest + field->offset;
 	const char *text;
@@ -313,7 +287,7 @@ static json_t *field_json(const struct field *field, const struct keep_guest *gu
 	case FIELD_TEXT:
 	case FIELD_TEXT_IF_KNOWN:
 		text = *(char *const *)member;
-		return text ? text_json(text) : NULL;
+		return text ? make_json_text(text) : NULL;
 	case FIELD_BYTES:
 	case FIELD_TICKS:
 		return json_integer((json_int_t) * (const uint64_t *)member);
@@ -332,12 +306,12 @@ static json_t *field_json(const struct field *field, const struct keep_guest *gu
 	g_assert_not_reached();
 }
 
-static json_t *guest_json(const struct keep_guest *guest)
+static json_t *make_json_guest(const struct saved_guest *guest)
 {
 	json_t *object = json_object();
 
 	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
-		json_t *value = field_json(&fields[i], guest);
+		json_t *value = make_json_member(&fields[i], guest);
 
 		if (value)
 			json_object_set_new(object, fields[i].name, value);
@@ -345,16 +319,16 @@ static json_t *guest_json(const struct keep_guest *guest)
 	return object;
 }
 
-static json_t *guests_json(const GPtrArray *guests)
+static json_t *make_json_guests(const GPtrArray *guests)
 {
 	json_t *array = json_array();
 
 	for (guint i = 0; i < guests->len; i++)
-		json_array_append_new(array, guest_json(g_ptr_array_index(guests, i)));
+		json_array_append_new(array, make_json_guest(g_ptr_array_index(guests, i)));
 	return json_pack("{s:o}", "guests", array);
 }
 
-static bool remove_file(const char *path, GError **error)
+static bool remove_state_file(const char *path, GError **error)
 {
 	if (g_unlink(path) == 0 || errno == ENOENT)
 		return true;
@@ -363,18 +337,18 @@ static bool remove_file(const char *path, GError **error)
 	return false;
 }
 
-bool keep_save(const char *folder, const GPtrArray *guests, GError **error)
+bool state_file_save(const char *folder, const GPtrArray *guests, GError **error)
 {
-	g_autofree char *path = file_path(folder);
-	g_autoptr(GPtrArray) read_back = no_guests();
+	g_autofree char *path = build_file_path(folder);
+	g_autoptr(GPtrArray) read_back = new_guest_array();
 	g_autofree char *text = NULL, *why = NULL;
 	json_auto_t *root = NULL;
 
 	if (!guests->len)
-		return remove_file(path, error);
-	root = guests_json(guests);
-	/* A file that nobody could read would give up all guests for the sake of one. */
-	if (!read_guests(root, read_back, &why)) {
+		return remove_state_file(path, error);
+	root = make_json_guests(guests);
+	/* One guest that cannot be read back must not cost all the others their entries. */
+	if (!read_saved_guests(root, read_back, &why)) {
 		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "cannot write %s: %s", path,
 			    why);
 		return false;
@@ -389,7 +363,7 @@ bool keep_save(const char *folder, const GPtrArray *guests, GError **error)
  * The lock
  */
 
-static int fail(int fd, const char *what, const char *path, GError **error)
+static int fail_lock(int fd, const char *what, const char *path, GError **error)
 {
 	int reason = errno;
 
@@ -400,7 +374,7 @@ static int fail(int fd, const char *what, const char *path, GError **error)
 	return -1;
 }
 
-static bool lock_until(int fd, int64_t deadline)
+static bool lock_before_deadline(int fd, int64_t deadline)
 {
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK || g_get_monotonic_time() >= deadline)
@@ -410,35 +384,35 @@ static bool lock_until(int fd, int64_t deadline)
 	return true;
 }
 
-/* Who has the lock writes its process into it, for the words of those who do not get it. */
-static int fail_busy(int fd, const char *folder, GError **error)
+/* The owner of the lock writes its pid into it, for this error message. */
+static int fail_locked(int fd, const char *folder, GError **error)
 {
 	char owner[24] = "";
 
 	if (pread(fd, owner, sizeof(owner) - 1, 0) < 0)
 		*owner = '\0';
 	g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN,
-		    "another aerostatd (pid %d) uses %s; end it, or name another folder with "
+		    "another aerostatd (pid %d) uses %s; stop it, or choose another folder with "
 		    "--folder",
 		    atoi(owner), folder);
 	close(fd);
 	return -1;
 }
 
-int keep_lock(const char *folder, unsigned int wait_ms, GError **error)
+int state_folder_lock(const char *folder, unsigned int wait_ms, GError **error)
 {
 	g_autofree char *path = g_build_filename(folder, "lock", NULL);
 	int fd;
 
 	if (g_mkdir_with_parents(folder, 0755) < 0)
-		return fail(-1, "make the folder", folder, error);
+		return fail_lock(-1, "make the folder", folder, error);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return fail(fd, "open", path, error);
-	if (!lock_until(fd, hv_deadline_ms(wait_ms)))
-		return errno == EWOULDBLOCK ? fail_busy(fd, folder, error)
-					    : fail(fd, "lock", path, error);
+		return fail_lock(fd, "open", path, error);
+	if (!lock_before_deadline(fd, hv_deadline_ms(wait_ms)))
+		return errno == EWOULDBLOCK ? fail_locked(fd, folder, error)
+					    : fail_lock(fd, "lock", path, error);
 	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
-		return fail(fd, "write", path, error);
+		return fail_lock(fd, "write", path, error);
 	return fd;
 }

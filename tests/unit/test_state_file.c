@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is kept of guests for later, in a folder of the test's own. */
-#include "aerostatd/keep.h"
+/* The state file and the lock, in a folder of the test's own. */
+#include "aerostatd/state_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,13 +12,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "aerostatd/identity.h"
 #include "policy/policy.h"
 
 #define GIB (UINT64_C(1) << 30)
@@ -34,7 +34,7 @@ static int setup(void **state)
 
 	rig->folder = g_dir_make_tmp("aerostat-XXXXXX", NULL);
 	rig->file = g_build_filename(rig->folder, "guests.json", NULL);
-	rig->guests = g_ptr_array_new_with_free_func((GDestroyNotify)keep_guest_free);
+	rig->guests = g_ptr_array_new_with_free_func((GDestroyNotify)saved_guest_free);
 	*state = rig;
 	return 0;
 }
@@ -55,20 +55,20 @@ static int teardown(void **state)
 }
 
 /* One of this process, as a fake QEMU's is. */
-static struct keep_guest *add(struct rig *rig, const char *source, const char *address)
+static struct saved_guest *add(struct rig *rig, const char *source, const char *address)
 {
-	const struct keep_guest guest = {
+	const struct saved_guest guest = {
 		.source = (char *)source,
 		.address = (char *)address,
 		.name = (char *)"web",
 		.pid = getpid(),
-		.start_ticks = keep_start_ticks(getpid()),
+		.start_ticks = process_start_ticks(getpid()),
 		.before_bytes = GIB,
 		.before_period_s = -1,
 		.mode = -1,
 		.held_bytes = HV_UNSET,
 	};
-	struct keep_guest *added = keep_guest_copy(&guest);
+	struct saved_guest *added = saved_guest_copy(&guest);
 
 	g_ptr_array_add(rig->guests, added);
 	return added;
@@ -78,14 +78,14 @@ static void save(struct rig *rig)
 {
 	GError *error = NULL;
 
-	if (!keep_save(rig->folder, rig->guests, &error))
+	if (!state_file_save(rig->folder, rig->guests, &error))
 		fail_msg("%s", error->message);
 }
 
 static GPtrArray *load(struct rig *rig)
 {
 	GError *error = NULL;
-	GPtrArray *guests = keep_load(rig->folder, &error);
+	GPtrArray *guests = state_file_load(rig->folder, &error);
 
 	if (!guests)
 		fail_msg("%s", error->message);
@@ -111,12 +111,12 @@ static void load_fails(struct rig *rig, const char *part)
 {
 	GError *error = NULL;
 
-	assert_null(keep_load(rig->folder, &error));
+	assert_null(state_file_load(rig->folder, &error));
 	assert_non_null(strstr(error->message, rig->file));
 	assert_error(error, G_FILE_ERROR_INVAL, part);
 }
 
-static void assert_same(const struct keep_guest *a, const struct keep_guest *b)
+static void assert_same(const struct saved_guest *a, const struct saved_guest *b)
 {
 	assert_string_equal(a->source, b->source);
 	assert_string_equal(a->address, b->address);
@@ -145,9 +145,9 @@ static void no_file_is_no_guests(void **state)
 static void what_is_saved_is_loaded(void **state)
 {
 	struct rig *rig = *state;
-	struct keep_guest *held = add(rig, "qemu:///system", "beta");
+	struct saved_guest *held = add(rig, "qemu:///system", "beta");
 	g_autoptr(GPtrArray) guests = NULL;
-	struct keep_guest *copy;
+	struct saved_guest *copy;
 
 	add(rig, "qmp", "qmp:/run/a.qmp")->before_period_s = 0;
 	held->uuid = g_strdup("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
@@ -158,10 +158,10 @@ static void what_is_saved_is_loaded(void **state)
 	held->changed = true;
 	held->mode = POLICY_HELD;
 	held->held_bytes = 3 * GIB;
-	copy = keep_guest_copy(held);
+	copy = saved_guest_copy(held);
 	assert_same(copy, held);
 	assert_ptr_not_equal(copy->uuid, held->uuid);
-	keep_guest_free(copy);
+	saved_guest_free(copy);
 	add(rig, "qmp", "qmp:/run/c.qmp")->mode = POLICY_OFF;
 	save(rig);
 	guests = load(rig);
@@ -239,14 +239,14 @@ static void a_file_that_cannot_be_written_or_removed_is_an_error(void **state)
 	GError *error = NULL;
 
 	assert_int_equal(g_mkdir_with_parents(inside, 0700), 0);
-	assert_false(keep_save(rig->folder, rig->guests, &error));
+	assert_false(state_file_save(rig->folder, rig->guests, &error));
 	assert_non_null(strstr(error->message, rig->file));
 	g_clear_error(&error);
 	add(rig, "qmp", "qmp:/run/a.qmp");
-	assert_false(keep_save(rig->folder, rig->guests, &error));
+	assert_false(state_file_save(rig->folder, rig->guests, &error));
 	assert_non_null(error);
 	g_clear_error(&error);
-	assert_null(keep_load(rig->folder, &error));
+	assert_null(state_file_load(rig->folder, &error));
 	assert_non_null(error);
 	g_clear_error(&error);
 	g_rmdir(inside);
@@ -262,7 +262,7 @@ static void a_guest_that_could_not_be_read_back_is_not_written(void **state)
 	add(rig, "qmp", "qmp:/run/a.qmp");
 	save(rig);
 	add(rig, "qmp", "qmp:/run/b.qmp")->before_bytes = HV_UNSET;
-	assert_false(keep_save(rig->folder, rig->guests, &error));
+	assert_false(state_file_save(rig->folder, rig->guests, &error));
 	assert_error(error, G_FILE_ERROR_INVAL, "guests[1].before_bytes is -1, not a number of");
 	guests = load(rig);
 	assert_int_equal(guests->len, 1);
@@ -290,14 +290,14 @@ static void what_cannot_be_understood_is_refused_with_its_place(void **state)
 		{ "", "line 1: " },
 		{ "{\"guests\": [\n", "line 2: " },
 		{ "{\"guests\": []} x", "line 1: " },
-		{ "[]", "\"guests\" is not a list" },
-		{ "{\"guests\": {}}", "\"guests\" is not a list" },
+		{ "[]", "\"guests\" is not an array" },
+		{ "{\"guests\": {}}", "\"guests\" is not an array" },
 		{ "{\"guests\": [1]}", "guests[0] is not an object" },
-		{ "{\"guests\": [{}]}", "guests[0].source is missing, not a text" },
-		{ "{\"guests\": [{\"source\": null}]}", "guests[0].source is null, not a text" },
+		{ "{\"guests\": [{}]}", "guests[0].source is missing, not a string" },
+		{ "{\"guests\": [{\"source\": null}]}", "guests[0].source is null, not a string" },
 		{ "{\"guests\": [{\"source\": \"%00\"}]}", "guests[0].source is \"%00\", not" },
-		{ GUEST("\"uuid\": 5, " REST), "guests[0].uuid is 5, not a text" },
-		{ GUEST("\"pid\": \"1\""), "guests[0].pid is \"1\", not the number of a process" },
+		{ GUEST("\"uuid\": 5, " REST), "guests[0].uuid is 5, not a string" },
+		{ GUEST("\"pid\": \"1\""), "guests[0].pid is \"1\", not a process ID" },
 		{ GUEST("\"pid\": -1"), "guests[0].pid is -1, " },
 		{ GUEST("\"pid\": 2147483648"), "guests[0].pid is 2147483648, " },
 		{ GUEST("\"pid\": 1, \"start_ticks\": 1.5"), ".start_ticks is 1.5, not a number" },
@@ -335,38 +335,38 @@ static void what_cannot_be_understood_is_refused_with_its_place(void **state)
 static void a_guest_is_found_by_source_and_address(void **state)
 {
 	struct rig *rig = *state;
-	struct keep_guest *a = add(rig, "qmp", "a"), *b = add(rig, "qemu:///system", "a");
+	struct saved_guest *a = add(rig, "qmp", "a"), *b = add(rig, "qemu:///system", "a");
 
-	assert_ptr_equal(keep_find(rig->guests, "qmp", "a", getpid()), a);
-	assert_ptr_equal(keep_find(rig->guests, "qemu:///system", "a", getpid()), b);
-	assert_null(keep_find(rig->guests, "qmp", "b", getpid()));
-	assert_null(keep_find(rig->guests, "qemu:///session", "a", getpid()));
+	assert_ptr_equal(state_file_find(rig->guests, "qmp", "a", getpid()), a);
+	assert_ptr_equal(state_file_find(rig->guests, "qemu:///system", "a", getpid()), b);
+	assert_null(state_file_find(rig->guests, "qmp", "b", getpid()));
+	assert_null(state_file_find(rig->guests, "qemu:///session", "a", getpid()));
 }
 
 static void a_guest_in_another_process_is_another(void **state)
 {
 	struct rig *rig = *state;
-	struct keep_guest *guest = add(rig, "qmp", "a");
+	struct saved_guest *guest = add(rig, "qmp", "a");
 
-	assert_null(keep_find(rig->guests, "qmp", "a", getppid()));
+	assert_null(state_file_find(rig->guests, "qmp", "a", getppid()));
 	/* The number was given to a process that started later. */
 	guest->start_ticks--;
-	assert_null(keep_find(rig->guests, "qmp", "a", getpid()));
-	assert_null(keep_find(rig->guests, "qmp", "a", 0));
+	assert_null(state_file_find(rig->guests, "qmp", "a", getpid()));
+	assert_null(state_file_find(rig->guests, "qmp", "a", 0));
 }
 
 static void an_unknown_process_is_taken_for_the_same(void **state)
 {
 	struct rig *rig = *state;
-	struct keep_guest *guest = add(rig, "qmp", "a");
+	struct saved_guest *guest = add(rig, "qmp", "a");
 
-	assert_ptr_equal(keep_find(rig->guests, "qmp", "a", 0), guest);
+	assert_ptr_equal(state_file_find(rig->guests, "qmp", "a", 0), guest);
 	guest->start_ticks = 0;
-	assert_ptr_equal(keep_find(rig->guests, "qmp", "a", getpid()), guest);
-	assert_null(keep_find(rig->guests, "qmp", "a", getppid()));
+	assert_ptr_equal(state_file_find(rig->guests, "qmp", "a", getpid()), guest);
+	assert_null(state_file_find(rig->guests, "qmp", "a", getppid()));
 	guest->pid = 0;
 	guest->start_ticks = 1;
-	assert_ptr_equal(keep_find(rig->guests, "qmp", "a", getpid()), guest);
+	assert_ptr_equal(state_file_find(rig->guests, "qmp", "a", getpid()), guest);
 }
 
 static void of_two_at_one_address_the_one_that_lives_is_found(void **state)
@@ -375,49 +375,8 @@ static void of_two_at_one_address_the_one_that_lives_is_found(void **state)
 
 	add(rig, "qmp", "a")->start_ticks++;
 	add(rig, "qmp", "a");
-	assert_ptr_equal(keep_find(rig->guests, "qmp", "a", getpid()),
+	assert_ptr_equal(state_file_find(rig->guests, "qmp", "a", getpid()),
 			 g_ptr_array_index(rig->guests, 1));
-}
-
-static void the_name_of_a_process_does_not_hide_its_start(void **state)
-{
-	uint64_t ticks = keep_start_ticks(getpid());
-	char name[16];
-
-	(void)state;
-	assert_true(ticks > 0);
-	assert_int_equal(prctl(PR_GET_NAME, name), 0);
-	assert_int_equal(prctl(PR_SET_NAME, ") S 1 (2) 3"), 0);
-	assert_int_equal(keep_start_ticks(getpid()), ticks);
-	assert_int_equal(prctl(PR_SET_NAME, name), 0);
-}
-
-/* Field 22, counted as in a name without spaces. */
-static void the_start_is_that_of_proc(void **state)
-{
-	g_autofree char *text = NULL;
-	g_auto(GStrv) words = NULL;
-
-	(void)state;
-	assert_true(g_file_get_contents("/proc/self/stat", &text, NULL, NULL));
-	words = g_strsplit(text, " ", -1);
-	assert_int_equal(keep_start_ticks(getpid()), g_ascii_strtoull(words[21], NULL, 10));
-}
-
-static void a_dead_process_has_no_start(void **state)
-{
-	siginfo_t ended;
-	pid_t child = fork();
-
-	(void)state;
-	if (child == 0)
-		_exit(0);
-	assert_int_equal(waitid(P_PID, (id_t)child, &ended, WEXITED | WNOWAIT), 0);
-	assert_int_equal(keep_start_ticks(child), 0);
-	assert_int_equal(waitpid(child, NULL, 0), child);
-	assert_int_equal(keep_start_ticks(child), 0);
-	assert_int_equal(keep_start_ticks(0), 0);
-	assert_int_equal(keep_start_ticks(-1), 0);
 }
 
 /*
@@ -429,15 +388,15 @@ static void a_folder_is_locked_once_and_by_name(void **state)
 	struct rig *rig = *state;
 	g_autofree char *owner = g_strdup_printf("(pid %d) uses %s;", getpid(), rig->folder);
 	int64_t started_us = g_get_monotonic_time();
-	int lock = keep_lock(rig->folder, 0, NULL);
+	int lock = state_folder_lock(rig->folder, 0, NULL);
 	GError *error = NULL;
 
 	assert_true(lock >= 0);
-	assert_int_equal(keep_lock(rig->folder, 50, &error), -1);
+	assert_int_equal(state_folder_lock(rig->folder, 50, &error), -1);
 	assert_error(error, G_FILE_ERROR_AGAIN, owner);
 	assert_in_range(g_get_monotonic_time() - started_us, 50000, 10 * G_USEC_PER_SEC);
 	close(lock);
-	lock = keep_lock(rig->folder, 0, NULL);
+	lock = state_folder_lock(rig->folder, 0, NULL);
 	assert_true(lock >= 0);
 	close(lock);
 }
@@ -452,13 +411,13 @@ static void a_lock_ends_with_its_process_and_is_waited_for(void **state)
 	assert_int_equal(pipe(ready), 0);
 	child = fork();
 	if (child == 0) {
-		keep_lock(rig->folder, 0, NULL);
+		state_folder_lock(rig->folder, 0, NULL);
 		if (write(ready[1], "", 1) == 1)
 			poll(NULL, 0, 100);
 		_exit(0);
 	}
 	assert_int_equal(read(ready[0], &word, 1), 1);
-	lock = keep_lock(rig->folder, 60000, NULL);
+	lock = state_folder_lock(rig->folder, 60000, NULL);
 	assert_true(lock >= 0);
 	close(lock);
 	close(ready[0]);
@@ -472,7 +431,7 @@ static void a_locked_folder_is_made_and_its_lock_not_inherited(void **state)
 	g_autofree char *parent = g_build_filename(rig->folder, "a", NULL);
 	g_autofree char *folder = g_build_filename(parent, "b", NULL);
 	g_autofree char *file = g_build_filename(folder, "lock", NULL);
-	int lock = keep_lock(folder, 0, NULL);
+	int lock = state_folder_lock(folder, 0, NULL);
 	struct stat made;
 
 	assert_true(lock >= 0);
@@ -493,11 +452,11 @@ static void a_folder_that_cannot_be_made_or_locked_is_an_error(void **state)
 	GError *error = NULL;
 
 	write_file(rig, "");
-	assert_int_equal(keep_lock(below, 0, &error), -1);
+	assert_int_equal(state_folder_lock(below, 0, &error), -1);
 	assert_error(error, G_FILE_ERROR_NOTDIR, below);
 	error = NULL;
 	assert_int_equal(symlink("elsewhere", file), 0);
-	assert_int_equal(keep_lock(rig->folder, 0, &error), -1);
+	assert_int_equal(state_folder_lock(rig->folder, 0, &error), -1);
 	assert_error(error, G_FILE_ERROR_LOOP, file);
 }
 
@@ -520,9 +479,6 @@ int main(void)
 		TEST(a_guest_in_another_process_is_another),
 		TEST(an_unknown_process_is_taken_for_the_same),
 		TEST(of_two_at_one_address_the_one_that_lives_is_found),
-		TEST(the_name_of_a_process_does_not_hide_its_start),
-		TEST(the_start_is_that_of_proc),
-		TEST(a_dead_process_has_no_start),
 		TEST(a_folder_is_locked_once_and_by_name),
 		TEST(a_lock_ends_with_its_process_and_is_waited_for),
 		TEST(a_locked_folder_is_made_and_its_lock_not_inherited),

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Whether a guest is still the guest it was.
+ *
+ * Theory of operation
+ * -------------------
+ * An address (a monitor socket, a domain's name) outlives the guest behind it: another guest may
+ * start there, and a process number may be given to another process.  What identifies a guest is
+ * the process that runs it, by its number and its start time.  Where that is unknown (libvirt on
+ * another host) the UUID decides, and where there is none the name.
+ *
+ * Every question has three answers: yes, no, and "could not look".  A daemon that has no file
+ * descriptor left, or may not read /proc, must never conclude that a guest has ended.
+ */
+#ifndef AEROSTATD_IDENTITY_H
+#define AEROSTATD_IDENTITY_H
+
+#include "hypervisor/hypervisor.h"
+
+enum process_state {
+	PROCESS_UNKNOWN, /* its number or start time is not known, or /proc cannot be read */
+	PROCESS_RUNNING,
+	PROCESS_ENDED, /* proven: nobody has that number, or a process that started later has */
+};
+
+/* When process @pid started, in clock ticks since boot; 0 if that is unknown or it has ended. */
+uint64_t process_start_ticks(pid_t pid);
+
+/*
+ * process_find_state - whether a process is still running
+ * @pid: 0 if unknown
+ * @start_ticks: what process_start_ticks() returned for it earlier
+ */
+enum process_state process_find_state(pid_t pid, uint64_t start_ticks);
+
+/* What is known of a guest; a number that is unknown is 0, a text NULL. */
+struct identity {
+	pid_t pid; /* of the process that runs it, on this host */
+	uint64_t start_ticks;
+	const char *uuid, *name;
+};
+
+/* Whether what answers at a guest's address with @info is that guest.  Unless there is proof
+ * to the contrary, it is. */
+bool identity_matches(const struct identity *guest, const struct hv_info *info);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "aerostatd/modes.h"
+
+#include "aerostatd/log.h"
+#include "common/size.h"
+
+static void apply_person_mode(struct guests *guests, struct events *events, struct managed *guest,
+			      enum policy_mode mode, uint64_t bytes, const char *why)
+{
+	g_autofree char *size = NULL;
+	const char *name;
+	bool held;
+
+	managed_set_person_mode(guest, mode, bytes, g_get_monotonic_time());
+	guests_touch(guests);
+	name = config_mode_name(managed_mode(guest));
+	size = size_format(guest->held_bytes);
+	held = managed_mode(guest) == POLICY_HELD && guest->held_bytes != HV_UNSET;
+	events_add(events, EVENT_MODE, guest->name, HV_UNSET, held ? guest->held_bytes : HV_UNSET,
+		   "%s%s%s: %s", name, held ? " at " : "", held ? size : "", why);
+	manager_log(LOG_INFO, "%s: mode %s%s%s: %s", guest->name, name, held ? " at " : "",
+		    held ? size : "", why);
+}
+
+bool modes_set_one(struct guests *guests, struct events *events, const char *name,
+		   enum policy_mode mode, uint64_t bytes, GError **error)
+{
+	struct managed *guest = guests_find_name(guests, name, error);
+
+	if (!guest)
+		return false;
+	if (!guest->answered) {
+		g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_REFUSED,
+			    "%s has not answered yet: %s", guest->name,
+			    guest->problem ? guest->problem : "it was only just found");
+		return false;
+	}
+	if (bytes != HV_UNSET && (!bytes || bytes > guest->seen.boot_bytes)) {
+		g_autofree char *max = size_format(guest->seen.boot_bytes);
+		g_autofree char *asked = size_format(bytes);
+
+		g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_INVALID,
+			    "%s cannot be held at %s: its maximum is %s", guest->name, asked, max);
+		return false;
+	}
+	apply_person_mode(guests, events, guest, mode, bytes, "a person asked for it");
+	guests_save(guests);
+	return true;
+}
+
+bool modes_set_all(struct guests *guests, struct events *events, enum policy_mode mode,
+		   uint64_t bytes, GError **error)
+{
+	const GPtrArray *list = guests_list(guests);
+
+	if (bytes != HV_UNSET) {
+		g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_INVALID,
+			    "cannot hold all guests at one size; name a guest");
+		return false;
+	}
+	for (guint i = 0; i < list->len; i++) {
+		struct managed *guest = list->pdata[i];
+
+		if (guest->answered)
+			apply_person_mode(guests, events, guest, mode, HV_UNSET,
+					  "a person asked for it, for all guests");
+	}
+	guests_save(guests);
+	return true;
+}
+
+void modes_note_resize(struct guests *guests, struct events *events, struct managed *guest)
+{
+	if (managed_mode(guest) == POLICY_AUTO)
+		apply_person_mode(guests, events, guest, POLICY_HELD, HV_UNSET,
+				  "somebody else set its size");
+	else
+		managed_accept_size(guest);
+	guests_touch(guests);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "aerostatd/restore.h"
+
+#include <poll.h>
+
+#include "aerostatd/log.h"
+#include "common/size.h"
+
+#define POLL_MS 20
+/* A process closes its sockets a moment before it can be seen to have ended. */
+#define EXIT_WAIT_MS 500
+
+enum restore_outcome restore_judge(const struct restore_evidence *evidence)
+{
+	uint64_t saved = evidence->saved_bytes, actual = evidence->actual_bytes;
+
+	if (evidence->process == PROCESS_ENDED || evidence->found == FOUND_ANOTHER)
+		return RESTORE_GONE;
+	if (evidence->found == FOUND_NONE)
+		return evidence->process == PROCESS_RUNNING ? RESTORE_FAILED : RESTORE_GONE;
+	if (evidence->found == FOUND_UNKNOWN || evidence->period_failed)
+		return RESTORE_FAILED;
+	if (!evidence->resized)
+		return RESTORE_DONE;
+	if (evidence->target_bytes != saved || actual == HV_UNSET)
+		return RESTORE_FAILED;
+	if (evidence->from_bytes == HV_UNSET || saved >= evidence->from_bytes)
+		return actual + ARRIVED_BYTES >= saved ? RESTORE_DONE : RESTORE_FAILED;
+	return actual <= saved + ARRIVED_BYTES ? RESTORE_DONE : RESTORE_FAILED;
+}
+
+/* The least size the guest can have now: what it uses, and some room to breathe. */
+static bool read_least_size(hv_guest *guest, int64_t deadline, const struct hv_info *info,
+			    uint64_t *least_bytes, GError **error)
+{
+	struct hv_stats stats;
+	uint64_t actual, usable;
+
+	if (!hv_guest_stats_get(guest, deadline, &stats, error))
+		return false;
+	actual = stats.value[HV_STAT_ACTUAL];
+	usable = stats.value[HV_STAT_USABLE];
+	if (hv_stats_stale(&stats) || actual == HV_UNSET || usable > actual) {
+		g_set_error(error, HV_ERROR, HV_ERROR_FAILED,
+			    "it does not report what it can spare, so nothing is taken from it");
+		return false;
+	}
+	/* As vitals_air() in aerostat/vitals.c. */
+	*least_bytes = actual - usable + MAX(64 * SIZE_MIB, info->max_bytes * 3 / 100);
+	*least_bytes = (*least_bytes + SIZE_MIB - 1) / SIZE_MIB * SIZE_MIB;
+	return true;
+}
+
+/* The saved size, or more if the guest was given more and needs it. */
+static bool choose_target(hv_guest *guest, int64_t deadline, const struct hv_info *info,
+			  uint64_t saved_bytes, uint64_t *target_bytes, GError **error)
+{
+	uint64_t least_bytes;
+
+	*target_bytes = saved_bytes;
+	if (info->actual_bytes == HV_UNSET || saved_bytes >= info->actual_bytes)
+		return true;
+	if (!read_least_size(guest, deadline, info, &least_bytes, error))
+		return false;
+	*target_bytes = CLAMP(least_bytes, saved_bytes, info->actual_bytes);
+	return true;
+}
+
+/* Waits until the guest has its target, which is not judged here. */
+static bool wait_for_size(hv_guest *guest, int64_t deadline, struct restore_evidence *evidence,
+			  GError **error)
+{
+	struct restore_evidence arrived = *evidence;
+	g_autofree char *text = NULL;
+
+	/* A guest that keeps more than its saved size has that to arrive at. */
+	arrived.saved_bytes = evidence->target_bytes;
+	arrived.period_failed = false;
+	for (;;) {
+		if (!hv_guest_balloon_get(guest, deadline, &evidence->actual_bytes, error))
+			return false;
+		arrived.actual_bytes = evidence->actual_bytes;
+		if (restore_judge(&arrived) == RESTORE_DONE)
+			return true;
+		if (hv_deadline_ms(POLL_MS) >= deadline)
+			break;
+		poll(NULL, 0, POLL_MS);
+	}
+	text = size_format(evidence->actual_bytes);
+	g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT, "it is still on its way, at %s", text);
+	return false;
+}
+
+static bool restore_guest_size(hv_guest *guest, int64_t deadline, uint64_t target_bytes,
+			       struct restore_evidence *evidence, GError **error)
+{
+	g_autofree char *text = NULL;
+
+	if (!hv_guest_balloon_set(guest, deadline, target_bytes, HV_SCOPE_LIVE, error))
+		return false;
+	evidence->target_bytes = target_bytes;
+	if (!wait_for_size(guest, deadline, evidence, error))
+		return false;
+	if (target_bytes == evidence->saved_bytes)
+		return true;
+	text = size_format(target_bytes);
+	g_set_error(error, HV_ERROR, HV_ERROR_REFUSED, "it needs %s now, and keeps that", text);
+	return false;
+}
+
+/* The daemon never changes a period that already was its own. */
+static bool restores_period(const struct saved_guest *saved)
+{
+	return saved->before_period_s >= 0 &&
+	       (saved->changed || saved->before_period_s != MANAGED_STATS_PERIOD_S);
+}
+
+/* Does what can be done before @deadline, and notes it.  False: @error says what went wrong. */
+static bool try_restore(hv_guest *guest, const struct saved_guest *saved, int64_t deadline,
+			struct restore_evidence *evidence, GError **error)
+{
+	const struct identity identity = { saved->pid, saved->start_ticks, saved->uuid,
+					   saved->name };
+	g_autoptr(GError) period_error = NULL;
+	g_auto(hv_info) info = { 0 };
+	uint64_t target_bytes = HV_UNSET;
+	bool chosen;
+
+	if (!hv_guest_info(guest, deadline, &info, error))
+		return false;
+	evidence->found = identity_matches(&identity, &info) ? FOUND_SAME : FOUND_ANOTHER;
+	if (evidence->found == FOUND_ANOTHER)
+		return true;
+	/* libvirt's answer; a QEMU that was told to stay after a shutdown answers itself. */
+	if (info.state == HV_STATE_SHUTOFF && !info.pid) {
+		evidence->found = FOUND_NONE;
+		g_set_error(error, HV_ERROR, HV_ERROR_NOT_RUNNING, "it is shut off");
+		return false;
+	}
+	evidence->from_bytes = info.actual_bytes;
+	chosen = !evidence->resized ||
+		 choose_target(guest, deadline, &info, saved->before_bytes, &target_bytes, error);
+	/* Before the wait for its size, which may take all the time there is. */
+	if (restores_period(saved))
+		evidence->period_failed = !hv_guest_stats_period_set(
+			guest, deadline, saved->before_period_s, HV_SCOPE_LIVE, &period_error);
+	if (!chosen)
+		return false;
+	if (evidence->resized &&
+	    !restore_guest_size(guest, deadline, target_bytes, evidence, error))
+		return false;
+	if (!evidence->period_failed)
+		return true;
+	g_propagate_prefixed_error(error, g_steal_pointer(&period_error),
+				   "its statistics period is not restored: ");
+	return false;
+}
+
+/* Whether @error may be the first sign that the guest is ending. */
+static bool suggests_end(const GError *error)
+{
+	return g_error_matches(error, HV_ERROR, HV_ERROR_UNREACHABLE) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_NOT_RUNNING) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_NOT_FOUND);
+}
+
+static enum process_state wait_for_exit(const struct saved_guest *saved)
+{
+	int64_t deadline = hv_deadline_ms(EXIT_WAIT_MS);
+	enum process_state state;
+
+	while ((state = process_find_state(saved->pid, saved->start_ticks)) == PROCESS_RUNNING &&
+	       g_get_monotonic_time() < deadline)
+		poll(NULL, 0, POLL_MS);
+	return state;
+}
+
+enum restore_outcome restore_guest(hv_guest *guest, const struct saved_guest *saved,
+				   int64_t deadline, GError **error)
+{
+	struct restore_evidence evidence = {
+		.resized = saved->changed,
+		.saved_bytes = saved->before_bytes,
+		.from_bytes = HV_UNSET,
+		.target_bytes = HV_UNSET,
+		.actual_bytes = HV_UNSET,
+	};
+	g_autoptr(GError) problem = NULL;
+	enum restore_outcome outcome;
+
+	if (!saved->changed && !restores_period(saved))
+		return RESTORE_DONE;
+	if (!try_restore(guest, saved, deadline, &evidence, &problem) &&
+	    (g_error_matches(problem, HV_ERROR, HV_ERROR_NOT_FOUND) ||
+	     g_error_matches(problem, HV_ERROR, HV_ERROR_NOT_RUNNING)))
+		evidence.found = FOUND_NONE;
+	evidence.process = suggests_end(problem)
+				   ? wait_for_exit(saved)
+				   : process_find_state(saved->pid, saved->start_ticks);
+	outcome = restore_judge(&evidence);
+	if (outcome == RESTORE_FAILED)
+		g_propagate_error(error, g_steal_pointer(&problem));
+	return outcome;
+}
+
+bool restore_leaves_entry(const struct saved_guest *saved, enum restore_outcome outcome)
+{
+	if (outcome == RESTORE_GONE)
+		return false;
+	return saved->mode >= 0 || (outcome == RESTORE_FAILED && saved->changed);
+}
+
+void restore_log_outcome(const struct saved_guest *saved, enum restore_outcome outcome,
+			 const GError *error)
+{
+	g_autofree char *size = size_format(saved->before_bytes);
+
+	switch (outcome) {
+	case RESTORE_DONE:
+		if (saved->changed)
+			manager_log(LOG_INFO, "%s: restored to %s", saved->name, size);
+		break;
+	case RESTORE_GONE:
+		manager_log(LOG_INFO, "%s: has ended, nothing to restore", saved->name);
+		break;
+	case RESTORE_FAILED:
+		if (saved->changed)
+			manager_log(LOG_ERR, "%s: not restored to %s: %s", saved->name, size,
+				    error->message);
+		else
+			manager_log(LOG_ERR, "%s: statistics period not restored: %s", saved->name,
+				    error->message);
+		break;
+	}
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Restoring one guest: its size and its statistics period become what they were before it was
+ * managed.  Everything that does so uses this: the end of the daemon, a source that a reload
+ * removed, the guardian after a crash, and "aerostatd --restore".
+ *
+ * The rule
+ * --------
+ * An attempt ends in one of three ways:
+ *
+ * DONE    The guest answers and is the guest that was saved, the hypervisor has taken its saved
+ *         size as its target, and its size is within ARRIVED_BYTES of that, or beyond it in the
+ *         direction in which it had to move.  Its statistics period was set, too.
+ * GONE    There is nothing to restore any more, and that is proven: the process that ran the
+ *         guest has ended, another guest answers at its address, or the hypervisor says that no
+ *         such guest is running and the process cannot be seen.
+ * FAILED  Everything else: the guest does not answer, it refuses, it is still on its way when
+ *         the time is over, it needs more than its saved size now, or it could not be
+ *         determined whether it is still running.
+ *
+ * A guest that has ended is no failure.  A guest that failed stays in the state file, so that
+ * the next daemon or the next --restore tries again.
+ */
+#ifndef AEROSTATD_RESTORE_H
+#define AEROSTATD_RESTORE_H
+
+#include "aerostatd/identity.h"
+#include "aerostatd/state_file.h"
+#include "hypervisor/hypervisor.h"
+
+/* A size within this much of its target has arrived: drivers may work in huge pages. */
+#define ARRIVED_BYTES (UINT64_C(4) << 20)
+
+/* The statistics period that the daemon gives a guest while it manages it. */
+#define MANAGED_STATS_PERIOD_S 1
+
+enum restore_outcome {
+	RESTORE_DONE,
+	RESTORE_GONE,
+	RESTORE_FAILED,
+};
+
+/* What an attempt found out. */
+struct restore_evidence {
+	enum process_state process; /* of the process that ran the guest when it was saved */
+	enum {
+		FOUND_UNKNOWN, /* no answer, or one that says nothing */
+		FOUND_SAME,
+		FOUND_ANOTHER, /* another guest answers */
+		FOUND_NONE,    /* the hypervisor says that no such guest is running */
+	} found;
+	bool period_failed;    /* its statistics period had to be set, and could not be */
+	bool resized;	       /* the daemon had changed its size, so that all below counts */
+	uint64_t saved_bytes;  /* its size before it was managed */
+	uint64_t from_bytes;   /* its size when the attempt began */
+	uint64_t target_bytes; /* what the hypervisor took as its target; HV_UNSET: nothing */
+	uint64_t actual_bytes; /* its size at last; HV_UNSET: unknown */
+};
+/* Applies the rule above. */
+enum restore_outcome restore_judge(const struct restore_evidence *evidence);
+
+/*
+ * restore_guest - restore one guest and wait until it has its size
+ * @guest: used by no other thread meanwhile
+ * @saved: how it was; its size is restored if @saved->changed, its period if it is known
+ * @deadline: g_get_monotonic_time(); the call may take a second longer
+ * @error: with RESTORE_FAILED the reason, otherwise left alone
+ *
+ * A guest that had less before gives back only what it reports that it can spare, and nothing
+ * if its statistics are too old; taking more would kill processes in it.
+ */
+enum restore_outcome restore_guest(hv_guest *guest, const struct saved_guest *saved,
+				   int64_t deadline, GError **error);
+
+/* Whether the state file still needs @saved after @outcome: to try again, or because a person
+ * chose a mode for a guest that still runs. */
+bool restore_leaves_entry(const struct saved_guest *saved, enum restore_outcome outcome);
+
+/* Logs the outcome for one guest. */
+void restore_log_outcome(const struct saved_guest *saved, enum restore_outcome outcome,
+			 const GError *error);
+
+#endif

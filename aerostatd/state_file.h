@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The state file: what must outlive the daemon, which is how each guest was before it was managed
+ * and what people decided about it since.
+ *
+ * Theory of operation
+ * -------------------
+ * It is one JSON file in the daemon's folder (/run/aerostat), always replaced as a whole, so that
+ * it is never half written.  It is written before a guest is changed for the first time.  The
+ * guardian restores guests from it, and a daemon that is started again continues from it.
+ *
+ * An entry is for one run of a guest: a guest that was started again since has never been managed.
+ */
+#ifndef AEROSTATD_STATE_FILE_H
+#define AEROSTATD_STATE_FILE_H
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "hypervisor/hypervisor.h"
+
+struct saved_guest {
+	char *source;  /* "qmp", or a libvirt URI: hv_guest's */
+	char *address; /* "qmp:PATH", or a domain's name */
+	char *name;
+	char *uuid;	       /* NULL if unknown */
+	pid_t pid;	       /* of the process that runs it; 0 if unknown */
+	uint64_t start_ticks;  /* process_start_ticks() of it; 0 if unknown */
+	uint64_t before_bytes; /* its size before it was managed; never HV_UNSET */
+	int before_period_s;   /* the same of its statistics; -1: unknown, to be left alone */
+	bool changed;	       /* the daemon has set its size since: it must be restored */
+	int mode;	       /* enum policy_mode that a person chose; -1: none */
+	uint64_t held_bytes;   /* with POLICY_HELD; HV_UNSET: whatever size it has */
+};
+
+/* A copy, to be freed with saved_guest_free(). */
+struct saved_guest *saved_guest_copy(const struct saved_guest *guest);
+
+/* @guest may be NULL. */
+void saved_guest_free(struct saved_guest *guest);
+
+/*
+ * state_file_load - read the state file in @folder
+ *
+ * Returns struct saved_guest *, freed with the array; an empty array if there is no file.  NULL
+ * with a G_FILE_ERROR if the file cannot be read or understood; it is left as it is.
+ */
+GPtrArray *state_file_load(const char *folder, GError **error);
+
+/* Replaces the file, durably; removes it if @guests is empty. */
+bool state_file_save(const char *folder, const GPtrArray *guests, GError **error);
+
+/*
+ * state_file_find - the entry of a guest, unless it is for an earlier run
+ * @guests: struct saved_guest *
+ * @pid: of the process that runs it now; 0 if unknown
+ *
+ * NULL if there is none.
+ */
+struct saved_guest *state_file_find(const GPtrArray *guests, const char *source,
+				    const char *address, pid_t pid);
+
+/*
+ * state_folder_lock - let one daemon at a time use a folder
+ *
+ * Makes the folder (mode 0755) if needed and locks it, waiting at most @wait_ms.  Returns a
+ * descriptor, which unlocks when closed and which no started program inherits, or -1 with a
+ * G_FILE_ERROR: AGAIN if another process has the lock.  A daemon should wait longer than a guardian
+ * may take (GUARDIAN_RESTORE_MS).
+ */
+int state_folder_lock(const char *folder, unsigned int wait_ms, GError **error);
+
+#endif

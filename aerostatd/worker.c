@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "aerostatd/worker.h"
+
+#include "aerostatd/host.h"
+#include "aerostatd/pairing.h"
+#include "hypervisor/domain_xml.h"
+#include "hypervisor/vmm_process.h"
+
+struct worker {
+	gatomicrefcount refs; /* the main loop's, the thread's, and one per posted reply */
+	const struct worker_ops *ops;
+	void *data;
+
+	/* Of the main loop. */
+	bool sampling;
+	unsigned int setting;
+	bool freed;
+
+	/* The requests, under the lock. */
+	GMutex lock;
+	GCond requested;
+	bool sample_requested, target_requested, restore_requested, end_requested;
+	bool manage;
+	uint64_t target_bytes;
+	struct saved_guest *saved; /* of the restore request */
+
+	/* Of the thread. */
+	hv_guest *guest;
+	hv_info info;
+	int64_t info_us; /* when info was read; 0: it must be read */
+	enum hv_obstacle obstacle;
+	struct pairing pairing;
+	int before_period_s; /* -1 if unknown */
+	bool period_known;   /* it was asked for, whether or not there was an answer */
+	bool period_set;     /* by this worker */
+	uint64_t measured_bytes, measured_rss_bytes; /* hv_host_bytes(), and the RSS at that time */
+};
+
+static struct worker *ref_worker(struct worker *worker)
+{
+	g_atomic_ref_count_inc(&worker->refs);
+	return worker;
+}
+
+static void unref_worker(gpointer data)
+{
+	struct worker *worker = data;
+
+	if (!g_atomic_ref_count_dec(&worker->refs))
+		return;
+	hv_guest_close(worker->guest);
+	hv_info_clear(&worker->info);
+	saved_guest_free(worker->saved);
+	g_mutex_clear(&worker->lock);
+	g_cond_clear(&worker->requested);
+	g_free(worker);
+}
+
+/*
+ * Replies, from the thread to the main loop
+ */
+
+struct reply {
+	struct worker *worker;
+	enum { REPLY_SAMPLE, REPLY_TARGET, REPLY_RESTORED } kind;
+	GError *error;
+	struct worker_sample sample;
+	hv_info info; /* the sample's own */
+	uint64_t target_bytes;
+	enum restore_outcome outcome;
+};
+
+static struct reply *new_reply(struct worker *worker, int kind)
+{
+	struct reply *reply = g_new0(struct reply, 1);
+
+	reply->worker = ref_worker(worker);
+	reply->kind = kind;
+	return reply;
+}
+
+static void free_reply(gpointer data)
+{
+	struct reply *reply = data;
+
+	unref_worker(reply->worker);
+	g_clear_error(&reply->error);
+	hv_info_clear(&reply->info);
+	g_free(reply);
+}
+
+static gboolean deliver_reply(gpointer data)
+{
+	struct reply *reply = data;
+	struct worker *worker = reply->worker;
+
+	if (worker->freed)
+		return G_SOURCE_REMOVE;
+	switch (reply->kind) {
+	case REPLY_SAMPLE:
+		worker->sampling = false;
+		worker->ops->sampled(worker->data, &reply->sample);
+		break;
+	case REPLY_TARGET:
+		worker->setting--;
+		worker->ops->target_set(worker->data, reply->target_bytes, reply->error);
+		break;
+	case REPLY_RESTORED:
+		worker->ops->restored(worker->data, reply->outcome, reply->error);
+		break;
+	}
+	return G_SOURCE_REMOVE;
+}
+
+/* g_main_context_invoke() might run the callback in this thread. */
+static void post_reply(struct reply *reply)
+{
+	g_autoptr(GSource) source = g_idle_source_new();
+
+	g_source_set_priority(source, G_PRIORITY_DEFAULT);
+	g_source_set_callback(source, deliver_reply, reply, free_reply);
+	g_source_attach(source, NULL);
+}
+
+/*
+ * The thread: samples
+ */
+
+/* libvirt has the period in the domain's XML; QEMU reports it with the statistics. */
+static int read_domain_period(struct worker *worker, int64_t deadline)
+{
+	g_autofree char *text = hv_guest_xml_get(worker->guest, deadline, HV_SCOPE_LIVE, NULL);
+	g_auto(domain_xml) domain = { 0 };
+
+	return text && domain_xml_parse(text, &domain, NULL) ? domain.stats_period_s : -1;
+}
+
+/* Sets the period of a managed guest's statistics, after noting the one from before. */
+static void set_sample_period(struct worker *worker, int64_t deadline, int period_s)
+{
+	if (!worker->period_known) {
+		worker->before_period_s =
+			period_s >= 0 ? period_s : read_domain_period(worker, deadline);
+		worker->period_known = true;
+	}
+	if (period_s == MANAGED_STATS_PERIOD_S || (period_s < 0 && worker->period_set))
+		return;
+	worker->period_set = hv_guest_stats_period_set(worker->guest, deadline,
+						       MANAGED_STATS_PERIOD_S, HV_SCOPE_LIVE, NULL);
+}
+
+static bool refresh_info(struct worker *worker, int64_t deadline, GError **error)
+{
+	g_auto(hv_info) info = { 0 };
+	int64_t now = g_get_monotonic_time();
+
+	if (worker->info_us && now - worker->info_us < WORKER_INFO_US)
+		return true;
+	worker->info_us = 0;
+	if (!hv_guest_info(worker->guest, deadline, &info, error))
+		return false;
+	hv_info_clear(&worker->info);
+	worker->info = info;
+	info = (hv_info){ 0 };
+	/* Without an answer, the last known obstacle stays. */
+	hv_guest_obstacle(worker->guest, deadline, &worker->obstacle, NULL);
+	worker->info_us = now;
+	worker->measured_bytes = HV_UNSET;
+	return true;
+}
+
+/* Measuring walks all pages of the guest, so between measurements RSS is followed. */
+static uint64_t measure_resident(struct worker *worker)
+{
+	uint64_t rss = worker->info.pid ? vmm_process_rss_bytes(worker->info.pid) : HV_UNSET;
+
+	if (rss == HV_UNSET)
+		return HV_UNSET;
+	if (worker->measured_bytes == HV_UNSET) {
+		if (!hv_host_bytes(worker->info.pid, &worker->measured_bytes, NULL))
+			worker->measured_bytes = HV_UNSET;
+		worker->measured_rss_bytes = rss;
+		return worker->measured_bytes;
+	}
+	if (rss >= worker->measured_rss_bytes)
+		return worker->measured_bytes + (rss - worker->measured_rss_bytes);
+	return worker->measured_bytes -
+	       MIN(worker->measured_bytes, worker->measured_rss_bytes - rss);
+}
+
+static bool read_guest_stats(struct worker *worker, int64_t deadline, bool manage, GError **error)
+{
+	struct hv_stats stats;
+
+	if (!worker->info.has_balloon || worker->info.state == HV_STATE_SHUTOFF)
+		return true;
+	if (!hv_guest_stats_get(worker->guest, deadline, &stats, error))
+		return false;
+	worker->info.actual_bytes = stats.value[HV_STAT_ACTUAL];
+	pairing_take(&worker->pairing, &stats, g_get_monotonic_time(),
+		     worker->info.autodeflate != 0);
+	if (manage)
+		set_sample_period(worker, deadline, stats.period_s);
+	return true;
+}
+
+static bool take_guest_sample(struct worker *worker, bool manage, GError **error)
+{
+	int64_t deadline = hv_deadline_ms(WORKER_CALL_MS);
+	bool ok;
+
+	/* One connection for all of it; afterwards the monitor is free for others. */
+	hv_guest_hold(worker->guest, !worker->info_us);
+	ok = refresh_info(worker, deadline, error);
+	hv_guest_hold(worker->guest, false);
+	return ok && read_guest_stats(worker, deadline, manage, error);
+}
+
+static hv_info copy_info(const hv_info *info)
+{
+	hv_info copy = *info;
+
+	copy.name = g_strdup(info->name);
+	copy.uuid = g_strdup(info->uuid);
+	copy.version = g_strdup(info->version);
+	return copy;
+}
+
+static void serve_sample(struct worker *worker, bool manage)
+{
+	struct reply *reply = new_reply(worker, REPLY_SAMPLE);
+	struct worker_sample *sample = &reply->sample;
+
+	if (!take_guest_sample(worker, manage, &reply->error))
+		worker->info_us = 0;
+	sample->error = reply->error;
+	sample->answered_us = g_get_monotonic_time();
+	if (!reply->error) {
+		reply->info = copy_info(&worker->info);
+		sample->info = &reply->info;
+		sample->obstacle = worker->obstacle;
+		sample->stats = worker->pairing.stats;
+		sample->stats_us = worker->pairing.stats_us;
+		sample->heard_us = worker->pairing.heard_us;
+		sample->actual_then_bytes = worker->pairing.actual_then_bytes;
+		sample->resident_bytes = measure_resident(worker);
+		sample->stall = worker->info.pid ? host_cgroup_stall("/proc", worker->info.pid) : 0;
+		sample->before_period_s = worker->before_period_s;
+	}
+	post_reply(reply);
+}
+
+static void serve_target(struct worker *worker, uint64_t target_bytes)
+{
+	struct reply *reply = new_reply(worker, REPLY_TARGET);
+
+	reply->target_bytes = target_bytes;
+	hv_guest_balloon_set(worker->guest, hv_deadline_ms(WORKER_CALL_MS), target_bytes,
+			     HV_SCOPE_LIVE, &reply->error);
+	post_reply(reply);
+}
+
+static void serve_restore(struct worker *worker)
+{
+	struct reply *reply = new_reply(worker, REPLY_RESTORED);
+
+	reply->outcome = restore_guest(worker->guest, worker->saved,
+				       hv_deadline_ms(WORKER_RESTORE_MS), &reply->error);
+	post_reply(reply);
+}
+
+/*
+ * The thread: requests
+ */
+
+enum request { REQUEST_END, REQUEST_RESTORE, REQUEST_TARGET, REQUEST_SAMPLE };
+
+/* Waits for the next request; of several it returns the most important one. */
+static enum request wait_for_request(struct worker *worker, bool *manage, uint64_t *target_bytes)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&worker->lock);
+
+	for (;;) {
+		*manage = worker->manage;
+		if (worker->end_requested)
+			return REQUEST_END;
+		if (worker->restore_requested) {
+			worker->restore_requested = false;
+			return REQUEST_RESTORE;
+		}
+		if (worker->target_requested) {
+			worker->target_requested = false;
+			*target_bytes = worker->target_bytes;
+			return REQUEST_TARGET;
+		}
+		if (worker->sample_requested) {
+			worker->sample_requested = false;
+			return REQUEST_SAMPLE;
+		}
+		g_cond_wait(&worker->requested, &worker->lock);
+	}
+}
+
+static gpointer serve_requests(gpointer data)
+{
+	struct worker *worker = data;
+	uint64_t target_bytes;
+	bool manage;
+
+	for (;;) {
+		switch (wait_for_request(worker, &manage, &target_bytes)) {
+		case REQUEST_SAMPLE:
+			serve_sample(worker, manage);
+			break;
+		case REQUEST_TARGET:
+			serve_target(worker, target_bytes);
+			break;
+		case REQUEST_RESTORE:
+			serve_restore(worker);
+			break;
+		case REQUEST_END:
+			unref_worker(worker);
+			return NULL;
+		}
+	}
+}
+
+/*
+ * The main loop
+ */
+
+struct worker *worker_new(hv_guest *guest, bool manage, const struct worker_ops *ops, void *data)
+{
+	struct worker *worker = g_new0(struct worker, 1);
+
+	g_atomic_ref_count_init(&worker->refs);
+	g_mutex_init(&worker->lock);
+	g_cond_init(&worker->requested);
+	worker->ops = ops;
+	worker->data = data;
+	worker->manage = manage;
+	worker->guest = guest;
+	worker->before_period_s = -1;
+	worker->measured_bytes = HV_UNSET;
+	pairing_init(&worker->pairing);
+	g_thread_unref(g_thread_new("guest", serve_requests, ref_worker(worker)));
+	return worker;
+}
+
+void worker_request_sample(struct worker *worker)
+{
+	if (worker->sampling)
+		return;
+	worker->sampling = true;
+	g_mutex_lock(&worker->lock);
+	worker->sample_requested = true;
+	g_cond_signal(&worker->requested);
+	g_mutex_unlock(&worker->lock);
+}
+
+bool worker_is_busy(const struct worker *worker)
+{
+	return worker->sampling || worker->setting;
+}
+
+void worker_request_target(struct worker *worker, uint64_t target_bytes)
+{
+	g_mutex_lock(&worker->lock);
+	if (!worker->target_requested)
+		worker->setting++;
+	worker->target_requested = true;
+	worker->target_bytes = target_bytes;
+	g_cond_signal(&worker->requested);
+	g_mutex_unlock(&worker->lock);
+}
+
+void worker_set_managed(struct worker *worker, bool manage)
+{
+	g_mutex_lock(&worker->lock);
+	worker->manage = manage;
+	g_mutex_unlock(&worker->lock);
+}
+
+void worker_request_restore(struct worker *worker, const struct saved_guest *saved)
+{
+	g_mutex_lock(&worker->lock);
+	if (worker->target_requested)
+		worker->setting--;
+	worker->target_requested = false;
+	worker->restore_requested = true;
+	worker->saved = saved_guest_copy(saved);
+	g_cond_signal(&worker->requested);
+	g_mutex_unlock(&worker->lock);
+}
+
+void worker_free(struct worker *worker)
+{
+	if (!worker)
+		return;
+	worker->freed = true;
+	g_mutex_lock(&worker->lock);
+	worker->end_requested = true;
+	g_cond_signal(&worker->requested);
+	g_mutex_unlock(&worker->lock);
+	unref_worker(worker);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A guest's worker: the thread that makes all calls to one guest.
+ *
+ * Theory of operation
+ * -------------------
+ * Calls of hypervisor.h block, so each guest has a thread of its own, and one that is stuck
+ * delays no other.  The main loop leaves a request (a sample, a target) and goes on.  The thread
+ * serves it, of several targets only the newest, and posts the reply to the main loop, where the
+ * callbacks run.  After worker_free() none runs any more; the thread ends by itself as soon as
+ * its call has returned.
+ *
+ * Every number comes with the time at which it was true.  Neither the guest's clock nor the wall
+ * clock is trusted: the age of statistics is measured on the host's monotonic clock, from the
+ * moment when they were first seen to differ from the ones before.
+ *
+ * All functions are for the thread of the default main context.
+ */
+#ifndef AEROSTATD_WORKER_H
+#define AEROSTATD_WORKER_H
+
+#include "aerostatd/restore.h"
+#include "aerostatd/state_file.h"
+#include "hypervisor/hypervisor.h"
+
+/* How long the calls for one request may take. */
+#define WORKER_CALL_MS 2000
+#define WORKER_RESTORE_MS 8000
+/* What seldom changes (hv_info, obstacles) is read again after this time. */
+#define WORKER_INFO_US (5 * G_USEC_PER_SEC)
+
+/* What a guest answered; valid during the callback. */
+struct worker_sample {
+	int64_t answered_us;	    /* monotonic: when the answer arrived */
+	const GError *error;	    /* set: it did not answer, and the rest is not set */
+	const struct hv_info *info; /* read now, or at most WORKER_INFO_US ago */
+	enum hv_obstacle obstacle;
+	struct hv_stats stats;
+	int64_t stats_us; /* monotonic: when the statistics were true; 0: there are none */
+	int64_t heard_us; /* the same, including statistics that could not be dated */
+	uint64_t actual_then_bytes; /* its size at stats_us; HV_UNSET */
+	uint64_t resident_bytes;    /* hv_host_bytes(); HV_UNSET if its process is not here */
+	double stall;		    /* of its process's cgroup, 0…1 */
+	int before_period_s;	    /* of its statistics when first asked; -1 if unknown */
+};
+
+struct worker_ops {
+	void (*sampled)(void *data, const struct worker_sample *sample);
+	/* The hypervisor took a target, or with @error did not. */
+	void (*target_set)(void *data, uint64_t target_bytes, const GError *error);
+	/* The reply to worker_request_restore(); @error is set with RESTORE_FAILED. */
+	void (*restored)(void *data, enum restore_outcome outcome, const GError *error);
+};
+
+struct worker;
+
+/*
+ * worker_new - start the thread of a guest
+ * @guest: owned by the worker from now on
+ * @manage: see worker_set_managed()
+ * @ops: called in the default main context with @data
+ */
+struct worker *worker_new(hv_guest *guest, bool manage, const struct worker_ops *ops, void *data);
+
+/* Requests a sample, unless one is requested already. */
+void worker_request_sample(struct worker *worker);
+
+/* Requests a target; one that was requested before and not yet set is replaced. */
+void worker_request_target(struct worker *worker, uint64_t target_bytes);
+
+/*
+ * worker_request_restore - restore the guest as it was saved (restore.h)
+ * @saved: copied
+ *
+ * A target that was requested before and is not yet set is dropped, and no other request may
+ * follow.  worker_free() cancels the request unless the thread is already serving it.
+ */
+void worker_request_restore(struct worker *worker, const struct saved_guest *saved);
+
+/* Whether the reply to a sample or a target is still to come. */
+bool worker_is_busy(const struct worker *worker);
+
+/* Whether samples set the guest's statistics period to MANAGED_STATS_PERIOD_S. */
+void worker_set_managed(struct worker *worker, bool manage);
+
+/* @worker may be NULL. */
+void worker_free(struct worker *worker);
+
+#endif

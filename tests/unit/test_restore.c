@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whether a guest was restored: the rule of restore.h, row by row. */
+#include "aerostatd/restore.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "common/size.h"
+#include "policy/policy.h"
+
+#define UNKNOWN_MIB UINT64_MAX
+
+static uint64_t bytes(uint64_t mib)
+{
+	return mib == UNKNOWN_MIB ? HV_UNSET : mib * SIZE_MIB;
+}
+
+static void an_attempt_is_done_gone_or_failed(void **state)
+{
+	/* The guest had 512 MiB before; sizes in MiB: when the attempt began, target, at last. */
+	static const struct {
+		const char *what;
+		enum restore_outcome outcome;
+		enum process_state process;
+		int found;
+		bool resized, period_failed;
+		uint64_t from, target, actual;
+	} rows[] = {
+		/* Sizes. */
+		{ "it has its size", RESTORE_DONE, PROCESS_RUNNING, FOUND_SAME, true, false, 300,
+		  512, 512 },
+		{ "a huge page short", RESTORE_DONE, PROCESS_RUNNING, FOUND_SAME, true, false, 300,
+		  512, 508 },
+		{ "more than that short", RESTORE_FAILED, PROCESS_RUNNING, FOUND_SAME, true, false,
+		  300, 512, 507 },
+		{ "grown beyond it", RESTORE_DONE, PROCESS_RUNNING, FOUND_SAME, true, false, 300,
+		  512, 600 },
+		{ "it had its size already", RESTORE_DONE, PROCESS_RUNNING, FOUND_SAME, true, false,
+		  512, 512, 512 },
+		{ "it shrank to its size", RESTORE_DONE, PROCESS_RUNNING, FOUND_SAME, true, false,
+		  900, 512, 512 },
+		{ "a huge page too large", RESTORE_DONE, PROCESS_RUNNING, FOUND_SAME, true, false,
+		  900, 512, 516 },
+		{ "it is still shrinking", RESTORE_FAILED, PROCESS_RUNNING, FOUND_SAME, true, false,
+		  900, 512, 517 },
+		{ "shrunk beyond it", RESTORE_DONE, PROCESS_RUNNING, FOUND_SAME, true, false, 900,
+		  512, 400 },
+		{ "it keeps what it needs", RESTORE_FAILED, PROCESS_RUNNING, FOUND_SAME, true,
+		  false, 900, 700, 700 },
+		{ "its target was not taken", RESTORE_FAILED, PROCESS_RUNNING, FOUND_SAME, true,
+		  false, 300, UNKNOWN_MIB, 512 },
+		{ "its size cannot be read", RESTORE_FAILED, PROCESS_RUNNING, FOUND_SAME, true,
+		  false, 300, 512, UNKNOWN_MIB },
+		{ "its size was unknown before", RESTORE_DONE, PROCESS_RUNNING, FOUND_SAME, true,
+		  false, UNKNOWN_MIB, 512, 512 },
+		/* Periods. */
+		{ "only its period", RESTORE_DONE, PROCESS_RUNNING, FOUND_SAME, false, false, 300,
+		  UNKNOWN_MIB, UNKNOWN_MIB },
+		{ "its period failed", RESTORE_FAILED, PROCESS_RUNNING, FOUND_SAME, false, true,
+		  300, UNKNOWN_MIB, UNKNOWN_MIB },
+		{ "its size is back, its period failed", RESTORE_FAILED, PROCESS_RUNNING,
+		  FOUND_SAME, true, true, 300, 512, 512 },
+		/* A guest that ended is no failure, whatever came of the attempt. */
+		{ "it ended in the middle", RESTORE_GONE, PROCESS_ENDED, FOUND_SAME, true, true,
+		  300, 512, 400 },
+		{ "it ended before", RESTORE_GONE, PROCESS_ENDED, FOUND_UNKNOWN, true, false,
+		  UNKNOWN_MIB, UNKNOWN_MIB, UNKNOWN_MIB },
+		{ "it ended, unchanged", RESTORE_GONE, PROCESS_ENDED, FOUND_UNKNOWN, false, false,
+		  UNKNOWN_MIB, UNKNOWN_MIB, UNKNOWN_MIB },
+		{ "another guest is in its place", RESTORE_GONE, PROCESS_UNKNOWN, FOUND_ANOTHER,
+		  true, false, UNKNOWN_MIB, UNKNOWN_MIB, UNKNOWN_MIB },
+		{ "libvirt does not run it", RESTORE_GONE, PROCESS_UNKNOWN, FOUND_NONE, true, false,
+		  UNKNOWN_MIB, UNKNOWN_MIB, UNKNOWN_MIB },
+		/* Without proof nothing is gone. */
+		{ "libvirt does not run it, but its process is seen", RESTORE_FAILED,
+		  PROCESS_RUNNING, FOUND_NONE, true, false, UNKNOWN_MIB, UNKNOWN_MIB, UNKNOWN_MIB },
+		{ "no answer", RESTORE_FAILED, PROCESS_RUNNING, FOUND_UNKNOWN, true, false,
+		  UNKNOWN_MIB, UNKNOWN_MIB, UNKNOWN_MIB },
+		{ "no answer, and its process could not be looked at", RESTORE_FAILED,
+		  PROCESS_UNKNOWN, FOUND_UNKNOWN, true, false, UNKNOWN_MIB, UNKNOWN_MIB,
+		  UNKNOWN_MIB },
+		{ "its process could not be looked at, but it has its size", RESTORE_DONE,
+		  PROCESS_UNKNOWN, FOUND_SAME, true, false, 300, 512, 512 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		const struct restore_evidence evidence = {
+			.process = rows[i].process,
+			.found = rows[i].found,
+			.period_failed = rows[i].period_failed,
+			.resized = rows[i].resized,
+			.saved_bytes = bytes(512),
+			.from_bytes = bytes(rows[i].from),
+			.target_bytes = bytes(rows[i].target),
+			.actual_bytes = bytes(rows[i].actual),
+		};
+
+		if (restore_judge(&evidence) != rows[i].outcome)
+			fail_msg("%s", rows[i].what);
+	}
+}
+
+static void the_file_keeps_what_is_still_needed(void **state)
+{
+	static const struct {
+		bool changed;
+		int mode;
+		enum restore_outcome outcome;
+		bool stays;
+	} rows[] = {
+		{ true, -1, RESTORE_DONE, false },
+		{ true, -1, RESTORE_FAILED, true },
+		{ true, -1, RESTORE_GONE, false },
+		{ false, -1, RESTORE_DONE, false },
+		{ false, -1, RESTORE_FAILED, false },
+		{ false, POLICY_HELD, RESTORE_DONE, true },
+		{ false, POLICY_HELD, RESTORE_FAILED, true },
+		{ true, POLICY_OFF, RESTORE_DONE, true },
+		{ true, POLICY_HELD, RESTORE_GONE, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		const struct saved_guest saved = { .changed = rows[i].changed,
+						   .mode = rows[i].mode };
+
+		if (restore_leaves_entry(&saved, rows[i].outcome) != rows[i].stays)
+			fail_msg("row %zu", i);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_attempt_is_done_gone_or_failed),
+		cmocka_unit_test(the_file_keeps_what_is_still_needed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
