@@ -3,7 +3,7 @@
 
 G_DEFINE_QUARK(size - error, size_error)
 
-static int error_code(enum size_fault fault)
+static int size_error_code(enum size_fault fault)
 {
 	if (fault == SIZE_NEGATIVE)
 		return SIZE_ERROR_NEGATIVE;
@@ -26,7 +26,7 @@ bool size_parse(const char *text, uint64_t *bytes, GError **error)
 		g_free(shown_unit);
 		shown_unit = g_strdup_printf(" '%s'", escaped);
 	}
-	g_set_error(error, SIZE_ERROR, error_code(fault), "size '%s' %s%s%s", shown,
+	g_set_error(error, SIZE_ERROR, size_error_code(fault), "size '%s' %s%s%s", shown,
 		    size_fault_text(fault), shown_unit,
 		    fault == SIZE_TOO_LARGE ? "" : "; write it like " SIZE_FORMS);
 	return false;

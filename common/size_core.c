@@ -67,7 +67,7 @@ static bool is_unit(const char *text, size_t length, const char *name)
 }
 
 /* How many bytes the unit at @text stands for; 0 when it is unknown. */
-static uint64_t find_unit(const char *text)
+static uint64_t find_size_unit(const char *text)
 {
 	size_t length = strlen(text);
 
@@ -131,7 +131,7 @@ enum size_fault size_read(const char *text, uint64_t *bytes, const char **unit)
 		fraction = read_fraction(&p);
 	}
 	*unit = p = skip_spaces(p);
-	unit_bytes = find_unit(p);
+	unit_bytes = find_size_unit(p);
 	if (!unit_bytes)
 		return SIZE_UNKNOWN_UNIT;
 	total = (unsigned __int128)whole * unit_bytes +

@@ -11,7 +11,8 @@
 #include "policy/numbers.h"
 #include "policy/policy.h"
 
-static bool can_give(const struct policy_guest *guest, const struct policy_decision *decision)
+static bool admissible_bytes(const struct policy_guest *guest,
+			     const struct policy_decision *decision)
 {
 	if (guest->rules.mode != POLICY_AUTO || decision->demand_bytes == POLICY_UNSET)
 		return false;
@@ -50,7 +51,7 @@ void policy_admit(const struct policy_host *host, const struct policy_settings *
 		return;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t uses = most(budget_use(&guests[i]), decisions[i].target_bytes);
-		bool gives = can_give(&guests[i], &decisions[i]);
+		bool gives = admissible_bytes(&guests[i], &decisions[i]);
 
 		use = plus(use, uses);
 		cannot_miss =

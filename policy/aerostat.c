@@ -56,7 +56,7 @@ struct policy_state {
 	enum situation situation;
 };
 
-static struct policy_state *create(const struct policy_settings *settings)
+static struct policy_state *aerostat_create(const struct policy_settings *settings)
 {
 	struct policy_state *state = calloc(1, sizeof(*state));
 
@@ -65,7 +65,7 @@ static struct policy_state *create(const struct policy_settings *settings)
 	return state;
 }
 
-static void destroy(struct policy_state *state)
+static void aerostat_destroy(struct policy_state *state)
 {
 	if (!state)
 		return;
@@ -75,12 +75,12 @@ static void destroy(struct policy_state *state)
 	free(state);
 }
 
-static void configure(struct policy_state *state, const struct policy_settings *settings)
+static void aerostat_configure(struct policy_state *state, const struct policy_settings *settings)
 {
 	state->settings = *settings;
 }
 
-static int make_room(struct policy_state *state, size_t count)
+static int grow_step_arrays(struct policy_state *state, size_t count)
 {
 	struct view *views;
 	struct part *parts;
@@ -100,8 +100,8 @@ static int make_room(struct policy_state *state, size_t count)
 }
 
 /* Out of memory: everybody stays where he is. */
-static int keep_all(const struct policy_guest *guests, size_t count,
-		    struct policy_decision *decisions, struct policy_outcome *outcome)
+static int decide_nothing(const struct policy_guest *guests, size_t count,
+			  struct policy_decision *decisions, struct policy_outcome *outcome)
 {
 	*outcome = (struct policy_outcome){ .budget_bytes = POLICY_UNSET };
 	for (size_t i = 0; i < count; i++)
@@ -118,8 +118,8 @@ static int keep_all(const struct policy_guest *guests, size_t count,
 	return -ENOMEM;
 }
 
-static void look(struct policy_state *state, struct round *round, const struct policy_guest *guests,
-		 struct policy_decision *decisions)
+static void look_at_guests(struct policy_state *state, struct round *round,
+			   const struct policy_guest *guests, struct policy_decision *decisions)
 {
 	for (size_t k = 0; k < round->count; k++) {
 		size_t index = state->pasts.places[k].index;
@@ -158,7 +158,7 @@ static uint64_t largest_burst(const struct round *round)
 }
 
 /* Without the host's numbers nobody can know what is there: everybody keeps what he has. */
-static void freeze(struct round *round, uint64_t use)
+static void keep_present_sizes(struct round *round, uint64_t use)
 {
 	round->budget = (struct budget){ .bytes = use };
 	for (size_t k = 0; k < round->count; k++) {
@@ -182,7 +182,7 @@ static uint64_t sum_of_demand(const struct round *round)
  * Before guests get less than they use: what they used a while ago, and use no more, is
  * nothing to suffer for; and the host gives half of what it keeps for itself.
  */
-static void stretch(struct round *round)
+static void stretch_budget(struct round *round)
 {
 	struct budget *budget = &round->budget;
 	uint64_t given;
@@ -197,13 +197,13 @@ static void stretch(struct round *round)
 }
 
 /* The division, and what everybody must know of everybody else. */
-static void weigh(struct round *round)
+static void divide_budget(struct round *round)
 {
 	uint64_t use = sum_of_use(round);
 
 	if (round->budget.bytes == POLICY_UNSET)
-		freeze(round, use);
-	stretch(round);
+		keep_present_sizes(round, use);
+	stretch_budget(round);
 	round->over = use > round->budget.bytes;
 	round->situation =
 		divide(round->parts, round->count, round->budget.bytes, largest_burst(round));
@@ -220,7 +220,7 @@ static void weigh(struct round *round)
 		round->givers = pace_gives(&round->views[k], round);
 }
 
-static void take(struct round *round)
+static void choose_targets(struct round *round)
 {
 	for (size_t k = 0; k < round->count; k++) {
 		struct view *view = &round->views[k];
@@ -239,7 +239,7 @@ static void take(struct round *round)
  * Less is there than the guests are known to demand: not merely than they have, which
  * nobody may take from them yet.
  */
-static bool overcommitted(const struct round *round)
+static bool is_overcommitted(const struct round *round)
 {
 	uint64_t demand = 0;
 
@@ -254,13 +254,13 @@ static bool overcommitted(const struct round *round)
 	return round->situation >= SITUATION_TOO_MUCH && demand > round->budget.bytes;
 }
 
-static void report(const struct round *round, struct policy_outcome *outcome)
+static void fill_outcome(const struct round *round, struct policy_outcome *outcome)
 {
 	bool critical = false;
 
 	*outcome = (struct policy_outcome){
 		.budget_bytes = round->budget.bytes,
-		.overcommitted = overcommitted(round),
+		.overcommitted = is_overcommitted(round),
 		.again_us = round->hurry ? round->host->now_us + AGAIN_US : 0,
 	};
 	for (size_t k = 0; k < round->count; k++) {
@@ -284,9 +284,9 @@ static double seconds_since(const struct policy_state *state, int64_t now_us)
 	return (double)(passed < STEP_US_MAX ? passed : STEP_US_MAX) / (double)SECOND_US;
 }
 
-static int step(struct policy_state *state, const struct policy_host *host,
-		const struct policy_guest *guests, size_t count, struct policy_decision *decisions,
-		struct policy_outcome *outcome)
+static int aerostat_step(struct policy_state *state, const struct policy_host *host,
+			 const struct policy_guest *guests, size_t count,
+			 struct policy_decision *decisions, struct policy_outcome *outcome)
 {
 	struct round round = {
 		.host = host,
@@ -295,17 +295,17 @@ static int step(struct policy_state *state, const struct policy_host *host,
 		.situation = state->situation,
 	};
 
-	if (make_room(state, count) < 0 || pasts_match(&state->pasts, guests, count) < 0)
-		return keep_all(guests, count, decisions, outcome);
+	if (grow_step_arrays(state, count) < 0 || pasts_match(&state->pasts, guests, count) < 0)
+		return decide_nothing(guests, count, decisions, outcome);
 	round.views = state->views;
 	round.parts = state->parts;
 	round.shares = state->parts + count;
 	round.budget = budget_for(host, &state->settings, guests, count);
-	look(state, &round, guests, decisions);
-	weigh(&round);
-	take(&round);
+	look_at_guests(state, &round, guests, decisions);
+	divide_budget(&round);
+	choose_targets(&round);
 	grant(&round);
-	report(&round, outcome);
+	fill_outcome(&round, outcome);
 	state->situation = round.situation;
 	state->last_us = host->now_us;
 	return 0;
@@ -314,8 +314,8 @@ static int step(struct policy_state *state, const struct policy_host *host,
 const struct policy_ops policy_aerostat = {
 	.name = "aerostat",
 	.help = "need, reserve and distress of each guest, within what the host has",
-	.create = create,
-	.destroy = destroy,
-	.configure = configure,
-	.step = step,
+	.create = aerostat_create,
+	.destroy = aerostat_destroy,
+	.configure = aerostat_configure,
+	.step = aerostat_step,
 };

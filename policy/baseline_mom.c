@@ -50,7 +50,7 @@ struct policy_state {
 	struct history *guests;
 };
 
-static struct policy_state *create(const struct policy_settings *settings)
+static struct policy_state *mom_create(const struct policy_settings *settings)
 {
 	struct policy_state *state = calloc(1, sizeof(*state));
 
@@ -59,19 +59,19 @@ static struct policy_state *create(const struct policy_settings *settings)
 	return state;
 }
 
-static void destroy(struct policy_state *state)
+static void mom_destroy(struct policy_state *state)
 {
 	if (state)
 		free(state->guests);
 	free(state);
 }
 
-static void configure(struct policy_state *state, const struct policy_settings *settings)
+static void mom_configure(struct policy_state *state, const struct policy_settings *settings)
 {
 	state->settings = *settings;
 }
 
-static void samples_add(struct samples *samples, double first, double second)
+static void mom_add_sample(struct samples *samples, double first, double second)
 {
 	samples->first[samples->next] = first;
 	samples->second[samples->next] = second;
@@ -80,7 +80,7 @@ static void samples_add(struct samples *samples, double first, double second)
 		samples->count++;
 }
 
-static double average(const double *values, unsigned int count)
+static double mom_average(const double *values, unsigned int count)
 {
 	double sum = 0;
 
@@ -89,7 +89,7 @@ static double average(const double *values, unsigned int count)
 	return count ? sum / count : 0;
 }
 
-static struct history *find(const struct policy_state *state, uint64_t id)
+static struct history *mom_find_guest(const struct policy_state *state, uint64_t id)
 {
 	for (size_t i = 0; i < state->count; i++)
 		if (state->guests[i].id == id)
@@ -98,7 +98,7 @@ static struct history *find(const struct policy_state *state, uint64_t id)
 }
 
 /* Histories of exactly these guests: new ones begin, gone ones are forgotten. */
-static int adapt(struct policy_state *state, const struct policy_guest *guests, size_t count)
+static int mom_adapt(struct policy_state *state, const struct policy_guest *guests, size_t count)
 {
 	struct history *fresh = calloc(count ? count : 1, sizeof(*fresh));
 	const struct history *old;
@@ -106,7 +106,7 @@ static int adapt(struct policy_state *state, const struct policy_guest *guests, 
 	if (!fresh)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		old = find(state, guests[i].id);
+		old = mom_find_guest(state, guests[i].id);
 		if (old)
 			fresh[i] = *old;
 		fresh[i].id = guests[i].id;
@@ -117,13 +117,13 @@ static int adapt(struct policy_state *state, const struct policy_guest *guests, 
 	return 0;
 }
 
-static bool same_guests(const struct policy_state *state, const struct policy_guest *guests,
-			size_t count)
+static bool mom_same_guests(const struct policy_state *state, const struct policy_guest *guests,
+			    size_t count)
 {
 	if (state->count != count)
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (!find(state, guests[i].id))
+		if (!mom_find_guest(state, guests[i].id))
 			return false;
 	return true;
 }
@@ -140,39 +140,41 @@ static void sample(struct policy_state *state, const struct policy_host *host,
 		for (size_t i = 0; i < count; i++)
 			spare -= (double)guests[i].actual_bytes;
 	}
-	samples_add(&state->host, spare > 0 ? spare : 0, total);
+	mom_add_sample(&state->host, spare > 0 ? spare : 0, total);
 	for (size_t i = 0; i < count; i++)
 		if (guests[i].taken_us && guests[i].free_bytes != POLICY_UNSET)
-			samples_add(&find(state, guests[i].id)->sizes,
-				    (double)guests[i].actual_bytes, (double)guests[i].free_bytes);
+			mom_add_sample(&mom_find_guest(state, guests[i].id)->sizes,
+				       (double)guests[i].actual_bytes,
+				       (double)guests[i].free_bytes);
 }
 
-static double larger(double a, double b)
+static double mom_is_larger(double a, double b)
 {
 	return a > b ? a : b;
 }
 
-static double shrunk(const struct policy_guest *guest, double used, double pressure)
+static double mom_shrink(const struct policy_guest *guest, double used, double pressure)
 {
 	double actual = (double)guest->actual_bytes;
 	double keep = pressure <= CRITICAL ? pressure - CRITICAL : pressure;
 
-	return larger(larger((1 - CHANGE) * actual, (double)baseline_min(guest)),
-		      used + keep * actual);
+	return mom_is_larger(mom_is_larger((1 - CHANGE) * actual, (double)baseline_min(guest)),
+			     used + keep * actual);
 }
 
-static double grown(const struct policy_guest *guest, double used)
+static double mom_grow(const struct policy_guest *guest, double used)
 {
 	double actual = (double)guest->actual_bytes;
 	double max = (double)baseline_max(guest);
-	double size = larger(larger((1 + CHANGE) * actual, (double)baseline_min(guest)),
-			     used + GUEST_FREE * actual);
+	double size =
+		mom_is_larger(mom_is_larger((1 + CHANGE) * actual, (double)baseline_min(guest)),
+			      used + GUEST_FREE * actual);
 
 	return size < max ? size : max;
 }
 
-static void decide(const struct policy_guest *guest, const struct samples *sizes, double pressure,
-		   struct policy_decision *decision)
+static void mom_decide(const struct policy_guest *guest, const struct samples *sizes,
+		       double pressure, struct policy_decision *decision)
 {
 	double actual = (double)guest->actual_bytes;
 	bool shrink = pressure < PRESSURE;
@@ -180,8 +182,8 @@ static void decide(const struct policy_guest *guest, const struct samples *sizes
 
 	if (!sizes->count)
 		return;
-	used = average(sizes->first, sizes->count) - average(sizes->second, sizes->count);
-	size = shrink ? shrunk(guest, used, pressure) : grown(guest, used);
+	used = mom_average(sizes->first, sizes->count) - mom_average(sizes->second, sizes->count);
+	size = shrink ? mom_shrink(guest, used, pressure) : mom_grow(guest, used);
 	if (shrink ? actual - size <= LEAST_CHANGE * actual
 		   : size - actual <= LEAST_CHANGE * actual)
 		return;
@@ -192,34 +194,34 @@ static void decide(const struct policy_guest *guest, const struct samples *sizes
 		     (size - actual) / (double)BASELINE_MIB);
 }
 
-static int step(struct policy_state *state, const struct policy_host *host,
-		const struct policy_guest *guests, size_t count, struct policy_decision *decisions,
-		struct policy_outcome *outcome)
+static int mom_step(struct policy_state *state, const struct policy_host *host,
+		    const struct policy_guest *guests, size_t count,
+		    struct policy_decision *decisions, struct policy_outcome *outcome)
 {
 	double total, pressure;
 
 	baseline_keep(guests, count, decisions);
 	*outcome = baseline_outcome;
-	if (!same_guests(state, guests, count) && adapt(state, guests, count))
+	if (!mom_same_guests(state, guests, count) && mom_adapt(state, guests, count))
 		return -ENOMEM;
 	if (baseline_due(&state->next_sample_us, host->now_us, SAMPLE_PERIOD))
 		sample(state, host, guests, count);
 	if (!baseline_due(&state->next_us, host->now_us, PERIOD))
 		return 0;
-	total = average(state->host.second, state->host.count);
-	pressure = total > 0 ? average(state->host.first, state->host.count) / total : 0;
+	total = mom_average(state->host.second, state->host.count);
+	pressure = total > 0 ? mom_average(state->host.first, state->host.count) / total : 0;
 	for (size_t i = 0; i < count; i++)
 		if (baseline_steers(&guests[i]))
-			decide(&guests[i], &find(state, guests[i].id)->sizes, pressure,
-			       &decisions[i]);
+			mom_decide(&guests[i], &mom_find_guest(state, guests[i].id)->sizes,
+				   pressure, &decisions[i]);
 	return 0;
 }
 
 const struct policy_ops policy_mom = {
 	.name = "mom",
 	.help = "oVirt's: 5 % a round, up or down by what the host has free",
-	.create = create,
-	.destroy = destroy,
-	.configure = configure,
-	.step = step,
+	.create = mom_create,
+	.destroy = mom_destroy,
+	.configure = mom_configure,
+	.step = mom_step,
 };

@@ -23,8 +23,9 @@
 #define LEAST_GOAL (10 * (double)BASELINE_MIB)
 #define MOST_MOVE (100 * (double)BASELINE_MIB)
 
-static double goal_bytes(const struct policy_settings *settings, const struct policy_host *host,
-			 const struct policy_guest *guests, size_t count)
+static double proxmox_goal_bytes(const struct policy_settings *settings,
+				 const struct policy_host *host, const struct policy_guest *guests,
+				 size_t count)
 {
 	double used = 0;
 
@@ -36,7 +37,7 @@ static double goal_bytes(const struct policy_settings *settings, const struct po
 	return (double)settings->budget_bytes - used;
 }
 
-static bool comfortable(const struct policy_guest *guest)
+static bool proxmox_is_comfortable(const struct policy_guest *guest)
 {
 	uint64_t min = baseline_min(guest);
 	uint64_t free = guest->free_bytes != POLICY_UNSET ? guest->free_bytes : 0;
@@ -45,9 +46,9 @@ static bool comfortable(const struct policy_guest *guest)
 }
 
 /* Whether the first group of a goal of this sign has this guest. */
-static bool goes_first(const struct policy_guest *guest, bool grow)
+static bool proxmox_goes_first(const struct policy_guest *guest, bool grow)
 {
-	return comfortable(guest) != grow;
+	return proxmox_is_comfortable(guest) != grow;
 }
 
 struct round {
@@ -57,14 +58,14 @@ struct round {
 	bool grow;
 };
 
-static bool takes_part(const struct round *round, size_t i, bool everybody)
+static bool proxmox_takes_part(const struct round *round, size_t i, bool everybody)
 {
 	return baseline_steers(&round->guests[i]) && round->guests[i].rules.weight > 0 &&
-	       (everybody || goes_first(&round->guests[i], round->grow));
+	       (everybody || proxmox_goes_first(&round->guests[i], round->grow));
 }
 
 /* By how much guest @i moves for a desired size. */
-static double move(const struct round *round, size_t i, double desired)
+static double proxmox_move_guest(const struct round *round, size_t i, double desired)
 {
 	const struct policy_guest *guest = &round->guests[i];
 	double has = (double)round->decisions[i].target_bytes;
@@ -80,22 +81,23 @@ static double move(const struct round *round, size_t i, double desired)
 }
 
 /* Divides @goal among one group; what is left of it. */
-static double divide(const struct round *round, double goal, bool everybody)
+static double proxmox_divide(const struct round *round, double goal, bool everybody)
 {
 	double shares = 0, alloc = goal, left = goal, change, has, min;
 
 	for (size_t i = 0; i < round->count; i++) {
-		if (!takes_part(round, i, everybody))
+		if (!proxmox_takes_part(round, i, everybody))
 			continue;
 		shares += round->guests[i].rules.weight;
 		alloc += (double)round->decisions[i].target_bytes;
 		alloc -= (double)baseline_min(&round->guests[i]);
 	}
 	for (size_t i = 0; i < round->count; i++) {
-		if (!takes_part(round, i, everybody))
+		if (!proxmox_takes_part(round, i, everybody))
 			continue;
 		min = (double)baseline_min(&round->guests[i]);
-		change = move(round, i, min + alloc * round->guests[i].rules.weight / shares);
+		change = proxmox_move_guest(round, i,
+					    min + alloc * round->guests[i].rules.weight / shares);
 		if (round->grow ? change > left : change < left)
 			change = left;
 		left -= change;
@@ -105,7 +107,7 @@ static double divide(const struct round *round, double goal, bool everybody)
 	return left;
 }
 
-static void explain(const struct round *round, double goal)
+static void proxmox_explain(const struct round *round, double goal)
 {
 	const struct policy_guest *guest;
 	double change;
@@ -120,14 +122,15 @@ static void explain(const struct round *round, double goal)
 			     : round->grow ? POLICY_REASON_SURPLUS
 					   : POLICY_REASON_HOST,
 			     "the goal is %+.0f MiB, it is %scomfortable: %+.0f MiB",
-			     goal / (double)BASELINE_MIB, comfortable(guest) ? "" : "not ",
+			     goal / (double)BASELINE_MIB,
+			     proxmox_is_comfortable(guest) ? "" : "not ",
 			     change / (double)BASELINE_MIB);
 	}
 }
 
-static int step(struct policy_state *state, const struct policy_host *host,
-		const struct policy_guest *guests, size_t count, struct policy_decision *decisions,
-		struct policy_outcome *outcome)
+static int proxmox_step(struct policy_state *state, const struct policy_host *host,
+			const struct policy_guest *guests, size_t count,
+			struct policy_decision *decisions, struct policy_outcome *outcome)
 {
 	struct baseline_plain *plain = (struct baseline_plain *)state;
 	struct round round = { guests, decisions, count, false };
@@ -137,16 +140,16 @@ static int step(struct policy_state *state, const struct policy_host *host,
 	*outcome = baseline_outcome;
 	if (!baseline_due(&plain->next_us, host->now_us, PERIOD))
 		return 0;
-	goal = goal_bytes(&plain->settings, host, guests, count);
+	goal = proxmox_goal_bytes(&plain->settings, host, guests, count);
 	if (goal <= LEAST_GOAL && goal >= -LEAST_GOAL)
 		return 0;
 	round.grow = goal > 0;
 	for (size_t i = 0; i < count; i++)
 		if (baseline_steers(&guests[i]))
 			decisions[i].target_bytes = guests[i].actual_bytes;
-	left = divide(&round, goal, false);
-	divide(&round, left, true);
-	explain(&round, goal);
+	left = proxmox_divide(&round, goal, false);
+	proxmox_divide(&round, left, true);
+	proxmox_explain(&round, goal);
 	return 0;
 }
 
@@ -156,5 +159,5 @@ const struct policy_ops policy_proxmox = {
 	.create = baseline_plain_create,
 	.destroy = baseline_plain_destroy,
 	.configure = baseline_plain_configure,
-	.step = step,
+	.step = proxmox_step,
 };

@@ -26,24 +26,25 @@
 #define LEAST_TRANSFER (150 * BASELINE_MIB)
 #define LEAST_HELP (15 * BASELINE_MIB)
 
-static uint64_t known(uint64_t bytes)
+static uint64_t qmemman_knows_guest(uint64_t bytes)
 {
 	return bytes != POLICY_UNSET ? bytes : 0;
 }
 
-static uint64_t used(const struct policy_guest *guest)
+static uint64_t qmemman_used_bytes(const struct policy_guest *guest)
 {
-	uint64_t total = known(guest->actual_then_bytes);
-	uint64_t spare = known(guest->free_bytes) + known(guest->cache_bytes);
-	uint64_t out = known(guest->swap_out_bytes);
-	uint64_t in = known(guest->swap_in_bytes);
+	uint64_t total = qmemman_knows_guest(guest->actual_then_bytes);
+	uint64_t spare =
+		qmemman_knows_guest(guest->free_bytes) + qmemman_knows_guest(guest->cache_bytes);
+	uint64_t out = qmemman_knows_guest(guest->swap_out_bytes);
+	uint64_t in = qmemman_knows_guest(guest->swap_in_bytes);
 
 	return (total > spare ? total - spare : 0) + (out > in ? out - in : 0);
 }
 
-static uint64_t preferred(const struct policy_guest *guest)
+static uint64_t qmemman_preferred_bytes(const struct policy_guest *guest)
 {
-	double bytes = FACTOR * (double)used(guest);
+	double bytes = FACTOR * (double)qmemman_used_bytes(guest);
 	uint64_t max = baseline_max(guest);
 
 	if (!guest->taken_us || guest->actual_then_bytes == POLICY_UNSET)
@@ -53,8 +54,8 @@ static uint64_t preferred(const struct policy_guest *guest)
 	return bytes < (double)max ? (uint64_t)bytes : max;
 }
 
-static void enough(const struct policy_guest *guests, size_t count,
-		   struct policy_decision *decisions, uint64_t budget, uint64_t sum)
+static void qmemman_has_enough(const struct policy_guest *guests, size_t count,
+			       struct policy_decision *decisions, uint64_t budget, uint64_t sum)
 {
 	double share = sum ? (double)(budget - sum) / (double)sum : 0;
 	uint64_t pref;
@@ -62,7 +63,7 @@ static void enough(const struct policy_guest *guests, size_t count,
 	for (size_t i = 0; i < count; i++) {
 		if (!baseline_steers(&guests[i]))
 			continue;
-		pref = preferred(&guests[i]);
+		pref = qmemman_preferred_bytes(&guests[i]);
 		baseline_set(&decisions[i], &guests[i],
 			     baseline_clamp(&guests[i], pref + (uint64_t)(share * (double)pref)),
 			     POLICY_REASON_SURPLUS, "prefers %.0f MiB, and its part of the rest",
@@ -70,8 +71,8 @@ static void enough(const struct policy_guest *guests, size_t count,
 	}
 }
 
-static void scarce(const struct policy_guest *guests, size_t count,
-		   struct policy_decision *decisions, uint64_t budget)
+static void qmemman_divide_scarce(const struct policy_guest *guests, size_t count,
+				  struct policy_decision *decisions, uint64_t budget)
 {
 	uint64_t acceptors = 0, donors = 0, pref;
 	double part = 0;
@@ -79,7 +80,7 @@ static void scarce(const struct policy_guest *guests, size_t count,
 	for (size_t i = 0; i < count; i++) {
 		if (!baseline_steers(&guests[i]))
 			continue;
-		pref = preferred(&guests[i]);
+		pref = qmemman_preferred_bytes(&guests[i]);
 		if (guests[i].actual_bytes > pref)
 			donors += pref;
 		else
@@ -90,7 +91,7 @@ static void scarce(const struct policy_guest *guests, size_t count,
 	for (size_t i = 0; i < count; i++) {
 		if (!baseline_steers(&guests[i]))
 			continue;
-		pref = preferred(&guests[i]);
+		pref = qmemman_preferred_bytes(&guests[i]);
 		if (guests[i].actual_bytes > pref)
 			baseline_set(&decisions[i], &guests[i], baseline_clamp(&guests[i], pref),
 				     POLICY_REASON_IDLE, "a donor: prefers %.0f MiB",
@@ -105,24 +106,24 @@ static void scarce(const struct policy_guest *guests, size_t count,
 }
 
 /* Whether the new targets differ enough from the present ones to be set. */
-static bool significant(const struct policy_guest *guests, size_t count,
-			const struct policy_decision *decisions)
+static bool qmemman_is_significant(const struct policy_guest *guests, size_t count,
+				   const struct policy_decision *decisions)
 {
 	uint64_t transfer = 0, was, target;
 
 	for (size_t i = 0; i < count; i++) {
 		was = baseline_present(&guests[i]);
 		target = decisions[i].target_bytes;
-		if (was < preferred(&guests[i]) && target > was + LEAST_HELP)
+		if (was < qmemman_preferred_bytes(&guests[i]) && target > was + LEAST_HELP)
 			return true;
 		transfer += target > was ? target - was : was - target;
 	}
 	return transfer > LEAST_TRANSFER;
 }
 
-static int step(struct policy_state *state, const struct policy_host *host,
-		const struct policy_guest *guests, size_t count, struct policy_decision *decisions,
-		struct policy_outcome *outcome)
+static int qmemman_step(struct policy_state *state, const struct policy_host *host,
+			const struct policy_guest *guests, size_t count,
+			struct policy_decision *decisions, struct policy_outcome *outcome)
 {
 	const struct baseline_plain *plain = (const struct baseline_plain *)state;
 	uint64_t budget = baseline_budget(&plain->settings, host, guests, count);
@@ -133,14 +134,14 @@ static int step(struct policy_state *state, const struct policy_host *host,
 	outcome->budget_bytes = baseline_whole_budget(&plain->settings, host, guests, count);
 	for (size_t i = 0; i < count; i++)
 		if (baseline_steers(&guests[i]))
-			sum += preferred(&guests[i]);
+			sum += qmemman_preferred_bytes(&guests[i]);
 	outcome->want_bytes = sum;
 	outcome->overcommitted = budget < sum;
 	if (budget >= sum)
-		enough(guests, count, decisions, budget, sum);
+		qmemman_has_enough(guests, count, decisions, budget, sum);
 	else
-		scarce(guests, count, decisions, budget);
-	if (!significant(guests, count, decisions))
+		qmemman_divide_scarce(guests, count, decisions, budget);
+	if (!qmemman_is_significant(guests, count, decisions))
 		baseline_keep(guests, count, decisions);
 	return 0;
 }
@@ -151,5 +152,5 @@ const struct policy_ops policy_qmemman = {
 	.create = baseline_plain_create,
 	.destroy = baseline_plain_destroy,
 	.configure = baseline_plain_configure,
-	.step = step,
+	.step = qmemman_step,
 };

@@ -11,7 +11,7 @@
  */
 #include "policy/baseline.h"
 
-static double gamma_of(uint64_t budget, uint64_t min, uint64_t max)
+static double squeezed_gamma(uint64_t budget, uint64_t min, uint64_t max)
 {
 	if (budget >= max)
 		return 1;
@@ -20,9 +20,9 @@ static double gamma_of(uint64_t budget, uint64_t min, uint64_t max)
 	return (double)(budget - min) / (double)(max - min);
 }
 
-static int step(struct policy_state *state, const struct policy_host *host,
-		const struct policy_guest *guests, size_t count, struct policy_decision *decisions,
-		struct policy_outcome *outcome)
+static int squeezed_step(struct policy_state *state, const struct policy_host *host,
+			 const struct policy_guest *guests, size_t count,
+			 struct policy_decision *decisions, struct policy_outcome *outcome)
 {
 	const struct baseline_plain *plain = (const struct baseline_plain *)state;
 	uint64_t min = 0, max = 0, low, range;
@@ -37,7 +37,7 @@ static int step(struct policy_state *state, const struct policy_host *host,
 		min += baseline_min(&guests[i]);
 		max += baseline_max(&guests[i]);
 	}
-	gamma = gamma_of(baseline_budget(&plain->settings, host, guests, count), min, max);
+	gamma = squeezed_gamma(baseline_budget(&plain->settings, host, guests, count), min, max);
 	for (size_t i = 0; i < count; i++) {
 		if (!baseline_steers(&guests[i]))
 			continue;
@@ -57,5 +57,5 @@ const struct policy_ops policy_squeezed = {
 	.create = baseline_plain_create,
 	.destroy = baseline_plain_destroy,
 	.configure = baseline_plain_configure,
-	.step = step,
+	.step = squeezed_step,
 };

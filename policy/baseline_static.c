@@ -20,7 +20,7 @@ struct policy_state {
 	double factor; /* of every maximum; 0: not worked out */
 };
 
-static struct policy_state *create(const struct policy_settings *settings)
+static struct policy_state *static_create(const struct policy_settings *settings)
 {
 	struct policy_state *state = calloc(1, sizeof(*state));
 
@@ -29,20 +29,20 @@ static struct policy_state *create(const struct policy_settings *settings)
 	return state;
 }
 
-static void destroy(struct policy_state *state)
+static void static_destroy(struct policy_state *state)
 {
 	if (state)
 		free(state->ids);
 	free(state);
 }
 
-static void configure(struct policy_state *state, const struct policy_settings *settings)
+static void static_configure(struct policy_state *state, const struct policy_settings *settings)
 {
 	state->plain.settings = *settings;
 	state->factor = 0;
 }
 
-static bool knows(const struct policy_state *state, uint64_t id)
+static bool static_knows_guests(const struct policy_state *state, uint64_t id)
 {
 	for (size_t i = 0; i < state->count; i++)
 		if (state->ids[i] == id)
@@ -51,18 +51,19 @@ static bool knows(const struct policy_state *state, uint64_t id)
 }
 
 /* Whether these are the guests of the last time, in any order. */
-static bool same_guests(const struct policy_state *state, const struct policy_guest *guests,
-			size_t count)
+static bool static_same_guests(const struct policy_state *state, const struct policy_guest *guests,
+			       size_t count)
 {
 	if (state->count != count)
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (!knows(state, guests[i].id))
+		if (!static_knows_guests(state, guests[i].id))
 			return false;
 	return true;
 }
 
-static int remember(struct policy_state *state, const struct policy_guest *guests, size_t count)
+static int static_remember_sizes(struct policy_state *state, const struct policy_guest *guests,
+				 size_t count)
 {
 	uint64_t *ids = reallocarray(state->ids, count ? count : 1, sizeof(*ids));
 
@@ -75,8 +76,8 @@ static int remember(struct policy_state *state, const struct policy_guest *guest
 	return 0;
 }
 
-static void work_out(struct policy_state *state, const struct policy_host *host,
-		     const struct policy_guest *guests, size_t count)
+static void static_divide(struct policy_state *state, const struct policy_host *host,
+			  const struct policy_guest *guests, size_t count)
 {
 	uint64_t budget = baseline_budget(&state->plain.settings, host, guests, count);
 	uint64_t sum = 0;
@@ -87,21 +88,21 @@ static void work_out(struct policy_state *state, const struct policy_host *host,
 	state->factor = sum > budget ? (double)budget / (double)sum : 1;
 }
 
-static int step(struct policy_state *state, const struct policy_host *host,
-		const struct policy_guest *guests, size_t count, struct policy_decision *decisions,
-		struct policy_outcome *outcome)
+static int static_step(struct policy_state *state, const struct policy_host *host,
+		       const struct policy_guest *guests, size_t count,
+		       struct policy_decision *decisions, struct policy_outcome *outcome)
 {
 	uint64_t target;
 
 	baseline_keep(guests, count, decisions);
 	*outcome = baseline_outcome;
-	if (!same_guests(state, guests, count)) {
-		if (remember(state, guests, count))
+	if (!static_same_guests(state, guests, count)) {
+		if (static_remember_sizes(state, guests, count))
 			return -ENOMEM;
 		state->factor = 0;
 	}
 	if (state->factor == 0)
-		work_out(state, host, guests, count);
+		static_divide(state, host, guests, count);
 	outcome->budget_bytes = baseline_whole_budget(&state->plain.settings, host, guests, count);
 	for (size_t i = 0; i < count; i++) {
 		if (!baseline_steers(&guests[i]))
@@ -117,8 +118,8 @@ static int step(struct policy_state *state, const struct policy_host *host,
 const struct policy_ops policy_static = {
 	.name = "static",
 	.help = "everyone keeps the same share of his maximum",
-	.create = create,
-	.destroy = destroy,
-	.configure = configure,
-	.step = step,
+	.create = static_create,
+	.destroy = static_destroy,
+	.configure = static_configure,
+	.step = static_step,
 };

@@ -44,7 +44,7 @@ uint64_t budget_use(const struct policy_guest *guest)
 	return most(budget_actual(guest), budget_present(guest));
 }
 
-static double share(double value)
+static double part_of_bytes(double value)
 {
 	if (!(value > 0))
 		return 0;
@@ -66,12 +66,12 @@ uint64_t budget_host_reserve(const struct policy_host *host, const struct policy
 		reserve = HOST_RESERVE_PART * total;
 	if (limit < reserve)
 		limit = reserve;
-	reserve *= 1 + HOST_PRESSURE_FACTOR * share(host->pressure);
+	reserve *= 1 + HOST_PRESSURE_FACTOR * part_of_bytes(host->pressure);
 	return (uint64_t)(reserve < limit ? reserve : limit);
 }
 
 /* What of its size the guest's process holds. */
-static uint64_t held(const struct policy_guest *guest)
+static uint64_t sum_held_bytes(const struct policy_guest *guest)
 {
 	uint64_t actual = budget_actual(guest);
 
@@ -79,7 +79,7 @@ static uint64_t held(const struct policy_guest *guest)
 						     : least(guest->resident_bytes, actual);
 }
 
-static uint64_t use_of_all(const struct policy_guest *guests, size_t count)
+static uint64_t sum_present_bytes(const struct policy_guest *guests, size_t count)
 {
 	uint64_t use = 0;
 
@@ -88,16 +88,17 @@ static uint64_t use_of_all(const struct policy_guest *guests, size_t count)
 	return use;
 }
 
-static uint64_t obtainable(const struct policy_host *host, const struct policy_settings *settings,
-			   const struct policy_guest *guests, size_t count)
+static uint64_t obtainable_bytes(const struct policy_host *host,
+				 const struct policy_settings *settings,
+				 const struct policy_guest *guests, size_t count)
 {
 	uint64_t bytes = host->available_bytes, untouched = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		bytes = plus(bytes, held(&guests[i]));
-		untouched = plus(untouched, budget_actual(&guests[i]) - held(&guests[i]));
+		bytes = plus(bytes, sum_held_bytes(&guests[i]));
+		untouched = plus(untouched, budget_actual(&guests[i]) - sum_held_bytes(&guests[i]));
 	}
-	return plus(bytes, (uint64_t)(share(settings->optimism) * (double)untouched));
+	return plus(bytes, (uint64_t)(part_of_bytes(settings->optimism) * (double)untouched));
 }
 
 struct budget budget_for(const struct policy_host *host, const struct policy_settings *settings,
@@ -111,13 +112,13 @@ struct budget budget_for(const struct policy_host *host, const struct policy_set
 			return budget;
 		reserve = budget_host_reserve(host, settings);
 		budget.spare = reserve / 2;
-		budget.bytes = less(obtainable(host, settings, guests, count), reserve);
+		budget.bytes = less(obtainable_bytes(host, settings, guests, count), reserve);
 	}
 	if (host->reserved_bytes != POLICY_UNSET)
 		budget.bytes = less(budget.bytes, host->reserved_bytes);
 	if (host->critical) {
 		/* Whatever the numbers say, the host stalls: it needs what it has for itself. */
-		budget.bytes = least(budget.bytes, less(use_of_all(guests, count), reserve));
+		budget.bytes = least(budget.bytes, less(sum_present_bytes(guests, count), reserve));
 		budget.spare = 0;
 	}
 	return budget;

@@ -40,9 +40,7 @@
 #define CUSHION_PART 0.30 /* of the maximum: what one job that starts takes of most machines */
 
 /* Distress (distress.c) */
-#define CRITICAL_BYTES (64 * MIB) /* available below it: the next fork may wake the killer */
-#define CRITICAL_PART 0.03	  /* and 3 %: watermarks grow with the size */
-#define CRITICAL_MARGIN 1.25	  /* what a guest must have to be surely above it */
+#define CRITICAL_MARGIN 1.25		       /* times the headroom (floor.h): surely above it */
 #define KILL_REMEMBER_US (10 * SECOND_US)      /* a kill frees memory: without it all looks well */
 #define STALLS_PER_S 10.0		       /* allocations that had to reclaim by themselves */
 #define SCANS_BYTES_PER_S (16.0 * (double)MIB) /* with few scans, stalls are a limit inside */

@@ -16,6 +16,7 @@
 #include "policy/distress.h"
 
 #include "policy/constants.h"
+#include "policy/floor.h"
 #include "policy/numbers.h"
 
 void signs_first(struct signs *signs)
@@ -48,14 +49,9 @@ bool signs_refaulting(const struct signs *signs)
 	return signs->faulting && !signs->swapping;
 }
 
-static uint64_t critical_line(uint64_t size)
-{
-	return most(CRITICAL_BYTES, (uint64_t)((double)size * CRITICAL_PART));
-}
-
 uint64_t distress_margin(uint64_t demand)
 {
-	return (uint64_t)((double)critical_line(demand + CRITICAL_BYTES) * CRITICAL_MARGIN);
+	return (uint64_t)((double)headroom_bytes(demand + HEADROOM_MIN_BYTES) * CRITICAL_MARGIN);
 }
 
 struct distress distress_judge(const struct signs *signs, uint64_t actual, uint64_t available,
@@ -63,7 +59,7 @@ struct distress distress_judge(const struct signs *signs, uint64_t actual, uint6
 {
 	bool killing = signs->killed_us && now_us - signs->killed_us < KILL_REMEMBER_US;
 	struct distress distress = {
-		.critical = killing || signs->stalling || available < critical_line(actual),
+		.critical = killing || signs->stalling || available < headroom_bytes(actual),
 		.hurting = killing || signs->stalling || signs->swapping || signs->faulting ||
 			   signs->waiting,
 	};

@@ -31,38 +31,38 @@
 
 typedef double (*size_fn)(const struct part *part, double level);
 
-static double clamp(double value, uint64_t low, uint64_t high)
+static double clamp_part(double value, uint64_t low, uint64_t high)
 {
 	if (!(value > (double)low))
 		return (double)low;
 	return value < (double)high ? value : (double)high;
 }
 
-static double size_plenty(const struct part *part, double level)
+static double size_with_plenty(const struct part *part, double level)
 {
-	return clamp((double)part->want + level * part->weight, most(part->have, part->want),
-		     part->high);
+	return clamp_part((double)part->want + level * part->weight, most(part->have, part->want),
+			  part->high);
 }
 
-static double size_idle(const struct part *part, double level)
+static double size_by_idleness(const struct part *part, double level)
 {
 	double cost = level * part->weight, demand = (double)part->demand;
 	double size = cost > demand ? demand + (cost - demand) / IDLE_COST : cost;
 
-	return clamp(size, part->want, most(part->have, part->want));
+	return clamp_part(size, part->want, most(part->have, part->want));
 }
 
-static double size_short(const struct part *part, double level)
+static double size_when_short(const struct part *part, double level)
 {
 	double reserve = (double)(part->want - part->demand);
 
-	return clamp((double)part->demand + level * part->weight * reserve, part->demand,
-		     part->want);
+	return clamp_part((double)part->demand + level * part->weight * reserve, part->demand,
+			  part->want);
 }
 
-static double size_share(const struct part *part, double level)
+static double size_by_share(const struct part *part, double level)
 {
-	return clamp(level * part->weight, part->low, part->demand);
+	return clamp_part(level * part->weight, part->low, part->demand);
 }
 
 static uint64_t set_level(struct part *parts, size_t count, size_fn size, double level)
@@ -104,7 +104,8 @@ static void level_out(struct part *parts, size_t count, size_fn size, uint64_t b
 	set_level(parts, count, size, low);
 }
 
-static enum situation judge(const struct part *parts, size_t count, uint64_t budget, uint64_t *want)
+static enum situation judge_situation(const struct part *parts, size_t count, uint64_t budget,
+				      uint64_t *want)
 {
 	uint64_t low = 0, demand = 0, kept = 0;
 
@@ -127,19 +128,19 @@ static enum situation judge(const struct part *parts, size_t count, uint64_t bud
 enum situation divide(struct part *parts, size_t count, uint64_t budget, uint64_t pool)
 {
 	static const size_fn sizes[] = {
-		[SITUATION_PLENTY] = size_plenty, [SITUATION_IDLE] = size_idle,
-		[SITUATION_SHORT] = size_short,	  [SITUATION_TOO_MUCH] = size_share,
-		[SITUATION_NOTHING] = size_share,
+		[SITUATION_PLENTY] = size_with_plenty, [SITUATION_IDLE] = size_by_idleness,
+		[SITUATION_SHORT] = size_when_short,   [SITUATION_TOO_MUCH] = size_by_share,
+		[SITUATION_NOTHING] = size_by_share,
 	};
 	enum situation situation;
 	uint64_t want;
 
 	for (size_t i = 0; i < count; i++)
 		parts[i].have = within(parts[i].have, parts[i].low, parts[i].high);
-	situation = judge(parts, count, budget, &want);
+	situation = judge_situation(parts, count, budget, &want);
 	if (situation <= SITUATION_IDLE) {
 		budget = most(want, less(budget, pool));
-		situation = judge(parts, count, budget, &want);
+		situation = judge_situation(parts, count, budget, &want);
 	}
 	level_out(parts, count, sizes[situation], budget);
 	return situation;
@@ -147,5 +148,5 @@ enum situation divide(struct part *parts, size_t count, uint64_t budget, uint64_
 
 void divide_shares(struct part *parts, size_t count, uint64_t budget)
 {
-	level_out(parts, count, size_share, budget);
+	level_out(parts, count, size_by_share, budget);
 }

@@ -19,3 +19,11 @@ uint64_t floor_bytes(uint64_t max_bytes)
 		floor = 488 * MIB + max_bytes / 32;
 	return floor < max_bytes ? floor : max_bytes;
 }
+
+uint64_t headroom_bytes(uint64_t size_bytes)
+{
+	/* 3 %, without overflow. */
+	uint64_t part = size_bytes / 100 * 3 + size_bytes % 100 * 3 / 100;
+
+	return part > HEADROOM_MIN_BYTES ? part : HEADROOM_MIN_BYTES;
+}

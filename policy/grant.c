@@ -28,7 +28,7 @@
 enum turn { TURN_CRITICAL, TURN_PRESSURED, TURN_GREW, TURN_MAXIMUM, TURN_ALL, TURNS };
 
 /* Up to where a guest asks for memory in a turn; 0: not in this. */
-static uint64_t asks_for(const struct view *view, const struct round *round, enum turn turn)
+static uint64_t wanted_growth(const struct view *view, const struct round *round, enum turn turn)
 {
 	bool enough = round->situation <= SITUATION_IDLE;
 	bool wronged = view->past->pace.alone && view->kept == view->past->pace.alone;
@@ -51,7 +51,7 @@ static uint64_t asks_for(const struct view *view, const struct round *round, enu
 	return 0;
 }
 
-static bool worth_it(const struct view *view, uint64_t goal)
+static bool is_worth_granting(const struct view *view, uint64_t goal)
 {
 	return view->distress.pressured || view->kept == POLICY_REASON_INACTIVE ||
 	       goal > plus(view->target, pace_band(view));
@@ -62,14 +62,14 @@ static bool may_grow(const struct view *view)
 	return view->movable && !(view->guest->stall > HOST_STALL_SHARE);
 }
 
-static void ask(struct round *round, enum turn turn)
+static void request_growth(struct round *round, enum turn turn)
 {
 	for (size_t k = 0; k < round->count; k++) {
 		struct view *view = &round->views[k];
-		uint64_t goal = may_grow(view) ? asks_for(view, round, turn) : 0;
+		uint64_t goal = may_grow(view) ? wanted_growth(view, round, turn) : 0;
 
 		view->ask = 0;
-		if (goal <= view->target || !worth_it(view, goal))
+		if (goal <= view->target || !is_worth_granting(view, goal))
 			continue;
 		/* Free of charge, up to what it has. */
 		view->target = most(view->target, least(goal, view->actual));
@@ -78,7 +78,7 @@ static void ask(struct round *round, enum turn turn)
 }
 
 /* Gives @room to those who ask. */
-static void give(struct round *round, uint64_t room)
+static void grant_turn(struct round *round, uint64_t room)
 {
 	struct part *shares = round->shares;
 
@@ -98,7 +98,7 @@ static void give(struct round *round, uint64_t room)
 	}
 }
 
-static uint64_t in_use(const struct round *round)
+static uint64_t sum_used_bytes(const struct round *round)
 {
 	uint64_t use = 0;
 
@@ -113,7 +113,7 @@ uint64_t grant_urgent(const struct round *round)
 
 	for (size_t k = 0; k < round->count; k++) {
 		const struct view *view = &round->views[k];
-		uint64_t goal = may_grow(view) ? asks_for(view, round, TURN_PRESSURED) : 0;
+		uint64_t goal = may_grow(view) ? wanted_growth(view, round, TURN_PRESSURED) : 0;
 
 		if (!view->distress.critical && goal <= plus(view->present, pace_band(view)))
 			continue; /* not worth a hurry */
@@ -128,7 +128,7 @@ void grant(struct round *round)
 		bool spare = turn == TURN_CRITICAL || turn == TURN_MAXIMUM;
 		uint64_t total = plus(round->budget.bytes, spare ? round->budget.spare : 0);
 
-		ask(round, turn);
-		give(round, less(total, in_use(round)));
+		request_growth(round, turn);
+		grant_turn(round, less(total, sum_used_bytes(round)));
 	}
 }

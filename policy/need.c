@@ -40,7 +40,7 @@ void need_first(struct need *need, uint64_t bytes)
 	need->known = true;
 }
 
-static double now_swapped(const struct need *need, const struct change *change)
+static double swapped_bytes(const struct need *need, const struct change *change)
 {
 	double swapped = need->swapped * decay(change->seconds, SWAP_FORGET_S) +
 			 change->counters[COUNTER_SWAP_OUT] - change->counters[COUNTER_SWAP_IN];
@@ -55,7 +55,7 @@ double need_now(const struct need *need)
 	return (double)need->bytes + need->swapped + need->cached;
 }
 
-static void raise_to(double *number, uint64_t bytes)
+static void raise_demand(double *number, uint64_t bytes)
 {
 	double floor = (double)least(bytes, BYTES_MAX);
 
@@ -65,15 +65,15 @@ static void raise_to(double *number, uint64_t bytes)
 
 void need_killed(struct need *need, uint64_t bytes)
 {
-	raise_to(&need->demand, bytes);
+	raise_demand(&need->demand, bytes);
 }
 
 void need_cache(struct need *need, uint64_t cache)
 {
-	raise_to(&need->cached, cache);
+	raise_demand(&need->cached, cache);
 }
 
-static void hold_after_kill(struct need *need, const struct change *change)
+static void hold_demand_after_kill(struct need *need, const struct change *change)
 {
 	if (change->counters[COUNTER_OOM_KILLS] > 0)
 		need->held_s = KILL_HOLD_S;
@@ -82,7 +82,7 @@ static void hold_after_kill(struct need *need, const struct change *change)
 }
 
 /* How much of the difference to present need demand keeps. */
-static double fall(const struct need *need, double seconds)
+static double let_demand_fall(const struct need *need, double seconds)
 {
 	return need->held_s > 0 ? 1 : decay(seconds, DEMAND_FALL_S);
 }
@@ -92,13 +92,13 @@ double need_next(struct need *need, uint64_t bytes, const struct change *change)
 	double grown = bytes > need->bytes ? (double)(bytes - need->bytes) : 0;
 	double now;
 
-	need->swapped = now_swapped(need, change);
+	need->swapped = swapped_bytes(need, change);
 	need->cached *= decay(change->seconds, CACHE_FORGET_S);
 	need->bytes = bytes;
 	now = need_now(need);
-	hold_after_kill(need, change);
+	hold_demand_after_kill(need, change);
 	if (now < need->demand)
-		now += (need->demand - now) * fall(need, change->seconds);
+		now += (need->demand - now) * let_demand_fall(need, change->seconds);
 	need->demand = now;
 	return grown / change->seconds;
 }

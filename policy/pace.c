@@ -36,7 +36,7 @@ uint64_t pace_band(const struct view *view)
 	return most(BAND_BYTES, view->present / BAND_PART);
 }
 
-static void leave_alone(struct pace *pace, enum policy_reason why, uint64_t back, int64_t now_us)
+static void back_off(struct pace *pace, enum policy_reason why, uint64_t back, int64_t now_us)
 {
 	bool again = pace->backoff_us && now_us - pace->alone_until_us < BACKOFF_MAX_US;
 
@@ -50,7 +50,7 @@ static void leave_alone(struct pace *pace, enum policy_reason why, uint64_t back
 	pace->window_us = 0;
 }
 
-static bool arrived(const struct view *view)
+static bool has_arrived(const struct view *view)
 {
 	return view->actual <= view->present + CONFIRM_SLACK_BYTES;
 }
@@ -61,7 +61,7 @@ static void follow_inflation(struct view *view, int64_t now_us)
 	struct pace *pace = &view->past->pace;
 	uint64_t expected = INFLATE_BYTES_PER_S * (uint64_t)(INFLATE_US / SECOND_US);
 
-	if (arrived(view) || pace->alone_until_us > now_us) {
+	if (has_arrived(view) || pace->alone_until_us > now_us) {
 		pace->window_us = 0;
 		return;
 	}
@@ -72,8 +72,7 @@ static void follow_inflation(struct view *view, int64_t now_us)
 	if (now_us - pace->window_us < INFLATE_US)
 		return;
 	if (less(pace->window_bytes, view->actual) < expected)
-		leave_alone(pace, POLICY_REASON_INACTIVE, view->actual + INACTIVE_BACK_BYTES,
-			    now_us);
+		back_off(pace, POLICY_REASON_INACTIVE, view->actual + INACTIVE_BACK_BYTES, now_us);
 	else
 		pace->window_us = 0;
 }
@@ -108,7 +107,7 @@ static void follow_calm(struct view *view, int64_t now_us)
 }
 
 /* What somebody ordered, or what all have to bear, is not regretted. */
-static bool regrets(const struct view *view, const struct round *round)
+static bool is_regretted(const struct view *view, const struct round *round)
 {
 	const struct pace *pace = &view->past->pace;
 
@@ -127,8 +126,8 @@ void pace_follow(struct view *view, const struct round *round)
 		return;
 	follow_growth(view, now_us);
 	follow_inflation(view, now_us);
-	if (regrets(view, round))
-		leave_alone(pace, POLICY_REASON_REGRET, pace->before_bytes, now_us);
+	if (is_regretted(view, round))
+		back_off(pace, POLICY_REASON_REGRET, pace->before_bytes, now_us);
 }
 
 enum policy_reason pace_kept(const struct view *view, const struct round *round)
@@ -154,21 +153,21 @@ enum policy_reason pace_kept(const struct view *view, const struct round *round)
 	return POLICY_REASON_NONE;
 }
 
-static uint64_t excess(const struct view *view)
+static uint64_t excess_bytes(const struct view *view)
 {
 	return less(view->present, view->ideal);
 }
 
-static bool worth_it(const struct view *view, const struct round *round)
+static bool is_worth_taking(const struct view *view, const struct round *round)
 {
 	if (round->over || round->hurry || view->present > view->high)
-		return excess(view) > 0;
-	return excess(view) > pace_band(view);
+		return excess_bytes(view) > 0;
+	return excess_bytes(view) > pace_band(view);
 }
 
 bool pace_gives(const struct view *view, const struct round *round)
 {
-	return !view->kept && !view->distress.pressured && worth_it(view, round);
+	return !view->kept && !view->distress.pressured && is_worth_taking(view, round);
 }
 
 enum policy_reason pace_refusal(const struct view *view, const struct round *round)
@@ -189,7 +188,7 @@ static uint64_t step_limit(const struct view *view, const struct round *round)
 	uint64_t part = view->present / STEP_PART;
 	uint64_t rate = (uint64_t)((double)STEP_BYTES_PER_S * round->seconds);
 	uint64_t limit = least(part, rate);
-	uint64_t way = excess(view);
+	uint64_t way = excess_bytes(view);
 
 	if (round->host->critical)
 		return way;
@@ -202,10 +201,10 @@ uint64_t pace_down(const struct view *view, const struct round *round)
 {
 	uint64_t step;
 
-	if (!worth_it(view, round) || pace_refusal(view, round) || !arrived(view))
+	if (!is_worth_taking(view, round) || pace_refusal(view, round) || !has_arrived(view))
 		return view->present;
 	step = step_limit(view, round);
-	if (step == excess(view))
+	if (step == excess_bytes(view))
 		return view->ideal;
 	return least(round_up(view->present - step, ROUND_BYTES), view->present);
 }

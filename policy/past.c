@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void sift(struct place *places, size_t root, size_t count)
+static void sift_place(struct place *places, size_t root, size_t count)
 {
 	struct place moved = places[root];
 	size_t child;
@@ -33,20 +33,20 @@ static void sift(struct place *places, size_t root, size_t count)
 	places[root] = moved;
 }
 
-static void sort(struct place *places, size_t count)
+static void sort_places(struct place *places, size_t count)
 {
 	for (size_t i = count / 2; i > 0; i--)
-		sift(places, i - 1, count);
+		sift_place(places, i - 1, count);
 	for (size_t end = count; end > 1; end--) {
 		struct place largest = places[0];
 
 		places[0] = places[end - 1];
 		places[end - 1] = largest;
-		sift(places, 0, end - 1);
+		sift_place(places, 0, end - 1);
 	}
 }
 
-static int make_room(struct pasts *pasts, size_t count)
+static int grow_pasts(struct pasts *pasts, size_t count)
 {
 	struct place *places;
 	struct past *grown;
@@ -65,7 +65,7 @@ static int make_room(struct pasts *pasts, size_t count)
 	return 0;
 }
 
-static bool fits(const struct pasts *pasts, size_t count)
+static bool past_is_of_guest(const struct pasts *pasts, size_t count)
 {
 	if (pasts->count != count)
 		return false;
@@ -76,7 +76,7 @@ static bool fits(const struct pasts *pasts, size_t count)
 }
 
 /* Moves those that stay to the front, in order; returns how many stay. */
-static size_t forget(struct pasts *pasts, size_t count)
+static size_t clear_past(struct pasts *pasts, size_t count)
 {
 	size_t place = 0, kept = 0;
 
@@ -96,7 +96,7 @@ static size_t forget(struct pasts *pasts, size_t count)
 }
 
 /* Opens a gap for each new one, from the end, so that each past moves once. */
-static void merge(struct pasts *pasts, size_t kept, size_t count)
+static void merge_pasts(struct pasts *pasts, size_t kept, size_t count)
 {
 	for (size_t k = count; k > 0; k--) {
 		struct past *past = &pasts->pasts[k - 1];
@@ -118,16 +118,16 @@ int pasts_match(struct pasts *pasts, const struct policy_guest *guests, size_t c
 {
 	bool sorted = true;
 
-	if (make_room(pasts, count) < 0)
+	if (grow_pasts(pasts, count) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		pasts->places[i] = (struct place){ .id = guests[i].id, .index = i };
 		sorted = sorted && (i == 0 || guests[i - 1].id <= guests[i].id);
 	}
 	if (!sorted)
-		sort(pasts->places, count);
-	if (!fits(pasts, count)) {
-		merge(pasts, forget(pasts, count), count);
+		sort_places(pasts->places, count);
+	if (!past_is_of_guest(pasts, count)) {
+		merge_pasts(pasts, clear_past(pasts, count), count);
 		pasts->count = count;
 	}
 	return 0;

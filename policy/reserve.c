@@ -27,7 +27,7 @@
 #define CLASS_FACTOR 1.189207115002721 /* the fourth root of 2 */
 #define FLOOR_ROUNDS 12		       /* halves the error each: less than 1/4000 is left */
 
-static int class_of(double bytes_per_s)
+static int growth_class(double bytes_per_s)
 {
 	double limit = GROWTH_LEAST_BYTES_PER_S;
 	int class = 0;
@@ -45,7 +45,7 @@ void growth_note(struct growth *growth, double bytes_per_s, double seconds)
 
 	for (int i = 0; i < GROWTH_CLASSES; i++)
 		growth->seconds[i] *= left;
-	growth->seconds[class_of(bytes_per_s)] += (float)seconds;
+	growth->seconds[growth_class(bytes_per_s)] += (float)seconds;
 }
 
 void growth_note_relief(struct growth *growth, double seconds)
@@ -71,7 +71,7 @@ double growth_p99(const struct growth *growth)
 	return class > 0 ? limit : 0;
 }
 
-static uint64_t floor_above(uint64_t demand)
+static uint64_t fastest_growth_above(uint64_t demand)
 {
 	uint64_t floor = 0;
 
@@ -86,6 +86,6 @@ uint64_t reserve_for(double demand, const struct growth *growth)
 	double burst = growth_p99(growth) * relief;
 	uint64_t reserve = most(RESERVE_MIN_BYTES, (uint64_t)(demand * RESERVE_PART));
 
-	reserve = most(reserve, floor_above((uint64_t)demand));
+	reserve = most(reserve, fastest_growth_above((uint64_t)demand));
 	return most(reserve, (uint64_t)burst);
 }

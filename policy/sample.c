@@ -37,27 +37,27 @@ static void sample_read(struct sample *sample, const struct policy_guest *guest)
 	};
 }
 
-static bool both_known(const struct sample *a, const struct sample *b, int counter)
+static bool are_both_known(const struct sample *a, const struct sample *b, int counter)
 {
 	return a->counters[counter] != POLICY_UNSET && b->counters[counter] != POLICY_UNSET;
 }
 
 /* A guest that booted anew, or one that lies: either way the past explains nothing. */
-static bool went_back(const struct sample *last, const struct sample *next)
+static bool has_gone_back(const struct sample *last, const struct sample *next)
 {
 	if (next->taken_us < last->taken_us)
 		return true;
 	for (int i = 0; i < COUNTERS; i++)
-		if (both_known(last, next, i) && next->counters[i] < last->counters[i])
+		if (are_both_known(last, next, i) && next->counters[i] < last->counters[i])
 			return true;
 	return false;
 }
 
-static void changed(const struct sample *last, const struct sample *next, struct change *change)
+static void has_changed(const struct sample *last, const struct sample *next, struct change *change)
 {
 	change->seconds = (double)(next->taken_us - last->taken_us) / (double)SECOND_US;
 	for (int i = 0; i < COUNTERS; i++)
-		change->counters[i] = both_known(last, next, i)
+		change->counters[i] = are_both_known(last, next, i)
 					      ? (double)(next->counters[i] - last->counters[i])
 					      : 0;
 }
@@ -70,13 +70,13 @@ enum sample_news sample_take(struct sample *last, const struct policy_guest *gue
 	if (!sample_present(guest) || guest->taken_us > now_us || guest->taken_us == last->taken_us)
 		return SAMPLE_NONE;
 	sample_read(&next, guest);
-	if (!last->taken_us || went_back(last, &next)) {
+	if (!last->taken_us || has_gone_back(last, &next)) {
 		*last = next;
 		return SAMPLE_FIRST;
 	}
 	if (next.taken_us - last->taken_us < SAMPLE_GAP_MIN_US)
 		return SAMPLE_NONE;
-	changed(last, &next, change);
+	has_changed(last, &next, change);
 	*last = next;
 	return SAMPLE_NEXT;
 }

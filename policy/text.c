@@ -27,14 +27,14 @@ struct line {
 	size_t used;
 };
 
-static void put(struct line *line, const char *words)
+static void append_text(struct line *line, const char *words)
 {
 	while (*words && line->used < POLICY_TEXT_MAX - 1)
 		line->text[line->used++] = *words++;
 	line->text[line->used] = '\0';
 }
 
-static void put_number(struct line *line, uint64_t number)
+static void append_number(struct line *line, uint64_t number)
 {
 	char digits[DIGITS_MAX + 1] = "";
 	size_t first = DIGITS_MAX;
@@ -42,55 +42,55 @@ static void put_number(struct line *line, uint64_t number)
 	do
 		digits[--first] = (char)('0' + number % 10);
 	while ((number /= 10) > 0);
-	put(line, digits + first);
+	append_text(line, digits + first);
 }
 
-static void put_mib(struct line *line, uint64_t bytes)
+static void append_mib(struct line *line, uint64_t bytes)
 {
-	put_number(line, bytes / MIB + (bytes % MIB >= MIB / 2));
-	put(line, " MiB");
+	append_number(line, bytes / MIB + (bytes % MIB >= MIB / 2));
+	append_text(line, " MiB");
 }
 
-static void put_hidden(struct line *line, double bytes, const char *words)
+static void append_hidden(struct line *line, double bytes, const char *words)
 {
 	if (bytes < (double)MIB)
 		return;
-	put(line, " (");
-	put_mib(line, (uint64_t)bytes);
-	put(line, words);
+	append_text(line, " (");
+	append_mib(line, (uint64_t)bytes);
+	append_text(line, words);
 }
 
-static void put_numbers(struct line *line, const struct view *view)
+static void append_guest_numbers(struct line *line, const struct view *view)
 {
 	const struct past *past = view->past;
 	double grew = growth_p99(&past->growth);
 
 	if (!past->need.known) {
-		put(line, "need unknown, ");
-		put_mib(line, view->present);
-		put(line, " had");
+		append_text(line, "need unknown, ");
+		append_mib(line, view->present);
+		append_text(line, " had");
 		return;
 	}
-	put(line, past->need.demand > (double)past->need.bytes ? "needed " : "needs ");
-	put_mib(line, (uint64_t)past->need.demand);
-	put_hidden(line, past->need.swapped, " of it swapped out)");
-	put_hidden(line, past->need.cached, " of it cache in use)");
-	put(line, ", ");
-	put_mib(line, view->reserve);
-	put(line, " kept for bursts");
+	append_text(line, past->need.demand > (double)past->need.bytes ? "needed " : "needs ");
+	append_mib(line, (uint64_t)past->need.demand);
+	append_hidden(line, past->need.swapped, " of it swapped out)");
+	append_hidden(line, past->need.cached, " of it cache in use)");
+	append_text(line, ", ");
+	append_mib(line, view->reserve);
+	append_text(line, " kept for bursts");
 	if (grew > 0) {
-		put(line, " (grew ");
-		put_mib(line, (uint64_t)grew);
-		put(line, "/s at most)");
+		append_text(line, " (grew ");
+		append_mib(line, (uint64_t)grew);
+		append_text(line, "/s at most)");
 	}
-	put(line, ": ");
-	put_mib(line, view->want);
-	put(line, " wanted, ");
-	put_mib(line, view->present);
-	put(line, " had");
+	append_text(line, ": ");
+	append_mib(line, view->want);
+	append_text(line, " wanted, ");
+	append_mib(line, view->present);
+	append_text(line, " had");
 }
 
-static enum policy_reason why_more(const struct view *view, const struct round *round)
+static enum policy_reason explain_growth(const struct view *view, const struct round *round)
 {
 	bool enough = round->situation <= SITUATION_IDLE;
 
@@ -105,7 +105,7 @@ static enum policy_reason why_more(const struct view *view, const struct round *
 	return enough ? POLICY_REASON_GROWS : POLICY_REASON_SHARE;
 }
 
-static enum policy_reason why_less(const struct view *view, const struct round *round)
+static enum policy_reason explain_shrink(const struct view *view, const struct round *round)
 {
 	if (round->host->critical)
 		return POLICY_REASON_HOST;
@@ -114,7 +114,7 @@ static enum policy_reason why_less(const struct view *view, const struct round *
 	return round->situation >= SITUATION_SHORT ? POLICY_REASON_SHARE : POLICY_REASON_IDLE;
 }
 
-static enum policy_reason why_same(const struct view *view, const struct round *round)
+static enum policy_reason explain_standstill(const struct view *view, const struct round *round)
 {
 	uint64_t band = pace_band(view);
 
@@ -132,7 +132,7 @@ static enum policy_reason why_same(const struct view *view, const struct round *
 	return POLICY_REASON_NONE;
 }
 
-static const char *state_words(const struct view *view, enum policy_reason reason)
+static const char *describe_state(const struct view *view, enum policy_reason reason)
 {
 	switch (reason) {
 	case POLICY_REASON_STALE:
@@ -171,7 +171,7 @@ static const char *state_words(const struct view *view, enum policy_reason reaso
 	return "";
 }
 
-static const char *change_words(enum policy_reason reason, bool more)
+static const char *describe_change(enum policy_reason reason, bool more)
 {
 	if (reason == POLICY_REASON_DISTRESS)
 		return "; short of memory, gets ";
@@ -186,16 +186,16 @@ static const char *change_words(enum policy_reason reason, bool more)
 	return more ? "; gets " : "; gives ";
 }
 
-static void put_words(struct line *line, const struct view *view, enum policy_reason reason)
+static void append_change(struct line *line, const struct view *view, enum policy_reason reason)
 {
 	bool more = view->target > view->present;
 
 	if (view->target == view->present) {
-		put(line, state_words(view, reason));
+		append_text(line, describe_state(view, reason));
 		return;
 	}
-	put(line, change_words(reason, more));
-	put_mib(line, more ? view->target - view->present : view->present - view->target);
+	append_text(line, describe_change(reason, more));
+	append_mib(line, more ? view->target - view->present : view->present - view->target);
 }
 
 void text_decide(struct view *view, const struct round *round)
@@ -215,14 +215,14 @@ void text_decide(struct view *view, const struct round *round)
 		.critical = view->distress.critical,
 	};
 	if (view->target > view->present)
-		decision->reason = why_more(view, round);
+		decision->reason = explain_growth(view, round);
 	else if (view->target < view->present)
-		decision->reason = why_less(view, round);
+		decision->reason = explain_shrink(view, round);
 	else
-		decision->reason = why_same(view, round);
+		decision->reason = explain_standstill(view, round);
 	if (known || view->guest->rules.mode != POLICY_OFF)
-		put_numbers(&line, view);
+		append_guest_numbers(&line, view);
 	else
-		put(&line, "off");
-	put_words(&line, view, decision->reason);
+		append_text(&line, "off");
+	append_change(&line, view, decision->reason);
 }

@@ -131,7 +131,7 @@ static void look_at_distress(struct view *view, const struct round *round)
 }
 
 /* What keeps a guest of @demand alive, within the bounds of its part. */
-static uint64_t lives_on(const struct view *view, uint64_t demand)
+static uint64_t lives_on_less(const struct view *view, uint64_t demand)
 {
 	return within(demand + distress_margin(demand), view->kept_low,
 		      most(view->want, view->kept_low));
@@ -145,10 +145,10 @@ void view_tighten(struct view *view)
 		return;
 	if (view->movable && need->known && !view->distress.hurting)
 		view->part->demand =
-			least(view->part->demand, lives_on(view, (uint64_t)need_now(need)));
+			least(view->part->demand, lives_on_less(view, (uint64_t)need_now(need)));
 }
 
-static void take_part(struct view *view)
+static void fill_part(struct view *view)
 {
 	const struct pace *pace = &view->past->pace;
 	uint64_t use = budget_use(view->guest), low = view->low, want = view->want;
@@ -166,7 +166,7 @@ static void take_part(struct view *view)
 	view->kept_low = within(low, view->low, view->high);
 	*view->part = (struct part){
 		.low = view->kept_low,
-		.demand = lives_on(view, view->demand),
+		.demand = lives_on_less(view, view->demand),
 		.want = most(want, view->kept_low),
 		.have = view->present,
 		.high = view->high,
@@ -188,7 +188,7 @@ void view_look(struct view *view, const struct round *round)
 	look_at_distress(view, round);
 	pace_follow(view, round);
 	view->kept = pace_kept(view, round);
-	take_part(view);
+	fill_part(view);
 }
 
 uint64_t view_use(const struct view *view, uint64_t target)

@@ -15,7 +15,7 @@ GQuark recording_error_quark(void)
 }
 
 /* One line of @object, whose reference is dropped. */
-static bool write_line(FILE *file, json_t *object)
+static bool write_recorded_line(FILE *file, json_t *object)
 {
 	int ret;
 
@@ -28,8 +28,8 @@ static bool write_line(FILE *file, json_t *object)
 	return !ret && fputc('\n', file) != EOF;
 }
 
-static json_t *pack_array(const struct recording_field *fields, const void *data, size_t count,
-			  size_t size)
+static json_t *pack_rows(const struct recording_field *fields, const void *data, size_t count,
+			 size_t size)
 {
 	json_t *array = json_array();
 
@@ -40,34 +40,36 @@ static json_t *pack_array(const struct recording_field *fields, const void *data
 
 bool recording_write_start(FILE *file, const char *policy, const struct policy_settings *settings)
 {
-	return write_line(file, json_pack("{s:i, s:s, s:o}", MARK, RECORDING_VERSION, "policy",
-					  policy, "settings",
-					  recording_pack(recording_settings_fields, settings)));
+	return write_recorded_line(
+		file, json_pack("{s:i, s:s, s:o}", MARK, RECORDING_VERSION, "policy", policy,
+				"settings", recording_pack(recording_settings_fields, settings)));
 }
 
 bool recording_write_settings(FILE *file, const struct policy_settings *settings)
 {
-	return write_line(file, json_pack("{s:o}", "settings",
-					  recording_pack(recording_settings_fields, settings)));
+	return write_recorded_line(file,
+				   json_pack("{s:o}", "settings",
+					     recording_pack(recording_settings_fields, settings)));
 }
 
 bool recording_write_step(FILE *file, const struct policy_host *host,
 			  const struct policy_guest *guests, size_t count,
 			  const struct policy_decision *decisions)
 {
-	json_t *step = json_pack(
-		"{s:o, s:o}", "host", recording_pack(recording_host_fields, host), "guests",
-		pack_array(recording_guest_fields, guests, count, sizeof(*guests)));
+	json_t *step = json_pack("{s:o, s:o}", "host", recording_pack(recording_host_fields, host),
+				 "guests",
+				 pack_rows(recording_guest_fields, guests, count, sizeof(*guests)));
 
 	if (decisions)
-		json_object_set_new(step, "decisions",
-				    pack_array(recording_decision_fields, decisions, count,
-					       sizeof(*decisions)));
-	return write_line(file, step);
+		json_object_set_new(
+			step, "decisions",
+			pack_rows(recording_decision_fields, decisions, count, sizeof(*decisions)));
+	return write_recorded_line(file, step);
 }
 
 G_GNUC_PRINTF(3, 4)
-static void fail(const struct recording *recording, GError **error, const char *format, ...)
+static void set_line_error(const struct recording *recording, GError **error, const char *format,
+			   ...)
 {
 	g_autofree char *reason = NULL;
 	va_list args;
@@ -80,7 +82,7 @@ static void fail(const struct recording *recording, GError **error, const char *
 }
 
 /* The next line as JSON; NULL at the end, or with an error. */
-static json_t *read_line(struct recording *recording, GError **error)
+static json_t *read_recorded_line(struct recording *recording, GError **error)
 {
 	char *line = NULL;
 	size_t room = 0;
@@ -93,34 +95,33 @@ static json_t *read_line(struct recording *recording, GError **error)
 	length = getline(&line, &room, recording->file);
 	if (length < 0) {
 		if (ferror(recording->file))
-			fail(recording, error, "cannot be read: %s", g_strerror(errno));
+			set_line_error(recording, error, "cannot be read: %s", g_strerror(errno));
 		free(line);
 		return NULL;
 	}
 	object = json_loadb(line, (size_t)length, JSON_REJECT_DUPLICATES, &wrong);
 	if (!object)
-		fail(recording, error, "is not JSON: %s", wrong.text);
+		set_line_error(recording, error, "is not JSON: %s", wrong.text);
 	free(line);
 	return object;
 }
 
 /* Unpacks @key of @root into @data. */
-static bool read_part(struct recording *recording, const json_t *root, const char *key,
-		      const struct recording_field *fields, void *data, GError **error)
+static bool read_object(struct recording *recording, const json_t *root, const char *key,
+			const struct recording_field *fields, void *data, GError **error)
 {
 	const json_t *part = json_object_get(root, key);
 	g_autofree char *wrong = NULL;
 
 	wrong = part ? recording_unpack(fields, part, data) : g_strdup("is missing");
 	if (wrong)
-		fail(recording, error, "'%s' %s", key, wrong);
+		set_line_error(recording, error, "'%s' %s", key, wrong);
 	return !wrong;
 }
 
 /* Unpacks the array @key of @root into @data, which has room for it. */
-static bool read_array(struct recording *recording, const json_t *root, const char *key,
-		       const struct recording_field *fields, void *data, size_t size,
-		       GError **error)
+static bool read_rows(struct recording *recording, const json_t *root, const char *key,
+		      const struct recording_field *fields, void *data, size_t size, GError **error)
 {
 	const json_t *array = json_object_get(root, key);
 	g_autofree char *wrong = NULL;
@@ -129,24 +130,25 @@ static bool read_array(struct recording *recording, const json_t *root, const ch
 		wrong = recording_unpack(fields, json_array_get(array, i), (char *)data + i * size);
 		if (!wrong)
 			continue;
-		fail(recording, error, "%s[%zu] %s", key, i, wrong);
+		set_line_error(recording, error, "%s[%zu] %s", key, i, wrong);
 		return false;
 	}
 	return true;
 }
 
-static bool read_step(struct recording *recording, const json_t *root, GError **error)
+static bool read_step_line(struct recording *recording, const json_t *root, GError **error)
 {
 	const json_t *guests = json_object_get(root, "guests");
 	const json_t *decisions = json_object_get(root, "decisions");
 	size_t count = json_array_size(guests);
 
 	if (!json_is_array(guests)) {
-		fail(recording, error, "'guests' is missing, or not an array");
+		set_line_error(recording, error, "'guests' is missing, or not an array");
 		return false;
 	}
 	if (decisions && (!json_is_array(decisions) || json_array_size(decisions) != count)) {
-		fail(recording, error, "'decisions' is not an array of one for each guest");
+		set_line_error(recording, error,
+			       "'decisions' is not an array of one for each guest");
 		return false;
 	}
 	g_free(recording->guests);
@@ -155,16 +157,17 @@ static bool read_step(struct recording *recording, const json_t *root, GError **
 	recording->has_decisions = decisions;
 	recording->guests = g_new0(struct policy_guest, count);
 	recording->decisions = g_new0(struct policy_decision, count);
-	return read_part(recording, root, "host", recording_host_fields, &recording->host, error) &&
-	       read_array(recording, root, "guests", recording_guest_fields, recording->guests,
-			  sizeof(*recording->guests), error) &&
-	       read_array(recording, root, "decisions", recording_decision_fields,
-			  recording->decisions, sizeof(*recording->decisions), error);
+	return read_object(recording, root, "host", recording_host_fields, &recording->host,
+			   error) &&
+	       read_rows(recording, root, "guests", recording_guest_fields, recording->guests,
+			 sizeof(*recording->guests), error) &&
+	       read_rows(recording, root, "decisions", recording_decision_fields,
+			 recording->decisions, sizeof(*recording->decisions), error);
 }
 
-static bool read_start(struct recording *recording, GError **error)
+static bool read_first_line(struct recording *recording, GError **error)
 {
-	json_t *root = read_line(recording, error);
+	json_t *root = read_recorded_line(recording, error);
 	json_int_t version = json_integer_value(json_object_get(root, MARK));
 	const char *policy = json_string_value(json_object_get(root, "policy"));
 	bool done = false;
@@ -172,16 +175,16 @@ static bool read_start(struct recording *recording, GError **error)
 	if (!root && *error)
 		return false;
 	if (!version)
-		fail(recording, error, "is not a recording: there is no \"" MARK "\"");
+		set_line_error(recording, error, "is not a recording: there is no \"" MARK "\"");
 	else if (version != RECORDING_VERSION)
-		fail(recording, error,
-		     "is of version %" JSON_INTEGER_FORMAT ", and only %d is understood", version,
-		     RECORDING_VERSION);
+		set_line_error(recording, error,
+			       "is of version %" JSON_INTEGER_FORMAT ", and only %d is understood",
+			       version, RECORDING_VERSION);
 	else if (!policy)
-		fail(recording, error, "'policy' is missing, or not a name");
+		set_line_error(recording, error, "'policy' is missing, or not a name");
 	else
-		done = read_part(recording, root, "settings", recording_settings_fields,
-				 &recording->settings, error);
+		done = read_object(recording, root, "settings", recording_settings_fields,
+				   &recording->settings, error);
 	recording->policy = g_strdup(policy);
 	json_decref(root);
 	return done;
@@ -197,7 +200,7 @@ struct recording *recording_open(const char *path, GError **error)
 	if (!recording->file)
 		g_set_error(&wrong, RECORDING_ERROR, RECORDING_ERROR_FILE,
 			    "recording %s cannot be opened: %s", path, g_strerror(errno));
-	else if (read_start(recording, &wrong))
+	else if (read_first_line(recording, &wrong))
 		return recording;
 	recording_close(recording);
 	g_propagate_error(error, wrong);
@@ -208,15 +211,15 @@ enum recording_line recording_next(struct recording *recording, GError **error)
 {
 	GError *wrong = NULL;
 	enum recording_line kind = RECORDING_FAILED;
-	json_t *root = read_line(recording, &wrong);
+	json_t *root = read_recorded_line(recording, &wrong);
 
 	if (!root && !wrong)
 		return RECORDING_END;
 	if (root && json_object_get(root, "host")) {
-		if (read_step(recording, root, &wrong))
+		if (read_step_line(recording, root, &wrong))
 			kind = RECORDING_STEP;
-	} else if (root && read_part(recording, root, "settings", recording_settings_fields,
-				     &recording->settings, &wrong)) {
+	} else if (root && read_object(recording, root, "settings", recording_settings_fields,
+				       &recording->settings, &wrong)) {
 		kind = RECORDING_SETTINGS;
 	}
 	json_decref(root);

@@ -132,7 +132,7 @@ static json_t *pack_text(const char *text)
 	return json_string(valid);
 }
 
-static json_t *pack(const struct recording_field *field, const void *data)
+static json_t *pack_field(const struct recording_field *field, const void *data)
 {
 	const void *at = (const char *)data + field->offset;
 
@@ -160,7 +160,7 @@ json_t *recording_pack(const struct recording_field *fields, const void *data)
 	json_t *object = json_object();
 
 	for (; fields->name; fields++) {
-		if (json_object_set_new(object, fields->name, pack(fields, data))) {
+		if (json_object_set_new(object, fields->name, pack_field(fields, data))) {
 			json_decref(object);
 			return NULL;
 		}
@@ -229,7 +229,7 @@ static bool unpack_text(const json_t *value, char *at)
 	return true;
 }
 
-static bool unpack(const struct recording_field *field, const json_t *value, void *data)
+static bool unpack_field(const struct recording_field *field, const json_t *value, void *data)
 {
 	void *at = (char *)data + field->offset;
 
@@ -274,7 +274,7 @@ char *recording_unpack(const struct recording_field *fields, const json_t *objec
 		value = json_object_get(object, field->name);
 		if (!value)
 			return g_strdup_printf("has no '%s'", field->name);
-		if (!unpack(field, value, data)) {
+		if (!unpack_field(field, value, data)) {
 			g_autofree char *text = json_dumps(value, JSON_ENCODE_ANY);
 
 			return g_strdup_printf("'%s' cannot be %s", field->name, text);

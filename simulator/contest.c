@@ -40,14 +40,14 @@ const struct policy_ops *contest_find(const char *name)
 	return !strcmp(name, policy_oracle.name) ? &policy_oracle : policy_find(name);
 }
 
-static bool due(const struct contest *contest)
+static bool is_policy_due(const struct contest *contest)
 {
 	return contest->world.now_us >= contest->next_us ||
 	       (contest->again_us && contest->world.now_us >= contest->again_us) ||
 	       contest->world.host.recent_us >= WORLD_CRITICAL_US;
 }
 
-static void apply(struct contest *contest)
+static void apply_decisions(struct contest *contest)
 {
 	struct sim_world *world = &contest->world;
 
@@ -62,7 +62,7 @@ static void apply(struct contest *contest)
 	}
 }
 
-static int ask(struct contest *contest, const struct contest_watch *watch)
+static int step_policy(struct contest *contest, const struct contest_watch *watch)
 {
 	struct policy_host host;
 	struct policy_outcome outcome;
@@ -80,11 +80,11 @@ static int ask(struct contest *contest, const struct contest_watch *watch)
 		watch->decided(watch->data,
 			       &(struct contest_view){ &contest->world, &host, contest->guests,
 						       count, contest->decisions });
-	apply(contest);
+	apply_decisions(contest);
 	return 0;
 }
 
-static int begin(struct contest *contest, const struct trace *trace, struct score *score)
+static int begin_contest(struct contest *contest, const struct trace *trace, struct score *score)
 {
 	contest->state = contest->policy == &policy_oracle
 				 ? oracle_create(trace)
@@ -103,11 +103,11 @@ int contest_run(const struct trace *trace, const struct policy_ops *policy, stru
 		const struct contest_watch *watch)
 {
 	struct contest contest = { .policy = policy };
-	int ret = begin(&contest, trace, score);
+	int ret = begin_contest(&contest, trace, score);
 
 	while (!ret && contest.world.step < trace->steps) {
-		if (due(&contest))
-			ret = ask(&contest, watch);
+		if (is_policy_due(&contest))
+			ret = step_policy(&contest, watch);
 		world_step(&contest.world);
 		score_step(&contest.run, &contest.world);
 	}

@@ -25,17 +25,17 @@ enum grade {
 	GRADE_ALL,
 };
 
-static int64_t smaller(int64_t a, int64_t b)
+static int64_t smaller_of(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
 }
 
-static int64_t positive(int64_t bytes)
+static int64_t at_least_zero(int64_t bytes)
 {
 	return bytes > 0 ? bytes : 0;
 }
 
-static int64_t watermark(const struct sim_guest *guest)
+static int64_t low_watermark(const struct sim_guest *guest)
 {
 	return (int64_t)trace_watermark(guest->traits);
 }
@@ -53,9 +53,9 @@ int64_t sim_guest_resident(const struct sim_guest *guest)
 
 int64_t sim_guest_available(const struct sim_guest *guest)
 {
-	int64_t low = watermark(guest);
+	int64_t low = low_watermark(guest);
 
-	return positive(guest->free - low + guest->cache - smaller(guest->cache / 2, low));
+	return at_least_zero(guest->free - low + guest->cache - smaller_of(guest->cache / 2, low));
 }
 
 bool sim_guest_balanced(const struct sim_guest *guest)
@@ -69,46 +69,46 @@ bool sim_guest_balanced(const struct sim_guest *guest)
 }
 
 /* Free memory that is used now: what was touched goes first. */
-static void take(struct sim_guest *guest, int64_t bytes)
+static void take_free_pages(struct sim_guest *guest, int64_t bytes)
 {
 	guest->free -= bytes;
-	guest->touched = positive(guest->touched - bytes);
+	guest->touched = at_least_zero(guest->touched - bytes);
 }
 
-static void give(struct sim_guest *guest, int64_t bytes)
+static void give_pages(struct sim_guest *guest, int64_t bytes)
 {
 	guest->free += bytes;
 	guest->touched += bytes;
 }
 
-static void inflate(struct sim_guest *guest, int64_t bytes)
+static void inflate_balloon(struct sim_guest *guest, int64_t bytes)
 {
 	double part = guest->free ? (double)guest->touched / (double)guest->free : 0;
 	int64_t touched = (int64_t)(part * (double)bytes);
 
 	guest->free -= bytes;
-	guest->touched = smaller(guest->touched - touched, guest->free);
+	guest->touched = smaller_of(guest->touched - touched, guest->free);
 	guest->balloon += bytes;
 }
 
-static void deflate(struct sim_guest *guest, int64_t bytes)
+static void deflate_balloon(struct sim_guest *guest, int64_t bytes)
 {
 	guest->balloon -= bytes;
 	guest->free += bytes;
 }
 
 /* What an allocation can have at once: the last half of the watermark is for emergencies. */
-static int64_t usable(const struct sim_guest *guest)
+static int64_t usable_bytes(const struct sim_guest *guest)
 {
-	return positive(guest->free - watermark(guest) / 2);
+	return at_least_zero(guest->free - low_watermark(guest) / 2);
 }
 
-static void stall(struct sim_guest *guest, int64_t bytes, int64_t speed)
+static void stall_guest(struct sim_guest *guest, int64_t bytes, int64_t speed)
 {
 	guest->stall_us += 1e6 * (double)bytes / (double)speed;
 }
 
-static int64_t swap_speed(const struct sim_guest *guest)
+static int64_t guest_swap_speed(const struct sim_guest *guest)
 {
 	return guest->traits->swap == TRACE_SWAP_ZRAM ? ZRAM_SPEED : DISK_SPEED;
 }
@@ -118,12 +118,12 @@ struct wanted {
 	int64_t hot, cold, file;
 };
 
-static struct wanted wanted(const struct sim_guest *guest, uint32_t step, int64_t now_us)
+static struct wanted wanted_bytes(const struct sim_guest *guest, uint32_t step, int64_t now_us)
 {
 	const struct trace_load *load = &guest->traits->loads[step];
 	struct wanted want = {
 		.hot = load->hot_kib * KIB,
-		.cold = positive(load->cold_kib * KIB - guest->leaked),
+		.cold = at_least_zero(load->cold_kib * KIB - guest->leaked),
 		.file = load->file_kib * KIB,
 	};
 
@@ -134,21 +134,21 @@ static struct wanted wanted(const struct sim_guest *guest, uint32_t step, int64_
 	return want;
 }
 
-static void drop_cache(struct sim_guest *guest, int64_t bytes)
+static void drop_guest_cache(struct sim_guest *guest, int64_t bytes)
 {
 	guest->cache -= bytes;
 	guest->counters.scan_bytes += (uint64_t)bytes;
-	stall(guest, bytes, DROP_SPEED);
-	give(guest, bytes);
+	stall_guest(guest, bytes, DROP_SPEED);
+	give_pages(guest, bytes);
 }
 
 /* Up to @bytes of anonymous memory to swap. */
-static void swap_out(struct sim_guest *guest, int64_t bytes)
+static void guest_swap_out(struct sim_guest *guest, int64_t bytes)
 {
 	bool zram = guest->traits->swap == TRACE_SWAP_ZRAM;
 	int64_t room = (int64_t)guest->traits->swap_bytes - guest->swapped;
 
-	bytes = smaller(smaller(bytes, room), smaller(guest->anon, guest->swap_left));
+	bytes = smaller_of(smaller_of(bytes, room), smaller_of(guest->anon, guest->swap_left));
 	if (bytes <= 0)
 		return;
 	guest->swap_left -= bytes;
@@ -156,25 +156,25 @@ static void swap_out(struct sim_guest *guest, int64_t bytes)
 	guest->swapped += bytes;
 	guest->counters.swap_out_bytes += (uint64_t)bytes;
 	guest->counters.scan_bytes += (uint64_t)bytes;
-	stall(guest, bytes, swap_speed(guest));
-	give(guest, bytes);
+	stall_guest(guest, bytes, guest_swap_speed(guest));
+	give_pages(guest, bytes);
 	if (zram) {
-		take(guest, bytes / ZRAM_FACTOR);
+		take_free_pages(guest, bytes / ZRAM_FACTOR);
 		guest->zram += bytes / ZRAM_FACTOR;
 	}
 }
 
 /* Takes @bytes out of the books of the swap; they were read in, or freed. */
-static void unswap(struct sim_guest *guest, int64_t bytes)
+static void drop_swapped(struct sim_guest *guest, int64_t bytes)
 {
 	int64_t compressed = 0;
 
 	if (guest->swapped > 0 && guest->zram)
 		compressed = bytes == guest->swapped ? guest->zram
-						     : smaller(guest->zram, bytes / ZRAM_FACTOR);
+						     : smaller_of(guest->zram, bytes / ZRAM_FACTOR);
 	guest->swapped -= bytes;
 	guest->zram -= compressed;
-	give(guest, compressed);
+	give_pages(guest, compressed);
 }
 
 /* Whether waiting for swap would make room. */
@@ -184,28 +184,28 @@ static bool swap_helps(const struct sim_guest *guest)
 }
 
 /* Reclaims until @bytes are usable, or the grades up to @grade are used up; what is usable. */
-static int64_t make_room(struct sim_guest *guest, const struct wanted *want, int64_t bytes,
-			 enum grade grade)
+static int64_t reclaim_memory(struct sim_guest *guest, const struct wanted *want, int64_t bytes,
+			      enum grade grade)
 {
 	int64_t files, cold;
 
-	if (usable(guest) < bytes)
-		drop_cache(guest,
-			   smaller(positive(guest->cache - want->file), bytes - usable(guest)));
-	if (grade >= GRADE_COLD && usable(guest) < bytes) {
-		cold = positive(want->cold - guest->swapped);
-		swap_out(guest, smaller(cold, bytes - usable(guest)));
+	if (usable_bytes(guest) < bytes)
+		drop_guest_cache(guest, smaller_of(at_least_zero(guest->cache - want->file),
+						   bytes - usable_bytes(guest)));
+	if (grade >= GRADE_COLD && usable_bytes(guest) < bytes) {
+		cold = at_least_zero(want->cold - guest->swapped);
+		guest_swap_out(guest, smaller_of(cold, bytes - usable_bytes(guest)));
 		if (want->cold > guest->swapped && !guest->swap_left && swap_helps(guest))
-			return smaller(usable(guest), bytes); /* slow is not used up */
+			return smaller_of(usable_bytes(guest), bytes); /* slow is not used up */
 	}
-	if (grade >= GRADE_FILES && usable(guest) < bytes) {
-		files = smaller(guest->cache, bytes - usable(guest));
-		drop_cache(guest, files);
+	if (grade >= GRADE_FILES && usable_bytes(guest) < bytes) {
+		files = smaller_of(guest->cache, bytes - usable_bytes(guest));
+		drop_guest_cache(guest, files);
 		guest->dropped += files;
 	}
-	if (grade >= GRADE_ALL && usable(guest) < bytes)
-		swap_out(guest, bytes - usable(guest));
-	return smaller(usable(guest), bytes);
+	if (grade >= GRADE_ALL && usable_bytes(guest) < bytes)
+		guest_swap_out(guest, bytes - usable_bytes(guest));
+	return smaller_of(usable_bytes(guest), bytes);
 }
 
 static void move_balloon(struct sim_guest *guest, const struct wanted *want, int64_t now_us)
@@ -214,64 +214,65 @@ static void move_balloon(struct sim_guest *guest, const struct wanted *want, int
 
 	if (now_us >= guest->next_target_us)
 		guest->target = guest->next_target;
-	goal = positive((int64_t)guest->traits->boot_bytes - guest->target);
+	goal = at_least_zero((int64_t)guest->traits->boot_bytes - guest->target);
 	bytes = goal - guest->balloon;
 	guest->stuck = false;
 	if (bytes <= 0) {
-		deflate(guest, smaller(-bytes, PER_STEP(guest->traits->deflate_bytes_s)));
+		deflate_balloon(guest,
+				smaller_of(-bytes, PER_STEP(guest->traits->deflate_bytes_s)));
 		return;
 	}
-	bytes = smaller(bytes, PER_STEP(guest->traits->inflate_bytes_s));
-	room = make_room(guest, want, bytes, GRADE_ALL);
-	inflate(guest, room);
+	bytes = smaller_of(bytes, PER_STEP(guest->traits->inflate_bytes_s));
+	room = reclaim_memory(guest, want, bytes, GRADE_ALL);
+	inflate_balloon(guest, room);
 	guest->stuck = room < bytes;
 }
 
-static void kill_something(struct sim_guest *guest, int64_t now_us)
+static void kill_guest_process(struct sim_guest *guest, int64_t now_us)
 {
 	int64_t bytes = guest->anon / 10 * 7;
 
 	guest->counters.oom_kills++;
 	guest->starved = 0;
 	guest->anon -= bytes;
-	give(guest, bytes);
-	unswap(guest, guest->swapped / 10 * 7);
+	give_pages(guest, bytes);
+	drop_swapped(guest, guest->swapped / 10 * 7);
 	guest->down_until_us = now_us + DOWN_US;
 }
 
 /* An allocation that is short of @missing found nothing. */
-static void starve(struct sim_guest *guest, const struct wanted *want, int64_t missing,
-		   int64_t now_us)
+static void starve_guest(struct sim_guest *guest, const struct wanted *want, int64_t missing,
+			 int64_t now_us)
 {
 	guest->stall_us = (double)SIM_STEP_US;
 	guest->counters.alloc_stalls++;
 	if (guest->traits->deflate_on_oom && guest->balloon > 0) {
-		int64_t bytes = smaller(OOM_DEFLATE, guest->balloon);
+		int64_t bytes = smaller_of(OOM_DEFLATE, guest->balloon);
 
-		deflate(guest, bytes);
+		deflate_balloon(guest, bytes);
 		guest->counters.oom_deflated_bytes += (uint64_t)bytes;
-		take(guest, smaller(missing, bytes));
-		guest->anon += smaller(missing, bytes);
+		take_free_pages(guest, smaller_of(missing, bytes));
+		guest->anon += smaller_of(missing, bytes);
 		return;
 	}
 	if (++guest->starved < OOM_PATIENCE)
 		return;
-	kill_something(guest, now_us);
+	kill_guest_process(guest, now_us);
 	if (guest->traits->leaks)
 		guest->leaked += want->cold;
 }
 
 static void free_anonymous(struct sim_guest *guest, int64_t bytes)
 {
-	int64_t swapped = smaller(bytes, guest->swapped);
+	int64_t swapped = smaller_of(bytes, guest->swapped);
 
-	unswap(guest, swapped);
-	bytes = smaller(bytes - swapped, guest->anon);
+	drop_swapped(guest, swapped);
+	bytes = smaller_of(bytes - swapped, guest->anon);
 	guest->anon -= bytes;
-	give(guest, bytes);
+	give_pages(guest, bytes);
 }
 
-static void allocate(struct sim_guest *guest, const struct wanted *want, int64_t now_us)
+static void allocate_pages(struct sim_guest *guest, const struct wanted *want, int64_t now_us)
 {
 	int64_t missing = want->hot + want->cold - guest->anon - guest->swapped;
 	int64_t bytes = KERNEL_ALLOC, room;
@@ -280,76 +281,76 @@ static void allocate(struct sim_guest *guest, const struct wanted *want, int64_t
 		free_anonymous(guest, -missing);
 		missing = 0;
 	}
-	bytes += smaller(missing, PER_STEP(ALLOC_SPEED));
-	room = make_room(guest, want, bytes, GRADE_ALL);
-	missing = bytes - KERNEL_ALLOC - positive(room - KERNEL_ALLOC);
-	take(guest, positive(room - KERNEL_ALLOC));
-	guest->anon += positive(room - KERNEL_ALLOC);
+	bytes += smaller_of(missing, PER_STEP(ALLOC_SPEED));
+	room = reclaim_memory(guest, want, bytes, GRADE_ALL);
+	missing = bytes - KERNEL_ALLOC - at_least_zero(room - KERNEL_ALLOC);
+	take_free_pages(guest, at_least_zero(room - KERNEL_ALLOC));
+	guest->anon += at_least_zero(room - KERNEL_ALLOC);
 	if (room == bytes)
 		guest->starved = 0;
 	else if (swap_helps(guest))
 		guest->stall_us = (double)SIM_STEP_US;
 	else
-		starve(guest, want, missing, now_us);
+		starve_guest(guest, want, missing, now_us);
 }
 
 /* @bytes come in from swap; what finds no room evicts as much of what is as hot. */
-static void swap_in(struct sim_guest *guest, int64_t bytes, int64_t room)
+static void guest_swap_in(struct sim_guest *guest, int64_t bytes, int64_t room)
 {
 	guest->swap_left -= bytes;
 	guest->counters.swap_in_bytes += (uint64_t)bytes;
 	guest->counters.swap_out_bytes += (uint64_t)(bytes - room);
 	guest->counters.major_faults += (uint64_t)(bytes / PAGE);
-	stall(guest, bytes + (bytes - room), swap_speed(guest));
-	take(guest, room);
+	stall_guest(guest, bytes + (bytes - room), guest_swap_speed(guest));
+	take_free_pages(guest, room);
 	guest->anon += room;
-	unswap(guest, room);
+	drop_swapped(guest, room);
 }
 
 static void touch_anonymous(struct sim_guest *guest, const struct wanted *want)
 {
-	int64_t hot = smaller(positive(guest->swapped - want->cold), guest->swap_left);
-	int64_t cold = smaller(guest->swapped - positive(guest->swapped - want->cold),
-			       want->cold / 2000); /* 0.5 %/s */
+	int64_t hot = smaller_of(at_least_zero(guest->swapped - want->cold), guest->swap_left);
+	int64_t cold = smaller_of(guest->swapped - at_least_zero(guest->swapped - want->cold),
+				  want->cold / 2000); /* 0.5 %/s */
 
 	if (hot > 0)
-		swap_in(guest, hot, make_room(guest, want, hot, GRADE_COLD));
-	cold = smaller(smaller(cold, positive(guest->swap_left)),
-		       positive(usable(guest) - watermark(guest)));
+		guest_swap_in(guest, hot, reclaim_memory(guest, want, hot, GRADE_COLD));
+	cold = smaller_of(smaller_of(cold, at_least_zero(guest->swap_left)),
+			  at_least_zero(usable_bytes(guest) - low_watermark(guest)));
 	if (cold > 0)
-		swap_in(guest, cold, cold);
+		guest_swap_in(guest, cold, cold);
 }
 
 static void touch_files(struct sim_guest *guest, const struct wanted *want)
 {
-	int64_t missing = smaller(positive(want->file - guest->cache), guest->disk_left);
+	int64_t missing = smaller_of(at_least_zero(want->file - guest->cache), guest->disk_left);
 	int64_t again, room;
 
-	guest->dropped = smaller(guest->dropped, positive(want->file - guest->cache));
+	guest->dropped = smaller_of(guest->dropped, at_least_zero(want->file - guest->cache));
 	if (!missing)
 		return;
-	room = make_room(guest, want, missing, GRADE_COLD);
-	again = smaller(missing, guest->dropped);
+	room = reclaim_memory(guest, want, missing, GRADE_COLD);
+	again = smaller_of(missing, guest->dropped);
 	guest->disk_left -= missing;
 	guest->counters.refault_bytes += (uint64_t)again;
 	guest->counters.major_faults += (uint64_t)(again / PAGE);
-	stall(guest, again, DISK_SPEED);
-	take(guest, room);
+	stall_guest(guest, again, DISK_SPEED);
+	take_free_pages(guest, room);
 	guest->cache += room;
 	/* What finds no room is read again and again. */
 	guest->dropped += missing - room;
 }
 
-static void read_once(struct sim_guest *guest, uint32_t step)
+static void read_once_cache(struct sim_guest *guest, uint32_t step)
 {
 	int64_t bytes = guest->traits->loads[step].read_kib * KIB;
 
-	bytes = smaller(bytes, positive(guest->free - watermark(guest)));
-	take(guest, bytes);
+	bytes = smaller_of(bytes, at_least_zero(guest->free - low_watermark(guest)));
+	take_free_pages(guest, bytes);
 	guest->cache += bytes;
 }
 
-static void account_stall(struct sim_guest *guest)
+static void account_guest_stall(struct sim_guest *guest)
 {
 	double most = (double)SIM_STEP_US;
 	double stalled = guest->stall_us < most ? guest->stall_us : most;
@@ -374,7 +375,7 @@ static void take_statistics(struct sim_guest *guest, int64_t now_us)
 	};
 }
 
-static void lie(struct sim_guest *guest)
+static void falsify_statistics(struct sim_guest *guest)
 {
 	bool poor = guest->traits->fault == TRACE_POOR_LIAR;
 	uint64_t claim = poor ? 0 : guest->traits->boot_bytes / 10 * 9;
@@ -384,7 +385,7 @@ static void lie(struct sim_guest *guest)
 	guest->told.cache_bytes = 0;
 }
 
-static void tell(struct sim_guest *guest, bool faulty, int64_t now_us)
+static void answer_statistics(struct sim_guest *guest, bool faulty, int64_t now_us)
 {
 	enum trace_fault fault = faulty ? guest->traits->fault : TRACE_HEALTHY;
 
@@ -397,7 +398,7 @@ static void tell(struct sim_guest *guest, bool faulty, int64_t now_us)
 		return;
 	take_statistics(guest, now_us);
 	if (fault == TRACE_POOR_LIAR || fault == TRACE_RICH_LIAR)
-		lie(guest);
+		falsify_statistics(guest);
 }
 
 void sim_guest_init(struct sim_guest *guest, const struct trace_guest *traits, uint32_t index)
@@ -414,15 +415,15 @@ void sim_guest_init(struct sim_guest *guest, const struct trace_guest *traits, u
 		/* Not all of them are asked in the same instant. */
 		.next_statistics_us = (int64_t)index * 170000 % traits->period_us,
 	};
-	room = usable(guest);
-	guest->anon = smaller(room, (load->hot_kib + (int64_t)load->cold_kib) * KIB);
-	guest->cache = smaller(room - guest->anon, load->file_kib * KIB);
-	take(guest, guest->anon + guest->cache);
+	room = usable_bytes(guest);
+	guest->anon = smaller_of(room, (load->hot_kib + (int64_t)load->cold_kib) * KIB);
+	guest->cache = smaller_of(room - guest->anon, load->file_kib * KIB);
+	take_free_pages(guest, guest->anon + guest->cache);
 }
 
 void sim_guest_set_target(struct sim_guest *guest, uint64_t bytes, int64_t now_us)
 {
-	int64_t target = smaller((int64_t)bytes, (int64_t)guest->traits->boot_bytes);
+	int64_t target = smaller_of((int64_t)bytes, (int64_t)guest->traits->boot_bytes);
 
 	if (target == guest->next_target)
 		return;
@@ -435,20 +436,21 @@ void sim_guest_set_target(struct sim_guest *guest, uint64_t bytes, int64_t now_u
 
 void sim_guest_step(struct sim_guest *guest, uint32_t step, int64_t now_us)
 {
-	struct wanted want = wanted(guest, step, now_us);
+	struct wanted want = wanted_bytes(guest, step, now_us);
 	bool faulty = guest->traits->fault != TRACE_HEALTHY && step >= guest->traits->fault_step;
 
 	guest->disk_left = PER_STEP(DISK_SPEED);
-	guest->swap_left = guest->traits->swap == TRACE_SWAP_NONE ? 0 : PER_STEP(swap_speed(guest));
+	guest->swap_left =
+		guest->traits->swap == TRACE_SWAP_NONE ? 0 : PER_STEP(guest_swap_speed(guest));
 	if (!faulty || guest->traits->fault != TRACE_DEAD_DRIVER)
 		move_balloon(guest, &want, now_us);
 	guest->stall_us = 0; /* the driver waited, nobody else */
-	allocate(guest, &want, now_us);
+	allocate_pages(guest, &want, now_us);
 	touch_anonymous(guest, &want);
 	touch_files(guest, &want);
-	read_once(guest, step);
-	account_stall(guest);
-	tell(guest, faulty, now_us);
+	read_once_cache(guest, step);
+	account_guest_stall(guest);
+	answer_statistics(guest, faulty, now_us);
 }
 
 void sim_guest_reboot(struct sim_guest *guest, int64_t now_us)

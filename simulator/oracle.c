@@ -22,24 +22,24 @@ struct policy_state *oracle_create(const struct trace *trace)
 	return state;
 }
 
-static struct policy_state *create(const struct policy_settings *settings)
+static struct policy_state *oracle_create_unused(const struct policy_settings *settings)
 {
 	(void)settings;
 	return oracle_create(NULL);
 }
 
-static void destroy(struct policy_state *state)
+static void oracle_destroy(struct policy_state *state)
 {
 	free(state);
 }
 
-static void configure(struct policy_state *state, const struct policy_settings *settings)
+static void oracle_configure(struct policy_state *state, const struct policy_settings *settings)
 {
 	(void)state;
 	(void)settings;
 }
 
-static bool moves(const struct trace_guest *guest, uint32_t step)
+static bool oracle_moves_guest(const struct trace_guest *guest, uint32_t step)
 {
 	return guest->fault != TRACE_DEAD_DRIVER || step < guest->fault_step;
 }
@@ -55,8 +55,8 @@ static uint32_t steps_ahead(const struct trace *trace, const struct trace_guest 
 	return (uint32_t)(us / SIM_STEP_US);
 }
 
-static uint64_t need_ahead(const struct trace *trace, const struct trace_guest *guest,
-			   uint32_t step)
+static uint64_t oracle_need_ahead(const struct trace *trace, const struct trace_guest *guest,
+				  uint32_t step)
 {
 	uint32_t ahead = steps_ahead(trace, guest);
 	uint64_t most = 0, need;
@@ -69,13 +69,13 @@ static uint64_t need_ahead(const struct trace *trace, const struct trace_guest *
 }
 
 /* How much of what is needed above the floors there is. */
-static double part_of(const struct trace *trace, const struct policy_guest *guests,
-		      const struct policy_decision *decisions, uint32_t step)
+static double oracle_part(const struct trace *trace, const struct policy_guest *guests,
+			  const struct policy_decision *decisions, uint32_t step)
 {
 	double rest = (double)trace->budget_bytes, needs = 0, floors = 0;
 
 	for (uint32_t i = 0; i < trace->count; i++) {
-		if (!moves(&trace->guests[i], step)) {
+		if (!oracle_moves_guest(&trace->guests[i], step)) {
 			rest -= (double)guests[i].actual_bytes;
 			continue;
 		}
@@ -87,12 +87,12 @@ static double part_of(const struct trace *trace, const struct policy_guest *gues
 	return rest > floors && needs > floors ? (rest - floors) / (needs - floors) : 0;
 }
 
-static void foresee(const struct trace *trace, const struct policy_guest *guest, uint32_t step,
-		    struct policy_decision *decision)
+static void foresee_needs(const struct trace *trace, const struct policy_guest *guest,
+			  uint32_t step, struct policy_decision *decision)
 {
 	const struct trace_guest *traits = &trace->guests[guest->id - 1];
 	uint64_t floor = floor_bytes(guest->boot_bytes);
-	uint64_t need = need_ahead(trace, traits, step);
+	uint64_t need = oracle_need_ahead(trace, traits, step);
 
 	*decision = (struct policy_decision){
 		.target_bytes = guest->target_bytes,
@@ -107,9 +107,9 @@ static void foresee(const struct trace *trace, const struct policy_guest *guest,
 		 (double)need / (double)MIB);
 }
 
-static int step(struct policy_state *state, const struct policy_host *host,
-		const struct policy_guest *guests, size_t count, struct policy_decision *decisions,
-		struct policy_outcome *outcome)
+static int oracle_step(struct policy_state *state, const struct policy_host *host,
+		       const struct policy_guest *guests, size_t count,
+		       struct policy_decision *decisions, struct policy_outcome *outcome)
 {
 	const struct trace *trace = state->trace;
 	uint32_t now = (uint32_t)(host->now_us / SIM_STEP_US) - 1;
@@ -120,14 +120,14 @@ static int step(struct policy_state *state, const struct policy_host *host,
 	for (size_t i = 0; i < count; i++) {
 		decisions[i] = (struct policy_decision){ .target_bytes = guests[i].target_bytes };
 		if (trace)
-			foresee(trace, &guests[i], now, &decisions[i]);
+			foresee_needs(trace, &guests[i], now, &decisions[i]);
 	}
 	if (!trace)
 		return 0;
 	outcome->budget_bytes = trace->budget_bytes;
-	part = part_of(trace, guests, decisions, now);
+	part = oracle_part(trace, guests, decisions, now);
 	for (size_t i = 0; i < count; i++) {
-		if (!moves(&trace->guests[i], now))
+		if (!oracle_moves_guest(&trace->guests[i], now))
 			continue;
 		floor = decisions[i].floor_bytes;
 		decisions[i].target_bytes =
@@ -142,8 +142,8 @@ static int step(struct policy_state *state, const struct policy_host *host,
 const struct policy_ops policy_oracle = {
 	.name = "oracle",
 	.help = "knows the future: a bound, not a policy",
-	.create = create,
-	.destroy = destroy,
-	.configure = configure,
-	.step = step,
+	.create = oracle_create_unused,
+	.destroy = oracle_destroy,
+	.configure = oracle_configure,
+	.step = oracle_step,
 };

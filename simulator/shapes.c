@@ -14,19 +14,19 @@
 
 #define SECONDS(s) ((uint32_t)((s)*SIM_STEPS_A_SECOND))
 
-static uint32_t share(const struct trace_guest *guest, double part)
+static uint32_t load_share(const struct trace_guest *guest, double part)
 {
 	return (uint32_t)(part * (double)(guest->boot_bytes >> 10));
 }
 
-static void base(struct trace *trace, uint32_t guest, double hot, double cold, double file,
-		 uint32_t read_mib_s)
+static void set_base_load(struct trace *trace, uint32_t guest, double hot, double cold, double file,
+			  uint32_t read_mib_s)
 {
 	struct trace_guest *one = &trace->guests[guest];
 	struct trace_load load = {
-		.hot_kib = share(one, hot),
-		.cold_kib = share(one, cold),
-		.file_kib = share(one, file),
+		.hot_kib = load_share(one, hot),
+		.cold_kib = load_share(one, cold),
+		.file_kib = load_share(one, file),
 		.read_kib = read_mib_s * 1024 / SIM_STEPS_A_SECOND,
 	};
 
@@ -40,12 +40,12 @@ static void quiet_base(struct trace *trace, uint32_t guest, struct sim_random *r
 	double cold = sim_random_between(random, 0.04, 0.14);
 	double file = sim_random_between(random, 0.03, 0.10);
 
-	base(trace, guest, hot, cold, file, sim_random_pick(random, 4));
+	set_base_load(trace, guest, hot, cold, file, sim_random_pick(random, 4));
 }
 
 /* Adds @part of hot memory from @first to @last, rising and falling in @slope steps. */
-static void ramp(struct trace *trace, uint32_t guest, uint32_t first, uint32_t last, uint32_t slope,
-		 double part)
+static void add_ramp(struct trace *trace, uint32_t guest, uint32_t first, uint32_t last,
+		     uint32_t slope, double part)
 {
 	struct trace_guest *one = &trace->guests[guest];
 	double height = part * (double)(one->boot_bytes >> 10);
@@ -58,10 +58,10 @@ static void ramp(struct trace *trace, uint32_t guest, uint32_t first, uint32_t l
 	}
 }
 
-static void burst(struct trace *trace, uint32_t guest, uint32_t first, uint32_t last,
-		  uint32_t slope, double part)
+static void add_burst(struct trace *trace, uint32_t guest, uint32_t first, uint32_t last,
+		      uint32_t slope, double part)
 {
-	ramp(trace, guest, first, last, slope, part);
+	add_ramp(trace, guest, first, last, slope, part);
 	if (trace->burst_count < trace->burst_room && last < trace->steps)
 		trace->bursts[trace->burst_count++] =
 			(struct trace_burst){ .guest = guest, .first = first, .last = last };
@@ -75,26 +75,27 @@ static void burst_train(struct trace *trace, uint32_t guest, struct sim_random *
 
 	while (at + SECONDS(10) < trace->steps) {
 		length = SECONDS(sim_random_between(random, 2, 8));
-		burst(trace, guest, at, at + length, SECONDS(sim_random_between(random, 0.3, 1.5)),
-		      sim_random_between(random, least, most));
+		add_burst(trace, guest, at, at + length,
+			  SECONDS(sim_random_between(random, 0.3, 1.5)),
+			  sim_random_between(random, least, most));
 		at += length + SECONDS(5 + sim_random_between(random, 0.3, 1.7) * every_s);
 	}
 }
 
-static bool well(const struct trace_guest *guest)
+static bool make_well(const struct trace_guest *guest)
 {
 	return guest->fault != TRACE_DEAD_DRIVER;
 }
 
-static void sprinkle(struct trace *trace, struct sim_random *random)
+static void sprinkle_bursts(struct trace *trace, struct sim_random *random)
 {
 	for (uint32_t i = 0; i < trace->count; i++)
-		if (well(&trace->guests[i]))
+		if (make_well(&trace->guests[i]))
 			burst_train(trace, i, random, 60, 0.08, 0.30);
 }
 
 /* The host's other programs: something that is always there, and a phase of more. */
-static void others(struct trace *trace, struct sim_random *random)
+static void fill_others(struct trace *trace, struct sim_random *random)
 {
 	uint32_t always = (uint32_t)sim_random_between(random, 0.8, 1.6) * 1024 * 1024;
 	uint32_t more = (uint32_t)(sim_random_between(random, 0, 0.8) * 1024 * 1024);
@@ -112,17 +113,17 @@ static void others(struct trace *trace, struct sim_random *random)
 	}
 }
 
-static void begin(struct trace *trace, struct sim_random *random)
+static void begin_load(struct trace *trace, struct sim_random *random)
 {
-	others(trace, random);
+	fill_others(trace, random);
 	for (uint32_t i = 0; i < trace->count; i++)
 		quiet_base(trace, i, random);
 }
 
 static void fill_idle(struct trace *trace, struct sim_random *random)
 {
-	begin(trace, random);
-	sprinkle(trace, random);
+	begin_load(trace, random);
+	sprinkle_bursts(trace, random);
 }
 
 /* One day for each guest, at different hours. */
@@ -131,32 +132,32 @@ static void fill_diurnal(struct trace *trace, struct sim_random *random)
 	uint32_t day = trace->steps, half = day / 2, at;
 	double height;
 
-	begin(trace, random);
+	begin_load(trace, random);
 	for (uint32_t i = 0; i < trace->count; i++) {
 		height = sim_random_between(random, 0.2, 0.5);
 		at = (uint32_t)((uint64_t)i * day / trace->count);
-		ramp(trace, i, at, at + half, half / 2, height);
+		add_ramp(trace, i, at, at + half, half / 2, height);
 		if (at + half > day) /* the evening of the day before */
 			for (uint32_t step = 0; step < at + half - day; step++)
 				trace->guests[i].loads[step].hot_kib +=
-					(uint32_t)((double)share(&trace->guests[i], height) *
+					(uint32_t)((double)load_share(&trace->guests[i], height) *
 						   (double)(at + half - day - step) / (double)half);
 	}
-	sprinkle(trace, random);
+	sprinkle_bursts(trace, random);
 }
 
 static void fill_phased(struct trace *trace, struct sim_random *random)
 {
 	uint32_t gap = trace->steps / (trace->count + 1), first;
 
-	begin(trace, random);
+	begin_load(trace, random);
 	for (uint32_t i = 0; i < trace->count; i++) {
 		first = gap * i + sim_random_pick(random, gap / 2 + 1) + SECONDS(5);
-		ramp(trace, i, first, first + gap * 8 / 5,
-		     SECONDS(sim_random_between(random, 1, 6)),
-		     sim_random_between(random, 0.3, 0.6));
+		add_ramp(trace, i, first, first + gap * 8 / 5,
+			 SECONDS(sim_random_between(random, 1, 6)),
+			 sim_random_between(random, 0.3, 0.6));
 	}
-	sprinkle(trace, random);
+	sprinkle_bursts(trace, random);
 }
 
 /* Compilers come and go by the second; what they read stays useful for the time of the job. */
@@ -167,19 +168,19 @@ static void build_job(struct trace *trace, uint32_t guest, struct sim_random *ra
 	double parallel = sim_random_between(random, 0.15, 0.45);
 
 	for (uint32_t step = first; step < last && step < trace->steps; step++) {
-		one->loads[step].file_kib += share(one, 0.08);
+		one->loads[step].file_kib += load_share(one, 0.08);
 		one->loads[step].read_kib += 8 * 1024;
 	}
 	for (uint32_t at = first; at < last; at += SECONDS(2))
-		ramp(trace, guest, at, at + SECONDS(sim_random_between(random, 1.5, 4)),
-		     SECONDS(0.4), parallel * sim_random_between(random, 0.3, 0.8));
+		add_ramp(trace, guest, at, at + SECONDS(sim_random_between(random, 1.5, 4)),
+			 SECONDS(0.4), parallel * sim_random_between(random, 0.3, 0.8));
 }
 
 static void fill_build(struct trace *trace, struct sim_random *random)
 {
 	uint32_t at, length;
 
-	begin(trace, random);
+	begin_load(trace, random);
 	for (uint32_t i = 0; i < trace->count; i++) {
 		at = SECONDS(sim_random_between(random, 2, 40));
 		while (at < trace->steps) {
@@ -188,12 +189,12 @@ static void fill_build(struct trace *trace, struct sim_random *random)
 			at += length + SECONDS(sim_random_between(random, 15, 60));
 		}
 	}
-	sprinkle(trace, random);
+	sprinkle_bursts(trace, random);
 }
 
 static void fill_bursts(struct trace *trace, struct sim_random *random)
 {
-	begin(trace, random);
+	begin_load(trace, random);
 	for (uint32_t i = 0; i < trace->count; i++)
 		burst_train(trace, i, random, 22, 0.15, 0.5);
 }
@@ -203,17 +204,18 @@ static void fill_cache(struct trace *trace, struct sim_random *random)
 {
 	uint32_t first;
 
-	others(trace, random);
+	fill_others(trace, random);
 	for (uint32_t i = 0; i < trace->count; i++) {
 		if (i % 2 == 0) {
-			base(trace, i, 0.08, 0.04, sim_random_between(random, 0.3, 0.5), 20);
+			set_base_load(trace, i, 0.08, 0.04, sim_random_between(random, 0.3, 0.5),
+				      20);
 			continue;
 		}
-		base(trace, i, 0.06, sim_random_between(random, 0.35, 0.55), 0.03, 1);
+		set_base_load(trace, i, 0.06, sim_random_between(random, 0.35, 0.55), 0.03, 1);
 		first = trace->steps / 3 + sim_random_pick(random, trace->steps / 3);
-		ramp(trace, i, first, first + SECONDS(40), SECONDS(3), 0.2);
+		add_ramp(trace, i, first, first + SECONDS(40), SECONDS(3), 0.2);
 	}
-	sprinkle(trace, random);
+	sprinkle_bursts(trace, random);
 }
 
 static void fill_leak(struct trace *trace, struct sim_random *random)
@@ -222,7 +224,7 @@ static void fill_leak(struct trace *trace, struct sim_random *random)
 	uint32_t first = trace->steps / 10;
 	double total;
 
-	begin(trace, random);
+	begin_load(trace, random);
 	leaking->leaks = true;
 	total = (double)(leaking->boot_bytes >> 10) * sim_random_between(random, 0.5, 1.1);
 	for (uint32_t step = first; step < trace->steps; step++)
@@ -230,7 +232,7 @@ static void fill_leak(struct trace *trace, struct sim_random *random)
 			(uint32_t)(total * (double)(step - first) / (double)(trace->steps - first));
 	for (uint32_t i = 1; i < trace->count; i++)
 		burst_train(trace, i, random, 40, 0.15, 0.4);
-	sprinkle(trace, random);
+	sprinkle_bursts(trace, random);
 }
 
 /* The first guest gets @fault early on, while the others burst and take turns. */
@@ -238,17 +240,17 @@ static void fill_fault(struct trace *trace, struct sim_random *random, enum trac
 {
 	uint32_t first;
 
-	begin(trace, random);
+	begin_load(trace, random);
 	trace->guests[0].fault = fault;
 	trace->guests[0].fault_step =
 		(uint32_t)(sim_random_between(random, 0.05, 0.3) * trace->steps);
 	for (uint32_t i = 1; i < trace->count; i++) {
 		first = sim_random_pick(random, trace->steps);
-		ramp(trace, i, first, first + trace->steps / 4, SECONDS(4),
-		     sim_random_between(random, 0.2, 0.4));
+		add_ramp(trace, i, first, first + trace->steps / 4, SECONDS(4),
+			 sim_random_between(random, 0.2, 0.4));
 		burst_train(trace, i, random, 40, 0.1, 0.35);
 	}
-	sprinkle(trace, random);
+	sprinkle_bursts(trace, random);
 }
 
 static void fill_dead(struct trace *trace, struct sim_random *random)

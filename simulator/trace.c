@@ -15,7 +15,7 @@
 /* The host is sized for needs this long ahead: memory takes time to move. */
 #define AHEAD_STEPS 50
 
-static uint64_t kib(uint64_t bytes)
+static uint64_t round_to_kib(uint64_t bytes)
 {
 	return bytes / KIB;
 }
@@ -37,7 +37,7 @@ uint64_t trace_need(const struct trace_guest *guest, uint32_t step)
 }
 
 /* A guest as it was bought: its size and speeds, and how it was set up. */
-static void draw_guest(struct trace_guest *guest, struct sim_random *random)
+static void draw_guest_size(struct trace_guest *guest, struct sim_random *random)
 {
 	static const uint64_t sizes[] = { GIB, 2 * GIB, 2 * GIB, 4 * GIB, 4 * GIB, 8 * GIB };
 	static const double weights[] = { 1, 1, 1, 2, 4 };
@@ -60,10 +60,10 @@ static void draw_guest(struct trace_guest *guest, struct sim_random *random)
 /* No guest asks for more than it was booted with, but for one that leaks. */
 static void fit_loads(const struct trace *trace, struct trace_guest *guest)
 {
-	uint64_t most = kib(guest->boot_bytes / 100 * 92 - guest->kernel_bytes);
+	uint64_t most = round_to_kib(guest->boot_bytes / 100 * 92 - guest->kernel_bytes);
 	uint64_t rest;
 
-	most -= kib(2 * trace_watermark(guest));
+	most -= round_to_kib(2 * trace_watermark(guest));
 	for (uint32_t step = 0; step < trace->steps && !guest->leaks; step++) {
 		struct trace_load *load = &guest->loads[step];
 
@@ -88,8 +88,8 @@ static void measure_bursts(struct trace *trace)
 	}
 }
 
-static uint64_t need_ahead(const struct trace *trace, const struct trace_guest *guest,
-			   uint32_t step)
+static uint64_t need_within(const struct trace *trace, const struct trace_guest *guest,
+			    uint32_t step)
 {
 	uint64_t most = 0, need;
 
@@ -102,21 +102,21 @@ static uint64_t need_ahead(const struct trace *trace, const struct trace_guest *
 }
 
 /* The most that all guests need at once. */
-static uint64_t peak_need(const struct trace *trace)
+static uint64_t peak_need_bytes(const struct trace *trace)
 {
 	uint64_t peak = 0, sum;
 
 	for (uint32_t step = 0; step < trace->steps; step += SIM_STEPS_A_SECOND / 2) {
 		sum = 0;
 		for (uint32_t i = 0; i < trace->count; i++)
-			sum += need_ahead(trace, &trace->guests[i], step);
+			sum += need_within(trace, &trace->guests[i], step);
 		peak = sum > peak ? sum : peak;
 	}
 	return peak;
 }
 
 /* The host's RAM, so that @budget is left beside @other and a reserve of max(5 %, 1 GiB). */
-static uint64_t host_size(uint64_t budget, uint64_t other)
+static uint64_t draw_host_size(uint64_t budget, uint64_t other)
 {
 	uint64_t bytes = budget + other + GIB;
 
@@ -128,7 +128,7 @@ static uint64_t host_size(uint64_t budget, uint64_t other)
 static void fit_host(struct trace *trace, struct sim_random *random)
 {
 	uint64_t boot = 0, least = 0, other = 0;
-	double budget = (double)peak_need(trace) * sim_random_between(random, 0.95, 1.5);
+	double budget = (double)peak_need_bytes(trace) * sim_random_between(random, 0.95, 1.5);
 
 	for (uint32_t i = 0; i < trace->count; i++) {
 		boot += trace->guests[i].boot_bytes;
@@ -142,7 +142,7 @@ static void fit_host(struct trace *trace, struct sim_random *random)
 	for (uint32_t step = 0; step < trace->steps; step++)
 		if (trace->other_kib[step] > other)
 			other = trace->other_kib[step];
-	trace->host_bytes = host_size(trace->budget_bytes, other * KIB);
+	trace->host_bytes = draw_host_size(trace->budget_bytes, other * KIB);
 	trace->host_swap_bytes = 2 * GIB;
 }
 
@@ -153,21 +153,21 @@ static void fit_starts(struct trace *trace)
 	double part;
 
 	for (uint32_t i = 0; i < trace->count; i++) {
-		need += need_ahead(trace, &trace->guests[i], 0);
+		need += need_within(trace, &trace->guests[i], 0);
 		boot += trace->guests[i].boot_bytes;
 	}
 	part = trace->budget_bytes > need && boot > need
 		       ? (double)(trace->budget_bytes - need) / (double)(boot - need)
 		       : 0;
 	for (uint32_t i = 0; i < trace->count; i++) {
-		least = need_ahead(trace, &trace->guests[i], 0);
+		least = need_within(trace, &trace->guests[i], 0);
 		boot = trace->guests[i].boot_bytes;
 		trace->guests[i].start_bytes =
 			least + (uint64_t)((part < 1 ? part : 1) * (double)(boot - least));
 	}
 }
 
-static bool allocate(struct trace *trace)
+static bool allocate_trace(struct trace *trace)
 {
 	trace->guests = calloc(trace->count, sizeof(*trace->guests));
 	trace->other_kib = calloc(trace->steps, sizeof(*trace->other_kib));
@@ -195,12 +195,12 @@ struct trace *trace_new(const struct trace_shape *shape, uint64_t seed, uint32_t
 	trace->seed = seed;
 	trace->count = guests;
 	trace->steps = seconds * SIM_STEPS_A_SECOND;
-	if (!allocate(trace)) {
+	if (!allocate_trace(trace)) {
 		trace_free(trace);
 		return NULL;
 	}
 	for (uint32_t i = 0; i < guests; i++)
-		draw_guest(&trace->guests[i], &random);
+		draw_guest_size(&trace->guests[i], &random);
 	shape->fill(trace, &random);
 	for (uint32_t i = 0; i < guests; i++)
 		fit_loads(trace, &trace->guests[i]);

@@ -34,10 +34,20 @@ static void never_falls_as_the_guest_grows(void **state)
 		assert_true(floor_bytes(mib * MIB) >= floor_bytes((mib - 1) * MIB));
 }
 
+static void headroom_is_64_mib_or_3_percent(void **state)
+{
+	(void)state;
+	assert_int_equal(headroom_bytes(0), 64 * MIB);
+	assert_int_equal(headroom_bytes(2133 * MIB), 64 * MIB);
+	assert_int_equal(headroom_bytes(10000 * MIB), 300 * MIB);
+	assert_int_equal(headroom_bytes(UINT64_MAX), UINT64_MAX / 100 * 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(follows_hyper_v_bands),
+		cmocka_unit_test(headroom_is_64_mib_or_3_percent),
 		cmocka_unit_test(never_exceeds_the_guest),
 		cmocka_unit_test(never_falls_as_the_guest_grows),
 	};
