@@ -432,6 +432,129 @@ static void lines_of_a_recording_are_told_apart(void **state)
 		assert_int_equal(daemon_parse_line(lines[i].text), lines[i].line);
 }
 
+/* @from without its owner's pointers, which differ between any two answers. */
+#define IMAGE_OF(from)                                                                             \
+	({                                                                                         \
+		g_autofree typeof(*(from)) *copy = g_memdup2(from, sizeof(*(from)));               \
+                                                                                                   \
+		copy->json = NULL;                                                                 \
+		copy->texts = NULL;                                                                \
+		g_bytes_new(copy, sizeof(*copy));                                                  \
+	})
+
+static GBytes *status_image(json_t *json)
+{
+	g_autoptr(daemon_status) status = daemon_parse_status(json);
+
+	return IMAGE_OF(status);
+}
+
+static GBytes *host_image(json_t *json)
+{
+	return status_image(json_pack("{s:o}", "host", json));
+}
+
+static GBytes *guest_image(json_t *json)
+{
+	g_autoptr(daemon_guest) guest = daemon_parse_guest(json);
+
+	return IMAGE_OF(guest);
+}
+
+static GBytes *stats_image(json_t *json)
+{
+	return guest_image(json_pack("{s:o}", "stats", json));
+}
+
+static GBytes *change_image(json_t *json)
+{
+	g_autoptr(daemon_guest) guest = daemon_parse_guest(json_pack("{s:[o]}", "history", json));
+
+	return g_bytes_new(guest->history, sizeof(*guest->history));
+}
+
+static GBytes *reservation_image(json_t *json)
+{
+	g_autoptr(daemon_reservation) reservation = daemon_parse_reservation(json);
+
+	return IMAGE_OF(reservation);
+}
+
+static GBytes *event_image(json_t *json)
+{
+	g_autoptr(daemon_event) event = daemon_parse_event(json);
+
+	return IMAGE_OF(event);
+}
+
+/* The schema itself, where @property only refers to it. */
+static json_t *resolve(json_t *schemas, json_t *property)
+{
+	json_t *all = json_object_get(property, "allOf");
+	const char *reference;
+
+	property = all ? json_array_get(all, 0) : property;
+	reference = json_string_value(json_object_get(property, "$ref"));
+	return reference ? json_object_get(schemas, strrchr(reference, '/') + 1) : property;
+}
+
+/* Values of the schema, of which one at least is no member's default. */
+static json_t *samples_of(json_t *schema)
+{
+	const char *type = json_string_value(json_object_get(schema, "type"));
+	json_t *names = json_object_get(schema, "enum");
+
+	if (names)
+		return json_incref(names);
+	if (!strcmp(type, "string"))
+		return json_pack("[s]", "text");
+	if (!strcmp(type, "boolean"))
+		return json_pack("[b]", 1);
+	if (!strcmp(type, "array") || !strcmp(type, "object"))
+		return json_pack("[[{}], {s:i, s:i}]", "age_us", 1, "total_bytes", 1);
+	return json_pack("[i]", 1);
+}
+
+static void every_member_of_the_schemas_is_read(void **state)
+{
+	static const struct {
+		const char *schema;
+		GBytes *(*image)(json_t *json); /* takes the reference */
+	} rows[] = { { "status", status_image }, { "host", host_image },
+		     { "guest", guest_image },	 { "stats", stats_image },
+		     { "past", change_image },	 { "reservation", reservation_image },
+		     { "event", event_image } };
+	json_t *document = json_load_file(OPENAPI, 0, NULL);
+	json_t *schemas = json_object_get(json_object_get(document, "components"), "schemas");
+
+	(void)state;
+	assert_non_null(schemas);
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		json_t *members =
+			json_object_get(json_object_get(schemas, rows[i].schema), "properties");
+		g_autoptr(GBytes) plain = rows[i].image(json_object());
+		json_t *property;
+		const char *name;
+
+		assert_true(json_object_size(members) > 0);
+		json_object_foreach (members, name, property) {
+			json_t *samples = samples_of(resolve(schemas, property));
+			bool read = false;
+
+			for (size_t k = 0; k < json_array_size(samples); k++) {
+				g_autoptr(GBytes) image = rows[i].image(
+					json_pack("{s:O}", name, json_array_get(samples, k)));
+
+				read = read || !g_bytes_equal(image, plain);
+			}
+			if (!read)
+				fail_msg("%s of schema %s is not read", name, rows[i].schema);
+			json_decref(samples);
+		}
+	}
+	json_decref(document);
+}
+
 static void each_mode_has_the_name_of_the_api(void **state)
 {
 	const enum daemon_mode modes[] = { DAEMON_MODE_AUTO, DAEMON_MODE_OBSERVE, DAEMON_MODE_HELD,
@@ -475,6 +598,7 @@ int main(void)
 		cmocka_unit_test(a_list_has_an_end),
 		cmocka_unit_test(names_are_the_texts_of_a_list),
 		cmocka_unit_test(lines_of_a_recording_are_told_apart),
+		cmocka_unit_test(every_member_of_the_schemas_is_read),
 		cmocka_unit_test(each_mode_has_the_name_of_the_api),
 		cmocka_unit_test(without_a_socket_the_daemon_is_absent),
 	};
