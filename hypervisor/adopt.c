@@ -64,12 +64,12 @@ bool adopt_link_make(const char *link, const char *launcher, bool *made, GError 
 	if (!g_strcmp0(target, launcher))
 		return true;
 	if (g_mkdir_with_parents(folder, 0755) < 0)
-		return fail(error, "make the folder", folder);
+		return fail(error, "create the directory", folder);
 	/* A launcher that was installed elsewhere before. */
 	if (target && unlink(link) < 0)
 		return fail(error, "replace", link);
 	if (symlink(launcher, link) < 0)
-		return fail(error, "make the link", link);
+		return fail(error, "create the link", link);
 	*made = true;
 	return true;
 }
@@ -80,10 +80,11 @@ char *adopt_socket_path(const struct adopt_places *places, const char *name, GEr
 
 	if (strlen(path) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		return g_steal_pointer(&path);
-	g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
-		    "the path of its device's socket would be longer than a socket's may be (%s); "
-		    "give the guest a shorter name",
-		    path);
+	g_set_error(
+		error, HV_ERROR, HV_ERROR_REFUSED,
+		"the path of its device's socket would be too long (%s); give the guest a shorter "
+		"name",
+		path);
 	return NULL;
 }
 
@@ -147,9 +148,10 @@ bool adopt_emulator_check(const char *emulator, GError **error)
 	/* Before QEMU 8 it says so, and succeeds. */
 	if (device && *device)
 		return true;
-	g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
-		    "the emulator %s (%s) has no vfio-user-pci, by which our device is "
-		    "reached; that needs QEMU 10.1 or newer: name one with --emulator PATH",
-		    emulator, version);
+	g_set_error(
+		error, HV_ERROR, HV_ERROR_REFUSED,
+		"the emulator %s (%s) has no vfio-user-pci, which aerostat's device needs; name "
+		"a QEMU 10.1 or newer with --emulator PATH",
+		emulator, version);
 	return false;
 }

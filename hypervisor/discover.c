@@ -115,7 +115,7 @@ static void find_domains(const struct hv_sources *sources, const char *name, int
 			continue;
 		}
 		if (!g_error_matches(match->error, HV_ERROR, HV_ERROR_NOT_FOUND))
-			g_ptr_array_add(problems, g_strdup(match->error->message));
+			g_ptr_array_add(problems, g_strdup(hv_error_reason(match->error, name)));
 		match_free(match);
 	}
 }
@@ -178,10 +178,9 @@ static void set_not_found(const struct hv_sources *sources, const char *name, in
 	g_autofree char *names = join_names(guests);
 
 	g_set_error(error, HV_ERROR, HV_ERROR_NOT_FOUND, "no guest '%s'; %s%s", name,
-		    guests->len
-			    ? "there are: "
-			    : "no guest was found anywhere; name one by its monitor "
-			      "socket (qmp:PATH), or say where to look with -c URI or --qmp GLOB",
+		    guests->len ? "there are: "
+				: "no guests were found; name one by its monitor socket "
+				  "(qmp:PATH), or say where to look with -c URI or --qmp GLOB",
 		    names);
 }
 

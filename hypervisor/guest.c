@@ -2,6 +2,8 @@
 /* The kind-independent half of hypervisor.h: wrappers over the ops table. */
 #include "hypervisor/hypervisor.h"
 
+#include <string.h>
+
 G_DEFINE_QUARK(hv - error, hv_error)
 
 static const char *const state_names[] = {
@@ -34,6 +36,16 @@ void hv_info_clear(struct hv_info *info)
 	g_clear_pointer(&info->version, g_free);
 }
 
+const char *hv_error_reason(const GError *error, const char *address)
+{
+	size_t length = strlen(address);
+	const char *text = error->message;
+
+	if (g_str_has_prefix(text, address) && g_str_has_prefix(text + length, ": "))
+		return text + length + strlen(": ");
+	return text;
+}
+
 int64_t hv_deadline_ms(unsigned int ms)
 {
 	return g_get_monotonic_time() + (int64_t)ms * 1000;
@@ -42,8 +54,8 @@ int64_t hv_deadline_ms(unsigned int ms)
 static void set_unsupported(const struct hv_guest *guest, const char *what, GError **error)
 {
 	g_set_error(error, HV_ERROR, HV_ERROR_UNSUPPORTED,
-		    "%s: %s is not possible for a guest reached by %s", guest->address, what,
-		    guest->ops->kind);
+		    "%s: %s is not possible for a guest that is reached by %s", guest->address,
+		    what, guest->ops->kind);
 }
 
 /* Calls op @name if the kind has it; else says that it cannot @what. */
@@ -93,8 +105,8 @@ bool hv_guest_stats_period_set(struct hv_guest *guest, int64_t deadline, int per
 bool hv_guest_obstacle(struct hv_guest *guest, int64_t deadline, enum hv_obstacle *obstacle,
 		       GError **error)
 {
-	return CALL(guest, obstacle, "asking what is in the way of ballooning", false, error,
-		    deadline, obstacle);
+	return CALL(guest, obstacle, "asking what hinders ballooning", false, error, deadline,
+		    obstacle);
 }
 
 bool hv_guest_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
@@ -121,7 +133,7 @@ bool hv_guest_start(struct hv_guest *guest, int64_t deadline, GError **error)
 char *hv_guest_monitor(struct hv_guest *guest, int64_t deadline, const char *command,
 		       GError **error)
 {
-	return CALL(guest, monitor, "a command of QEMU's monitor", NULL, error, deadline, command);
+	return CALL(guest, monitor, "a QEMU monitor command", NULL, error, deadline, command);
 }
 
 void hv_guest_close(struct hv_guest *guest)

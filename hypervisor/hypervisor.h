@@ -262,6 +262,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(hv_guest, hv_guest_close)
  */
 void hv_guest_hold(struct hv_guest *guest, bool hold);
 
+/* @error's text without the "@address: " that it begins with, to name the guest once. */
+const char *hv_error_reason(const GError *error, const char *address);
+
 /* Now + @ms, for the deadlines above. */
 int64_t hv_deadline_ms(unsigned int ms);
 

@@ -86,8 +86,8 @@ static bool read_stats(virDomainPtr domain, struct hv_stats *stats)
 static bool fail_without_balloon(struct libvirt_call *call)
 {
 	return call_fail(call, HV_ERROR_NO_BALLOON,
-			 "has no balloon device, so libvirt (%s) cannot %s; give it one with "
-			 "aerostat edit: <memballoon model='virtio'/>",
+			 "the guest has no balloon device, so libvirt (%s) cannot %s; add "
+			 "<memballoon model='virtio'/> with aerostat edit",
 			 call->link->uri, call->asked);
 }
 
@@ -98,8 +98,9 @@ static bool fail_without_size(struct libvirt_call *call, virDomainPtr domain)
 
 	if (read_xml(domain, 0, &live) && !domain_xml_has_balloon(&live))
 		return fail_without_balloon(call);
-	return call_fail(call, HV_ERROR_UNREACHABLE, "libvirt (%s) got no answer, asked to %s",
-			 call->link->uri, call->asked);
+	return call_fail(call, HV_ERROR_UNREACHABLE,
+			 "libvirt (%s) got no answer from QEMU when asked to %s", call->link->uri,
+			 call->asked);
 }
 
 static enum hv_state to_hv_state(int state)
@@ -176,7 +177,7 @@ static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_inf
 	struct libvirt_guest *g = (struct libvirt_guest *)guest;
 	struct libvirt_link *link = g->link;
 	g_autoptr(libvirt_call) call =
-		guest_call(guest, deadline, info_work, g_strdup("tell its settings"));
+		guest_call(guest, deadline, info_work, g_strdup("get its settings"));
 
 	if (!call_run(&call, error))
 		return false;
@@ -205,7 +206,7 @@ static bool libvirt_balloon_get(struct hv_guest *guest, int64_t deadline, uint64
 
 	if (device_is_ours(guest, deadline))
 		return device_balloon_get(guest, deadline, actual_bytes, error);
-	call = guest_call(guest, deadline, balloon_get_work, g_strdup("tell its memory"));
+	call = guest_call(guest, deadline, balloon_get_work, g_strdup("get its memory size"));
 	call->needs_running = true;
 	if (!call_run(&call, error))
 		return false;
@@ -233,7 +234,7 @@ static bool libvirt_stats_get(struct hv_guest *guest, int64_t deadline, struct h
 
 	if (device_is_ours(guest, deadline))
 		return device_stats_get(guest, deadline, stats, error);
-	call = guest_call(guest, deadline, stats_get_work, g_strdup("tell its statistics"));
+	call = guest_call(guest, deadline, stats_get_work, g_strdup("get its statistics"));
 	call->needs_running = true;
 	if (!call_run(&call, error))
 		return false;
@@ -328,11 +329,10 @@ static bool is_transient(struct libvirt_call *call, virDomainPtr domain)
 {
 	if (!(call->scope & HV_SCOPE_CONFIG) || virDomainIsPersistent(domain) != 0)
 		return false;
-	call_fail(
-		call, HV_ERROR_REFUSED,
-		"is transient: it has no persistent configuration, so libvirt (%s) cannot %s with "
-		"--config; leave --config out",
-		call->link->uri, call->asked);
+	call_fail(call, HV_ERROR_REFUSED,
+		  "the guest is transient, so libvirt (%s) cannot %s at its next start; leave out "
+		  "--config",
+		  call->link->uri, call->asked);
 	return true;
 }
 
@@ -344,8 +344,8 @@ static bool is_above_max(struct libvirt_call *call, const struct domain_xml *xml
 		return false;
 	max = size_format(xml->memory_bytes);
 	call_fail(call, HV_ERROR_REFUSED,
-		  "libvirt (%s) refused to %s: its maximum is %s; raise that with setmaxmem "
-		  "while it is shut off, or with setmaxmem --config for the next start",
+		  "libvirt (%s) refused to %s: the guest's maximum is %s; raise it with setmaxmem "
+		  "while the guest is shut off, or with setmaxmem --config for its next start",
 		  call->link->uri, call->asked, max);
 	return true;
 }
@@ -423,8 +423,8 @@ static void explain_max_set(struct libvirt_call *call, virDomainPtr domain)
 {
 	if (!is_transient(call, domain) && effect_of(call, domain).live)
 		call_fail(call, HV_ERROR_REFUSED,
-			  "libvirt (%s) cannot %s while it runs; shut it down first, or use "
-			  "--config to change it from the next start",
+			  "libvirt (%s) cannot %s while the guest is running; shut it down first, "
+			  "or use --config to change its next start",
 			  call->link->uri, call->asked);
 }
 
@@ -450,8 +450,8 @@ static bool libvirt_max_set(struct hv_guest *guest, int64_t deadline, uint64_t m
 static void fail_with_our_device(struct libvirt_call *call)
 {
 	call_fail(call, HV_ERROR_REFUSED,
-		  "has aerostat's balloon device, so libvirt (%s) cannot %s for its next start; "
-		  "set it while it runs, without --config",
+		  "the guest has aerostat's balloon device, so libvirt (%s) cannot %s for its next "
+		  "start; set it while the guest is running, without --config",
 		  call->link->uri, call->asked);
 }
 
@@ -481,10 +481,10 @@ static bool libvirt_stats_period_set(struct hv_guest *guest, int64_t deadline, i
 	struct libvirt_call *call;
 
 	if (period_s < 0) {
-		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
-			    "%s: a statistics period of %d s is not possible; give seconds, or 0 "
-			    "for none",
-			    guest->address, period_s);
+		g_set_error(
+			error, HV_ERROR, HV_ERROR_INVALID,
+			"%s: the statistics period of %d s is negative; use 0 for no statistics",
+			guest->address, period_s);
 		return false;
 	}
 	if (!(scope & HV_SCOPE_CONFIG) && device_is_ours(guest, deadline))

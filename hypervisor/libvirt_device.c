@@ -61,7 +61,7 @@ bool device_is_ours(struct hv_guest *guest, int64_t deadline)
 static bool running_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	return virDomainIsActive(domain) == 1 ||
-	       call_fail(call, HV_ERROR_NOT_RUNNING, "is not running");
+	       call_fail(call, HV_ERROR_NOT_RUNNING, "the guest is not running");
 }
 
 /* What @failed, the device's, means for the guest.  Returns false. */
@@ -72,17 +72,18 @@ static bool fail(struct libvirt_guest *g, int64_t deadline, const GError *failed
 	g_autoptr(GError) ended = NULL;
 
 	if (failed->code != HV_ERROR_UNREACHABLE) {
-		g_set_error(error, HV_ERROR, failed->code, "%s: %s", name, failed->message);
+		g_set_error(error, HV_ERROR, failed->code, "%s: %s", name,
+			    hv_error_reason(failed, g->device->address));
 		return false;
 	}
 	/* Whatever comes next has to look anew. */
 	g->settled = false;
-	call = call_new(g->link, deadline, running_work, g_strdup("tell its state"));
+	call = call_new(g->link, deadline, running_work, g_strdup("get its state"));
 	if (!call_run(&call, &ended))
 		g_propagate_error(error, g_steal_pointer(&ended));
 	else
 		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE,
-			    "%s: its balloon device does not answer (%s); plug in a new one: "
+			    "%s: its balloon device does not answer (%s); plug in a new one with: "
 			    "aerostat adopt --replug %s",
 			    name, failed->message, name);
 	return false;

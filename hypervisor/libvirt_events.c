@@ -139,7 +139,7 @@ static bool listen_work(struct libvirt_call *call, virDomainPtr domain)
 		return true;
 	case 0:
 		return call_fail(call, HV_ERROR_NOT_RUNNING,
-				 "is not running, so nothing happens to it");
+				 "the guest is not running, so it has no events");
 	default:
 		return false;
 	}
@@ -160,7 +160,8 @@ static bool start_listening(struct libvirt_link *link, int64_t deadline, GError 
 	/* A transient guest vanishes when it stops. */
 	if (found_before && problem->code == HV_ERROR_NOT_FOUND)
 		g_set_error(error, HV_ERROR, HV_ERROR_NOT_RUNNING,
-			    "%s: is gone, so nothing happens to it any more", link->address);
+			    "%s: the guest no longer exists, so it has no more events",
+			    link->address);
 	else
 		g_propagate_error(error, g_steal_pointer(&problem));
 	return false;
@@ -182,7 +183,7 @@ bool link_event_wait(struct libvirt_link *link, int64_t deadline, struct hv_even
 			return true;
 		if (!in_time) {
 			g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT,
-				    "%s: nothing happened to it in time", link->address);
+				    "%s: no event within the time allowed", link->address);
 			return false;
 		}
 	} while (listening || start_listening(link, deadline, error));

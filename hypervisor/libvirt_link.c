@@ -184,12 +184,13 @@ bool call_fail_as_libvirt(struct libvirt_call *call)
 	enum hv_error code = to_hv_error(&error);
 
 	if (code == HV_ERROR_NOT_FOUND)
-		return call_fail(call, code, "no such guest at libvirt (%s)", link->uri);
+		return call_fail(call, code, "libvirt (%s) has no such guest", link->uri);
 	if (code == HV_ERROR_DENIED && link->denied)
-		return call_fail(call, code,
-				 "no permission to %s: libvirt (%s) lets this user only look (%s); "
-				 "be root or a member of the group libvirt",
-				 call->asked, link->uri, link->denied);
+		return call_fail(
+			call, code,
+			"no permission to %s: libvirt (%s) allows this user only to read (%s); "
+			"run this as root or as a member of the group libvirt",
+			call->asked, link->uri, link->denied);
 	return call_fail(call, code, "libvirt (%s) %s to %s: %s", link->uri,
 			 code == HV_ERROR_FAILED || code == HV_ERROR_TIMEOUT ? "failed" : "refused",
 			 call->asked, text);
@@ -395,17 +396,17 @@ static bool work_on_domain(struct libvirt_call *call)
 	}
 	/* When nobody waits any more, nobody expects a change either. */
 	if (is_late(call))
-		ok = call_fail(call, HV_ERROR_TIMEOUT, "no time was left to %s", call->asked);
+		ok = call_fail(call, HV_ERROR_TIMEOUT, "no time left to %s", call->asked);
 	else
 		ok = call->work(call, domain);
 	if (!ok && !call->error)
 		call_fail_as_libvirt(call);
 	if (!ok && call->needs_running && call->error->code != HV_ERROR_DENIED &&
 	    virDomainIsActive(domain) == 0)
-		call_fail(call, HV_ERROR_NOT_RUNNING, "is not running, so libvirt (%s) cannot %s%s",
-			  call->link->uri, call->asked,
-			  call->changes ? "; with --config it would apply from the next start"
-					: "");
+		call_fail(call, HV_ERROR_NOT_RUNNING,
+			  "the guest is not running, so libvirt (%s) cannot %s%s", call->link->uri,
+			  call->asked,
+			  call->changes ? "; use --config to change its next start" : "");
 	if (domain)
 		virDomainFree(domain);
 	return ok;
@@ -422,7 +423,7 @@ static bool try_call(struct libvirt_call *call)
 	if (work_on_domain(call) || !is_lost(link))
 		return false;
 	call_fail(call, HV_ERROR_UNREACHABLE,
-		  "lost the connection to libvirt (%s) when asked to %s", link->uri, call->asked);
+		  "lost the connection to libvirt (%s) while trying to %s", link->uri, call->asked);
 	return true;
 }
 
@@ -466,14 +467,14 @@ static void set_late(struct libvirt_link *link, const char *asked, const char *f
 		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE,
 			    "%s%slibvirt (%s) does not answer", address, colon, link->uri);
 	else if (link->pid && vmm_process_stopped(link->pid))
-		g_set_error(
-			error, HV_ERROR, HV_ERROR_TIMEOUT,
-			"%s: its QEMU (process %d) is stopped and does not answer libvirt (%s), "
-			"asked to %s; wake it with: kill -CONT %d%s",
-			address, (int)link->pid, link->uri, asked, (int)link->pid, fate);
+		g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT,
+			    "%s: its QEMU (process %d) is stopped, so libvirt (%s) cannot %s; "
+			    "resume it "
+			    "with: kill -CONT %d%s",
+			    address, (int)link->pid, link->uri, asked, (int)link->pid, fate);
 	else
 		g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT,
-			    "%s: libvirt (%s) did not answer in time, asked to %s%s", address,
+			    "%s: libvirt (%s) did not answer in time when asked to %s%s", address,
 			    link->uri, asked, fate);
 }
 
@@ -489,7 +490,8 @@ bool call_run(struct libvirt_call **call, GError **error)
 	if (!taken->holds_link) {
 		call_free(taken);
 		set_late(link, asked,
-			 "; it was not asked again, for an earlier request is unanswered", error);
+			 "; an earlier request is still unanswered, so it was not asked again",
+			 error);
 	} else if (!deadline_call(taken->deadline, call_thread, taken, call_free)) {
 		set_late(link, asked, fate, error);
 	} else {

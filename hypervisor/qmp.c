@@ -71,7 +71,7 @@ bool qmp_bad_answer(const char *what, const json_t *answer, GError **error)
 	g_autofree char *text = json_dumps(answer, JSON_COMPACT | JSON_ENCODE_ANY);
 	g_autofree char *excerpt = qmp_excerpt(text, strlen(text));
 
-	g_set_error(error, HV_ERROR, HV_ERROR_PROTOCOL, "QEMU sent an unusable %s: %s", what,
+	g_set_error(error, HV_ERROR, HV_ERROR_PROTOCOL, "QEMU sent an invalid %s: %s", what,
 		    excerpt);
 	return false;
 }
@@ -131,12 +131,12 @@ static GError *explain(const struct qmp_guest *g, const GError *failed)
 	if (code == HV_ERROR_NO_BALLOON)
 		remedy = "; start QEMU with -device virtio-balloon-pci";
 	if (g_strcmp0(command, "balloon") == 0 || g_strcmp0(command, "qom-set") == 0)
-		remedy = "; the change may still be made when QEMU wakes up";
+		remedy = "; the change may still be made when QEMU resumes";
 	pid = !late ? 0 : g->wire ? g->wire->pid : qmp_listener_pid(g->path);
 	if (vmm_process_stopped(pid)) {
 		code = HV_ERROR_TIMEOUT;
-		stopped = g_strdup_printf("QEMU (pid %d) is stopped (SIGSTOP); kill -CONT %d "
-					  "wakes it",
+		stopped = g_strdup_printf("its QEMU (process %d) is stopped; resume it with: kill "
+					  "-CONT %d",
 					  (int)pid, (int)pid);
 	}
 	return g_error_new(HV_ERROR, code, "%s: %s%s", g->base.address,
@@ -247,8 +247,7 @@ static bool find_device(struct qmp_guest *g, int64_t deadline, GError **error)
 		return false;
 	if (g->device)
 		return true;
-	g_set_error(error, HV_ERROR, HV_ERROR_NO_BALLOON,
-		    "no virtio-balloon below /machine/peripheral or /machine/peripheral-anon");
+	g_set_error(error, HV_ERROR, HV_ERROR_NO_BALLOON, "the guest has no virtio-balloon device");
 	return false;
 }
 
@@ -283,7 +282,7 @@ bool qmp_refuse_config(const struct qmp_guest *g, unsigned int scope, GError **e
 	if (!(scope & HV_SCOPE_CONFIG))
 		return false;
 	g_set_error(error, HV_ERROR, HV_ERROR_UNSUPPORTED,
-		    "%s: a QMP guest has no persistent configuration; leave --config out",
+		    "%s: a QMP guest has no persistent configuration; leave out --config",
 		    g->base.address);
 	return true;
 }
@@ -299,7 +298,7 @@ static bool set_target(struct qmp_guest *g, int64_t deadline, void *arg, GError 
 	if (target_bytes > max_bytes) {
 		/* QEMU would take it for the maximum without a word. */
 		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
-			    "cannot set memory to %" PRIu64 " KiB: the guest's maximum is %" PRIu64
+			    "cannot set its memory to %" PRIu64 " KiB: its maximum is %" PRIu64
 			    " KiB",
 			    (target_bytes - 1) / 1024 + 1, max_bytes / 1024);
 		return false;
@@ -324,7 +323,8 @@ static bool qmp_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t t
 		return false;
 	if (target_bytes == 0) {
 		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
-			    "%s: cannot set memory to 0: a guest needs some", guest->address);
+			    "%s: cannot set its memory to 0: a guest needs some memory",
+			    guest->address);
 		return false;
 	}
 	return qmp_run(g, deadline, set_target, &target_bytes, error);
@@ -338,8 +338,8 @@ static bool qmp_max_set(struct hv_guest *guest, int64_t deadline, uint64_t max_b
 	if (qmp_refuse_config((struct qmp_guest *)guest, scope, error))
 		return false;
 	g_set_error(error, HV_ERROR, HV_ERROR_UNSUPPORTED,
-		    "%s: cannot resize the maximum memory of a running guest; change QEMU's "
-		    "option -m and start it anew",
+		    "%s: the maximum memory of a running guest cannot be changed; change QEMU's "
+		    "option -m and restart the guest",
 		    guest->address);
 	return false;
 }
@@ -546,7 +546,7 @@ static bool wait_event(struct qmp_guest *g, int64_t deadline, void *arg, GError 
 		if (!g_queue_is_empty(&g->events))
 			return true;
 	} while (g_get_monotonic_time() < deadline);
-	g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT, "no event of interest came in time");
+	g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT, "no event within the time allowed");
 	return false;
 }
 
@@ -558,7 +558,7 @@ static bool qmp_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_e
 	g_autoptr(GError) failed = NULL;
 
 	if (g->gone) {
-		g_set_error(error, HV_ERROR, HV_ERROR_NOT_RUNNING, "%s: QEMU is gone",
+		g_set_error(error, HV_ERROR, HV_ERROR_NOT_RUNNING, "%s: QEMU has ended",
 			    guest->address);
 		return false;
 	}

@@ -83,9 +83,10 @@ bool qmp_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s
 	if (qmp_refuse_config(g, scope, error))
 		return false;
 	if (period_s < 0) {
-		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
-			    "%s: a statistics period of %d s is negative; 0 turns them off",
-			    guest->address, period_s);
+		g_set_error(
+			error, HV_ERROR, HV_ERROR_INVALID,
+			"%s: the statistics period of %d s is negative; use 0 for no statistics",
+			guest->address, period_s);
 		return false;
 	}
 	return qmp_run(g, deadline, write_period, &period_s, error);

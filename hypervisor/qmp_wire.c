@@ -115,7 +115,8 @@ static bool fail_timeout(const struct qmp_wire *wire, GError **error)
 	if (!wire->greeted)
 		g_set_error(error, HV_ERROR, HV_ERROR_BUSY,
 			    "no greeting in time: another program holds the monitor "
-			    "(QEMU serves one client at a time)");
+			    "(QEMU serves one client at a time); end that program, or give "
+			    "QEMU another -qmp socket");
 	else
 		g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT, "QEMU did not send %s in time",
 			    what);
@@ -131,7 +132,7 @@ static bool fail_lost(struct qmp_wire *wire, const char *why, GError **error)
 		g_autofree char *excerpt = qmp_excerpt(wire->in->str, wire->in->len);
 
 		g_set_error(error, HV_ERROR, HV_ERROR_PROTOCOL,
-			    "the connection ended within a message of QEMU's: %s", excerpt);
+			    "the connection ended in the middle of a message: %s", excerpt);
 	} else {
 		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE,
 			    "the connection was lost before QEMU sent %s: %s", what, why);
@@ -397,13 +398,14 @@ static void fail_connect(const char *path, int saved, GError **error)
 	} else if (saved == EAGAIN) {
 		code = HV_ERROR_BUSY;
 		what = "the monitor's queue is full: another program holds the monitor "
-		       "(QEMU serves one client at a time)";
+		       "(QEMU serves one client at a time); end that program, or give QEMU "
+		       "another -qmp socket";
 	} else if (saved == ENOENT || saved == ENOTDIR) {
 		what = "no such socket";
 	} else if (saved == EPROTOTYPE || (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))) {
 		what = "not a stream socket";
 	} else if (saved == ECONNREFUSED) {
-		what = "nobody listens on the socket: QEMU is gone";
+		what = "no process listens on the socket any more";
 	}
 	g_set_error(error, HV_ERROR, code, "%s", what);
 }
@@ -416,8 +418,9 @@ struct qmp_wire *qmp_wire_connect(const char *path, int64_t deadline, qmp_event_
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
 		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
-			    "the path of a socket may have at most %zu bytes, this one has %zu",
-			    sizeof(address.sun_path) - 1, strlen(path));
+			    "the path is too long for a socket: it has %zu bytes, and at most %zu "
+			    "are allowed",
+			    strlen(path), sizeof(address.sun_path) - 1);
 		return NULL;
 	}
 	strcpy(address.sun_path, path);

@@ -59,8 +59,8 @@ static bool wait_until_gone(hv_guest *guest, int64_t deadline, const char *id, G
 		poll(NULL, 0, POLL_MS);
 	}
 	g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT,
-		    "%s: the guest does not let its balloon device go; it may still do so, then "
-		    "plug in a new one: aerostat adopt --replug %s",
+		    "%s: the guest has not released its balloon device yet; if it still does, plug "
+		    "in a new one with: aerostat adopt --replug %s",
 		    guest->address, guest->address);
 	return false;
 }

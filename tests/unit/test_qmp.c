@@ -218,16 +218,16 @@ static void info_refuses_answers_of_the_wrong_type(void **state)
 {
 	/* Each is asked for before those above it, so that they add up. */
 	static const char *const rows[][3] = {
-		{ "query-balloon", "\"return\": []", "unusable answer to query-balloon: []" },
+		{ "query-balloon", "\"return\": []", "invalid answer to query-balloon: []" },
 		{ "query-memory-size-summary", "\"return\": {\"base-memory\": \"1G\"}",
-		  "unusable answer to query-memory-size-summary: {\"base-memory\":\"1G\"}" },
+		  "invalid answer to query-memory-size-summary: {\"base-memory\":\"1G\"}" },
 		{ "query-memory-size-summary",
 		  "\"return\": {\"base-memory\": 1, \"plugged-memory\": -1}",
 		  "\"plugged-memory\":-1" },
 		{ "query-status", "\"return\": {\"status\": 1}", "{\"status\":1" },
-		{ "query-status", "\"return\": 1", "unusable answer to query-status: 1" },
-		{ "query-uuid", "\"return\": {\"UUID\": []}", "unusable UUID" },
-		{ "query-name", "\"return\": {\"name\": 5}", "unusable name" },
+		{ "query-status", "\"return\": 1", "invalid answer to query-status: 1" },
+		{ "query-uuid", "\"return\": {\"UUID\": []}", "invalid UUID" },
+		{ "query-name", "\"return\": {\"name\": 5}", "invalid name" },
 	};
 	struct fake *fake = *state;
 
@@ -250,8 +250,7 @@ static void actual_must_be_a_size(void **state)
 		g_autofree char *body = g_strdup_printf("\"return\": {\"actual\": %s}", bad[i]);
 
 		will_answer(fake, "query-balloon", body);
-		get_fails(fake->guest, LATER, HV_ERROR_PROTOCOL,
-			  "unusable answer to query-balloon");
+		get_fails(fake->guest, LATER, HV_ERROR_PROTOCOL, "invalid answer to query-balloon");
 	}
 }
 
@@ -267,9 +266,9 @@ static void unusable_targets_change_nothing(void **state)
 {
 	struct fake *fake = *state;
 
-	set_fails(fake, 0, HV_SCOPE_CURRENT, HV_ERROR_INVALID, "cannot set memory to 0");
+	set_fails(fake, 0, HV_SCOPE_CURRENT, HV_ERROR_INVALID, "cannot set its memory to 0");
 	set_fails(fake, 1024 * MIB + 1, HV_SCOPE_CURRENT, HV_ERROR_INVALID,
-		  "cannot set memory to 1048577 KiB: the guest's maximum is 1048576 KiB");
+		  "cannot set its memory to 1048577 KiB: its maximum is 1048576 KiB");
 	set_fails(fake, MIB, HV_SCOPE_CONFIG, HV_ERROR_UNSUPPORTED, "no persistent configuration");
 	set_fails(fake, MIB, HV_SCOPE_CONFIG | HV_SCOPE_LIVE, HV_ERROR_UNSUPPORTED,
 		  "no persistent configuration");
@@ -291,7 +290,8 @@ static void the_maximum_cannot_be_changed(void **state)
 	GError *error = NULL;
 
 	assert_false(hv_guest_max_set(fake->guest, LATER, MIB, HV_SCOPE_LIVE, &error));
-	assert_error(&error, HV_ERROR_UNSUPPORTED, "cannot resize the maximum memory");
+	assert_error(&error, HV_ERROR_UNSUPPORTED,
+		     "the maximum memory of a running guest cannot be changed");
 	assert_false(hv_guest_max_set(fake->guest, LATER, MIB, HV_SCOPE_CONFIG, &error));
 	assert_error(&error, HV_ERROR_UNSUPPORTED, "no persistent configuration");
 }
@@ -305,7 +305,7 @@ static void a_change_that_was_sent_may_still_happen(void **state)
 	get_gives(fake, 512 * MIB);
 	will_answer(fake, "balloon", NULL);
 	assert_false(hv_guest_balloon_set(fake->guest, SOON, MIB, HV_SCOPE_LIVE, &error));
-	assert_error(&error, HV_ERROR_TIMEOUT, "the change may still be made when QEMU wakes up");
+	assert_error(&error, HV_ERROR_TIMEOUT, "the change may still be made when QEMU resumes");
 	hv_guest_hold(fake->guest, false);
 	get_fails(fake->guest, SOON, HV_ERROR_TIMEOUT, "the change may still be made");
 	will_answer(fake, "query-balloon", NULL);
@@ -371,7 +371,7 @@ static void stats_of_the_wrong_type_are_refused(void **state)
 
 		will_answer(fake, "qom-get " DEVICE " guest-stats", body);
 		assert_false(hv_guest_stats_get(fake->guest, LATER, &stats, &error));
-		assert_error(&error, HV_ERROR_PROTOCOL, "unusable");
+		assert_error(&error, HV_ERROR_PROTOCOL, "invalid");
 	}
 }
 
@@ -480,7 +480,7 @@ static void a_dead_qemu_is_told_at_once(void **state)
 	hv_guest_hold(fake->guest, true);
 	get_gives(fake, 512 * MIB);
 	fake_kill(fake);
-	get_fails(fake->guest, LATER, HV_ERROR_UNREACHABLE, "nobody listens on the socket");
+	get_fails(fake->guest, LATER, HV_ERROR_UNREACHABLE, "no process listens on the socket");
 	g_unlink(fake->path);
 	get_fails(fake->guest, LATER, HV_ERROR_UNREACHABLE, "no such socket");
 }
@@ -525,7 +525,7 @@ static void a_lying_event_is_refused(void **state)
 	struct fake *fake = *state;
 
 	will_say_first(fake, "{\"event\": \"BALLOON_CHANGE\", \"data\": {\"actual\": -4096}}\n");
-	get_fails(fake->guest, LATER, HV_ERROR_PROTOCOL, "unusable BALLOON_CHANGE");
+	get_fails(fake->guest, LATER, HV_ERROR_PROTOCOL, "invalid BALLOON_CHANGE");
 }
 
 static void the_end_of_qemu_is_an_event_once(void **state)
@@ -537,8 +537,8 @@ static void the_end_of_qemu_is_an_event_once(void **state)
 	event_fails(fake, SOON, HV_ERROR_TIMEOUT, "next event");
 	fake_kill(fake);
 	event_gives(fake, HV_EVENT_LIFECYCLE, 0, "Stopped");
-	event_fails(fake, LATER, HV_ERROR_NOT_RUNNING, "QEMU is gone");
-	event_fails(fake, LATER, HV_ERROR_NOT_RUNNING, "QEMU is gone");
+	event_fails(fake, LATER, HV_ERROR_NOT_RUNNING, "QEMU has ended");
+	event_fails(fake, LATER, HV_ERROR_NOT_RUNNING, "QEMU has ended");
 }
 
 static void events_of_a_qemu_never_seen_are_unreachable(void **state)
@@ -546,7 +546,7 @@ static void events_of_a_qemu_never_seen_are_unreachable(void **state)
 	struct fake *fake = *state;
 
 	fake_kill(fake);
-	event_fails(fake, LATER, HV_ERROR_UNREACHABLE, "nobody listens");
+	event_fails(fake, LATER, HV_ERROR_UNREACHABLE, "no process listens");
 }
 
 /* A process that listens and is then stopped, as QEMU may be. */
@@ -571,8 +571,9 @@ static void a_stopped_qemu_is_told_from_a_busy_one(void **state)
 	struct fake *fake = *state;
 	g_autofree char *path = g_build_filename(fake->dir, "stopped", NULL);
 	pid_t pid = stopped_listener(path);
-	g_autofree char *text = g_strdup_printf(
-		"QEMU (pid %d) is stopped (SIGSTOP); kill -CONT %d wakes it", (int)pid, (int)pid);
+	g_autofree char *text =
+		g_strdup_printf("its QEMU (process %d) is stopped; resume it with: kill -CONT %d",
+				(int)pid, (int)pid);
 	g_autoptr(hv_guest) guest = hv_qmp_open(path);
 
 	get_fails(guest, SOON, HV_ERROR_TIMEOUT, text);
@@ -580,7 +581,7 @@ static void a_stopped_qemu_is_told_from_a_busy_one(void **state)
 	get_fails(guest, SOON, HV_ERROR_TIMEOUT, text);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	get_fails(guest, LATER, HV_ERROR_UNREACHABLE, "nobody listens");
+	get_fails(guest, LATER, HV_ERROR_UNREACHABLE, "no process listens");
 	g_unlink(path);
 }
 

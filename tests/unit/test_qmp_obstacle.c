@@ -173,7 +173,7 @@ static void an_unusable_answer_is_no_obstacle_but_an_error(void **state)
 		will_answer(fake, "query-migrate", bad[i]);
 		assert_false(hv_guest_obstacle(fake->guest, LATER, &obstacle, &error));
 		assert_true(g_error_matches(error, HV_ERROR, HV_ERROR_PROTOCOL));
-		assert_non_null(strstr(error->message, "unusable answer to query-migrate"));
+		assert_non_null(strstr(error->message, "invalid answer to query-migrate"));
 		g_clear_error(&error);
 	}
 }
