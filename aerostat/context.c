@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where guests are looked for, and how one is opened.
+ * Where to look for guests, and how to open one.
  *
- * Theory of operation: what the command line says (-c, --qmp) replaces what
- * the configuration file says, which replaces the default: libvirt's own
- * default URI, as virsh finds it.
+ * Theory of operation: -c and --qmp on the command line replace the sources in the
+ * configuration file, which replace the default: libvirt's default URI, found as virsh finds it.
  */
 #include "aerostat/cli.h"
 
@@ -12,8 +11,8 @@
 
 #include "config/config.h"
 
-/* "FILE, line 3: why" as "configuration FILE: why (line 3)", like other trouble with it. */
-static GError *tell_configuration(const GError *error)
+/* "FILE, line 3: why" as "configuration FILE: why (line 3)", like other errors in that file. */
+static GError *reword_config_error(const GError *error)
 {
 	bool is_named;
 	const char *path = config_path(&is_named);
@@ -38,7 +37,7 @@ bool context_load_sources(struct context *ctx, char **uris, char **globs, GError
 	}
 	config = config_load(NULL, &reason);
 	if (!config) {
-		g_propagate_error(error, tell_configuration(reason));
+		g_propagate_error(error, reword_config_error(reason));
 		return false;
 	}
 	if (config->sources.libvirt_uris) {
@@ -56,7 +55,7 @@ void context_clear(struct context *ctx)
 	g_clear_pointer(&ctx->sources.qmp_globs, g_strfreev);
 }
 
-hv_guest *context_open(struct context *ctx, const char *name, hv_info *info, int *code)
+hv_guest *context_open_guest(struct context *ctx, const char *name, hv_info *info, int *code)
 {
 	g_autoptr(GError) error = NULL;
 	hv_guest *guest = hv_find(&ctx->sources, name, hv_deadline_ms(CALL_MS), info, &error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The one table of exit codes. */
+/* The table of exit codes. */
 #include "aerostat/cli.h"
 
 #include "api_client/client.h"
@@ -8,14 +8,16 @@
 const struct exit_code_row exit_code_table[] = {
 	{ EXIT_DONE, "done", "done; setmem: the target was reached" },
 	{ EXIT_REFUSED, "refused", "refused or failed; nothing was changed" },
-	{ EXIT_USAGE, "usage", "the command line is wrong; nothing was asked" },
+	{ EXIT_USAGE, "usage", "the command line is wrong; nothing was done" },
 	{ EXIT_SHORT, "stopped-short",
-	  "setmem: the guest stopped before the target; reserve: not all is free in time" },
+	  "setmem: the guest stopped short of the target; reserve: not all was free in time" },
 	{ EXIT_NO_DRIVER, "no-driver", "the guest has no balloon device, or no driver for it" },
 	{ EXIT_UNREACHABLE, "unreachable",
 	  "no connection, no answer in time, no aerostatd, or the guest ended meanwhile" },
-	{ EXIT_NO_GUEST, "no-guest", "no such guest, several of that name, or it is not running" },
-	{ EXIT_INTERRUPTED, "interrupted", "interrupted by Ctrl-C; what was asked for stays" },
+	{ EXIT_NO_GUEST, "no-guest",
+	  "no such guest, several of that name, or the guest is not running" },
+	{ EXIT_INTERRUPTED, "interrupted",
+	  "interrupted by Ctrl-C; what was requested stays in effect" },
 };
 const size_t exit_code_count = G_N_ELEMENTS(exit_code_table);
 

@@ -4,29 +4,33 @@
 
 #include "aerostat/verbs.h"
 
-static void print_overview(void)
+static void print_help_overview(void)
 {
 	puts("aerostat gives RAM to running virtual machines and takes it back.\n\n"
-	     "Usage: aerostat [-c URI] [--qmp GLOB] [--json] [--quiet] VERB [WORDS]\n\nVerbs:");
+	     "Usage: aerostat [-c URI] [--qmp GLOB] [--json] [--quiet] VERB [ARGUMENTS]\n\nVerbs:");
 	for (const struct verb *const *verb = verb_table; *verb; verb++) {
 		g_autofree char *usage = g_strdup_printf("%s %s", (*verb)->name, (*verb)->args);
 
 		printf("  %-22s %s\n", usage, (*verb)->summary);
 	}
-	puts("\nWhere guests are looked for (each may be said several times):\n"
+	puts("\nWhere to look for guests (both options may be repeated):\n"
 	     "  -c, --connect URI      a libvirt connection, such as qemu:///system\n"
 	     "  --qmp GLOB             QEMU monitor sockets, such as '/run/vms/*.qmp'\n"
-	     "Without them: what [discover] in /etc/aerostat/aerostat.conf says, else libvirt's "
+	     "Without them, [discover] in /etc/aerostat/aerostat.conf applies, or else libvirt's "
 	     "default.\n"
 	     "A GUEST is a libvirt name, UUID or id, a name found by --qmp, or qmp:PATH.\n\n"
+	     "Output:\n"
+	     "  -j, --json             print JSON\n"
+	     "  -q, --quiet            print no progress and no warnings\n"
+	     "  -V, --version          print the version\n\n"
 	     "Exit codes:");
 	for (size_t i = 0; i < exit_code_count; i++)
 		printf("  %3d  %s\n", (int)exit_code_table[i].code, exit_code_table[i].meaning);
-	puts("\nMore: aerostat help VERB, man aerostat");
+	puts("\nFor more: aerostat help VERB, man aerostat");
 }
 
-/* For tests and tools that hold the documents against the tables. */
-static void print_json(void)
+/* For tests and tools that check the documents against the tables. */
+static void print_help_json(void)
 {
 	json_t *verbs = json_array();
 	json_t *codes = json_array();
@@ -43,32 +47,32 @@ static void print_json(void)
 	cli_print_json(json_pack("{s:o, s:o}", "verbs", verbs, "exit_codes", codes));
 }
 
-static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+static int run_help(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
-	g_auto(GStrv) words = NULL;
+	g_auto(GStrv) args = NULL;
 	const struct verb *topic;
 	int code;
 
-	if (!verb_parse(ctx, verb, NULL, argc, argv, 0, 1, &words, &code))
+	if (!verb_parse(ctx, verb, NULL, argc, argv, 0, 1, &args, &code))
 		return code;
-	if (words[0]) {
-		topic = verb_find(words[0]);
+	if (args[0]) {
+		topic = verb_find(args[0]);
 		if (!topic)
-			return cli_usage(ctx, verb, "there is no verb '%s'", words[0]);
+			return cli_usage(ctx, verb, "there is no verb '%s'", args[0]);
 		return topic->run(ctx, topic, 2, (char *[]){ (char *)topic->name, "--help", NULL });
 	}
 	if (ctx->json)
-		print_json();
+		print_help_json();
 	else
-		print_overview();
+		print_help_overview();
 	return EXIT_DONE;
 }
 
 const struct verb verb_help = {
 	.name = "help",
 	.args = "[VERB]",
-	.summary = "list the verbs, or explain one",
-	.details = "Without a verb: all verbs, where guests are looked for, and the exit codes.",
+	.summary = "list the verbs, or describe one",
+	.details = "Without a verb: all verbs, where to look for guests, and the exit codes.",
 	.examples = "  aerostat help setmem\n",
-	.run = run,
+	.run = run_help,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* aerostat: gives RAM to running virtual machines and takes it back. */
+/* aerostat: give RAM to running virtual machines and take it back. */
 #include "aerostat/cli.h"
 
 #include <locale.h>
@@ -9,8 +9,8 @@
 
 #include "aerostat/verbs.h"
 
-/* Reads the options before the verb; false when *code is the answer. */
-static bool parse_globals(struct context *ctx, int *argc, char ***argv, int *code)
+/* Reads the options before the verb; false if the command is to end with *code. */
+static bool parse_global_options(struct context *ctx, int *argc, char ***argv, int *code)
 {
 	g_auto(GStrv) uris = NULL;
 	g_auto(GStrv) globs = NULL;
@@ -47,19 +47,19 @@ static bool parse_globals(struct context *ctx, int *argc, char ***argv, int *cod
 	return false;
 }
 
-static int run(struct context *ctx, int argc, char **argv)
+static int run_verb(struct context *ctx, int argc, char **argv)
 {
 	const struct verb *verb;
 	int code;
 
-	if (!parse_globals(ctx, &argc, &argv, &code))
+	if (!parse_global_options(ctx, &argc, &argv, &code))
 		return code;
 	if (argc > 1 && !strcmp(argv[1], "--")) {
 		argc--;
 		argv++;
 	}
 	if (argc < 2)
-		return cli_usage(ctx, NULL, "say what to do: aerostat VERB …");
+		return cli_usage(ctx, NULL, "no verb given: aerostat VERB …");
 	verb = verb_find(argv[1]);
 	if (!verb)
 		return cli_usage(ctx, NULL, "there is no verb '%s'", argv[1]);
@@ -72,9 +72,9 @@ int main(int argc, char **argv)
 	int code;
 
 	setlocale(LC_CTYPE, "");
-	/* A reader that went away (| head) is met as a failed write, not a death by signal. */
+	/* If the reader of our output ends (| head), writes fail instead. */
 	signal(SIGPIPE, SIG_IGN);
-	code = run(&ctx, argc, argv);
+	code = run_verb(&ctx, argc, argv);
 	context_clear(&ctx);
 	return code;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How aerostat speaks: results on stdout, everything else on stderr, JSON on request. */
+/* Output: results on stdout, everything else on stderr, JSON if --json was given. */
 #include "aerostat/cli.h"
 
 #include <stdio.h>
 
-/* One line, whatever an error text or a guest's name holds. */
-static void print_line(const char *kind, const char *text)
+/* One line, and no terminal controls, whatever an error text or a guest's name contains. */
+static void print_message(const char *kind, const char *text)
 {
 	fprintf(stderr, "%s: ", kind);
 	for (const char *p = text; *p; p++)
@@ -13,19 +13,19 @@ static void print_line(const char *kind, const char *text)
 	fputc('\n', stderr);
 }
 
-static int fail(struct context *ctx, enum exit_code code, const char *message)
+static int print_error(struct context *ctx, enum exit_code code, const char *message)
 {
 	if (ctx->json)
 		cli_print_json(json_pack("{s:{s:s, s:i, s:s}}", "error", "code",
 					 exit_code_name(code), "exit_code", (int)code, "message",
 					 message));
-	print_line("error", message);
+	print_message("error", message);
 	return code;
 }
 
 int cli_fail(struct context *ctx, const GError *error)
 {
-	return fail(ctx, exit_code_of(error), error->message);
+	return print_error(ctx, exit_code_of(error), error->message);
 }
 
 int cli_fail_with(struct context *ctx, enum exit_code code, const char *format, ...)
@@ -36,7 +36,7 @@ int cli_fail_with(struct context *ctx, enum exit_code code, const char *format, 
 	va_start(args, format);
 	message = g_strdup_vprintf(format, args);
 	va_end(args);
-	return fail(ctx, code, message);
+	return print_error(ctx, code, message);
 }
 
 int cli_usage(struct context *ctx, const struct verb *verb, const char *format, ...)
@@ -50,7 +50,7 @@ int cli_usage(struct context *ctx, const struct verb *verb, const char *format, 
 	va_end(args);
 	line = verb ? g_strdup_printf("%s (see: aerostat help %s)", message, verb->name)
 		    : g_strdup_printf("%s (see: aerostat help)", message);
-	return fail(ctx, EXIT_USAGE, line);
+	return print_error(ctx, EXIT_USAGE, line);
 }
 
 void cli_warn(const struct context *ctx, const char *format, ...)
@@ -63,7 +63,7 @@ void cli_warn(const struct context *ctx, const char *format, ...)
 	va_start(args, format);
 	message = g_strdup_vprintf(format, args);
 	va_end(args);
-	print_line("warning", message);
+	print_message("warning", message);
 }
 
 void cli_print_json(json_t *value)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Telling how a resize ended. */
+/* Printing how a resize ended. */
 #include "aerostat/resize.h"
 
 #include <stdio.h>
@@ -7,26 +7,26 @@
 #include "aerostat/daemon_text.h"
 #include "common/size.h"
 
-/* Of memory taken, the share the host should see again; below, the report says why. */
+/* The share of memory taken that the host should get back; below, the report says why not. */
 #define FULL_RETURN 0.98
 
-static json_t *seconds_json(double seconds)
+static json_t *resize_seconds_json(double seconds)
 {
 	return seconds < 0 ? json_null() : json_real(seconds);
 }
 
-static bool host_measured(const struct resize_result *result)
+static bool is_host_measured(const struct resize_result *result)
 {
 	return result->host_before_bytes != HV_UNSET && result->host_after_bytes != HV_UNSET;
 }
 
-/* What the host gained (> 0) or gave (< 0). */
-static int64_t host_gain(const struct resize_result *result)
+/* What the host gained; negative if it gave. */
+static int64_t host_gain_bytes(const struct resize_result *result)
 {
 	return (int64_t)(result->host_before_bytes - result->host_after_bytes);
 }
 
-static void report_json(const hv_info *info, const struct resize_result *result, bool waited)
+static void print_resize_json(const hv_info *info, const struct resize_result *result, bool waited)
 {
 	json_t *root = json_pack(
 		"{s:s, s:s, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "guest", info->name,
@@ -39,36 +39,37 @@ static void report_json(const hv_info *info, const struct resize_result *result,
 		cli_json_bytes(result->host_after_bytes));
 
 	json_object_set_new(root, "host_gain_bytes",
-			    host_measured(result) ? json_integer(host_gain(result)) : json_null());
+			    is_host_measured(result) ? json_integer(host_gain_bytes(result))
+						     : json_null());
 	json_object_set_new(root, "eased_target_bytes", cli_json_bytes(result->eased_bytes));
 	json_object_set_new(root, "held_bytes", cli_json_bytes(result->held_bytes));
-	json_object_set_new(root, "first_move_s", seconds_json(result->first_move_s));
+	json_object_set_new(root, "first_move_s", resize_seconds_json(result->first_move_s));
 	json_object_set_new(root, "seconds", json_real(result->seconds));
 	json_object_set_new(root, "reason", cli_json_string(result->reason));
 	json_object_set_new(root, "remedy", cli_json_string(result->remedy));
 	cli_print_json(root);
 }
 
-static void report_host(const struct resize_result *result)
+static void print_host_gain(const struct resize_result *result)
 {
 	int64_t taken = (int64_t)(result->before_bytes - result->after_bytes);
-	int64_t gain = host_gain(result);
+	int64_t gain = host_gain_bytes(result);
 	g_autofree char *gain_text = size_format(gain < 0 ? 0 : (uint64_t)gain);
 	g_autofree char *taken_text = size_format(taken < 0 ? (uint64_t)-taken : (uint64_t)taken);
 
-	if (!host_measured(result))
-		printf("  host: not measured, the guest's process cannot be read from here\n");
+	if (!is_host_measured(result))
+		printf("  host: not measured, because the guest's process cannot be read from "
+		       "here\n");
 	else if (taken > 0)
 		printf("  host: got back %s of the %s taken, measured%s\n", gain_text, taken_text,
 		       (double)gain < FULL_RETURN * (double)taken ? "; the rest was not in use"
 								  : "");
 	else if (taken < 0)
-		printf("  host: %s more promised; it is used as the guest touches it\n",
+		printf("  host: %s more promised; it is used once the guest touches it\n",
 		       taken_text);
 }
 
-/* People win over the policy, until they say otherwise. */
-static void report_held(const hv_info *info, const struct resize_result *result)
+static void print_hold(const hv_info *info, const struct resize_result *result)
 {
 	g_autofree char *held = format_size_cell(result->held_bytes);
 
@@ -76,7 +77,7 @@ static void report_held(const hv_info *info, const struct resize_result *result)
 		printf("  held: at %s until: aerostat auto %s\n", held, info->name);
 }
 
-static void report_people(const hv_info *info, const struct resize_result *result)
+static void print_resize_text(const hv_info *info, const struct resize_result *result)
 {
 	g_autofree char *before = size_format(result->before_bytes);
 	g_autofree char *after = size_format(result->after_bytes);
@@ -87,7 +88,7 @@ static void report_people(const hv_info *info, const struct resize_result *resul
 	else
 		printf("%s: %s -> %s, not %s, after %.1f s\n", info->name, before, after, target,
 		       result->seconds);
-	report_host(result);
+	print_host_gain(result);
 	if (result->reason)
 		printf("  why:  %s\n", result->reason);
 	if (result->remedy)
@@ -95,8 +96,8 @@ static void report_people(const hv_info *info, const struct resize_result *resul
 	if (result->eased_bytes != HV_UNSET) {
 		g_autofree char *eased = size_format(result->eased_bytes);
 
-		printf("  eased: its target is now %s, so that it can breathe (--keep-target "
-		       "leaves it)\n",
+		printf("  eased: its target is now %s, to leave it some headroom (use "
+		       "--keep-target to prevent this)\n",
 		       eased);
 	}
 }
@@ -107,12 +108,12 @@ int resize_report(struct context *ctx, const hv_info *info, const struct resize_
 	g_autofree char *target = size_format(result->target_bytes);
 
 	if (ctx->json)
-		report_json(info, result, waited);
+		print_resize_json(info, result, waited);
 	else if (waited)
-		report_people(info, result);
+		print_resize_text(info, result);
 	else
-		printf("%s: asked for %s; not waiting for it\n", info->name, target);
+		printf("%s: asked for %s, without waiting for it\n", info->name, target);
 	if (!ctx->json)
-		report_held(info, result);
+		print_hold(info, result);
 	return result->code;
 }

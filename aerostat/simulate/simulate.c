@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * aerostat simulate: policies against traces, or against a recording.
+ * aerostat simulate: run policies on traces, or on a recording.
  *
- * Trace number n (from 0) has the seed S + n and, without --shape, the shape in n's turn, so any
- * one of them is had alone by --shape and --seed.  Every policy is shown the same traces.
+ * Trace number n (from 0) has the seed S + n.  Without --shape the shapes take turns.  So any one
+ * of the traces can be repeated alone by --shape and --seed.  All policies see the same traces.
  */
 #include "aerostat/simulate/simulate.h"
 
@@ -20,46 +20,46 @@
 #define GUESTS 6
 #define SHORTEST_S 30
 
-/* The words of the command line, before they are understood. */
-struct said {
+/* The values of the options as they were given. */
+struct simulate_options {
 	char **policies;
 	char *traces, *seed, *guests, *seconds, *shape, *plot, *record, *recording;
 };
 
-static void said_clear(struct said *words)
+static void simulate_options_clear(struct simulate_options *args)
 {
-	g_strfreev(words->policies);
-	g_free(words->traces);
-	g_free(words->seed);
-	g_free(words->guests);
-	g_free(words->seconds);
-	g_free(words->shape);
-	g_free(words->plot);
-	g_free(words->record);
-	g_free(words->recording);
+	g_strfreev(args->policies);
+	g_free(args->traces);
+	g_free(args->seed);
+	g_free(args->guests);
+	g_free(args->seconds);
+	g_free(args->shape);
+	g_free(args->plot);
+	g_free(args->record);
+	g_free(args->recording);
 }
-typedef struct said said_words;
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(said_words, said_clear)
+typedef struct simulate_options simulate_strings;
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(simulate_strings, simulate_options_clear)
 
-/* A number of @word, if there is one; false after a usage error. */
-static bool read_number(struct context *ctx, const struct verb *verb, const char *what,
-			const char *word, unsigned int min, unsigned int max, unsigned int *number,
-			int *code)
+/* Sets *number from @text unless that is NULL; false after a usage error was printed. */
+static bool parse_simulate_number(struct context *ctx, const struct verb *verb, const char *what,
+				  const char *text, unsigned int min, unsigned int max,
+				  unsigned int *number, int *code)
 {
 	guint64 value;
 
-	if (!word)
+	if (!text)
 		return true;
-	if (g_ascii_string_to_unsigned(word, 10, min, max, &value, NULL)) {
+	if (g_ascii_string_to_unsigned(text, 10, min, max, &value, NULL)) {
 		*number = (unsigned int)value;
 		return true;
 	}
-	*code = cli_usage(ctx, verb, "%s '%s' is not a number from %u to %u", what, word, min, max);
+	*code = cli_usage(ctx, verb, "%s '%s' is not a number from %u to %u", what, text, min, max);
 	return false;
 }
 
-/* All of the names that there are, for errors. */
-static char *names_of_policies(void)
+/* The names of all policies, for error messages. */
+static char *list_policy_names(void)
 {
 	g_autoptr(GString) names = g_string_new(NULL);
 
@@ -68,7 +68,7 @@ static char *names_of_policies(void)
 	return g_string_free(g_steal_pointer(&names), FALSE);
 }
 
-static char *names_of_shapes(void)
+static char *list_shape_names(void)
 {
 	g_autoptr(GString) names = g_string_new(NULL);
 
@@ -78,17 +78,17 @@ static char *names_of_shapes(void)
 	return g_string_free(g_steal_pointer(&names), FALSE);
 }
 
-static bool read_policies(struct context *ctx, const struct verb *verb, char **words,
-			  GPtrArray *policies, int *code)
+static bool parse_policies(struct context *ctx, const struct verb *verb, char **args,
+			   GPtrArray *policies, int *code)
 {
-	g_autofree char *names = names_of_policies();
+	g_autofree char *names = list_policy_names();
 
-	for (; words && *words; words++) {
-		const struct policy_ops *policy = contest_find(*words);
+	for (; args && *args; args++) {
+		const struct policy_ops *policy = contest_find(*args);
 
 		if (!policy) {
 			*code = cli_usage(ctx, verb, "policy '%s' is not known; there are: %s",
-					  *words, names);
+					  *args, names);
 			return false;
 		}
 		if (!g_ptr_array_find(policies, policy, NULL))
@@ -97,99 +97,105 @@ static bool read_policies(struct context *ctx, const struct verb *verb, char **w
 	return true;
 }
 
-static bool read_shape(struct context *ctx, const struct verb *verb, const char *word,
-		       const struct trace_shape **shape, int *code)
+static bool parse_shape(struct context *ctx, const struct verb *verb, const char *text,
+			const struct trace_shape **shape, int *code)
 {
-	g_autofree char *names = names_of_shapes();
+	g_autofree char *names = list_shape_names();
 
-	*shape = word ? trace_shape_find(word) : NULL;
-	if (!word || *shape)
+	*shape = text ? trace_shape_find(text) : NULL;
+	if (!text || *shape)
 		return true;
-	*code = cli_usage(ctx, verb, "shape '%s' is not known; there are: %s", word, names);
+	*code = cli_usage(ctx, verb, "shape '%s' is not known; there are: %s", text, names);
 	return false;
 }
 
-static bool understand(struct context *ctx, const struct verb *verb, const struct said *words,
-		       struct simulate *asked, int *code)
+static bool parse_simulate_options(struct context *ctx, const struct verb *verb,
+				   const struct simulate_options *args, struct simulate *asked,
+				   int *code)
 {
-	if (!read_policies(ctx, verb, words->policies, asked->policies, code) ||
-	    !read_shape(ctx, verb, words->shape, &asked->shape, code) ||
-	    !read_number(ctx, verb, "traces", words->traces, 1, 100000, &asked->traces, code) ||
-	    !read_number(ctx, verb, "seed", words->seed, 0, 1000000000, &asked->seed, code) ||
-	    !read_number(ctx, verb, "guests", words->guests, 1, TRACE_GUESTS_MAX, &asked->guests,
-			 code) ||
-	    !read_number(ctx, verb, "seconds", words->seconds, SHORTEST_S, 3600, &asked->seconds,
-			 code))
+	if (!parse_policies(ctx, verb, args->policies, asked->policies, code) ||
+	    !parse_shape(ctx, verb, args->shape, &asked->shape, code) ||
+	    !parse_simulate_number(ctx, verb, "traces", args->traces, 1, 100000, &asked->traces,
+				   code) ||
+	    !parse_simulate_number(ctx, verb, "seed", args->seed, 0, 1000000000, &asked->seed,
+				   code) ||
+	    !parse_simulate_number(ctx, verb, "guests", args->guests, 1, TRACE_GUESTS_MAX,
+				   &asked->guests, code) ||
+	    !parse_simulate_number(ctx, verb, "seconds", args->seconds, SHORTEST_S, 3600,
+				   &asked->seconds, code))
 		return false;
-	asked->plot_path = words->plot;
-	asked->record_path = words->record;
-	if (!words->recording)
+	asked->plot_path = args->plot;
+	asked->record_path = args->record;
+	if (!args->recording)
 		return true;
 	if (g_ptr_array_find(asked->policies, &policy_oracle, NULL)) {
-		*code = cli_usage(ctx, verb, "the oracle knows no recording's future");
+		*code = cli_usage(
+			ctx, verb,
+			"policy 'oracle' cannot replay a recording: it needs to know the future");
 		return false;
 	}
-	if (!words->traces && !words->seed && !words->guests && !words->seconds && !words->shape &&
-	    !words->plot && !words->record)
+	if (!args->traces && !args->seed && !args->guests && !args->seconds && !args->shape &&
+	    !args->plot && !args->record)
 		return true;
-	*code = cli_usage(ctx, verb,
-			  "--recording is replayed as it is: of the other options only --policy "
-			  "goes with it");
+	*code = cli_usage(
+		ctx, verb,
+		"--recording excludes all other options but --policy: the recording decides them");
 	return false;
 }
 
-/* What the first trace leaves behind besides its score. */
-struct keepsake {
+/* What is written of the first trace, for --plot and --record. */
+struct trace_capture {
 	struct plot *plot;
-	double *stalled_s; /* of each guest, until the last point */
+	double *stalled_s; /* of each guest, up to the last point */
 	uint64_t *kills;
 	FILE *record;
-	bool failed; /* errno_then says why */
+	bool failed; /* the record could not be written; errno_then says why */
 	int errno_then;
 };
 
-static void plot_guest(struct keepsake *keepsake, const struct contest_view *view, guint i)
+static void capture_guest_point(struct trace_capture *capture, const struct contest_view *view,
+				guint i)
 {
 	const struct sim_world *world = view->world;
 	const struct sim_guest *guest = &world->guests[i];
 	double stalled_s = 1e-6 * (double)(guest->counters.full_us + world->slots[i].stall_us);
-	const double *times = (const double *)keepsake->plot->times->data;
-	guint now = keepsake->plot->times->len - 1;
+	const double *times = (const double *)capture->plot->times->data;
+	guint now = capture->plot->times->len - 1;
 	double passed = now ? times[now] - times[now - 1] : 1;
 	struct plot_point point = {
 		.need = (double)trace_need(guest->traits, world->step),
 		.target = (double)view->decisions[i].target_bytes,
 		.actual = (double)sim_guest_actual(guest),
-		.stall = MIN(1, (stalled_s - keepsake->stalled_s[i]) / passed),
-		.killed = guest->counters.oom_kills > keepsake->kills[i],
+		.stall = MIN(1, (stalled_s - capture->stalled_s[i]) / passed),
+		.killed = guest->counters.oom_kills > capture->kills[i],
 	};
 
-	keepsake->stalled_s[i] = stalled_s;
-	keepsake->kills[i] = guest->counters.oom_kills;
-	g_array_append_val(keepsake->plot->guests[i], point);
+	capture->stalled_s[i] = stalled_s;
+	capture->kills[i] = guest->counters.oom_kills;
+	g_array_append_val(capture->plot->guests[i], point);
 }
 
-static void keep(void *data, const struct contest_view *view)
+static void capture_step(void *data, const struct contest_view *view)
 {
-	struct keepsake *keepsake = data;
+	struct trace_capture *capture = data;
 	double now_s = 1e-6 * (double)view->host->now_us;
 	double available = (double)view->host->available_bytes;
 
-	if (keepsake->record && !keepsake->failed &&
-	    !recording_write_step(keepsake->record, view->host, view->guests, view->count,
+	if (capture->record && !capture->failed &&
+	    !recording_write_step(capture->record, view->host, view->guests, view->count,
 				  view->decisions)) {
-		keepsake->failed = true;
-		keepsake->errno_then = errno;
+		capture->failed = true;
+		capture->errno_then = errno;
 	}
-	if (!keepsake->plot)
+	if (!capture->plot)
 		return;
-	g_array_append_val(keepsake->plot->times, now_s);
-	g_array_append_val(keepsake->plot->available, available);
+	g_array_append_val(capture->plot->times, now_s);
+	g_array_append_val(capture->plot->available, available);
 	for (guint i = 0; i < view->count; i++)
-		plot_guest(keepsake, view, i);
+		capture_guest_point(capture, view, i);
 }
 
-static struct plot *plot_of(const struct trace *trace, const struct policy_ops *policy)
+static struct plot *plot_new_for_trace(const struct trace *trace, const struct policy_ops *policy)
 {
 	struct plot *plot = plot_new(g_strdup_printf("policy %s, shape %s, seed %" G_GUINT64_FORMAT,
 						     policy->name, trace->shape, trace->seed),
@@ -201,66 +207,67 @@ static struct plot *plot_of(const struct trace *trace, const struct policy_ops *
 	return plot;
 }
 
-static int cannot_write(struct context *ctx, const char *path, int wrong)
+static int fail_write_file(struct context *ctx, const char *path, int wrong)
 {
-	return cli_fail_with(ctx, EXIT_REFUSED, "%s cannot be written: %s", path,
-			     g_strerror(wrong));
+	return cli_fail_with(ctx, EXIT_REFUSED, "cannot write %s: %s", path, g_strerror(wrong));
 }
 
-/* Runs @trace once more for what was asked to be kept of it: --plot and --record. */
-static int keep_trace(struct context *ctx, const struct simulate *asked, const struct trace *trace)
+/* Runs @trace once more, to write the files of --plot and --record. */
+static int capture_trace(struct context *ctx, const struct simulate *asked,
+			 const struct trace *trace)
 {
 	const struct policy_ops *policy = g_ptr_array_index(asked->policies, 0);
-	g_autoptr(plot_picture) plot = asked->plot_path ? plot_of(trace, policy) : NULL;
+	g_autoptr(plot_picture) plot = asked->plot_path ? plot_new_for_trace(trace, policy) : NULL;
 	g_autofree double *stalled_s = g_new0(double, trace->count);
 	g_autofree uint64_t *kills = g_new0(uint64_t, trace->count);
-	struct keepsake keepsake = { .plot = plot, .stalled_s = stalled_s, .kills = kills };
+	struct trace_capture capture = { .plot = plot, .stalled_s = stalled_s, .kills = kills };
 	g_autofree struct score *score = g_new(struct score, 1);
 
 	if (asked->record_path) {
-		keepsake.record = fopen(asked->record_path, "we");
-		if (!keepsake.record ||
-		    !recording_write_start(keepsake.record, policy->name, &contest_settings))
-			keepsake.errno_then = errno;
-		keepsake.failed = keepsake.errno_then;
+		capture.record = fopen(asked->record_path, "we");
+		if (!capture.record ||
+		    !recording_write_start(capture.record, policy->name, &contest_settings))
+			capture.errno_then = errno;
+		capture.failed = capture.errno_then;
 	}
 	score_init(score);
-	if (contest_run(trace, policy, score, &(struct contest_watch){ keep, &keepsake }))
+	if (contest_run(trace, policy, score, &(struct contest_watch){ capture_step, &capture }))
 		g_error("out of memory");
-	if (keepsake.record && fclose(keepsake.record) && !keepsake.failed) {
-		keepsake.failed = true;
-		keepsake.errno_then = errno;
+	if (capture.record && fclose(capture.record) && !capture.failed) {
+		capture.failed = true;
+		capture.errno_then = errno;
 	}
-	if (keepsake.failed)
-		return cannot_write(ctx, asked->record_path, keepsake.errno_then);
+	if (capture.failed)
+		return fail_write_file(ctx, asked->record_path, capture.errno_then);
 	if (plot && !plot_write(plot, asked->plot_path))
-		return cannot_write(ctx, asked->plot_path, errno);
+		return fail_write_file(ctx, asked->plot_path, errno);
 	return EXIT_DONE;
 }
 
-static const struct trace_shape *shape_of(const struct results *results, unsigned int n,
-					  size_t *index)
+static const struct trace_shape *trace_shape_at(const struct results *results, unsigned int n,
+						size_t *index)
 {
 	*index = results->asked->shape ? (size_t)(results->asked->shape - trace_shapes)
 				       : n % results->shapes;
 	return &trace_shapes[*index];
 }
 
-static struct trace *make_trace(const struct results *results, unsigned int n, size_t *index)
+static struct trace *make_numbered_trace(const struct results *results, unsigned int n,
+					 size_t *index)
 {
 	const struct simulate *asked = results->asked;
-	struct trace *trace = trace_new(shape_of(results, n, index), asked->seed + n, asked->guests,
-					asked->seconds);
+	struct trace *trace = trace_new(trace_shape_at(results, n, index), asked->seed + n,
+					asked->guests, asked->seconds);
 
 	if (!trace)
 		g_error("out of memory");
 	return trace;
 }
 
-static void run_trace(struct results *results, unsigned int n)
+static void score_trace(struct results *results, unsigned int n)
 {
 	size_t index;
-	struct trace *trace = make_trace(results, n, &index);
+	struct trace *trace = make_numbered_trace(results, n, &index);
 
 	for (guint i = 0; i < results->asked->policies->len; i++)
 		if (contest_run(trace, g_ptr_array_index(results->asked->policies, i),
@@ -269,13 +276,13 @@ static void run_trace(struct results *results, unsigned int n)
 	trace_free(trace);
 }
 
-static void run_all(struct context *ctx, struct results *results)
+static void score_all_traces(struct context *ctx, struct results *results)
 {
 	bool show = !ctx->quiet && isatty(STDERR_FILENO);
 	unsigned int traces = results->asked->traces;
 
 	for (unsigned int n = 0; n < traces; n++) {
-		run_trace(results, n);
+		score_trace(results, n);
 		if (show)
 			fprintf(stderr, "\rtrace %u of %u", n + 1, traces);
 	}
@@ -298,13 +305,13 @@ static int simulate(struct context *ctx, const struct simulate *asked)
 		score_init(&scores[i]);
 	results.scores = scores;
 	if (asked->plot_path || asked->record_path) {
-		trace = make_trace(&results, 0, &index);
-		code = keep_trace(ctx, asked, trace);
+		trace = make_numbered_trace(&results, 0, &index);
+		code = capture_trace(ctx, asked, trace);
 		trace_free(trace);
 	}
 	if (code != EXIT_DONE)
 		return code;
-	run_all(ctx, &results);
+	score_all_traces(ctx, &results);
 	if (ctx->json)
 		results_print_json(&results);
 	else
@@ -312,25 +319,28 @@ static int simulate(struct context *ctx, const struct simulate *asked)
 	return EXIT_DONE;
 }
 
-static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+static int run_simulate(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
-	g_auto(said_words) said = { 0 };
+	g_auto(simulate_strings) given = { 0 };
 	const GOptionEntry entries[] = {
-		{ "policy", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &said.policies,
-		  "only this one; may be said several times", "NAME" },
-		{ "traces", 0, 0, G_OPTION_ARG_STRING, &said.traces, "how many (100)", "N" },
-		{ "seed", 0, 0, G_OPTION_ARG_STRING, &said.seed,
-		  "of the first trace (1); the next has the next", "S" },
-		{ "guests", 0, 0, G_OPTION_ARG_STRING, &said.guests, "on the host (6)", "N" },
-		{ "seconds", 0, 0, G_OPTION_ARG_STRING, &said.seconds, "of each trace (240)", "S" },
-		{ "shape", 0, 0, G_OPTION_ARG_STRING, &said.shape,
-		  "only traces of this shape, not all in turn", "NAME" },
-		{ "plot", 0, 0, G_OPTION_ARG_FILENAME, &said.plot,
+		{ "policy", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &given.policies,
+		  "run only this policy; may be repeated", "NAME" },
+		{ "traces", 0, 0, G_OPTION_ARG_STRING, &given.traces,
+		  "number of traces (default: 100)", "N" },
+		{ "seed", 0, 0, G_OPTION_ARG_STRING, &given.seed,
+		  "seed of the first trace, which counts up (default: 1)", "S" },
+		{ "guests", 0, 0, G_OPTION_ARG_STRING, &given.guests,
+		  "guests per trace (default: 6)", "N" },
+		{ "seconds", 0, 0, G_OPTION_ARG_STRING, &given.seconds,
+		  "length of each trace (default: 240)", "S" },
+		{ "shape", 0, 0, G_OPTION_ARG_STRING, &given.shape, "run only traces of this shape",
+		  "NAME" },
+		{ "plot", 0, 0, G_OPTION_ARG_FILENAME, &given.plot,
 		  "draw the first trace under the first policy", "FILE.svg" },
-		{ "record", 0, 0, G_OPTION_ARG_FILENAME, &said.record,
+		{ "record", 0, 0, G_OPTION_ARG_FILENAME, &given.record,
 		  "record the first trace under the first policy", "FILE" },
-		{ "recording", 0, 0, G_OPTION_ARG_FILENAME, &said.recording,
-		  "replay this instead of simulating", "FILE" },
+		{ "recording", 0, 0, G_OPTION_ARG_FILENAME, &given.recording,
+		  "replay this recording instead of simulating", "FILE" },
 		{ NULL }
 	};
 	g_autoptr(GPtrArray) policies = g_ptr_array_new();
@@ -339,15 +349,15 @@ static int run(struct context *ctx, const struct verb *verb, int argc, char **ar
 				  .seed = 1,
 				  .guests = GUESTS,
 				  .seconds = TRACE_SECONDS };
-	g_auto(GStrv) words = NULL;
+	g_auto(GStrv) args = NULL;
 	int code;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 0, 0, &words, &code) ||
-	    !understand(ctx, verb, &said, &asked, &code))
+	if (!verb_parse(ctx, verb, entries, argc, argv, 0, 0, &args, &code) ||
+	    !parse_simulate_options(ctx, verb, &given, &asked, &code))
 		return code;
-	if (said.recording)
-		return simulate_replay(ctx, said.recording, policies);
-	for (size_t i = 0; !said.policies && contest_policy(i); i++)
+	if (given.recording)
+		return simulate_replay(ctx, given.recording, policies);
+	for (size_t i = 0; !given.policies && contest_policy(i); i++)
 		g_ptr_array_add(policies, (void *)contest_policy(i));
 	return simulate(ctx, &asked);
 }
@@ -355,20 +365,20 @@ static int run(struct context *ctx, const struct verb *verb, int argc, char **ar
 const struct verb verb_simulate = {
 	.name = "simulate",
 	.args = "",
-	.summary = "try policies on made-up hosts, or on a recording",
+	.summary = "run policies on simulated hosts, or on a recording",
 	.details =
-		"Runs policies that move memory between guests over seeded traces of a host with "
-		"guests that\n"
-		"reclaim, swap, stall and kill, and compares them: ours, five of others, and an "
-		"oracle that\n"
-		"knows the future. Nothing real is touched. With --recording a policy is shown "
-		"what "
-		"was recorded\n"
-		"of a real host, and must decide what was decided then.",
+		"Runs policies that move memory between guests over seeded traces of a host whose "
+		"guests reclaim,\n"
+		"swap, stall and kill, and compares them: Aerostat's, five others, and an oracle "
+		"that knows the\n"
+		"future. Nothing real is changed. With --recording, a policy sees what was "
+		"recorded "
+		"on a real host,\n"
+		"and must decide what was decided then.",
 	.examples =
 		"  aerostat simulate --traces 200\n"
 		"  aerostat simulate --policy aerostat --policy proxmox --shape bursts --seed 7\n"
 		"  aerostat simulate -p aerostat --shape build --traces 1 --plot build.svg\n"
 		"  aerostat simulate --recording monday.jsonl\n",
-	.run = run,
+	.run = run_simulate,
 };

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One run as a picture, in SVG.
+ * A picture of one run, as SVG.
  *
  * Theory of operation
  * -------------------
- * Panels of one width stand on top of each other and share the axis of time: one for each guest,
- * one for the host.  In a guest's panel the height is its RAM at boot; a grey area is what it
- * needs, a blue line what it has, a dashed orange one its target.  Where the area rises above the
- * blue line, the guest is short.  A strip of red below tells how much of the time it was stalled,
- * and a red cross that something was killed in it.  The host's panel has what is available.
+ * Panels of the same width share a time axis: one for each guest, and one for the host.  The
+ * height of a guest's panel is its RAM at boot; a grey area shows what it needs, a blue line what
+ * it has, a dashed orange line its target.  Where the area rises above the blue line, the guest is
+ * short of memory.  A red strip below shows how much of the time it was stalled, and a red cross
+ * that a process was killed.  The host's panel shows the available memory.
  */
 #include <errno.h>
 #include <math.h>
@@ -85,7 +85,8 @@ static double y_of(guint panel, double part)
 	return TOP + panel * PANEL + HEIGHT * (1 - CLAMP(part, 0, 1));
 }
 
-static void text(FILE *out, double x, double y, const char *anchor, int size, const char *words)
+static void draw_text(FILE *out, double x, double y, const char *anchor, int size,
+		      const char *words)
 {
 	g_autofree char *escaped = g_markup_escape_text(words, -1);
 
@@ -93,7 +94,7 @@ static void text(FILE *out, double x, double y, const char *anchor, int size, co
 		x, y, anchor, size, escaped);
 }
 
-/* A round number of seconds between the marks of time. */
+/* The distance between the marks of the time axis, in seconds. */
 static int time_mark(double seconds)
 {
 	static const int marks[] = { 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600 };
@@ -104,7 +105,7 @@ static int time_mark(double seconds)
 	return 7200;
 }
 
-static void draw_times(FILE *out, const struct plot *plot)
+static void draw_time_axis(FILE *out, const struct plot *plot)
 {
 	double bottom = TOP + (plot->count + 1) * PANEL - (PANEL - HEIGHT) + STRIP;
 	int mark = time_mark(last_time(plot));
@@ -117,11 +118,11 @@ static void draw_times(FILE *out, const struct plot *plot)
 			"<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%.1f\" "
 			"stroke=\"" GRID "\"/>\n",
 			x, TOP, x, bottom);
-		text(out, x, bottom + 18, "middle", 12, label);
+		draw_text(out, x, bottom + 18, "middle", 12, label);
 	}
 }
 
-static void draw_frame(FILE *out, guint panel, const char *name, double size)
+static void draw_panel_frame(FILE *out, guint panel, const char *name, double size)
 {
 	g_autofree char *label = g_strdup_printf("%.3g GiB", size / GIB);
 	double y = y_of(panel, 1);
@@ -130,9 +131,9 @@ static void draw_frame(FILE *out, guint panel, const char *name, double size)
 		"<rect x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%d\" fill=\"none\" "
 		"stroke=\"#9a9a9a\"/>\n",
 		LEFT, y, WIDTH - LEFT - RIGHT, HEIGHT);
-	text(out, LEFT - 8, y + 11, "end", 11, label);
-	text(out, LEFT - 8, y + HEIGHT, "end", 11, "0");
-	text(out, LEFT - 8, y + HEIGHT / 2.0 + 5, "end", 13, name);
+	draw_text(out, LEFT - 8, y + 11, "end", 11, label);
+	draw_text(out, LEFT - 8, y + HEIGHT, "end", 11, "0");
+	draw_text(out, LEFT - 8, y + HEIGHT / 2.0 + 5, "end", 13, name);
 }
 
 /* The value of a point that a line shows. */
@@ -157,7 +158,7 @@ static double value_at(const struct plot *plot, guint guest, guint i, enum line 
 	return NAN;
 }
 
-/* The points of a line, as steps: a value holds until the next one. */
+/* The points of a line; interrupted where no value is known. */
 static void draw_path(FILE *out, const struct plot *plot, guint guest, enum line line)
 {
 	bool down = false;
@@ -222,7 +223,7 @@ static void draw_trouble(FILE *out, const struct plot *plot, guint guest)
 	}
 }
 
-static void draw_guest(FILE *out, const struct plot *plot, guint guest)
+static void draw_guest_panel(FILE *out, const struct plot *plot, guint guest)
 {
 	g_autofree char *name = g_strdup_printf("guest %u", guest + 1);
 
@@ -231,10 +232,10 @@ static void draw_guest(FILE *out, const struct plot *plot, guint guest)
 		  "stroke=\"" TARGET "\" stroke-width=\"1.4\" stroke-dasharray=\"5 3\"");
 	draw_line(out, plot, guest, LINE_ACTUAL, "stroke=\"" ACTUAL "\" stroke-width=\"1.8\"");
 	draw_trouble(out, plot, guest);
-	draw_frame(out, guest, name, plot->sizes[guest]);
+	draw_panel_frame(out, guest, name, plot->sizes[guest]);
 }
 
-static void draw_host(FILE *out, const struct plot *plot)
+static void draw_host_panel(FILE *out, const struct plot *plot)
 {
 	guint panel = plot->count;
 
@@ -245,13 +246,13 @@ static void draw_host(FILE *out, const struct plot *plot)
 			y_of(panel, g_array_index(plot->available, double, i) / plot->host_bytes));
 	fprintf(out, "L%.1f %.1fZ\" fill=\"" AVAILABLE "\" fill-opacity=\"0.55\"/>\n",
 		x_of(plot, last_time(plot)), y_of(panel, 0));
-	draw_frame(out, panel, "host", plot->host_bytes);
+	draw_panel_frame(out, panel, "host", plot->host_bytes);
 }
 
-static double draw_key(FILE *out, double x, const char *shape, const char *words)
+static double draw_legend_key(FILE *out, double x, const char *shape, const char *words)
 {
 	fprintf(out, "<path transform=\"translate(%.1f 58)\" %s/>\n", x, shape);
-	text(out, x + 32, 63, "start", 12, words);
+	draw_text(out, x + 32, 63, "start", 12, words);
 	return x + 32 + 7.2 * (double)g_utf8_strlen(words, -1) + 18;
 }
 
@@ -259,18 +260,19 @@ static void draw_legend(FILE *out)
 {
 	double x = LEFT;
 
-	x = draw_key(out, x, "d=\"M0 -6H24V6H0Z\" fill=\"" NEED "\"", "needs");
-	x = draw_key(out, x, "d=\"M0 0H24\" stroke=\"" ACTUAL "\" stroke-width=\"2.2\"", "has");
-	x = draw_key(out, x,
-		     "d=\"M0 0H24\" stroke=\"" TARGET
-		     "\" stroke-width=\"1.8\" stroke-dasharray=\"5 3\"",
-		     "target");
-	x = draw_key(out, x, "d=\"M0 -3H24V3H0Z\" fill=\"" STALL "\"", "stalled (PSI full)");
-	x = draw_key(out, x,
-		     "d=\"M7 -5l10 10m0 -10l-10 10\" stroke=\"" STALL "\" stroke-width=\"2.5\"",
-		     "something was killed");
-	draw_key(out, x, "d=\"M0 -6H24V6H0Z\" fill=\"" AVAILABLE "\" fill-opacity=\"0.55\"",
-		 "available on the host");
+	x = draw_legend_key(out, x, "d=\"M0 -6H24V6H0Z\" fill=\"" NEED "\"", "needs");
+	x = draw_legend_key(out, x, "d=\"M0 0H24\" stroke=\"" ACTUAL "\" stroke-width=\"2.2\"",
+			    "has");
+	x = draw_legend_key(out, x,
+			    "d=\"M0 0H24\" stroke=\"" TARGET
+			    "\" stroke-width=\"1.8\" stroke-dasharray=\"5 3\"",
+			    "target");
+	x = draw_legend_key(out, x, "d=\"M0 -3H24V3H0Z\" fill=\"" STALL "\"", "stalled (PSI full)");
+	x = draw_legend_key(
+		out, x, "d=\"M7 -5l10 10m0 -10l-10 10\" stroke=\"" STALL "\" stroke-width=\"2.5\"",
+		"a process was killed");
+	draw_legend_key(out, x, "d=\"M0 -6H24V6H0Z\" fill=\"" AVAILABLE "\" fill-opacity=\"0.55\"",
+			"available on the host");
 }
 
 bool plot_write(const struct plot *plot, const char *path)
@@ -286,12 +288,12 @@ bool plot_write(const struct plot *plot, const char *path)
 		"viewBox=\"0 0 %d %u\" " FONT " fill=\"" INK "\">\n"
 		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
 		WIDTH, height, WIDTH, height);
-	text(out, LEFT, 32, "start", 18, plot->title);
+	draw_text(out, LEFT, 32, "start", 18, plot->title);
 	draw_legend(out);
-	draw_times(out, plot);
+	draw_time_axis(out, plot);
 	for (guint i = 0; i < plot->count; i++)
-		draw_guest(out, plot, i);
-	draw_host(out, plot);
+		draw_guest_panel(out, plot, i);
+	draw_host_panel(out, plot);
 	fputs("</svg>\n", out);
 	failed = ferror(out);
 	return !fclose(out) && !failed;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A recording, shown to policies again.
+ * Showing a recording to policies.
  *
- * The policy that the recording is of has to decide what it decided then, to the last bit and
- * word; if it does not, the first difference is told and the replay has failed.  What others
- * would have done is compared as well, but may differ.
+ * The recording's own policy must decide exactly what it decided then, reasons included; if it
+ * does not, the replay has failed and the first difference is printed.  The decisions of other
+ * policies are compared as well, but may differ.
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,14 +15,14 @@
 struct replay {
 	const struct policy_ops *policy;
 	guint64 steps, decisions, compared, same;
-	double distance_bytes; /* of all targets, from the recorded ones */
-	guint64 first_step;    /* the first difference: which step, counted from 1; 0: none */
+	double distance_bytes; /* between the targets and the recorded ones, summed up */
+	guint64 first_step;    /* the step of the first difference, from 1; 0: none */
 	uint64_t first_guest;
 	struct policy_decision first, first_recorded;
 };
 
-static void compare(struct replay *replay, const struct recording *recording,
-		    const struct policy_decision *decisions)
+static void compare_decisions(struct replay *replay, const struct recording *recording,
+			      const struct policy_decision *decisions)
 {
 	const struct policy_decision *recorded;
 	double distance;
@@ -43,8 +43,8 @@ static void compare(struct replay *replay, const struct recording *recording,
 	}
 }
 
-static void step(struct replay *replay, struct policy_state *state,
-		 const struct recording *recording)
+static void replay_step(struct replay *replay, struct policy_state *state,
+			const struct recording *recording)
 {
 	g_autofree struct policy_decision *decisions =
 		g_new0(struct policy_decision, recording->count);
@@ -56,7 +56,7 @@ static void step(struct replay *replay, struct policy_state *state,
 	replay->steps++;
 	replay->decisions += recording->count;
 	if (recording->has_decisions)
-		compare(replay, recording, decisions);
+		compare_decisions(replay, recording, decisions);
 }
 
 static bool replay_policy(const char *path, struct replay *replay, GError **error)
@@ -75,7 +75,7 @@ static bool replay_policy(const char *path, struct replay *replay, GError **erro
 		if (line == RECORDING_SETTINGS)
 			replay->policy->configure(state, &recording->settings);
 		else
-			step(replay, state, recording);
+			replay_step(replay, state, recording);
 	}
 	replay->policy->destroy(state);
 	return line == RECORDING_END;
@@ -87,12 +87,12 @@ static char *difference_text(const struct replay *replay)
 	g_autofree char *then = size_format(replay->first_recorded.target_bytes);
 
 	return g_strdup_printf("step %" G_GUINT64_FORMAT ", guest %" G_GUINT64_FORMAT
-			       ": %s (%s), recorded was %s (%s)",
+			       ": %s (%s), but the recording has %s (%s)",
 			       replay->first_step, replay->first_guest, now, replay->first.text,
 			       then, replay->first_recorded.text);
 }
 
-static void print_people(const struct replay *replay)
+static void print_replay_text(const struct replay *replay)
 {
 	g_autofree char *difference = NULL;
 	g_autofree char *distance = NULL;
@@ -100,7 +100,7 @@ static void print_people(const struct replay *replay)
 	printf("%s: %" G_GUINT64_FORMAT " steps, %" G_GUINT64_FORMAT " decisions",
 	       replay->policy->name, replay->steps, replay->decisions);
 	if (!replay->compared) {
-		puts("; none were recorded to compare with");
+		puts("; the recording has none to compare them with");
 	} else if (replay->same == replay->compared) {
 		puts(", all as recorded");
 	} else {
@@ -125,8 +125,8 @@ static json_t *replay_json(const struct replay *replay)
 			 (json_int_t)distance, "first_difference", cli_json_string(difference));
 }
 
-/* Without policies, the one that the recording names. */
-static bool default_policy(const char *path, GPtrArray *policies, GError **error)
+/* Adds the policy that the recording names, unless the user named any. */
+static bool choose_replay_policy(const char *path, GPtrArray *policies, GError **error)
 {
 	g_autoptr(recording_file) recording = NULL;
 	const struct policy_ops *policy;
@@ -148,8 +148,8 @@ static bool default_policy(const char *path, GPtrArray *policies, GError **error
 	return true;
 }
 
-/* Whether @replay is of the recording's own policy, and differs. */
-static bool failed(const char *path, const struct replay *replay)
+/* Whether the recording's own policy decided differently. */
+static bool is_replay_failed(const char *path, const struct replay *replay)
 {
 	g_autoptr(recording_file) recording = recording_open(path, NULL);
 
@@ -164,7 +164,7 @@ int simulate_replay(struct context *ctx, const char *path, GPtrArray *policies)
 	json_t *answers;
 	bool bad = false;
 
-	if (!default_policy(path, policies, &error))
+	if (!choose_replay_policy(path, policies, &error))
 		return cli_fail(ctx, error);
 	replays = g_new0(struct replay, policies->len);
 	for (guint i = 0; i < policies->len; i++) {
@@ -174,10 +174,10 @@ int simulate_replay(struct context *ctx, const char *path, GPtrArray *policies)
 	}
 	answers = json_array();
 	for (guint i = 0; i < policies->len; i++) {
-		bad = bad || failed(path, &replays[i]);
+		bad = bad || is_replay_failed(path, &replays[i]);
 		json_array_append_new(answers, replay_json(&replays[i]));
 		if (!ctx->json)
-			print_people(&replays[i]);
+			print_replay_text(&replays[i]);
 	}
 	if (ctx->json)
 		cli_print_json(json_pack("{s:s, s:O}", "recording", path, "policies", answers));

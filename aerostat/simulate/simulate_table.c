@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The table that compares policies: a row for each figure, a column for each policy. */
+/* The table that compares policies, and the same as JSON. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,12 +26,12 @@ static double guests_lost(const struct score *score)
 	return (double)score->guests_lost;
 }
 
-static double full_s(const struct score *score)
+static double psi_full_s(const struct score *score)
 {
 	return score->full_s;
 }
 
-static double some_s(const struct score *score)
+static double psi_some_s(const struct score *score)
 {
 	return score->some_s;
 }
@@ -84,8 +84,8 @@ static double unfair_percent(const struct score *score)
 static const struct figure figures[] = {
 	{ "oom_kills", "processes killed in guests", 0, oom_kills },
 	{ "guests_lost", "guests killed by the host", 0, guests_lost },
-	{ "psi_full_s", "stalled, PSI full, s", 1, full_s },
-	{ "psi_some_s", "stalled, PSI some, s", 1, some_s },
+	{ "psi_full_s", "stalled, PSI full, s", 1, psi_full_s },
+	{ "psi_some_s", "stalled, PSI some, s", 1, psi_some_s },
 	{ "major_faults", "major faults", 0, major_faults },
 	{ "swap_gib", "swapped in and out, GiB", 1, swap_gib },
 	{ "relief_p50_s", "burst to relief, median, s", 1, relief_p50_s },
@@ -119,7 +119,7 @@ static struct score *sums_of(const struct results *results)
 	return sums;
 }
 
-/* The oracle's sum; NULL if it was not asked. */
+/* The oracle's sum; NULL if it did not run. */
 static const struct score *oracle_of(const struct results *results, const struct score *sums)
 {
 	for (guint i = 0; i < results->asked->policies->len; i++)
@@ -135,7 +135,7 @@ static double of_oracle_percent(const struct score *score, const struct score *o
 		       : NAN;
 }
 
-static void print_head(const struct results *results)
+static void print_table_head(const struct results *results)
 {
 	const struct simulate *asked = results->asked;
 
@@ -150,15 +150,15 @@ static void print_head(const struct results *results)
 	putchar('\n');
 }
 
-/* printf counts bytes, and a title may have more of them than letters. */
-static void print_title(const char *title)
+/* Padded by hand: printf counts bytes, but a character may have several. */
+static void print_row_title(const char *title)
 {
 	printf("%s%*s", title, 33 - (int)g_utf8_strlen(title, -1), "");
 }
 
-static void print_figure(const struct figure *figure, const struct score *sums, guint count)
+static void print_figure_row(const struct figure *figure, const struct score *sums, guint count)
 {
-	print_title(figure->title);
+	print_row_title(figure->title);
 	for (guint i = 0; i < count; i++)
 		printf(" %11.*f", figure->decimals, figure->value(&sums[i]));
 	putchar('\n');
@@ -170,18 +170,18 @@ void results_print(const struct results *results)
 	const struct score *oracle = oracle_of(results, sums);
 	guint count = results->asked->policies->len;
 
-	print_head(results);
+	print_table_head(results);
 	for (size_t i = 0; i < G_N_ELEMENTS(figures); i++)
-		print_figure(&figures[i], sums, count);
+		print_figure_row(&figures[i], sums, count);
 	if (!oracle)
 		return;
-	print_title("returned, % of the oracle's");
+	print_row_title("returned, % of the oracle's");
 	for (guint i = 0; i < count; i++)
 		printf(" %11.1f", of_oracle_percent(&sums[i], oracle));
 	putchar('\n');
 }
 
-static json_t *number(double value)
+static json_t *json_real_or_null(double value)
 {
 	return isfinite(value) ? json_real(value) : json_null();
 }
@@ -196,7 +196,7 @@ static json_t *score_json(const struct score *score)
 
 		json_object_set_new(object, figures[i].key,
 				    figures[i].decimals || !isfinite(value)
-					    ? number(value)
+					    ? json_real_or_null(value)
 					    : json_integer((json_int_t)value));
 	}
 	return object;
@@ -227,7 +227,7 @@ void results_print_json(const struct results *results)
 
 		json_object_set_new(one, "policy", json_string(policy_at(results, i)->name));
 		json_object_set_new(one, "of_oracle_percent",
-				    number(of_oracle_percent(&sums[i], oracle)));
+				    json_real_or_null(of_oracle_percent(&sums[i], oracle)));
 		json_object_set_new(one, "shapes", shapes_json(results, i));
 		json_array_append_new(policies, one);
 	}

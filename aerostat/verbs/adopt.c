@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * aerostat adopt and unadopt: our own balloon device for a libvirt guest, or
- * QEMU's again.
+ * aerostat adopt and unadopt: give a libvirt guest aerostat's balloon device, or QEMU's again.
  *
- * Theory of operation: the domain's persistent XML is rewritten (adopt_xml.h)
- * and defined, which has libvirt run the emulator, through our launcher, and ask
- * it what it can.  A guest that runs keeps the device that it has until its next
- * start; nothing is done live, but for --replug, which gives a running guest a
- * new process of the device it has.
+ * Theory of operation: the domain's persistent XML is rewritten (adopt_xml.h) and defined.
+ * libvirt then runs the emulator, through aerostat-qemu, to probe its capabilities.  A running
+ * guest keeps its present device until its next start.  Nothing is changed live, except by
+ * --replug, which gives a running guest a new process for the device that it has.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -20,7 +18,7 @@
 #include "hypervisor/domain_xml.h"
 #include "hypervisor/replug.h"
 
-#define DEFINE_MS 30000 /* libvirt asks an emulator that it does not know yet */
+#define DEFINE_MS 30000 /* libvirt probes an emulator that is new to it */
 #define START_MS 60000
 #define REPLUG_MS 30000
 #define DRIVER_MS 15000
@@ -32,17 +30,18 @@ struct adopt {
 	const hv_info *info;
 	const char *emulator; /* --emulator, or NULL */
 	gboolean start, replug;
-	char *old; /* the domain's XML until now */
+	char *old; /* the domain's present XML */
 	char *new;
 };
 
-static bool running(const struct adopt *adopt)
+static bool adopt_guest_runs(const struct adopt *adopt)
 {
 	return adopt->info->state != HV_STATE_SHUTOFF;
 }
 
-/* One line for a person, or an object. */
-static void tell(const struct adopt *adopt, const char *outcome, const char *when, const char *text)
+/* Prints one line of text, or a JSON object. */
+static void print_adopt_outcome(const struct adopt *adopt, const char *outcome, const char *when,
+				const char *text)
 {
 	if (adopt->ctx->json)
 		cli_print_json(json_pack("{s:s, s:s, s:s, s:i}", "guest", adopt->info->name,
@@ -52,22 +51,25 @@ static void tell(const struct adopt *adopt, const char *outcome, const char *whe
 		printf("%s: %s\n", adopt->info->name, text);
 }
 
-/* "GUEST: REASON", for what the pure functions say of the XML. */
-static bool prefix(const struct adopt *adopt, GError **error)
+/* Names the guest in *error, unless its text already begins with the name.  Returns false. */
+static bool prefix_guest_name(const struct adopt *adopt, GError **error)
 {
-	g_prefix_error(error, "%s: ", adopt->info->name);
+	const char *address = adopt->guest->address;
+
+	if (hv_error_reason(*error, address) == (*error)->message)
+		g_prefix_error(error, "%s: ", address);
 	return false;
 }
 
-/* Only a libvirt guest of this host, for its device has to run here. */
-static bool check_guest(const struct adopt *adopt, GError **error)
+/* The device runs on this host, so the guest must run here, too, and under libvirt. */
+static bool check_adopt_guest(const struct adopt *adopt, GError **error)
 {
 	const char *source = adopt->guest->source;
 
 	if (!strcmp(adopt->guest->ops->kind, "libvirt") && hv_uri_is_local(source))
 		return true;
 	g_set_error(error, HV_ERROR, HV_ERROR_UNSUPPORTED,
-		    "%s: only a libvirt guest of this host can be adopted, and this one is reached "
+		    "%s: only a libvirt guest on this host can be adopted, and this one is reached "
 		    "by %s; %s",
 		    adopt->info->name, source,
 		    strcmp(adopt->guest->ops->kind, "libvirt")
@@ -77,7 +79,7 @@ static bool check_guest(const struct adopt *adopt, GError **error)
 	return false;
 }
 
-static bool check_xml(const struct adopt *adopt, GError **error)
+static bool check_adopt_xml(const struct adopt *adopt, GError **error)
 {
 	g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
 	g_autofree char *text = NULL;
@@ -86,12 +88,12 @@ static bool check_xml(const struct adopt *adopt, GError **error)
 		return true;
 	g_ptr_array_add(problems, NULL);
 	text = g_strjoinv("; ", (char **)problems->pdata);
-	g_set_error(error, HV_ERROR, HV_ERROR_REFUSED, "%s cannot have our balloon device: %s",
-		    adopt->info->name, text);
+	g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
+		    "%s cannot have aerostat's balloon device: %s", adopt->info->name, text);
 	return false;
 }
 
-static bool is_adopted(const char *xml)
+static bool has_our_device(const char *xml)
 {
 	g_auto(domain_xml) domain = { 0 };
 
@@ -100,8 +102,8 @@ static bool is_adopted(const char *xml)
 
 /* ---- adopt ---- */
 
-/* The emulator that the launcher is to become. */
-static char *real_emulator(const struct adopt *adopt, GError **error)
+/* The emulator that aerostat-qemu is to execute. */
+static char *find_real_emulator(const struct adopt *adopt, GError **error)
 {
 	g_autofree char *emulator = adopt->emulator ? g_canonicalize_filename(adopt->emulator, NULL)
 						    : adopt_xml_emulator(adopt->old, error);
@@ -111,12 +113,12 @@ static char *real_emulator(const struct adopt *adopt, GError **error)
 		return g_strdup(linked);
 	if (!emulator)
 		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
-			    "its XML names no <emulator>; name one with --emulator PATH");
+			    "its XML has no <emulator>; name one with --emulator PATH");
 	return g_steal_pointer(&emulator);
 }
 
-/* The device's command line: it offers what the guest's balloon did. */
-static char *device_words(const struct adopt *adopt, GError **error)
+/* The device's command line, with the features of the guest's present balloon. */
+static char *device_command_line(const struct adopt *adopt, GError **error)
 {
 	g_autofree char *program = adopt_program(ADOPT_DEVICE, error);
 	g_autofree char *quoted = program ? g_shell_quote(program) : NULL;
@@ -129,12 +131,12 @@ static char *device_words(const struct adopt *adopt, GError **error)
 			   NULL);
 }
 
-static char *rewrite(const struct adopt *adopt, const struct adopt_places *places, const char *link,
-		     GError **error)
+static char *rewrite_adopted_xml(const struct adopt *adopt, const struct adopt_places *places,
+				 const char *link, GError **error)
 {
 	g_autofree char *socket = adopt_socket_path(places, adopt->info->name, error);
 	g_autofree char *control = socket ? adopt_control_path(socket) : NULL;
-	g_autofree char *device = socket ? device_words(adopt, error) : NULL;
+	g_autofree char *device = socket ? device_command_line(adopt, error) : NULL;
 	g_autofree char *device_variable = g_strconcat(ADOPT_ENV_DEVICE "=", device, NULL);
 	g_autofree char *uri_variable = g_strconcat(ADOPT_ENV_URI "=", adopt->guest->source, NULL);
 	char *environment[] = { device_variable, uri_variable, NULL };
@@ -148,10 +150,10 @@ static char *rewrite(const struct adopt *adopt, const struct adopt_places *place
 	return device ? adopt_xml_apply(adopt->old, &words, error) : NULL;
 }
 
-static bool define(struct adopt *adopt, GError **error)
+static bool define_adopted_guest(struct adopt *adopt, GError **error)
 {
 	g_auto(adopt_places) places = { 0 };
-	g_autofree char *emulator = real_emulator(adopt, error);
+	g_autofree char *emulator = find_real_emulator(adopt, error);
 	g_autofree char *launcher = NULL;
 	g_autofree char *link = NULL;
 	bool made;
@@ -160,7 +162,7 @@ static bool define(struct adopt *adopt, GError **error)
 		return false;
 	adopt_places_find(adopt->guest->source, &places);
 	link = adopt_link_path(&places, emulator);
-	adopt->new = rewrite(adopt, &places, link, error);
+	adopt->new = rewrite_adopted_xml(adopt, &places, link, error);
 	launcher = adopt->new ? adopt_program(ADOPT_LAUNCHER, error) : NULL;
 	if (!launcher || !adopt_link_make(link, launcher, &made, error))
 		return false;
@@ -171,62 +173,71 @@ static bool define(struct adopt *adopt, GError **error)
 	return false;
 }
 
-/* Starts it; a guest that does not start gets its former XML back. */
-static bool start(struct adopt *adopt, GError **error)
+/* Starts the guest; if it does not start, defines its former XML again. */
+static bool start_adopted_guest(struct adopt *adopt, GError **error)
 {
+	const char *address = adopt->guest->address;
+	g_autoptr(GError) failed = NULL;
 	g_autoptr(GError) lost = NULL;
+	const char *reason;
 
-	if (hv_guest_start(adopt->guest, hv_deadline_ms(START_MS), error))
+	if (hv_guest_start(adopt->guest, hv_deadline_ms(START_MS), &failed))
 		return true;
+	reason = hv_error_reason(failed, address);
 	if (hv_guest_xml_define(adopt->guest, hv_deadline_ms(DEFINE_MS), adopt->old, &lost))
-		g_prefix_error(error, "it did not start, and is as it was before: ");
+		g_set_error(error, HV_ERROR, failed->code,
+			    "%s: it did not start, so its XML is as it was before: %s", address,
+			    reason);
 	else
-		g_prefix_error(error,
-			       "it did not start, and its former XML cannot be defined again "
-			       "(%s): ",
-			       lost->message);
+		g_set_error(error, HV_ERROR, failed->code,
+			    "%s: it did not start (%s), and its former XML cannot be defined "
+			    "again: %s",
+			    address, reason, hv_error_reason(lost, address));
 	return false;
 }
 
 static bool adopt_guest(struct adopt *adopt, GError **error)
 {
-	if (is_adopted(adopt->old)) {
+	if (has_our_device(adopt->old)) {
 		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
-			    "%s has aerostat's balloon device already; nothing was changed",
+			    "%s already has aerostat's balloon device; nothing was changed",
 			    adopt->info->name);
 		return false;
 	}
-	if (adopt->start && running(adopt)) {
+	if (adopt->start && adopt_guest_runs(adopt)) {
 		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
-			    "%s runs, so it cannot be started; leave --start out: it keeps QEMU's "
-			    "device until its next start",
+			    "%s is already running; without --start, it can be adopted and keeps "
+			    "QEMU's device until its next start",
 			    adopt->info->name);
 		return false;
 	}
-	if (!check_xml(adopt, error))
+	if (!check_adopt_xml(adopt, error))
 		return false;
-	if (!define(adopt, error))
-		return prefix(adopt, error);
+	if (!define_adopted_guest(adopt, error))
+		return prefix_guest_name(adopt, error);
 	cli_warn(adopt->ctx,
-		 "%s: to migrate or save it would leave it with a dead balloon: unadopt it before",
-		 adopt->info->name);
-	if (adopt->start && !start(adopt, error))
-		return prefix(adopt, error);
+		 "%s: migrating or saving this guest would break its balloon; run aerostat unadopt "
+		 "%s first",
+		 adopt->info->name, adopt->info->name);
+	if (adopt->start && !start_adopted_guest(adopt, error))
+		return false;
 	if (adopt->start)
-		tell(adopt, "adopted", "now", "adopted and started with aerostat's balloon device");
-	else if (running(adopt))
-		tell(adopt, "adopted", "next-start",
-		     "adopted; it runs on with the device that it has until it is shut down and "
-		     "started anew (a reboot is not enough)");
+		print_adopt_outcome(adopt, "adopted", "now",
+				    "adopted and started with aerostat's balloon device");
+	else if (adopt_guest_runs(adopt))
+		print_adopt_outcome(
+			adopt, "adopted", "next-start",
+			"adopted; it keeps its present device until it is shut down and started "
+			"again (a reboot is not enough)");
 	else
-		tell(adopt, "adopted", "next-start",
-		     "adopted; it starts with aerostat's balloon device");
+		print_adopt_outcome(adopt, "adopted", "next-start",
+				    "adopted; it will start with aerostat's balloon device");
 	return true;
 }
 
 /* ---- replug ---- */
 
-/* What the guest is to have again: what it has, or by its settings when the device is dead. */
+/* The size to restore: the present one, or the configured one if the device is dead. */
 static uint64_t size_to_restore(const struct adopt *adopt)
 {
 	uint64_t bytes;
@@ -237,7 +248,7 @@ static uint64_t size_to_restore(const struct adopt *adopt)
 						     : adopt->info->config_bytes;
 }
 
-/* Once the guest's driver is there again; until then the device may not know the guest's size. */
+/* Waits for the guest's driver, without which the device may not know the guest's RAM. */
 static bool restore_size(const struct adopt *adopt, uint64_t bytes, GError **error)
 {
 	int64_t end = hv_deadline_ms(DRIVER_MS);
@@ -264,10 +275,10 @@ static bool replug_guest(struct adopt *adopt, GError **error)
 
 	if (!live)
 		return false;
-	if (!device || !is_adopted(live)) {
+	if (!device || !has_our_device(live)) {
 		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
-			    "%s does not run with aerostat's balloon device, so there is none to "
-			    "plug in anew",
+			    "%s is not running with aerostat's balloon device, so there is "
+			    "nothing to replug; adopt it and start it first",
 			    adopt->info->name);
 		return false;
 	}
@@ -276,7 +287,8 @@ static bool replug_guest(struct adopt *adopt, GError **error)
 	    !replug_plug(adopt->guest, hv_deadline_ms(REPLUG_MS), device, error) ||
 	    !restore_size(adopt, bytes, error))
 		return false;
-	tell(adopt, "replugged", "now", "a new aerostat-device serves its balloon");
+	print_adopt_outcome(adopt, "replugged", "now",
+			    "a new aerostat-device now serves its balloon");
 	return true;
 }
 
@@ -286,7 +298,7 @@ static bool unadopt_guest(struct adopt *adopt, GError **error)
 {
 	g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
 
-	if (!is_adopted(adopt->old)) {
+	if (!has_our_device(adopt->old)) {
 		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
 			    "%s does not have aerostat's balloon device; nothing was changed",
 			    adopt->info->name);
@@ -294,31 +306,25 @@ static bool unadopt_guest(struct adopt *adopt, GError **error)
 	}
 	adopt->new = adopt_xml_revert(adopt->old, notes, error);
 	if (!adopt->new)
-		return prefix(adopt, error);
+		return prefix_guest_name(adopt, error);
 	if (!hv_guest_xml_define(adopt->guest, hv_deadline_ms(DEFINE_MS), adopt->new, error))
 		return false;
 	for (guint i = 0; i < notes->len; i++)
 		cli_warn(adopt->ctx, "%s: %s", adopt->info->name, (char *)notes->pdata[i]);
-	tell(adopt, "unadopted", "next-start",
-	     running(adopt) ? "as it was before it was adopted; it runs on with the device that it "
-			      "has until it is shut down and started anew"
-			    : "as it was before it was adopted, from its next start");
+	print_adopt_outcome(
+		adopt, "unadopted", "next-start",
+		adopt_guest_runs(adopt)
+			? "no longer adopted; it keeps its present device until it is shut down "
+			  "and started again (a reboot is not enough)"
+			: "no longer adopted; it will start with QEMU's balloon device");
 	return true;
 }
 
 /* ---- the verbs ---- */
 
-static bool act(struct adopt *adopt, bool (*action)(struct adopt *, GError **), GError **error)
-{
-	if (!check_guest(adopt, error))
-		return false;
-	adopt->old =
-		hv_guest_xml_get(adopt->guest, hv_deadline_ms(CALL_MS), HV_SCOPE_CONFIG, error);
-	return adopt->old && action(adopt, error);
-}
-
-static int run(struct context *ctx, const char *name, struct adopt *adopt,
-	       bool (*action)(struct adopt *, GError **))
+/* Opens the guest, reads its XML and runs @action. */
+static int run_adopt_action(struct context *ctx, const char *name, struct adopt *adopt,
+			    bool (*action)(struct adopt *, GError **))
 {
 	g_autoptr(hv_guest) guest = NULL;
 	g_auto(hv_info) info = { 0 };
@@ -326,13 +332,17 @@ static int run(struct context *ctx, const char *name, struct adopt *adopt,
 	int code;
 	bool ok;
 
-	guest = context_open(ctx, name, &info, &code);
+	guest = context_open_guest(ctx, name, &info, &code);
 	if (!guest)
 		return code;
 	adopt->ctx = ctx;
 	adopt->guest = guest;
 	adopt->info = &info;
-	ok = act(adopt, action, &error);
+	ok = check_adopt_guest(adopt, &error);
+	if (ok)
+		adopt->old =
+			hv_guest_xml_get(guest, hv_deadline_ms(CALL_MS), HV_SCOPE_CONFIG, &error);
+	ok = adopt->old && action(adopt, &error);
 	g_free(adopt->old);
 	g_free(adopt->new);
 	return ok ? EXIT_DONE : cli_fail(ctx, error);
@@ -344,52 +354,55 @@ static int run_adopt(struct context *ctx, const struct verb *verb, int argc, cha
 	g_autofree char *emulator = NULL;
 	const GOptionEntry entries[] = {
 		{ "emulator", 0, 0, G_OPTION_ARG_FILENAME, &emulator,
-		  "run this QEMU (10.1 or newer), instead of the guest's own", "PATH" },
+		  "run this QEMU (10.1 or newer) instead of the guest's own", "PATH" },
 		{ "start", 0, 0, G_OPTION_ARG_NONE, &adopt.start,
-		  "start it, and undo all if it does not", NULL },
+		  "start the guest, and undo everything if it does not start", NULL },
 		{ "replug", 0, 0, G_OPTION_ARG_NONE, &adopt.replug,
-		  "give a running, adopted guest a new process of the device", NULL },
+		  "give a running, adopted guest a new device process", NULL },
 		{ NULL }
 	};
-	g_auto(GStrv) words = NULL;
+	g_auto(GStrv) args = NULL;
 	int code;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 1, 1, &words, &code))
+	if (!verb_parse(ctx, verb, entries, argc, argv, 1, 1, &args, &code))
 		return code;
 	if (adopt.replug && (emulator || adopt.start))
-		return cli_usage(ctx, verb,
-				 "--replug excludes --emulator and --start: it changes a "
-				 "guest that runs");
+		return cli_usage(
+			ctx, verb,
+			"--replug excludes --emulator and --start: it is for a guest that is "
+			"already running");
 	adopt.emulator = emulator;
-	return run(ctx, words[0], &adopt, adopt.replug ? replug_guest : adopt_guest);
+	return run_adopt_action(ctx, args[0], &adopt, adopt.replug ? replug_guest : adopt_guest);
 }
 
 static int run_unadopt(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	struct adopt adopt = { 0 };
-	g_auto(GStrv) words = NULL;
+	g_auto(GStrv) args = NULL;
 	int code;
 
-	if (!verb_parse(ctx, verb, NULL, argc, argv, 1, 1, &words, &code))
+	if (!verb_parse(ctx, verb, NULL, argc, argv, 1, 1, &args, &code))
 		return code;
-	return run(ctx, words[0], &adopt, unadopt_guest);
+	return run_adopt_action(ctx, args[0], &adopt, unadopt_guest);
 }
 
 const struct verb verb_adopt = {
 	.name = "adopt",
 	.args = "GUEST",
 	.summary = "give a libvirt guest aerostat's own balloon device",
-	.details = "Rewrites the guest's persistent XML so that its balloon is served by "
-		   "aerostat-device, a process\n"
-		   "of its own, which starts and ends with the guest. It takes effect when the "
-		   "guest is next started;\n"
-		   "a guest that runs keeps the device it has. All verbs go on working by the "
-		   "guest's name.\n"
-		   "Needs QEMU 10.1 or newer. A guest with devices that pin its memory is refused.",
+	.details =
+		"Rewrites the guest's persistent XML so that its balloon is served by "
+		"aerostat-device, a separate\n"
+		"process that starts and ends with the guest. This takes effect when the guest is "
+		"next started; a\n"
+		"running guest keeps its present device until then. All verbs work on the guest as "
+		"before.\n"
+		"Needs QEMU 10.1 or newer. A guest with devices that pin its memory is refused.",
 	.examples = "  aerostat adopt alpha --start\n"
 		    "  aerostat adopt alpha --emulator /opt/qemu/bin/qemu-system-x86_64\n"
-		    "  aerostat adopt --replug alpha           # it runs: a new device process\n"
-		    "  aerostat unadopt alpha                  # all as it was before\n",
+		    "  aerostat adopt --replug alpha           # while it is running: a new device "
+		    "process\n"
+		    "  aerostat unadopt alpha                  # as it was before\n",
 	.run = run_adopt,
 };
 
@@ -398,10 +411,11 @@ const struct verb verb_unadopt = {
 	.args = "GUEST",
 	.summary = "give an adopted guest QEMU's balloon device again",
 	.details =
-		"Puts back what adopt replaced in the guest's persistent XML: <emulator>, "
+		"Restores what adopt replaced in the guest's persistent XML: <emulator>, "
 		"<memballoon> and\n"
-		"<memoryBacking>; all else stays as it is now. It takes effect when the guest is "
-		"next started.",
+		"<memoryBacking>; everything else stays as it is now. This takes effect when the "
+		"guest is next\n"
+		"started.",
 	.examples = "  aerostat unadopt alpha\n",
 	.run = run_unadopt,
 };

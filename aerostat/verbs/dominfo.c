@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* aerostat dominfo: one guest's settings. */
+/* aerostat dominfo: show one guest's settings. */
 #include <stdio.h>
 
 #include "aerostat/verbs.h"
 #include "common/size.h"
 #include "policy/floor.h"
 
-static const char *on_off(int value)
+static const char *on_off_text(int value)
 {
 	return value > 0 ? "on" : value == 0 ? "off" : "not known";
 }
 
-static const char *driver_text(const hv_info *info)
+static const char *dominfo_driver_text(const hv_info *info)
 {
 	switch (info->driver) {
 	case HV_DRIVER_READY:
@@ -21,10 +21,10 @@ static const char *driver_text(const hv_info *info)
 	case HV_DRIVER_UNKNOWN:
 		break;
 	}
-	return "not known (statistics would tell: aerostat dommemstat GUEST --period 1)";
+	return "not known (to find out: aerostat dommemstat GUEST --period 1)";
 }
 
-static void print_size(const char *key, uint64_t bytes)
+static void print_dominfo_size(const char *key, uint64_t bytes)
 {
 	g_autofree char *text = NULL;
 
@@ -34,49 +34,49 @@ static void print_size(const char *key, uint64_t bytes)
 	printf("%-16s%" G_GUINT64_FORMAT " KiB (%s)\n", key, bytes / SIZE_KIB, text);
 }
 
-static void print_text(const char *key, const char *value)
+static void print_dominfo_line(const char *key, const char *value)
 {
 	if (value)
 		printf("%-16s%s\n", key, value);
 }
 
-static void print_people(const hv_guest *guest, const hv_info *info, uint64_t host_bytes)
+static void print_dominfo_text(const hv_guest *guest, const hv_info *info, uint64_t host_bytes)
 {
 	if (info->id > 0)
 		printf("%-16s%d\n", "Id:", info->id);
 	else
-		print_text("Id:", "-");
-	print_text("Name:", info->name);
-	print_text("UUID:", info->uuid);
-	print_text("State:", hv_state_name(info->state));
+		print_dominfo_line("Id:", "-");
+	print_dominfo_line("Name:", info->name);
+	print_dominfo_line("UUID:", info->uuid);
+	print_dominfo_line("State:", hv_state_name(info->state));
 	if (info->vcpus)
 		printf("%-16s%u\n", "CPU(s):", info->vcpus);
 	if (info->cpu_time_ns != HV_UNSET)
 		printf("%-16s%.1fs\n", "CPU time:", (double)info->cpu_time_ns / 1e9);
-	print_size("Max memory:", info->max_bytes);
-	print_size("Used memory:", info->actual_bytes);
+	print_dominfo_size("Max memory:", info->max_bytes);
+	print_dominfo_size("Used memory:", info->actual_bytes);
 	if (info->config_max_bytes != info->max_bytes)
-		print_size("Next max:", info->config_max_bytes);
-	print_size("Next start:", info->config_bytes);
-	print_size("Floor:", floor_bytes(info->max_bytes));
-	print_size("Host memory:", host_bytes);
-	print_text("Persistent:", info->persistent ? "yes" : "no");
-	print_text("Balloon:", info->has_balloon
-				       ? "virtio"
-				       : "none: its memory cannot be changed while it runs");
+		print_dominfo_size("Next max:", info->config_max_bytes);
+	print_dominfo_size("Next start:", info->config_bytes);
+	print_dominfo_size("Floor:", floor_bytes(info->max_bytes));
+	print_dominfo_size("Host memory:", host_bytes);
+	print_dominfo_line("Persistent:", info->persistent ? "yes" : "no");
+	print_dominfo_line("Balloon:",
+			   info->has_balloon ? "virtio"
+					     : "none: its memory cannot be changed while it runs");
 	if (info->has_balloon) {
 		if (info->state == HV_STATE_RUNNING)
-			print_text("Driver:", driver_text(info));
-		print_text("Deflate on OOM:", on_off(info->autodeflate));
-		print_text("Page reporting:", on_off(info->free_page_reporting));
+			print_dominfo_line("Driver:", dominfo_driver_text(info));
+		print_dominfo_line("Deflate on OOM:", on_off_text(info->autodeflate));
+		print_dominfo_line("Page reporting:", on_off_text(info->free_page_reporting));
 	}
 	if (info->pid)
 		printf("%-16s%d\n", "PID:", (int)info->pid);
-	print_text("VMM:", info->version);
-	print_text("Via:", guest->source);
+	print_dominfo_line("VMM:", info->version);
+	print_dominfo_line("Via:", guest->source);
 }
 
-static void print_json(const hv_guest *guest, const hv_info *info, uint64_t host_bytes)
+static void print_dominfo_json(const hv_guest *guest, const hv_info *info, uint64_t host_bytes)
 {
 	static const char *const drivers[] = { "unknown", "absent", "ready" };
 	json_t *root = json_pack("{s:s, s:o, s:s, s:s, s:i, s:s, s:i, s:i, s:o, s:o, s:o}", "name",
@@ -94,32 +94,32 @@ static void print_json(const hv_guest *guest, const hv_info *info, uint64_t host
 	json_object_set_new(root, "persistent", json_boolean(info->persistent));
 	json_object_set_new(root, "balloon", json_boolean(info->has_balloon));
 	json_object_set_new(root, "driver", json_string(drivers[info->driver]));
-	json_object_set_new(root, "deflate_on_oom", json_string(on_off(info->autodeflate)));
+	json_object_set_new(root, "deflate_on_oom", json_string(on_off_text(info->autodeflate)));
 	json_object_set_new(root, "free_page_reporting",
-			    json_string(on_off(info->free_page_reporting)));
+			    json_string(on_off_text(info->free_page_reporting)));
 	json_object_set_new(root, "version", cli_json_string(info->version));
 	cli_print_json(root);
 }
 
-static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+static int run_dominfo(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
-	g_auto(GStrv) words = NULL;
+	g_auto(GStrv) args = NULL;
 	g_autoptr(hv_guest) guest = NULL;
 	g_auto(hv_info) info = { 0 };
 	uint64_t host_bytes = HV_UNSET;
 	int code;
 
-	if (!verb_parse(ctx, verb, NULL, argc, argv, 1, 1, &words, &code))
+	if (!verb_parse(ctx, verb, NULL, argc, argv, 1, 1, &args, &code))
 		return code;
-	guest = context_open(ctx, words[0], &info, &code);
+	guest = context_open_guest(ctx, args[0], &info, &code);
 	if (!guest)
 		return code;
 	if (info.pid && !hv_host_bytes(info.pid, &host_bytes, NULL))
 		host_bytes = HV_UNSET;
 	if (ctx->json)
-		print_json(guest, &info, host_bytes);
+		print_dominfo_json(guest, &info, host_bytes);
 	else
-		print_people(guest, &info, host_bytes);
+		print_dominfo_text(guest, &info, host_bytes);
 	return EXIT_DONE;
 }
 
@@ -127,11 +127,11 @@ const struct verb verb_dominfo = {
 	.name = "dominfo",
 	.args = "GUEST",
 	.summary = "show one guest's settings",
-	.details = "Shows what virsh dominfo shows, and what it does not: whether a balloon driver "
-		   "is at work,\n"
-		   "the guest's floor, and what its memory costs the host now.",
+	.details = "Shows what virsh dominfo shows, and also whether a balloon driver is at work, "
+		   "the guest's floor,\n"
+		   "and how much memory it takes from the host now.",
 	.examples = "  aerostat dominfo alpha\n"
 		    "  aerostat dominfo qmp:/run/vms/alpha.qmp\n"
 		    "  aerostat dominfo alpha --json | jq .host_bytes\n",
-	.run = run,
+	.run = run_dominfo,
 };

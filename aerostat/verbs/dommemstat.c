@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* aerostat dommemstat: what the guest says of its memory, and when it said it. */
+/* aerostat dommemstat: a guest's own memory statistics, and how old they are. */
 #include <stdio.h>
 
-#include "aerostat/stats.h"
+#include "aerostat/stats_output.h"
 #include "aerostat/verbs.h"
 
 #define PERIOD_UNSET (-1)
 
-static void warn_of_age(struct context *ctx, const hv_info *info, const struct hv_stats *stats)
+static void warn_of_old_stats(struct context *ctx, const hv_info *info,
+			      const struct hv_stats *stats)
 {
 	int64_t age = hv_stats_age_s(stats);
 
 	if (!info->has_balloon)
-		cli_warn(ctx, "%s has no balloon device, so it tells no statistics", info->name);
+		cli_warn(ctx, "%s has no balloon device, so it reports no statistics", info->name);
 	else if (age < 0 && stats->period_s <= 0)
 		cli_warn(ctx,
 			 "%s has never been asked for statistics; --period 1 asks it every second",
@@ -26,12 +27,12 @@ static void warn_of_age(struct context *ctx, const hv_info *info, const struct h
 					     : "; --period 1 keeps them fresh");
 }
 
-static void print_people(const struct hv_stats *stats)
+static void print_dommemstat_text(const struct hv_stats *stats)
 {
 	for (int i = 0; i < HV_STAT_COUNT; i++)
 		if (stats->value[i] != HV_UNSET)
 			printf("%s %" G_GUINT64_FORMAT "\n", hv_stat_table[i].name,
-			       stat_for_virsh(stats, i));
+			       stats_virsh_value(stats, i));
 	printf("last_update %" G_GINT64_FORMAT "\n", stats->last_update_s);
 	if (hv_stats_age_s(stats) >= 0) {
 		printf("age %" G_GINT64_FORMAT "\n", hv_stats_age_s(stats));
@@ -39,31 +40,31 @@ static void print_people(const struct hv_stats *stats)
 	}
 }
 
-static void print_json(const hv_info *info, const struct hv_stats *stats)
+static void print_dommemstat_json(const hv_info *info, const struct hv_stats *stats)
 {
 	json_t *root = json_pack("{s:s}", "guest", info->name);
 
-	stats_to_json(stats, root);
+	stats_add_json(stats, root);
 	cli_print_json(root);
 }
 
-static int show(struct context *ctx, hv_guest *guest, const hv_info *info)
+static int show_dommemstat(struct context *ctx, hv_guest *guest, const hv_info *info)
 {
 	struct hv_stats stats;
 	g_autoptr(GError) error = NULL;
 
 	if (!hv_guest_stats_get(guest, hv_deadline_ms(CALL_MS), &stats, &error))
 		return cli_fail(ctx, error);
-	warn_of_age(ctx, info, &stats);
+	warn_of_old_stats(ctx, info, &stats);
 	if (ctx->json)
-		print_json(info, &stats);
+		print_dommemstat_json(info, &stats);
 	else
-		print_people(&stats);
+		print_dommemstat_text(&stats);
 	return EXIT_DONE;
 }
 
-static int set_period(struct context *ctx, hv_guest *guest, const hv_info *info, int period_s,
-		      unsigned int scope)
+static int set_stats_period(struct context *ctx, hv_guest *guest, const hv_info *info, int period_s,
+			    unsigned int scope)
 {
 	g_autoptr(GError) error = NULL;
 
@@ -72,13 +73,13 @@ static int set_period(struct context *ctx, hv_guest *guest, const hv_info *info,
 	if (ctx->json)
 		cli_print_json(json_pack("{s:s, s:i}", "guest", info->name, "period_s", period_s));
 	else if (period_s)
-		printf("%s: asked for statistics every %d s\n", info->name, period_s);
+		printf("%s: will be asked for statistics every %d s\n", info->name, period_s);
 	else
-		printf("%s: no longer asked for statistics\n", info->name);
+		printf("%s: will no longer be asked for statistics\n", info->name);
 	return EXIT_DONE;
 }
 
-static bool parse_period(const char *word, int *period_s)
+static bool parse_stats_period(const char *word, int *period_s)
 {
 	guint64 value;
 
@@ -88,52 +89,54 @@ static bool parse_period(const char *word, int *period_s)
 	return true;
 }
 
-static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+static int run_dommemstat(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	struct scope_flags flags = { 0 };
-	g_autofree char *period_word = NULL;
+	g_autofree char *period_text = NULL;
 	const GOptionEntry entries[] = {
-		{ "period", 'p', 0, G_OPTION_ARG_STRING, &period_word,
-		  "ask the guest every S seconds from now on; 0 stops that", "S" },
-		SCOPE_ENTRIES(flags),
+		{ "period", 'p', 0, G_OPTION_ARG_STRING, &period_text,
+		  "ask the guest every S seconds from now on; 0: no longer ask", "S" },
 		{ NULL }
 	};
-	g_auto(GStrv) words = NULL;
+	GOptionContext *options = verb_options_new(verb, entries);
+	g_auto(GStrv) args = NULL;
 	g_autoptr(hv_guest) guest = NULL;
 	g_auto(hv_info) info = { 0 };
 	int period_s = PERIOD_UNSET;
 	unsigned int scope;
 	int code;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 1, 1, &words, &code) ||
-	    !scope_of_flags(ctx, verb, &flags, HV_SCOPE_CURRENT, &scope, &code))
+	g_option_context_add_group(options, scope_option_group(&flags));
+	if (!verb_parse_options(ctx, verb, options, argc, argv, 1, 1, &args, &code) ||
+	    !scope_from_flags(ctx, verb, &flags, HV_SCOPE_CURRENT, &scope, &code))
 		return code;
-	if (period_word && !parse_period(period_word, &period_s))
+	if (period_text && !parse_stats_period(period_text, &period_s))
 		return cli_usage(ctx, verb,
 				 "period '%s' is not a number of seconds from 0 to 86400",
-				 period_word);
-	guest = context_open(ctx, words[0], &info, &code);
+				 period_text);
+	guest = context_open_guest(ctx, args[0], &info, &code);
 	if (!guest)
 		return code;
 	if (period_s != PERIOD_UNSET)
-		return set_period(ctx, guest, &info, period_s, scope);
+		return set_stats_period(ctx, guest, &info, period_s, scope);
 	if (info.state == HV_STATE_SHUTOFF)
 		return cli_fail_with(ctx, EXIT_NO_GUEST,
-				     "%s is not running, so it tells no statistics", info.name);
-	return show(ctx, guest, &info);
+				     "%s is not running, so it reports no statistics", info.name);
+	return show_dommemstat(ctx, guest, &info);
 }
 
 const struct verb verb_dommemstat = {
 	.name = "dommemstat",
 	.args = "GUEST",
 	.summary = "show a guest's own memory statistics and their age",
-	.details = "Prints what the guest's balloon driver last said, in KiB but for counts, by "
-		   "virsh's names:\n"
-		   "available is the guest's MemTotal, unused its MemFree, usable its "
-		   "MemAvailable. age is how many\n"
-		   "seconds ago that was; stale 1 marks what is too old to be believed.",
+	.details =
+		"Prints what the guest's balloon driver last reported: sizes in KiB, and counts. "
+		"The names are\n"
+		"virsh's: available is the guest's MemTotal, unused its MemFree, usable its "
+		"MemAvailable. age is\n"
+		"how many seconds ago that was; stale is 1 if that is too long ago to rely on.",
 	.examples = "  aerostat dommemstat alpha --period 1    # ask it every second from now on\n"
 		    "  aerostat dommemstat alpha\n"
 		    "  aerostat dommemstat alpha --json | jq .usable\n",
-	.run = run,
+	.run = run_dommemstat,
 };

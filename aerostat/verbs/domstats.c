@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* aerostat domstats: the balloon figures of many guests, for scripts. */
+/* aerostat domstats: print the balloon figures of many guests, for scripts. */
 #include <stdio.h>
 
-#include "aerostat/gather.h"
-#include "aerostat/stats.h"
+#include "aerostat/guest_query.h"
+#include "aerostat/stats_output.h"
 #include "aerostat/verbs.h"
 #include "common/size.h"
 
-static void print_people(const struct gathered *one)
+static void print_domstats_text(const struct guest_reply *one)
 {
 	const struct hv_stats *stats = &one->stats;
 
@@ -20,7 +20,7 @@ static void print_people(const struct gathered *one)
 		for (int i = HV_STAT_ACTUAL + 1; i < HV_STAT_COUNT; i++)
 			if (stats->value[i] != HV_UNSET)
 				printf("  balloon.%s=%" G_GUINT64_FORMAT "\n",
-				       hv_stat_table[i].name, stat_for_virsh(stats, i));
+				       hv_stat_table[i].name, stats_virsh_value(stats, i));
 		printf("  balloon.last-update=%" G_GINT64_FORMAT "\n", stats->last_update_s);
 		if (hv_stats_age_s(stats) >= 0)
 			printf("  balloon.age=%" G_GINT64_FORMAT "\n", hv_stats_age_s(stats));
@@ -28,7 +28,7 @@ static void print_people(const struct gathered *one)
 	putchar('\n');
 }
 
-static json_t *guest_json(const struct gathered *one)
+static json_t *domstats_json(const struct guest_reply *one)
 {
 	json_t *root;
 
@@ -39,17 +39,17 @@ static json_t *guest_json(const struct gathered *one)
 			 cli_json_bytes(one->info.actual_bytes), "maximum",
 			 cli_json_bytes(one->info.max_bytes));
 	if (one->has_stats)
-		stats_to_json(&one->stats, root);
+		stats_add_json(&one->stats, root);
 	return root;
 }
 
-/* One guest's figures; its exit code when it did not answer. */
-static int tell(struct context *ctx, const struct gathered *one, json_t *rows)
+/* Prints one guest's figures, or adds them to @rows; returns the guest's exit code. */
+static int print_domstats(struct context *ctx, const struct guest_reply *one, json_t *rows)
 {
 	if (ctx->json)
-		json_array_append_new(rows, guest_json(one));
+		json_array_append_new(rows, domstats_json(one));
 	else if (!one->error)
-		print_people(one);
+		print_domstats_text(one);
 	if (!one->error)
 		return EXIT_DONE;
 	if (!ctx->json)
@@ -57,28 +57,28 @@ static int tell(struct context *ctx, const struct gathered *one, json_t *rows)
 	return (int)exit_code_of(one->error);
 }
 
-static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+static int run_domstats(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	gboolean balloon = FALSE;
 	const GOptionEntry entries[] = { { "balloon", 0, 0, G_OPTION_ARG_NONE, &balloon,
-					   "balloon figures; the only kind there is", NULL },
+					   "print balloon figures, the only kind there is", NULL },
 					 { NULL } };
 	g_autoptr(GPtrArray) guests = NULL;
-	g_auto(GStrv) words = NULL;
+	g_auto(GStrv) args = NULL;
 	json_t *rows;
 	int code = EXIT_DONE;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 0, -1, &words, &code))
+	if (!verb_parse(ctx, verb, entries, argc, argv, 0, -1, &args, &code))
 		return code;
-	guests = gather_guests(ctx, words, false, true, &code);
+	guests = query_guests(ctx, args, false, true, &code);
 	if (!guests)
 		return code;
 	rows = json_array();
 	code = EXIT_DONE;
 	for (guint i = 0; i < guests->len; i++) {
-		int told = tell(ctx, guests->pdata[i], rows);
+		int one = print_domstats(ctx, guests->pdata[i], rows);
 
-		code = told ? told : code;
+		code = one ? one : code;
 	}
 	if (ctx->json)
 		cli_print_json(json_incref(rows));
@@ -90,12 +90,13 @@ const struct verb verb_domstats = {
 	.name = "domstats",
 	.args = "[GUEST...]",
 	.summary = "show the balloon figures of many guests",
-	.details = "Prints virsh's balloon.* figures of the guests named, or of all that run: "
-		   "sizes in KiB, counts\n"
-		   "as they are. balloon.age is the seconds since the guest last answered. With "
-		   "--json, bytes.",
+	.details = "Prints virsh's balloon.* figures of the named guests, or of all that are "
+		   "running: sizes in KiB,\n"
+		   "and counts. balloon.age is how many seconds ago the guest last answered. With "
+		   "--json, sizes are\n"
+		   "in bytes.",
 	.examples = "  aerostat domstats --balloon\n"
 		    "  aerostat domstats --balloon alpha beta\n"
 		    "  aerostat domstats --json | jq '.[] | {guest, current}'\n",
-	.run = run,
+	.run = run_domstats,
 };

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * aerostat edit: change a guest's libvirt XML, checked before it is defined.
+ * aerostat edit: change a guest's libvirt XML, and check it before it is defined.
  *
- * Theory of operation: the persistent XML goes to a private file and to the
- * editor.  What comes back is held against domain_xml.h's rules, because
- * libvirt silently corrects some mistakes (a currentMemory above memory) that
- * a person would want to hear of.  Only then is it defined, and what a running
- * guest can take at once, its currentMemory and statistics period, is applied.
- * An edited text is never lost: where it cannot be used, its file stays.
+ * Theory of operation: the persistent XML is written to a private file and opened in the
+ * editor.  The result is checked against domain_xml.h's rules first, because libvirt silently
+ * corrects some mistakes (such as a currentMemory above memory) that the user should hear of.
+ * Then it is defined, and what can be changed in a running guest (currentMemory and the
+ * statistics period) is applied.  An edited text is never lost: if it cannot be used, its file
+ * is kept.
  */
 #include <glib/gstdio.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ struct edit {
 	struct domain_xml_changes changes;
 };
 
-static const char *editor(void)
+static const char *editor_command(void)
 {
 	static const char *const variables[] = { "VISUAL", "EDITOR" };
 
@@ -44,7 +44,7 @@ static const char *editor(void)
 }
 
 /* A file that only this user may read: the XML may hold secrets. */
-static bool write_file(struct edit *edit, GError **error)
+static bool write_xml_file(struct edit *edit, GError **error)
 {
 	int fd = g_file_open_tmp("aerostat-XXXXXX.xml", &edit->file, error);
 
@@ -55,10 +55,10 @@ static bool write_file(struct edit *edit, GError **error)
 					error);
 }
 
-/* The editor may be several words, as EDITOR="code --wait": the shell splits them. */
+/* The shell splits an editor with arguments, such as EDITOR="code --wait". */
 static bool run_editor(struct edit *edit, GError **error)
 {
-	g_autofree char *command = g_strdup_printf("%s \"$1\"", editor());
+	g_autofree char *command = g_strdup_printf("%s \"$1\"", editor_command());
 	char *argv[] = { "/bin/sh", "-c", command, "sh", edit->file, NULL };
 	int status;
 
@@ -66,24 +66,24 @@ static bool run_editor(struct edit *edit, GError **error)
 			  &status, error))
 		return false;
 	if (!g_spawn_check_wait_status(status, error)) {
-		g_prefix_error(error, "editor '%s': ", editor());
+		g_prefix_error(error, "editor '%s': ", editor_command());
 		return false;
 	}
 	g_clear_pointer(&edit->new, g_free);
 	return g_file_get_contents(edit->file, &edit->new, NULL, error);
 }
 
-static bool running(const struct edit *edit)
+static bool edit_guest_runs(const struct edit *edit)
 {
 	return edit->info->state != HV_STATE_SHUTOFF;
 }
 
-/* A new currentMemory that the running guest can have now; 0 when there is none. */
+/* The new currentMemory, if the running guest can have it now; otherwise 0. */
 static uint64_t live_target(const struct edit *edit)
 {
 	g_auto(domain_xml) domain = { 0 };
 
-	if (!running(edit) || !edit->changes.current || !edit->info->has_balloon)
+	if (!edit_guest_runs(edit) || !edit->changes.current || !edit->info->has_balloon)
 		return 0;
 	if (!domain_xml_parse(edit->new, &domain, NULL) || domain.current_bytes == HV_UNSET ||
 	    domain.current_bytes > edit->info->max_bytes)
@@ -91,8 +91,8 @@ static uint64_t live_target(const struct edit *edit)
 	return domain.current_bytes;
 }
 
-/* Everything that speaks against defining the text. */
-static GPtrArray *find_problems(struct edit *edit)
+/* All reasons not to define the text. */
+static GPtrArray *find_xml_problems(struct edit *edit)
 {
 	g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
 	GPtrArray *problems = g_ptr_array_new_with_free_func(g_free);
@@ -112,19 +112,19 @@ static GPtrArray *find_problems(struct edit *edit)
 		return problems;
 	}
 	target = live_target(edit);
-	if (target && !resize_check(edit->info->name, edit->info->max_bytes, target,
-				    edit->options.force, &error))
+	if (target && !resize_check_target(edit->info->name, edit->info->max_bytes, target,
+					   edit->options.force, &error))
 		g_ptr_array_add(problems, g_strdup(error->message));
 	return problems;
 }
 
-/* Somebody is there to be asked. */
-static bool can_ask(const struct edit *edit)
+/* Whether there is a user at a terminal to ask. */
+static bool can_ask_user(const struct edit *edit)
 {
 	return !edit->ctx->json && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
 }
 
-static bool wants_again(void)
+static bool ask_to_edit_again(void)
 {
 	char answer[16] = "";
 
@@ -132,11 +132,12 @@ static bool wants_again(void)
 	return fgets(answer, sizeof(answer), stdin) && g_ascii_tolower(answer[0]) != 'n';
 }
 
-/* The end of an edit that cannot be used: its text stays where it is. */
-static int refuse(struct edit *edit, const GError *error)
+/* Ends an edit that cannot be used; the file with its text is kept. */
+static int reject_edit(struct edit *edit, const GError *error)
 {
 	enum exit_code code = exit_code_of(error);
-	const char *fate = code == EXIT_UNREACHABLE ? "" : "nothing was changed, ";
+	/* A libvirt that did not answer may still define it. */
+	const char *fate = code == EXIT_UNREACHABLE ? "" : "nothing was changed, and ";
 
 	code = cli_fail_with(edit->ctx, code, "%s; %syour text is in %s", error->message, fate,
 			     edit->file);
@@ -144,10 +145,10 @@ static int refuse(struct edit *edit, const GError *error)
 	return code;
 }
 
-/* Defines the text, or says why not. */
-static bool define(struct edit *edit, GError **error)
+/* Defines the text if nothing is wrong with it. */
+static bool define_edited_guest(struct edit *edit, GError **error)
 {
-	g_autoptr(GPtrArray) problems = find_problems(edit);
+	g_autoptr(GPtrArray) problems = find_xml_problems(edit);
 	g_autofree char *text = NULL;
 
 	if (!problems->len)
@@ -158,24 +159,24 @@ static bool define(struct edit *edit, GError **error)
 	return false;
 }
 
-static void apply_period(struct edit *edit)
+static void apply_stats_period(struct edit *edit)
 {
 	g_auto(domain_xml) domain = { 0 };
 	g_autoptr(GError) error = NULL;
 
-	if (!edit->changes.stats_period || !running(edit) ||
+	if (!edit->changes.stats_period || !edit_guest_runs(edit) ||
 	    !domain_xml_parse(edit->new, &domain, NULL))
 		return;
 	if (!hv_guest_stats_period_set(edit->guest, hv_deadline_ms(CALL_MS), domain.stats_period_s,
 				       HV_SCOPE_LIVE, &error))
-		cli_warn(edit->ctx, "the statistics period applies from the next start: %s",
+		cli_warn(edit->ctx, "the new statistics period applies from the next start: %s",
 			 error->message);
 }
 
-static void tell_defined(const struct edit *edit, bool live_follows)
+static void print_edit_defined(const struct edit *edit, bool live_follows)
 {
 	const struct domain_xml_changes *changes = &edit->changes;
-	bool waits = running(edit) &&
+	bool waits = edit_guest_runs(edit) &&
 		     (changes->memory || changes->other || (changes->current && !live_follows));
 
 	if (edit->ctx->json && !live_follows)
@@ -194,8 +195,8 @@ static int apply_live(struct edit *edit)
 	g_autoptr(GError) error = NULL;
 	int code;
 
-	apply_period(edit);
-	tell_defined(edit, target != 0);
+	apply_stats_period(edit);
+	print_edit_defined(edit, target != 0);
 	if (!target)
 		return EXIT_DONE;
 	if (resize_live(edit->ctx, edit->guest, edit->info, target, &edit->options, &result,
@@ -207,7 +208,7 @@ static int apply_live(struct edit *edit)
 	return code;
 }
 
-static int tell_unchanged(const struct edit *edit)
+static int print_edit_unchanged(const struct edit *edit)
 {
 	if (edit->ctx->json)
 		cli_print_json(json_pack("{s:s, s:s, s:i}", "guest", edit->info->name, "outcome",
@@ -217,7 +218,7 @@ static int tell_unchanged(const struct edit *edit)
 	return EXIT_DONE;
 }
 
-static bool text_changed(const struct edit *edit)
+static bool is_text_changed(const struct edit *edit)
 {
 	g_autofree char *text = NULL;
 
@@ -229,22 +230,22 @@ static int edit_and_apply(struct edit *edit)
 	g_autoptr(GError) error = NULL;
 
 	edit->old = hv_guest_xml_get(edit->guest, hv_deadline_ms(CALL_MS), HV_SCOPE_CONFIG, &error);
-	if (!edit->old || !write_file(edit, &error))
+	if (!edit->old || !write_xml_file(edit, &error))
 		return cli_fail(edit->ctx, error);
 	for (;;) {
 		g_clear_error(&error);
 		if (!run_editor(edit, &error))
-			return text_changed(edit) ? refuse(edit, error)
-						  : cli_fail(edit->ctx, error);
+			return is_text_changed(edit) ? reject_edit(edit, error)
+						     : cli_fail(edit->ctx, error);
 		if (!strcmp(edit->old, edit->new))
-			return tell_unchanged(edit);
-		if (define(edit, &error))
+			return print_edit_unchanged(edit);
+		if (define_edited_guest(edit, &error))
 			return apply_live(edit);
-		if (!can_ask(edit))
-			return refuse(edit, error);
+		if (!can_ask_user(edit))
+			return reject_edit(edit, error);
 		fprintf(stderr, "error: %s\n", error->message);
-		if (!wants_again())
-			return refuse(edit, error);
+		if (!ask_to_edit_again())
+			return reject_edit(edit, error);
 	}
 }
 
@@ -257,20 +258,21 @@ static void edit_clear(struct edit *edit)
 	g_free(edit->new);
 }
 
-static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+static int run_edit(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	struct edit edit = { .ctx = ctx, .options = RESIZE_DEFAULTS };
-	const GOptionEntry entries[] = { RESIZE_ENTRIES(edit.options), { NULL } };
-	g_auto(GStrv) words = NULL;
+	GOptionContext *options = verb_options_new(verb, NULL);
+	g_auto(GStrv) args = NULL;
 	g_autoptr(hv_guest) guest = NULL;
 	g_auto(hv_info) info = { 0 };
 	int code;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 1, 1, &words, &code))
+	g_option_context_add_group(options, resize_option_group(&edit.options));
+	if (!verb_parse_options(ctx, verb, options, argc, argv, 1, 1, &args, &code))
 		return code;
-	if (!resize_options_valid(ctx, verb, &edit.options, &code))
+	if (!resize_check_options(ctx, verb, &edit.options, &code))
 		return code;
-	guest = context_open(ctx, words[0], &info, &code);
+	guest = context_open_guest(ctx, args[0], &info, &code);
 	if (!guest)
 		return code;
 	edit.guest = guest;
@@ -283,13 +285,13 @@ static int run(struct context *ctx, const struct verb *verb, int argc, char **ar
 const struct verb verb_edit = {
 	.name = "edit",
 	.args = "GUEST",
-	.summary = "edit a guest's libvirt XML, checked, and apply what can be",
-	.details = "Opens the guest's persistent XML in $VISUAL or $EDITOR, checks what comes back "
-		   "and says what is\n"
-		   "wrong with it before anything is defined. On a running guest a changed "
-		   "currentMemory and\n"
-		   "statistics period are applied at once, all else from its next start.",
+	.summary = "edit a guest's libvirt XML, check it and apply it",
+	.details = "Opens the guest's persistent XML in $VISUAL or $EDITOR, checks the result and "
+		   "reports what is\n"
+		   "wrong with it before it is defined. For a running guest, a changed "
+		   "currentMemory and statistics\n"
+		   "period are applied at once; everything else applies from its next start.",
 	.examples = "  aerostat edit alpha\n"
 		    "  EDITOR='sed -i s/524288/786432/' aerostat edit alpha\n",
-	.run = run,
+	.run = run_edit,
 };

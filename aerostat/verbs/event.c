@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * aerostat event: balloon changes and lifecycle, as they happen.
+ * aerostat event: print balloon changes and lifecycle events as they happen.
  *
- * Theory of operation: one thread a guest waits for its events and puts them
- * on one queue; the main thread prints.  The threads are not joined: one may
- * be stuck in a call, and the process ends when its work is done.
+ * Theory of operation: one thread per guest waits for its events and puts them on a common
+ * queue; the main thread prints them.  The threads are not joined, since one may be stuck in a
+ * call: they end with the process.
  */
 #include <stdio.h>
 
-#include "aerostat/gather.h"
+#include "aerostat/guest_query.h"
 #include "aerostat/verbs.h"
 #include "common/size.h"
 
-#define SLICE_MS 500 /* how long a wait lasts before the guest's thread looks again */
+#define SLICE_MS 500 /* how long a thread waits at a time */
 
 static const char *const kind_names[] = {
 	[HV_EVENT_BALLOON_CHANGE] = "balloon-change",
@@ -25,47 +25,47 @@ struct watcher {
 	GAsyncQueue *queue;
 };
 
-/* An event, or (@over) the news that there will be none from this guest. */
-struct news {
+/* An event, or (@over) the message that no more will come from this guest. */
+struct watch_message {
 	const char *name;
 	struct hv_event event;
 	bool over;
-	GError *error; /* why it is over, when that is a failure */
+	GError *error; /* why it is over, if that is a failure */
 };
 
-static void news_free(struct news *news)
+static void watch_message_free(struct watch_message *message)
 {
-	g_clear_error(&news->error);
-	g_free(news);
+	g_clear_error(&message->error);
+	g_free(message);
 }
 
-static gpointer watch(gpointer data)
+static gpointer watch_guest(gpointer data)
 {
 	struct watcher *watcher = data;
 
 	for (;;) {
-		struct news *news = g_new0(struct news, 1);
+		struct watch_message *message = g_new0(struct watch_message, 1);
 		g_autoptr(GError) error = NULL;
 
-		news->name = watcher->name;
-		if (hv_guest_event_wait(watcher->guest, hv_deadline_ms(SLICE_MS), &news->event,
+		message->name = watcher->name;
+		if (hv_guest_event_wait(watcher->guest, hv_deadline_ms(SLICE_MS), &message->event,
 					&error)) {
-			g_async_queue_push(watcher->queue, news);
+			g_async_queue_push(watcher->queue, message);
 		} else if (g_error_matches(error, HV_ERROR, HV_ERROR_TIMEOUT)) {
-			news_free(news);
+			watch_message_free(message);
 		} else {
-			news->over = true;
+			message->over = true;
 			if (!g_error_matches(error, HV_ERROR, HV_ERROR_NOT_RUNNING))
-				news->error = g_steal_pointer(&error);
-			g_async_queue_push(watcher->queue, news);
+				message->error = g_steal_pointer(&error);
+			g_async_queue_push(watcher->queue, message);
 			return NULL;
 		}
 	}
 }
 
-static void print_event(struct context *ctx, const struct news *news, bool timestamp)
+static void print_event(struct context *ctx, const struct watch_message *message, bool timestamp)
 {
-	const struct hv_event *event = &news->event;
+	const struct hv_event *event = &message->event;
 	bool is_balloon = event->kind == HV_EVENT_BALLOON_CHANGE;
 	g_autoptr(GDateTime) time =
 		g_date_time_new_from_unix_local(event->time_us / G_USEC_PER_SEC);
@@ -74,7 +74,7 @@ static void print_event(struct context *ctx, const struct news *news, bool times
 	if (ctx->json) {
 		json_t *line = json_pack(
 			"{s:s, s:s, s:I, s:o, s:o}", "event", kind_names[event->kind], "guest",
-			news->name, "time_us", (json_int_t)event->time_us, "actual_bytes",
+			message->name, "time_us", (json_int_t)event->time_us, "actual_bytes",
 			is_balloon ? cli_json_bytes(event->actual_bytes) : json_null(), "detail",
 			is_balloon ? json_null() : json_string(event->detail));
 		json_dumpf(line, stdout, JSON_COMPACT);
@@ -82,10 +82,10 @@ static void print_event(struct context *ctx, const struct news *news, bool times
 		json_decref(line);
 	} else if (is_balloon) {
 		printf("%sevent 'balloon-change' for domain '%s': %" G_GUINT64_FORMAT "KiB\n",
-		       timestamp ? stamp : "", news->name, event->actual_bytes / SIZE_KIB);
+		       timestamp ? stamp : "", message->name, event->actual_bytes / SIZE_KIB);
 	} else {
 		printf("%sevent 'lifecycle' for domain '%s': %s\n", timestamp ? stamp : "",
-		       news->name, event->detail);
+		       message->name, event->detail);
 	}
 	fflush(stdout);
 }
@@ -95,7 +95,7 @@ static int start_watchers(const GPtrArray *guests, GAsyncQueue *queue)
 	int count = 0;
 
 	for (guint i = 0; i < guests->len; i++) {
-		struct gathered *one = guests->pdata[i];
+		struct guest_reply *one = guests->pdata[i];
 		struct watcher *watcher;
 
 		if (one->error)
@@ -103,7 +103,7 @@ static int start_watchers(const GPtrArray *guests, GAsyncQueue *queue)
 		watcher = g_new0(struct watcher, 1);
 		*watcher = (struct watcher){ one->guest, one->info.name, queue };
 		hv_guest_hold(one->guest, true);
-		g_thread_unref(g_thread_new("watch", watch, watcher));
+		g_thread_unref(g_thread_new("watch", watch_guest, watcher));
 		count++;
 	}
 	return count;
@@ -111,17 +111,17 @@ static int start_watchers(const GPtrArray *guests, GAsyncQueue *queue)
 
 struct event_options {
 	gboolean loop, timestamp, list;
-	int timeout_s; /* 0 = for ever */
-	char *kind;    /* NULL or "all" = any */
+	int timeout_s; /* 0: no limit */
+	char *kind;    /* NULL or "all": any */
 };
 
-static bool wanted(const struct event_options *options, const struct hv_event *event)
+static bool is_event_wanted(const struct event_options *options, const struct hv_event *event)
 {
 	return !options->kind || !g_strcmp0(options->kind, "all") ||
 	       !g_strcmp0(options->kind, kind_names[event->kind]);
 }
 
-/* Prints events until there is enough of them, or of time, or of guests. */
+/* Prints events until one came (without --loop), the time is up, or no guest is left. */
 static int print_events(struct context *ctx, GAsyncQueue *queue, int watched,
 			const struct event_options *options)
 {
@@ -132,56 +132,57 @@ static int print_events(struct context *ctx, GAsyncQueue *queue, int watched,
 
 	while (watched > 0 && (options->loop || !received)) {
 		int64_t left = MIN(end - g_get_monotonic_time(), G_TIME_SPAN_DAY);
-		struct news *news =
+		struct watch_message *message =
 			left > 0 ? g_async_queue_timeout_pop(queue, (guint64)left) : NULL;
 
-		if (!news && left <= 0)
+		if (!message && left <= 0)
 			break;
-		if (!news)
+		if (!message)
 			continue;
-		if (news->over) {
+		if (message->over) {
 			watched--;
-			code = news->error ? cli_fail(ctx, news->error) : code;
-		} else if (wanted(options, &news->event)) {
-			print_event(ctx, news, options->timestamp);
+			code = message->error ? cli_fail(ctx, message->error) : code;
+		} else if (is_event_wanted(options, &message->event)) {
+			print_event(ctx, message, options->timestamp);
 			received++;
 		}
-		news_free(news);
+		watch_message_free(message);
 	}
 	if (!ctx->json)
 		printf("events received: %d\n", received);
 	return received || options->loop ? code : MAX(code, EXIT_REFUSED);
 }
 
-static bool known_kind(const char *kind)
+static bool is_event_kind(const char *kind)
 {
 	return !kind || g_str_equal(kind, "all") ||
 	       g_str_equal(kind, kind_names[HV_EVENT_BALLOON_CHANGE]) ||
 	       g_str_equal(kind, kind_names[HV_EVENT_LIFECYCLE]);
 }
 
-static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+static int run_event(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	struct event_options options = { 0 };
 	const GOptionEntry entries[] = {
 		{ "event", 'e', 0, G_OPTION_ARG_STRING, &options.kind,
-		  "only balloon-change or lifecycle; default all", "KIND" },
-		{ "loop", 'l', 0, G_OPTION_ARG_NONE, &options.loop, "go on after the first", NULL },
+		  "wait only for balloon-change or lifecycle (default: all)", "KIND" },
+		{ "loop", 'l', 0, G_OPTION_ARG_NONE, &options.loop, "go on after the first event",
+		  NULL },
 		{ "timeout", 't', 0, G_OPTION_ARG_INT, &options.timeout_s, "end after S seconds",
 		  "S" },
-		{ "timestamp", 0, 0, G_OPTION_ARG_NONE, &options.timestamp, "say when each came",
-		  NULL },
+		{ "timestamp", 0, 0, G_OPTION_ARG_NONE, &options.timestamp,
+		  "print when each event came", NULL },
 		{ "list", 0, 0, G_OPTION_ARG_NONE, &options.list, "list the kinds of events",
 		  NULL },
 		{ NULL }
 	};
 	GAsyncQueue *queue;
 	GPtrArray *guests;
-	g_auto(GStrv) words = NULL;
+	g_auto(GStrv) args = NULL;
 	g_autofree char *kind = NULL;
 	int code;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 0, -1, &words, &code))
+	if (!verb_parse(ctx, verb, entries, argc, argv, 0, -1, &args, &code))
 		return code;
 	kind = options.kind;
 	if (options.list) {
@@ -189,17 +190,15 @@ static int run(struct context *ctx, const struct verb *verb, int argc, char **ar
 		       kind_names[HV_EVENT_LIFECYCLE]);
 		return EXIT_DONE;
 	}
-	if (!known_kind(kind))
-		return cli_usage(
-			ctx, verb,
-			"event '%s' is not known; there are balloon-change, lifecycle and all",
-			kind);
+	if (!is_event_kind(kind))
+		return cli_usage(ctx, verb,
+				 "unknown event '%s': use balloon-change, lifecycle or all", kind);
 	if (options.timeout_s < 0 || options.timeout_s > 1000000)
 		return cli_usage(ctx, verb,
 				 "timeout '%d' is not a number of seconds from 0 to 1000000",
 				 options.timeout_s);
-	/* Guests and queue live as long as the process: their threads may still use them. */
-	guests = gather_guests(ctx, words, false, false, &code);
+	/* Guests and queue are never freed: the threads may still use them. */
+	guests = query_guests(ctx, args, false, false, &code);
 	if (!guests)
 		return code;
 	queue = g_async_queue_new();
@@ -210,13 +209,14 @@ const struct verb verb_event = {
 	.name = "event",
 	.args = "[GUEST...]",
 	.summary = "show balloon and lifecycle events as they happen",
-	.details = "Waits for an event of the guests named, or of all that run now, and prints it; "
-		   "with --loop all\n"
-		   "that follow. QEMU sends at most one balloon-change a second. A QEMU monitor "
-		   "serves one client:\n"
-		   "while events of a QMP guest are awaited, its monitor is taken.",
+	.details = "Waits for an event of the named guests, or of all that are running now, and "
+		   "prints it; with --loop,\n"
+		   "prints all that follow, too. QEMU sends at most one balloon-change per second. "
+		   "A QEMU monitor\n"
+		   "serves one client at a time, so nothing else can use a QMP guest's monitor "
+		   "meanwhile.",
 	.examples = "  aerostat event alpha --event balloon-change --timeout 60\n"
 		    "  aerostat event --loop --timestamp\n"
 		    "  aerostat event --loop --json >>events.jsonl\n",
-	.run = run,
+	.run = run_event,
 };

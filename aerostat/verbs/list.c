@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* aerostat list: the guests there are, and their memory. */
+/* aerostat list: all guests and their memory. */
 #include <stdio.h>
 
-#include "aerostat/gather.h"
+#include "aerostat/guest_query.h"
 #include "aerostat/verbs.h"
 #include "common/size.h"
 
-static char *cell_size(uint64_t bytes)
+static char *list_size_cell(uint64_t bytes)
 {
 	return bytes == HV_UNSET ? g_strdup("-") : size_format(bytes);
 }
 
-static const char *cell_driver(const hv_info *info)
+static const char *list_driver_cell(const hv_info *info)
 {
 	if (!info->has_balloon)
 		return "no balloon";
@@ -26,40 +26,41 @@ static const char *cell_driver(const hv_info *info)
 	return info->state == HV_STATE_RUNNING ? "not known" : "-";
 }
 
-static const char *guest_name(const struct gathered *one)
+static const char *list_guest_name(const struct guest_reply *one)
 {
 	return one->error ? one->guest->address : one->info.name;
 }
 
-static void print_row(const struct gathered *one, int name_width)
+static void print_list_row(const struct guest_reply *one, int name_width)
 {
 	const hv_info *info = &one->info;
 	g_autofree char *id = info->id > 0 ? g_strdup_printf("%d", info->id) : g_strdup("-");
-	g_autofree char *max = cell_size(info->max_bytes);
-	g_autofree char *actual = cell_size(info->actual_bytes);
+	g_autofree char *max = list_size_cell(info->max_bytes);
+	g_autofree char *actual = list_size_cell(info->actual_bytes);
 
 	if (one->error)
-		printf(" %-4s  %-*s  no answer: %s\n", "-", name_width, guest_name(one),
+		printf(" %-4s  %-*s  no answer: %s\n", "-", name_width, list_guest_name(one),
 		       one->error->message);
 	else
 		printf(" %-4s  %-*s  %-9s  %10s  %10s  %-10s  %s\n", id, name_width, info->name,
-		       hv_state_name(info->state), max, actual, cell_driver(info),
+		       hv_state_name(info->state), max, actual, list_driver_cell(info),
 		       one->guest->source);
 }
 
-static void print_table(const GPtrArray *guests)
+static void print_list_table(const GPtrArray *guests)
 {
 	int name_width = 4;
 
 	for (guint i = 0; i < guests->len; i++)
-		name_width = MAX(name_width, (int)g_utf8_strlen(guest_name(guests->pdata[i]), -1));
+		name_width =
+			MAX(name_width, (int)g_utf8_strlen(list_guest_name(guests->pdata[i]), -1));
 	printf(" %-4s  %-*s  %-9s  %10s  %10s  %-10s  %s\n", "Id", name_width, "Name", "State",
 	       "Max", "Current", "Driver", "Via");
 	for (guint i = 0; i < guests->len; i++)
-		print_row(guests->pdata[i], name_width);
+		print_list_row(guests->pdata[i], name_width);
 }
 
-static json_t *row_json(const struct gathered *one)
+static json_t *list_row_json(const struct guest_reply *one)
 {
 	const hv_info *info = &one->info;
 
@@ -71,61 +72,61 @@ static json_t *row_json(const struct gathered *one)
 			 "source", one->guest->source, "id", info->id, "state",
 			 hv_state_name(info->state), "max_bytes", cli_json_bytes(info->max_bytes),
 			 "actual_bytes", cli_json_bytes(info->actual_bytes), "balloon",
-			 info->has_balloon, "driver", cell_driver(info));
+			 info->has_balloon, "driver", list_driver_cell(info));
 }
 
-static void print_json(const GPtrArray *guests)
+static void print_list_json(const GPtrArray *guests)
 {
 	json_t *rows = json_array();
 
 	for (guint i = 0; i < guests->len; i++)
-		json_array_append_new(rows, row_json(guests->pdata[i]));
+		json_array_append_new(rows, list_row_json(guests->pdata[i]));
 	cli_print_json(rows);
 }
 
-static void drop_running(GPtrArray *guests)
+static void drop_running_guests(GPtrArray *guests)
 {
 	for (guint i = guests->len; i-- > 0;) {
-		const struct gathered *one = guests->pdata[i];
+		const struct guest_reply *one = guests->pdata[i];
 
 		if (one->error || one->info.state != HV_STATE_SHUTOFF)
 			g_ptr_array_remove_index(guests, i);
 	}
 }
 
-static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+static int run_list(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	gboolean all = FALSE, inactive = FALSE, names_only = FALSE, uuids_only = FALSE;
 	const GOptionEntry entries[] = { { "all", 'a', 0, G_OPTION_ARG_NONE, &all,
-					   "guests that are shut off, too", NULL },
+					   "include guests that are shut off", NULL },
 					 { "inactive", 0, 0, G_OPTION_ARG_NONE, &inactive,
-					   "only guests that are shut off", NULL },
+					   "list only guests that are shut off", NULL },
 					 { "name", 0, 0, G_OPTION_ARG_NONE, &names_only,
-					   "only their names, for scripts", NULL },
+					   "print only the names, for scripts", NULL },
 					 { "uuid", 0, 0, G_OPTION_ARG_NONE, &uuids_only,
-					   "only their UUIDs, for scripts", NULL },
+					   "print only the UUIDs, for scripts", NULL },
 					 { NULL } };
 	g_autoptr(GPtrArray) guests = NULL;
-	g_auto(GStrv) words = NULL;
+	g_auto(GStrv) args = NULL;
 	int code;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 0, 0, &words, &code))
+	if (!verb_parse(ctx, verb, entries, argc, argv, 0, 0, &args, &code))
 		return code;
-	guests = gather_guests(ctx, NULL, all || inactive, false, &code);
+	guests = query_guests(ctx, NULL, all || inactive, false, &code);
 	if (!guests)
 		return code;
 	if (inactive)
-		drop_running(guests);
+		drop_running_guests(guests);
 	if (ctx->json) {
-		print_json(guests);
+		print_list_json(guests);
 	} else if (names_only || uuids_only) {
 		for (guint i = 0; i < guests->len; i++) {
-			const struct gathered *one = guests->pdata[i];
+			const struct guest_reply *one = guests->pdata[i];
 
-			puts(uuids_only && one->info.uuid ? one->info.uuid : guest_name(one));
+			puts(uuids_only && one->info.uuid ? one->info.uuid : list_guest_name(one));
 		}
 	} else {
-		print_table(guests);
+		print_list_table(guests);
 	}
 	return EXIT_DONE;
 }
@@ -134,13 +135,13 @@ const struct verb verb_list = {
 	.name = "list",
 	.args = "",
 	.summary = "list guests and their memory",
-	.details = "Lists the running guests of every source: the libvirt connections and the QMP "
-		   "sockets that\n"
-		   "-c URI, --qmp GLOB or the configuration name. Max is the RAM at boot, Current "
-		   "what the guest\n"
-		   "has now, Driver whether a balloon driver is at work in it.",
+	.details = "Lists the running guests of every source: the libvirt connections and QMP "
+		   "sockets given by\n"
+		   "-c URI, --qmp GLOB or the configuration. Max is the RAM at boot, Current what "
+		   "the guest has now,\n"
+		   "Driver whether a balloon driver is at work in it.",
 	.examples = "  aerostat list --all\n"
 		    "  aerostat -c qemu:///session --qmp '/run/vms/*.qmp' list\n"
 		    "  aerostat list --json | jq -r '.[].name'\n",
-	.run = run,
+	.run = run_list,
 };

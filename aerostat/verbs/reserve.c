@@ -11,7 +11,7 @@
 
 #include "aerostat/daemon.h"
 #include "aerostat/daemon_text.h"
-#include "aerostat/progress.h"
+#include "aerostat/progress_bar.h"
 #include "aerostat/verbs.h"
 #include "common/size.h"
 
@@ -48,21 +48,21 @@ static void wait_until_free(struct daemon_client *daemon, struct daemon_reservat
 	uint64_t id = (*reservation)->id;
 	g_autofree char *title = g_strdup_printf("reservation %" G_GUINT64_FORMAT, id);
 	int64_t now = g_get_monotonic_time();
-	struct progress progress;
-	struct await await;
+	struct progress_bar progress;
+	struct balloon_wait wait;
 
-	await_start(&await, 0, (*reservation)->bytes, now, G_MAXINT64, G_MAXINT64);
-	progress_start(&progress, silent);
+	balloon_wait_start(&wait, 0, (*reservation)->bytes, now, G_MAXINT64, G_MAXINT64);
+	progress_bar_start(&progress, silent);
 	while (*reservation && !is_all_free(*reservation) && !wait_interrupted &&
-	       now < await.started_us + timeout_s * G_USEC_PER_SEC) {
-		await.actual_bytes = (*reservation)->free_bytes;
-		progress_show(&progress, title, &await, g_get_monotonic_time());
+	       now < wait.started_us + timeout_s * G_USEC_PER_SEC) {
+		wait.actual_bytes = (*reservation)->free_bytes;
+		progress_bar_update(&progress, title, &wait, g_get_monotonic_time());
 		poll(NULL, 0, POLL_MS);
 		daemon_free_reservation(*reservation);
 		*reservation = daemon_get_reservation(daemon, id, error);
 		now = g_get_monotonic_time();
 	}
-	progress_end(&progress);
+	progress_bar_clear(&progress);
 }
 
 static enum exit_code code_of_reservation(const struct daemon_reservation *reservation, bool waited)

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* aerostat setmem: give a guest memory, or take it, and wait until it is so. */
+/* aerostat setmem: change a running guest's memory, and wait for it. */
 #include <stdio.h>
 
+#include "aerostat/balloon_wait.h"
 #include "aerostat/daemon.h"
 #include "aerostat/resize.h"
 #include "aerostat/verbs.h"
 #include "common/size.h"
 
-/* Balloon pages are 4 KiB: the guest gets at least what was asked. */
-static uint64_t whole_pages(uint64_t bytes)
+/* Balloon pages are 4 KiB; rounding up gives the guest at least what was asked for. */
+static uint64_t round_up_to_pages(uint64_t bytes)
 {
-	return (bytes + 4095) / 4096 * 4096;
+	return (bytes + BALLOON_PAGE_BYTES - 1) / BALLOON_PAGE_BYTES * BALLOON_PAGE_BYTES;
 }
 
-static int set_config(struct context *ctx, hv_guest *guest, const hv_info *info, uint64_t bytes,
-		      bool also_live)
+static int set_next_start(struct context *ctx, hv_guest *guest, const hv_info *info, uint64_t bytes,
+			  bool also_live)
 {
 	g_autoptr(GError) error = NULL;
 	g_autofree char *size = size_format(bytes);
@@ -28,12 +29,12 @@ static int set_config(struct context *ctx, hv_guest *guest, const hv_info *info,
 					 "done", "exit_code", EXIT_DONE, "config_bytes",
 					 (json_int_t)bytes));
 	else
-		printf("%s: starts with %s next time\n", info->name, size);
+		printf("%s: will start with %s next time\n", info->name, size);
 	return EXIT_DONE;
 }
 
-static int set_live(struct context *ctx, hv_guest *guest, const hv_info *info, uint64_t bytes,
-		    const struct resize_options *options)
+static int set_running_guest(struct context *ctx, hv_guest *guest, const hv_info *info,
+			     uint64_t bytes, const struct resize_options *options)
 {
 	g_autoptr(GError) error = NULL;
 	struct resize_result result = { 0 };
@@ -48,20 +49,20 @@ static int set_live(struct context *ctx, hv_guest *guest, const hv_info *info, u
 	return code;
 }
 
-/* Against the maximum of now, of the next start, or both. */
-static bool check(const hv_info *info, uint64_t bytes, unsigned int scope, bool force,
-		  GError **error)
+/* Checks the size against the maximum now, that of the next start, or both. */
+static bool check_setmem_target(const hv_info *info, uint64_t bytes, unsigned int scope, bool force,
+				GError **error)
 {
-	/* No RAM at all: a device whose VMM has not come, as it will say when it is asked. */
+	/* A maximum of 0: no VMM has connected to the device, which will say so when asked. */
 	if (scope & HV_SCOPE_LIVE && info->max_bytes &&
-	    !resize_check(info->name, info->max_bytes, bytes, force, error))
+	    !resize_check_target(info->name, info->max_bytes, bytes, force, error))
 		return false;
 	return !(scope & HV_SCOPE_CONFIG) || info->config_max_bytes == HV_UNSET ||
-	       resize_check(info->name, info->config_max_bytes, bytes, force, error);
+	       resize_check_target(info->name, info->config_max_bytes, bytes, force, error);
 }
 
-static int apply(struct context *ctx, hv_guest *guest, const hv_info *info, uint64_t bytes,
-		 unsigned int scope, const struct resize_options *options)
+static int apply_setmem(struct context *ctx, hv_guest *guest, const hv_info *info, uint64_t bytes,
+			unsigned int scope, const struct resize_options *options)
 {
 	bool running = info->state != HV_STATE_SHUTOFF;
 	g_autoptr(GError) error = NULL;
@@ -71,46 +72,43 @@ static int apply(struct context *ctx, hv_guest *guest, const hv_info *info, uint
 		scope = running ? HV_SCOPE_LIVE : HV_SCOPE_CONFIG;
 	if ((scope & HV_SCOPE_LIVE) && !running)
 		return cli_fail_with(ctx, EXIT_NO_GUEST,
-				     "%s is not running; --config changes its next start",
+				     "%s is not running; use --config to change its next start",
 				     info->name);
-	if (!check(info, bytes, scope, options->force, &error))
+	if (!check_setmem_target(info, bytes, scope, options->force, &error))
 		return cli_fail(ctx, error);
 	if (scope & HV_SCOPE_CONFIG) {
-		code = set_config(ctx, guest, info, bytes, scope & HV_SCOPE_LIVE);
+		code = set_next_start(ctx, guest, info, bytes, scope & HV_SCOPE_LIVE);
 		if (code || !(scope & HV_SCOPE_LIVE))
 			return code;
 	}
-	return set_live(ctx, guest, info, bytes, options);
+	return set_running_guest(ctx, guest, info, bytes, options);
 }
 
-static int run(struct context *ctx, const struct verb *verb, int argc, char **argv)
+static int run_setmem(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	struct resize_options options = RESIZE_DEFAULTS;
 	struct scope_flags flags = { 0 };
-	g_autofree char *size_word = NULL, *socket = NULL;
-	const GOptionEntry entries[] = { { "size", 0, 0, G_OPTION_ARG_STRING, &size_word,
-					   "the size, instead of the second word", "SIZE" },
-					 SCOPE_ENTRIES(flags),
-					 RESIZE_ENTRIES(options),
-					 SOCKET_ENTRY(socket),
-					 { NULL } };
-	g_auto(GStrv) words = NULL;
+	g_autofree char *socket = NULL;
+	const GOptionEntry entries[] = { SOCKET_ENTRY(socket), { NULL } };
+	GOptionContext *parser = verb_options_new(verb, entries);
+	g_auto(GStrv) args = NULL;
 	g_autoptr(hv_guest) guest = NULL;
 	g_auto(hv_info) info = { 0 };
 	unsigned int scope;
 	uint64_t bytes;
 	int code;
 
-	if (!verb_parse_with_size(ctx, verb, entries, argc, argv, &size_word, &words, &bytes,
-				  &code) ||
-	    !scope_of_flags(ctx, verb, &flags, HV_SCOPE_LIVE, &scope, &code) ||
-	    !resize_options_valid(ctx, verb, &options, &code))
+	g_option_context_add_group(parser, scope_option_group(&flags));
+	g_option_context_add_group(parser, resize_option_group(&options));
+	if (!verb_parse_with_size(ctx, verb, parser, argc, argv, &args, &bytes, &code) ||
+	    !scope_from_flags(ctx, verb, &flags, HV_SCOPE_LIVE, &scope, &code) ||
+	    !resize_check_options(ctx, verb, &options, &code))
 		return code;
 	options.socket = socket;
-	guest = context_open(ctx, words[0], &info, &code);
+	guest = context_open_guest(ctx, args[0], &info, &code);
 	if (!guest)
 		return code;
-	return apply(ctx, guest, &info, whole_pages(bytes), scope, &options);
+	return apply_setmem(ctx, guest, &info, round_up_to_pages(bytes), scope, &options);
 }
 
 const struct verb verb_setmem = {
@@ -119,23 +117,24 @@ const struct verb verb_setmem = {
 	.summary = "give a running guest memory, or take it",
 	.details =
 		"Asks the balloon driver in the guest for SIZE, waits until the guest has it, "
-		"and says what the\n"
-		"host really got back. SIZE is what the guest shall have: " SIZE_FORMS ".\n"
-		"Without --config it is the running guest that is changed.\n"
-		"Only what the guest can give without swapping or killing is taken; --force "
-		"presses on.\n"
-		"A size below the guest's floor is refused without --force. A guest that stops "
-		"short is left\n"
-		"with what it has and a little air. An aerostatd that manages the guest holds it "
-		"at that size, until\n"
-		"aerostat auto GUEST.",
+		"and prints what the\n"
+		"host really got back. SIZE is what the guest will have: " SIZE_FORMS ".\n"
+		"Without --config, the running guest is changed.\n\n"
+		"setmem takes only what the guest can give without swapping or killing processes, "
+		"and refuses a\n"
+		"size below the guest's floor; --force overrides both. A guest that stops short of "
+		"SIZE "
+		"is left with\n"
+		"what it has and some headroom. If an aerostatd manages the guest, it holds the "
+		"guest at this size\n"
+		"until aerostat auto GUEST.",
 	.examples = "  aerostat setmem alpha 512M              # and wait\n"
 		    "  aerostat setmem alpha 512M --no-wait    # as virsh does\n"
 		    "  aerostat setmem alpha 1.5G --live --config\n"
 		    "  aerostat setmem qmp:/run/vms/beta.qmp 524288\n"
 		    "  aerostat setmem alpha 512M --json | jq .host_gain_bytes\n"
 		    "Exit codes: 0 reached, 3 stopped short, 4 no driver in the guest, 5 "
-		    "unreachable; all of them:\n"
+		    "unreachable; for all of them:\n"
 		    "  aerostat help\n",
-	.run = run,
+	.run = run_setmem,
 };

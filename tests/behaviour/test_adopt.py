@@ -393,8 +393,8 @@ def test_another_emulator_can_be_named(lab, define, libvirt, run):
     (["adopt", "nobody-there"], NO_GUEST, "nobody-there"),
     (["unadopt", "nobody-there"], NO_GUEST, "nobody-there"),
     (["adopt", "beta", "--emulator", "/nonexistent"], REFUSED, "/nonexistent cannot be run"),
-    (["adopt", "beta", "--start"], REFUSED, "leave --start out"),
-    (["adopt", "--replug", "beta"], REFUSED, "does not run with aerostat's"),
+    (["adopt", "beta", "--start"], REFUSED, "without --start"),
+    (["adopt", "--replug", "beta"], REFUSED, "is not running with aerostat's"),
 ])
 def test_a_request_that_cannot_be_met_is_one_clear_line(beta, libvirt, run, words, code, says):
     before = config(libvirt, "beta")

@@ -15,7 +15,7 @@ from command import DONE, MIB, NO_DRIVER, NO_GUEST, REFUSED, UNREACHABLE, USAGE
     ("0", USAGE, "size '0' is zero"),
     ("99999999999999999999G", USAGE, "out of range"),
     ("1k", REFUSED, "below its floor of 168 MiB"),
-    ("167M", REFUSED, "--force does it all the same"),
+    ("167M", REFUSED, "use --force to do it anyway"),
 ])
 def test_a_bad_size_changes_nothing(reached, size, code, says):
     before = reached.guest.actual()

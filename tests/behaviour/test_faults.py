@@ -79,7 +79,7 @@ def test_forged_statistics_do_no_harm(aerostat, tmp_path):
         assert aerostat("dommemstat", address).code in (DONE, UNREACHABLE)
         result = aerostat("setmem", address, "400M")
         assert result.code == DONE
-        assert "cannot drop" not in result.err      # nothing is concluded from nonsense
+        assert "cannot free" not in result.err      # nothing is concluded from nonsense
 
 
 def test_old_statistics_are_not_shown_as_new(aerostat, tmp_path):
@@ -166,7 +166,7 @@ def test_a_guest_that_is_shut_off(lab, libvirt, aerostat_libvirt):
         libvirt.virsh("destroy", "off")
         result = aerostat_libvirt("setmem", "off", "200M")
         assert result.code == NO_GUEST
-        assert "off is not running; --config changes its next start" in result.error
+        assert "off is not running; use --config to change its next start" in result.error
         assert aerostat_libvirt("dommemstat", "off").code == NO_GUEST
         assert aerostat_libvirt("setmem", "off", "200M", "--current").code == DONE
         assert "off" in aerostat_libvirt("list", "--inactive", "--name").out.split()

@@ -52,7 +52,7 @@ def test_unforced_the_guest_gives_what_it_can_and_nobody_is_hurt(lab, aerostat, 
     result, held, actual = shrink(lab, aerostat, kind, autodeflate, words=())
     assert result.code == SHORT, result
     answer = result.json
-    assert "that it cannot drop" in answer["reason"]
+    assert "that it cannot free" in answer["reason"]
     assert "--force" in answer["remedy"]
     assert answer["eased_target_bytes"] is None     # it was never pressed
     assert 464 * MIB <= answer["after_bytes"] == actual <= 700 * MIB
@@ -79,7 +79,7 @@ def test_tmpfs_without_swap_stops_short_or_panics_as_was_said(lab, aerostat):
     """Nothing can be killed that would help, so that a kernel thread's own need is its end."""
     with pressed(lab, "tmpfs", False) as guest:
         result = aerostat("setmem", guest.address, "256M", "--json", "--stall", "4", "--force")
-        assert "it will swap or kill to get there" in result.err
+        assert "it will swap or kill processes" in result.err
         if result.code == UNREACHABLE:
             wait_for(lambda: "Kernel panic - not syncing: System is deadlocked on memory" in
                      guest.console.read_text(errors="replace"), 10, "the guest's last words")
@@ -91,7 +91,7 @@ def test_anonymous_without_swap_is_killed_for_it(lab, aerostat):
     """The row to warn of: the target is reached, at the price of the process."""
     result, held, actual = shrink(lab, aerostat, "anon", False)
     assert result.code == DONE, result
-    need = re.search(r"uses about (\d+) MiB that it cannot drop: it will swap or kill", result.err)
+    need = re.search(r"uses about (\d+) MiB that it cannot free: it will swap or kill", result.err)
     assert 400 < int(need[1]) < 650
     assert not held.alive
     assert actual == 256 * MIB

@@ -130,7 +130,7 @@ def test_the_newer_of_two_setmem_stands(lab, aerostat):
         second = aerostat.start("setmem", guest.address, "400M")
         out, err = first.communicate(timeout=60)
         assert first.returncode == SHORT, out + err
-        assert "another setmem asked for 400 MiB meanwhile" in out
+        assert "another setmem has asked for 400 MiB meanwhile" in out
         guest.load_driver()
         out, err = second.communicate(timeout=60)
         assert second.returncode in (DONE, NO_DRIVER), out + err
@@ -144,7 +144,7 @@ def test_a_newer_no_wait_overtakes_too(lab, aerostat):
         assert aerostat("setmem", guest.address, "400M", "--no-wait").code == DONE
         out, err = first.communicate(timeout=60)
         assert first.returncode == SHORT, out + err
-        assert "another setmem asked for 400 MiB meanwhile" in out
+        assert "another setmem has asked for 400 MiB meanwhile" in out
         guest.load_driver()
         wait_for(lambda: guest.actual() == 400 * MIB, 30, "the newer target")
 
@@ -175,7 +175,7 @@ def test_ctrl_c_leaves_the_target_and_says_so(lab, aerostat):
 def test_config_changes_the_next_start_alone(libvirt, beta, aerostat_libvirt):
     result = aerostat_libvirt("setmem", "beta", "400M", "--config")
     assert result.code == DONE
-    assert result.out == "beta: starts with 400 MiB next time\n"
+    assert result.out == "beta: will start with 400 MiB next time\n"
     assert beta.actual() == 512 * MIB
     assert "<currentMemory unit='KiB'>409600<" in libvirt.virsh("dumpxml", "--inactive", "beta")
 
@@ -202,5 +202,5 @@ def test_the_next_start_has_its_own_maximum(beta, aerostat_libvirt):
 def test_setmaxmem_for_the_next_start_warns_that_current_falls(libvirt, beta, aerostat_libvirt):
     result = aerostat_libvirt("setmaxmem", "beta", "300M", "--config")
     assert result.code == DONE
-    assert "currentMemory of the next start falls with it, from 512 MiB to 300 MiB" in result.err
+    assert "this also lowers currentMemory at the next start, from 512 MiB to 300 MiB" in result.err
     assert "<memory unit='KiB'>307200<" in libvirt.virsh("dumpxml", "--inactive", "beta")

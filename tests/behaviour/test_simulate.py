@@ -146,8 +146,8 @@ def test_a_damaged_recording_is_told_with_its_line(aerostat, recording):
     (["--guests", "65"], "guests '65' is not a number from 1 to 64"),
     (["--seconds", "29"], "seconds '29' is not a number from 30 to 3600"),
     (["--recording", "x", "--traces", "3"], "--recording is replayed as it is"),
-    (["--recording", "x", "-p", "oracle"], "the oracle knows no recording's future"),
-    (["alpha"], "'alpha' is one word too many"),
+    (["--recording", "x", "-p", "oracle"], "policy 'oracle' cannot replay a recording"),
+    (["alpha"], "unexpected argument 'alpha'"),
 ])
 def test_a_wrong_command_line(aerostat, words, says):
     result = aerostat("simulate", *words)
@@ -161,9 +161,9 @@ def test_a_wrong_command_line(aerostat, words, says):
     (["--recording", "/nonexistent/file"], "/nonexistent/file cannot be opened"),
     (["--recording", "/tmp"], "/tmp, line 1: cannot be read"),
     (["--recording", "/etc/passwd"], "/etc/passwd, line 1: is not JSON"),
-    (["--plot", "/nonexistent/plot.svg"], "/nonexistent/plot.svg cannot be written"),
-    (["--record", "/nonexistent/file"], "/nonexistent/file cannot be written"),
-    (["--record", "/dev/full"], "/dev/full cannot be written: No space left"),
+    (["--plot", "/nonexistent/plot.svg"], "cannot write /nonexistent/plot.svg"),
+    (["--record", "/nonexistent/file"], "cannot write /nonexistent/file"),
+    (["--record", "/dev/full"], "cannot write /dev/full: No space left"),
 ])
 def test_files_that_cannot_be_used(aerostat, words, says):
     result = aerostat("simulate", *([] if words[0] == "--recording" else SHORT), *words)

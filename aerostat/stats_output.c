@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "aerostat/stats.h"
+#include "aerostat/stats_output.h"
 
 #include "common/size.h"
 
-uint64_t stat_for_virsh(const struct hv_stats *stats, int stat)
+uint64_t stats_virsh_value(const struct hv_stats *stats, int stat)
 {
 	return hv_stat_table[stat].is_count ? stats->value[stat] : stats->value[stat] / SIZE_KIB;
 }
 
-void stats_to_json(const struct hv_stats *stats, json_t *object)
+void stats_add_json(const struct hv_stats *stats, json_t *object)
 {
 	int64_t age = hv_stats_age_s(stats);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "aerostat/gather.h"
+#include "aerostat/guest_query.h"
 
-static void gathered_free(gpointer data)
+static void guest_reply_free(gpointer data)
 {
-	struct gathered *one = data;
+	struct guest_reply *one = data;
 
 	hv_guest_close(one->guest);
 	hv_info_clear(&one->info);
@@ -11,9 +11,10 @@ static void gathered_free(gpointer data)
 	g_free(one);
 }
 
-static gpointer ask(gpointer data)
+/* A thread: asks one guest. */
+static gpointer query_guest(gpointer data)
 {
-	struct gathered *one = data;
+	struct guest_reply *one = data;
 	int64_t deadline = hv_deadline_ms(CALL_MS);
 
 	if (hv_guest_info(one->guest, deadline, &one->info, &one->error) && one->has_stats)
@@ -23,21 +24,21 @@ static gpointer ask(gpointer data)
 	return NULL;
 }
 
-static void ask_all(GPtrArray *all, bool with_stats)
+static void query_all_guests(GPtrArray *all, bool with_stats)
 {
 	g_autofree GThread **threads = g_new(GThread *, all->len);
 
 	for (guint i = 0; i < all->len; i++) {
-		struct gathered *one = all->pdata[i];
+		struct guest_reply *one = all->pdata[i];
 
 		one->has_stats = with_stats;
-		threads[i] = g_thread_new("ask", ask, one);
+		threads[i] = g_thread_new("query", query_guest, one);
 	}
 	for (guint i = 0; i < all->len; i++)
 		g_thread_join(threads[i]);
 }
 
-static GPtrArray *find_named(struct context *ctx, char **names, int *code)
+static GPtrArray *find_named_guests(struct context *ctx, char **names, int *code)
 {
 	g_autoptr(GPtrArray) guests =
 		g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
@@ -56,7 +57,7 @@ static GPtrArray *find_named(struct context *ctx, char **names, int *code)
 	return g_steal_pointer(&guests);
 }
 
-static GPtrArray *find_all(struct context *ctx, bool all, int *code)
+static GPtrArray *find_all_guests(struct context *ctx, bool all, int *code)
 {
 	g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(GPtrArray) guests =
@@ -71,21 +72,21 @@ static GPtrArray *find_all(struct context *ctx, bool all, int *code)
 	return g_steal_pointer(&guests);
 }
 
-GPtrArray *gather_guests(struct context *ctx, char **names, bool all, bool with_stats, int *code)
+GPtrArray *query_guests(struct context *ctx, char **names, bool all, bool with_stats, int *code)
 {
-	g_autoptr(GPtrArray) guests =
-		names && *names ? find_named(ctx, names, code) : find_all(ctx, all, code);
+	g_autoptr(GPtrArray) guests = names && *names ? find_named_guests(ctx, names, code)
+						      : find_all_guests(ctx, all, code);
 	GPtrArray *gathered;
 
 	if (!guests)
 		return NULL;
-	gathered = g_ptr_array_new_with_free_func(gathered_free);
+	gathered = g_ptr_array_new_with_free_func(guest_reply_free);
 	while (guests->len) {
-		struct gathered *one = g_new0(struct gathered, 1);
+		struct guest_reply *one = g_new0(struct guest_reply, 1);
 
 		one->guest = g_ptr_array_steal_index(guests, 0);
 		g_ptr_array_add(gathered, one);
 	}
-	ask_all(gathered, with_stats);
+	query_all_guests(gathered, with_stats);
 	return gathered;
 }

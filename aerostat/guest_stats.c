@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation: QEMU asks the guest for statistics as soon as polling is switched on.
+ * Switching it off and on again therefore yields a current sample within milliseconds.  Polling
+ * then continues, once per second, until guest_stats_stop().
+ */
+#include "aerostat/guest_stats.h"
+
+#include "aerostat/cli.h"
+
+#include <poll.h>
+
+#include "common/size.h"
+
+#define PERIOD_S 1
+#define FRESH_MS 1500
+#define POLL_MS 10
+
+static bool set_polling_period(const struct guest_stats *stats, int period_s)
+{
+	return hv_guest_stats_period_set(stats->guest, hv_deadline_ms(CALL_MS), period_s,
+					 HV_SCOPE_LIVE, NULL);
+}
+
+void guest_stats_read(struct guest_stats *stats)
+{
+	stats->known =
+		hv_guest_stats_get(stats->guest, hv_deadline_ms(CALL_MS), &stats->latest, NULL);
+}
+
+static bool start_stats_polling(struct guest_stats *stats)
+{
+	if (!stats->known || stats->latest.period_s < 0)
+		return false;
+	stats->restore_period_s = stats->latest.period_s;
+	return (!stats->latest.period_s || set_polling_period(stats, 0)) &&
+	       set_polling_period(stats, PERIOD_S);
+}
+
+void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info *info)
+{
+	int64_t since_s = g_get_real_time() / G_USEC_PER_SEC;
+	int64_t deadline = hv_deadline_ms(FRESH_MS);
+
+	*stats = (struct guest_stats){ .guest = guest, .info = info, .restore_period_s = -1 };
+	guest_stats_read(stats);
+	if (!start_stats_polling(stats) || info->driver == HV_DRIVER_ABSENT)
+		return;
+	/* Samples are dated in seconds: one dated now may have been taken before we asked. */
+	since_s = MAX(since_s, stats->latest.last_update_s + 1);
+	do {
+		poll(NULL, 0, POLL_MS);
+		guest_stats_read(stats);
+	} while (stats->known && stats->latest.last_update_s < since_s &&
+		 g_get_monotonic_time() < deadline);
+}
+
+void guest_stats_stop(struct guest_stats *stats)
+{
+	if (stats->restore_period_s >= 0 && stats->restore_period_s != PERIOD_S)
+		set_polling_period(stats, stats->restore_period_s);
+}
+
+bool guest_stats_are_fresh(const struct guest_stats *stats)
+{
+	return stats->known && !hv_stats_stale(&stats->latest);
+}
+
+/* The part of @total that the guest cannot make available. */
+static uint64_t unavailable_bytes(const struct guest_stats *stats, uint64_t total)
+{
+	uint64_t usable = stats->latest.value[HV_STAT_USABLE];
+
+	if (!guest_stats_are_fresh(stats) || usable == HV_UNSET || total == HV_UNSET ||
+	    usable > total)
+		return HV_UNSET;
+	return total - usable;
+}
+
+/*
+ * All values are from one sample, since the guest's size may have changed after it.  With
+ * deflate-on-OOM the guest counts the balloon as its own memory, so its MemTotal does not show
+ * the balloon, and the size is used instead.
+ */
+uint64_t guest_stats_used_bytes(const struct guest_stats *stats)
+{
+	bool deflates = stats->info->autodeflate > 0;
+
+	return unavailable_bytes(
+		stats, stats->latest.value[deflates ? HV_STAT_ACTUAL : HV_STAT_AVAILABLE]);
+}
+
+uint64_t guest_stats_least_bytes(const struct guest_stats *stats)
+{
+	uint64_t used = unavailable_bytes(stats, stats->latest.value[HV_STAT_ACTUAL]);
+
+	return used == HV_UNSET ? HV_UNSET : used + guest_stats_headroom_bytes(stats->info);
+}
+
+uint64_t guest_stats_headroom_bytes(const hv_info *info)
+{
+	return MAX(64 * SIZE_MIB, info->max_bytes * 3 / 100);
+}

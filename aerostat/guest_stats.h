@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A guest's own statistics while its memory is changed, and how much memory it needs by them.
+ */
+#ifndef AEROSTAT_GUEST_STATS_H
+#define AEROSTAT_GUEST_STATS_H
+
+#include "hypervisor/hypervisor.h"
+
+struct guest_stats {
+	hv_guest *guest;
+	const hv_info *info;
+	struct hv_stats latest;
+	bool known;	      /* latest holds an answer, however old */
+	int restore_period_s; /* what guest_stats_stop() sets again; -1: nothing */
+};
+
+/*
+ * guest_stats_start - get a current sample, and have QEMU poll every second from now on
+ * @guest, @info: must stay valid until guest_stats_stop()
+ *
+ * Waits at most 1.5 s for a guest that does not answer.  Cannot fail: the functions below
+ * report what is not known.
+ */
+void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info *info);
+/* Reads the latest sample into stats->latest. */
+void guest_stats_read(struct guest_stats *stats);
+/* Restores the guest's own polling period. */
+void guest_stats_stop(struct guest_stats *stats);
+
+/* Whether the guest answers, which proves that a balloon driver is at work in it. */
+bool guest_stats_are_fresh(const struct guest_stats *stats);
+
+/*
+ * Bytes in use that the guest cannot give up without swapping or killing processes; HV_UNSET
+ * if not known.
+ */
+uint64_t guest_stats_used_bytes(const struct guest_stats *stats);
+
+/*
+ * The smallest size of the guest that needs neither swapping nor killing: the memory that it
+ * cannot free, and the headroom.  HV_UNSET if not known.  Valid only right after
+ * guest_stats_start(), before the balloon moves.
+ */
+uint64_t guest_stats_least_bytes(const struct guest_stats *stats);
+
+/* Free memory that every guest needs to work: 64 MiB or 3 % of its maximum, if that is more. */
+uint64_t guest_stats_headroom_bytes(const hv_info *info);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is concluded from a guest's statistics before memory is taken from it. */
+#include "aerostat/guest_stats.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+static const hv_info gib = { .max_bytes = 1024 * MIB };
+static const hv_info deflating = { .max_bytes = 1024 * MIB, .autodeflate = 1 };
+static const hv_info large = { .max_bytes = 16384 * MIB };
+
+/* A guest of 1 GiB that counts 960 MiB as its own, 500 of them usable. */
+static struct guest_stats sample(const hv_info *info)
+{
+	struct guest_stats stats = { .info = info, .known = true };
+
+	stats.latest = (struct hv_stats){ .taken_s = 1000, .last_update_s = 1000, .period_s = 1 };
+	stats.latest.value[HV_STAT_ACTUAL] = 1024 * MIB;
+	stats.latest.value[HV_STAT_AVAILABLE] = 960 * MIB;
+	stats.latest.value[HV_STAT_USABLE] = 500 * MIB;
+	return stats;
+}
+
+static void need_is_what_is_not_usable(void **state)
+{
+	struct guest_stats stats = sample(&gib);
+
+	(void)state;
+	assert_int_equal(guest_stats_used_bytes(&stats), 460 * MIB);
+}
+
+static void need_counts_from_the_size_where_the_balloon_counts_as_memory(void **state)
+{
+	struct guest_stats stats = sample(&deflating);
+
+	(void)state;
+	assert_int_equal(guest_stats_used_bytes(&stats), 524 * MIB);
+}
+
+static void the_least_leaves_air_to_breathe(void **state)
+{
+	struct guest_stats stats = sample(&gib);
+
+	(void)state;
+	assert_int_equal(guest_stats_least_bytes(&stats), (524 + 64) * MIB);
+	assert_int_equal(guest_stats_headroom_bytes(&large), 16384 * MIB * 3 / 100);
+}
+
+static void nothing_is_concluded_from_old_absent_or_impossible_figures(void **state)
+{
+	struct guest_stats stats = sample(&gib);
+
+	(void)state;
+	stats.latest.last_update_s = 990;
+	assert_int_equal(guest_stats_least_bytes(&stats), HV_UNSET);
+	stats = sample(&gib);
+	stats.known = false;
+	assert_int_equal(guest_stats_used_bytes(&stats), HV_UNSET);
+	stats = sample(&gib);
+	stats.latest.value[HV_STAT_USABLE] = HV_UNSET;
+	assert_int_equal(guest_stats_least_bytes(&stats), HV_UNSET);
+	stats = sample(&gib);
+	stats.latest.value[HV_STAT_USABLE] = 1025 * MIB;
+	assert_int_equal(guest_stats_least_bytes(&stats), HV_UNSET);
+	assert_int_equal(guest_stats_used_bytes(&stats), HV_UNSET);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(need_is_what_is_not_usable),
+		cmocka_unit_test(need_counts_from_the_size_where_the_balloon_counts_as_memory),
+		cmocka_unit_test(the_least_leaves_air_to_breathe),
+		cmocka_unit_test(nothing_is_concluded_from_old_absent_or_impossible_figures),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
