@@ -73,7 +73,7 @@ static void close_record_file(struct record *record)
 		unlink(record->path);
 }
 
-static int finish_record(struct context *ctx, const struct record *record, const GError *error)
+static int report_recording(struct context *ctx, const struct record *record, const GError *error)
 {
 	g_autofree char *kept =
 		g_strdup_printf("%" G_GUINT64_FORMAT " step%s recorded in %s", record->steps,
@@ -126,7 +126,7 @@ static int run_record(struct context *ctx, const struct verb *verb, int argc, ch
 	daemon = daemon_client_new(socket, DAEMON_TIMEOUT_MS);
 	daemon_record(daemon, end_us, write_record_line, &record, &error);
 	close_record_file(&record);
-	return finish_record(ctx, &record, error);
+	return report_recording(ctx, &record, error);
 }
 
 const struct verb verb_record = {
