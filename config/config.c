@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The file as a whole, its defaults, and what follows from it; config_read.c reads it. */
-#include "config/config.h"
+/* The file as a whole, its defaults, and the rules that follow from it for a guest. */
+#include "config/config_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,46 +8,41 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config/config_read.h"
+#define FILE_MAX (1 << 20) /* bytes */
 
-#define FILE_MAX (1 << 20)
-
-G_DEFINE_QUARK(config - error, config_error)
-
-/* Appends what @fd has, but never much more than FILE_MAX; false with errno. */
-static bool read_bounded(int fd, GString *text)
+/* Appends what @fd has, but only a little more than FILE_MAX.  False with errno. */
+static bool read_config_bytes(int fd, GString *text)
 {
-	char piece[16384];
+	char buffer[16384];
 	ssize_t n;
 
 	while (text->len <= FILE_MAX) {
-		n = read(fd, piece, sizeof(piece));
+		n = read(fd, buffer, sizeof(buffer));
 		if (n < 0 && errno != EINTR)
 			return false;
 		if (n == 0)
 			break;
 		if (n > 0)
-			g_string_append_len(text, piece, n);
+			g_string_append_len(text, buffer, n);
 	}
 	return true;
 }
 
-static GString *read_file(const char *path, int *error_number, GError **error)
+/* NULL with an error, and the errno in @error_number. */
+static GString *read_config_file(const char *path, int *error_number, GError **error)
 {
 	g_autoptr(GString) text = g_string_new(NULL);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	bool is_read = fd >= 0 && read_bounded(fd, text);
+	bool is_read = fd >= 0 && read_config_bytes(fd, text);
 
-	*error_number = errno;
+	*error_number = is_read ? 0 : errno;
 	if (fd >= 0)
 		close(fd);
-	if (is_read && text->len <= FILE_MAX) {
-		*error_number = 0;
+	if (is_read && text->len <= FILE_MAX)
 		return g_steal_pointer(&text);
-	}
 	if (is_read)
 		g_set_error(error, CONFIG_ERROR, CONFIG_ERROR_FILE,
-			    "%s: is larger than 1 MiB, which no configuration is", path);
+			    "%s: the file is larger than 1 MiB", path);
 	else
 		g_set_error(error, CONFIG_ERROR, CONFIG_ERROR_FILE, "%s: cannot be read: %s", path,
 			    *error_number == EISDIR ? "it is a folder; name a file"
@@ -63,11 +58,12 @@ const char *config_path(bool *is_named)
 	return path ? path : CONFIG_PATH;
 }
 
-struct config *config_new(void)
+/* A configuration of defaults. */
+static struct config *make_default_config(const char *path)
 {
 	struct config *config = g_new0(struct config, 1);
 
-	config->path = g_strdup(CONFIG_PATH);
+	config->path = g_strdup(path);
 	config->policy = policy_table[0];
 	config->settings.budget_bytes = POLICY_UNSET;
 	config->settings.reserve_bytes = POLICY_UNSET;
@@ -91,7 +87,7 @@ void config_free(struct config *config)
 	g_free(config);
 }
 
-/* A file that says one of the two kinds of sources has none of the other. */
+/* A file that sets one kind of source has none of the other. */
 static void complete_sources(struct hv_sources *sources)
 {
 	if (!sources->libvirt_uris && !sources->qmp_globs)
@@ -102,42 +98,27 @@ static void complete_sources(struct hv_sources *sources)
 		sources->qmp_globs = g_new0(char *, 1);
 }
 
-static bool parse(struct config *config, GString *text, GError **error)
-{
-	struct config_reader reader = {
-		.config = config,
-		.guests = g_hash_table_new(g_str_hash, g_str_equal),
-		.said = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
-	};
-	bool is_right = config_read(&reader, text, error);
-
-	if (is_right)
-		complete_sources(&config->sources);
-	else
-		g_prefix_error(error, "%s, line %u: ", config->path, reader.line);
-	g_hash_table_unref(reader.guests);
-	g_hash_table_unref(reader.said);
-	g_free(reader.title);
-	return is_right;
-}
-
 struct config *config_load(const char *path, GError **error)
 {
-	g_autoptr(config_file) config = config_new();
+	g_autoptr(config_file) config = NULL;
 	g_autoptr(GString) text = NULL;
 	g_autoptr(GError) reason = NULL;
 	bool is_named = true;
+	unsigned int line;
 	int error_number;
 
 	if (!path)
 		path = config_path(&is_named);
-	g_free(config->path);
-	config->path = g_strdup(path);
-	text = read_file(path, &error_number, &reason);
+	config = make_default_config(path);
+	text = read_config_file(path, &error_number, &reason);
 	if (!text && !is_named && error_number == ENOENT)
 		return g_steal_pointer(&config);
-	if (text && parse(config, text, &reason))
+	if (text && config_read(config, text, &line, &reason)) {
+		complete_sources(&config->sources);
 		return g_steal_pointer(&config);
+	}
+	if (text)
+		g_prefix_error(&reason, "%s, line %u: ", path, line);
 	g_propagate_error(error, g_steal_pointer(&reason));
 	return NULL;
 }
@@ -145,7 +126,7 @@ struct config *config_load(const char *path, GError **error)
 /*
  * What follows from it
  */
-/* virsh's rule: its environment variables, else system for root and session for others. */
+
 struct hv_sources config_default_sources(void)
 {
 	struct hv_sources sources = {
@@ -162,8 +143,8 @@ struct hv_sources config_default_sources(void)
 	return sources;
 }
 
-/* Of a min and a max of different groups that contradict each other the later one stays. */
-static void add_rules(struct policy_rules *rules, const struct config_guest *guest)
+/* Overrides @rules by what @guest sets. */
+static void apply_guest_group(struct policy_rules *rules, const struct config_guest *guest)
 {
 	if (guest->mode >= 0)
 		rules->mode = (enum policy_mode)guest->mode;
@@ -194,27 +175,7 @@ struct policy_rules config_rules(const struct config *config, const char *name)
 		const struct config_guest *guest = config->guests->pdata[i];
 
 		if (!fnmatch(guest->glob, name, 0))
-			add_rules(&rules, guest);
+			apply_guest_group(&rules, guest);
 	}
 	return rules;
-}
-
-static const char *const mode_names[] = {
-	[POLICY_AUTO] = "auto",
-	[POLICY_OBSERVE] = "observe",
-	[POLICY_HELD] = "held",
-	[POLICY_OFF] = "off",
-};
-
-const char *config_mode_name(enum policy_mode mode)
-{
-	return mode_names[mode];
-}
-
-int config_mode_find(const char *name)
-{
-	for (size_t i = 0; i < G_N_ELEMENTS(mode_names); i++)
-		if (!strcmp(mode_names[i], name))
-			return (int)i;
-	return -1;
 }

@@ -1,94 +1,123 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The configuration file, aerostat.conf(5): where guests are looked for, what
- * the host keeps, who may use the daemon, and the rules of each guest.
+ * The configuration file, which aerostat.conf(5) describes for its users.
  *
- * A file is taken whole or refused whole: an error names the file, the line and
- * the reason, and what was in force stays so.  One table of groups and keys
- * (config_key_table) drives the parsing and is checked against the man page.
+ * The format
+ * ----------
+ * An ini file in UTF-8 of at most 1 MiB, as GLib's GKeyFile reads it:
  *
- * Both programs read it: the daemon all of it, the command what it needs.
+ *	# A comment has a line of its own.
+ *	[discover]	where guests are looked for
+ *	libvirt=URI;…
+ *	qmp=GLOB;…
+ *	[host]		the host, and all guests together
+ *	policy=NAME
+ *	budget=SIZE|auto
+ *	reserve=SIZE|auto
+ *	optimism=NUMBER
+ *	[api]		who may use the daemon's socket
+ *	group=NAME
+ *	readers=NAME;@GROUP;…
+ *	writers=NAME;@GROUP;…
+ *	[guest GLOB]	the guests whose name matches GLOB; any number of such groups
+ *	mode=auto|observe|off
+ *	min=SIZE
+ *	max=SIZE
+ *	weight=NUMBER
+ *
+ * It differs from GKeyFile in three ways.  A group's name ends at the last bracket of its line,
+ * so that a GLOB may contain brackets.  Groups with the same name are one group, in the place of
+ * the first.  A key may be set only once per group.
+ *
+ * A file is either valid as a whole or refused: unknown groups, unknown keys and wrong values are
+ * errors that name the file, the line and the remedy.  One table, config_key_table in
+ * config_keys.c, holds groups, keys and the values that they take; it drives parsing and errors,
+ * and a test compares it with the man page.
+ *
+ * The daemon uses all of the configuration, the command only [discover].  Functions may be called
+ * from any thread; a struct config is not changed by any of them once it is loaded.
  */
 #ifndef AEROSTAT_CONFIG_H
 #define AEROSTAT_CONFIG_H
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "hypervisor/hypervisor.h"
 #include "policy/policy.h"
 
-#define CONFIG_ERROR config_error_quark()
-GQuark config_error_quark(void);
-enum config_error {
-	CONFIG_ERROR_FILE,    /* not there, not readable */
-	CONFIG_ERROR_INVALID, /* FILE, line N: reason */
-};
-
-/* Used where no file is named: AEROSTAT_CONFIG, else /etc/aerostat/aerostat.conf. */
 #define CONFIG_PATH "/etc/aerostat/aerostat.conf"
 
-/* AEROSTAT_CONFIG (then @is_named), else CONFIG_PATH, which need not exist. */
-const char *config_path(bool *is_named);
-
-struct config_reader;
-struct config_key {
-	const char *group; /* "guest" stands for every [guest GLOB] */
-	const char *key;
-	const char *values; /* what it takes, for errors: "a size, as 512M" */
-	/* config_keys.c's own: takes a value, or says in @error what is wrong with it. */
-	bool (*take)(struct config_reader *reader, const char *raw, GError **error);
-	bool may_be_empty; /* a list of nobody, of nothing */
+#define CONFIG_ERROR config_error_quark()
+/* The domain of errors with a code of enum config_error. */
+GQuark config_error_quark(void);
+enum config_error {
+	CONFIG_ERROR_FILE,    /* it cannot be read: "FILE: reason" */
+	CONFIG_ERROR_INVALID, /* it is wrong: "FILE, line N: reason" */
 };
-extern const struct config_key config_key_table[]; /* ends with a group of NULL */
 
-/* One [guest GLOB]; what it does not say is POLICY_UNSET, 0 or -1. */
+/* One [guest GLOB]. */
 struct config_guest {
-	char *glob; /* of names, as fnmatch(3) */
-	int mode;   /* enum policy_mode, without POLICY_HELD; -1: not said */
-	uint64_t min_bytes, max_bytes;
-	double weight; /* 0: not said */
-	unsigned int line;
+	char *glob;		       /* of names, for fnmatch(3) */
+	int mode;		       /* enum policy_mode, never POLICY_HELD; -1: not set */
+	uint64_t min_bytes, max_bytes; /* POLICY_UNSET: not set */
+	double weight;		       /* 0: not set */
 };
 
 struct config {
 	char *path;
-	struct hv_sources sources; /* [discover]; both NULL when the file has none, else neither */
-	const struct policy_ops *policy; /* [host] policy, default ours */
+	struct hv_sources
+		sources; /* [discover]; both lists NULL when it has no key, else neither */
+	const struct policy_ops *policy; /* [host] policy; policy_table[0] by default */
 	struct policy_settings settings; /* [host] budget, reserve, optimism */
-	char *group;			 /* [api] the socket's group; NULL: that of the daemon */
-	/* [api] users and @groups; "*", the default of readers: whoever can open the socket */
-	char **readers;
-	char **writers;	   /* [api] default none; root and the daemon's own user always may */
+	char *group;			 /* [api] the group of the socket; NULL: the daemon's own */
+	char **readers;			 /* [api] users and @groups; "*", the default: everyone */
+	char **writers;	   /* [api] the same; empty by default; never NULL, as readers */
 	GPtrArray *guests; /* struct config_guest *, in the order of the file */
 };
 
-/* Everything at its default: no file at all. */
-struct config *config_new(void);
 /*
- * config_load - what @path says
- * @path: NULL for the usual place, which need not exist; one that is named
- *        (here or by AEROSTAT_CONFIG) must
+ * config_path - the file that is used when no other is named
+ * @is_named: whether the environment variable AEROSTAT_CONFIG names it, so that it must exist
  *
- * NULL with a CONFIG_ERROR.
+ * Otherwise it is CONFIG_PATH.
+ */
+const char *config_path(bool *is_named);
+/*
+ * config_load - reads a configuration file
+ * @path: NULL for config_path()
+ *
+ * NULL with a CONFIG_ERROR when it cannot be read or is wrong.  CONFIG_PATH need not exist unless
+ * it is named by @path or by AEROSTAT_CONFIG: all values are at their defaults then.  Freed by
+ * config_free().
  */
 struct config *config_load(const char *path, GError **error);
-/*
- * Where guests are looked for when neither the file nor the command line says so: at
- * libvirt's default URI, as virsh finds it.  The caller frees both lists.
- */
-struct hv_sources config_default_sources(void);
-/*
- * The rules of a guest: each [guest GLOB] that fits @name, the later one over the earlier.
- * Their min is never above their max.
- */
-struct policy_rules config_rules(const struct config *config, const char *name);
+/* Frees @config; NULL is allowed. */
 void config_free(struct config *config);
 typedef struct config config_file;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(config_file, config_free)
 
-/* "auto", "observe", "held", "off"; -1 for another word. */
+/*
+ * config_default_sources - where to look for guests when nothing else says so
+ *
+ * The libvirt connection that virsh(1) would use: VIRSH_DEFAULT_CONNECT_URI or
+ * LIBVIRT_DEFAULT_URI, else qemu:///system for root and qemu:///session for others.  The caller
+ * frees both lists.
+ */
+struct hv_sources config_default_sources(void);
+/*
+ * config_rules - the rules of the guest @name
+ *
+ * The keys of all [guest GLOB] that match; of those that set the same key the last one counts.
+ * The min of the result is never above its max: where those of two groups contradict each other,
+ * the earlier one gives way.
+ */
+struct policy_rules config_rules(const struct config *config, const char *name);
+
+/* The name of @mode in files, in the API and in metrics: "auto", "observe", "held" or "off". */
 const char *config_mode_name(enum policy_mode mode);
+/* The enum policy_mode of that name; -1 for any other. */
 int config_mode_find(const char *name);
 
 #endif

@@ -57,7 +57,7 @@ static void check_config(const struct config *config)
 	for (guint i = 0; i < config->guests->len; i++) {
 		const struct config_guest *guest = config->guests->pdata[i];
 
-		require(*guest->glob && guest->line);
+		require(*guest->glob);
 		check_rules(config, guest->glob);
 	}
 }
