@@ -157,13 +157,6 @@ static void answer_changed_guests(struct api_request *request, json_t *names)
 	api_answer_json(request->msg, SOUP_STATUS_OK, json_pack("{s:o}", "guests", names));
 }
 
-static json_t *json_guest_name(const struct managed *guest)
-{
-	g_autofree char *name = g_utf8_make_valid(guest->name ? guest->name : guest->address, -1);
-
-	return json_string(name);
-}
-
 static void api_put_guest_mode(struct api_request *request)
 {
 	struct manager *manager = request->manager;
@@ -179,7 +172,7 @@ static void api_put_guest_mode(struct api_request *request)
 	if (!read_mode_body(request, &mode, &bytes))
 		return;
 	if (manager_set_mode(manager, request->argument, mode, bytes, &error))
-		answer_changed_guests(request, json_pack("[o]", json_guest_name(guest)));
+		answer_changed_guests(request, json_pack("[o]", report_guest_name(guest)));
 	else
 		api_answer_gerror(request->msg, error);
 }
@@ -203,7 +196,7 @@ static void api_put_mode(struct api_request *request)
 	/* manager_set_mode() skips guests that have not answered yet. */
 	for (guint i = 0; i < guests->len; i++)
 		if (((const struct managed *)guests->pdata[i])->answered)
-			json_array_append_new(names, json_guest_name(guests->pdata[i]));
+			json_array_append_new(names, report_guest_name(guests->pdata[i]));
 	answer_changed_guests(request, names);
 }
 
@@ -218,7 +211,7 @@ static bool is_valid_note(const char *note)
 	return true;
 }
 
-static void make_reservation(struct api_request *request, json_t *body)
+static void answer_new_reservation(struct api_request *request, json_t *body)
 {
 	json_t *ttl = json_object_get(body, "ttl_s"), *text = json_object_get(body, "note");
 	const char *note = text ? json_string_value(text) : "";
@@ -254,7 +247,7 @@ static void api_post_reservation(struct api_request *request)
 
 	if (!body)
 		return;
-	make_reservation(request, body);
+	answer_new_reservation(request, body);
 	json_decref(body);
 }
 

@@ -24,7 +24,7 @@ static bool set_socket_error(GError **error, const char *path, const char *what)
 }
 
 /* Removes a socket that nobody listens on.  True when nothing is in the way. */
-static bool remove_stale_socket(const struct sockaddr_un *address, GError **error)
+static bool clear_socket_path(const struct sockaddr_un *address, GError **error)
 {
 	const char *path = address->sun_path;
 	struct stat found;
@@ -98,7 +98,7 @@ bool api_socket_open(struct api_socket *sock, const char *path, const char *grou
 		return false;
 	}
 	strcpy(address.sun_path, path);
-	if (!remove_stale_socket(&address, error))
+	if (!clear_socket_path(&address, error))
 		return false;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)

@@ -2,13 +2,13 @@
 /*
  * Theory of operation
  * -------------------
- * A PSI trigger is a file that was written to and stays open; the kernel makes it
- * ready (POLLPRI) when stalls reach what was written.  Without CAP_SYS_RESOURCE the
- * kernel takes only windows of whole two seconds, so twice as much in twice the time is
- * tried next.  Nothing is written unless the file is one of the kernel's.
+ * A PSI trigger is an open file to which a threshold was written; the kernel makes it ready
+ * (POLLPRI) when stalls reach the threshold.  Without CAP_SYS_RESOURCE the kernel accepts only
+ * windows that are multiples of 2 s, so the same share of twice the window is tried next.
+ * Nothing is written unless the file belongs to a file system of the kernel.
  *
- * Without a trigger host_read() compares "some total", the µs stalled since boot, with
- * what it was up to a window ago.
+ * Without a trigger host_read() compares "some total", the µs stalled since boot, with its value
+ * of up to one window before.
  */
 #include "aerostatd/host.h"
 
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define WINDOWS_MAX 2
-#define CGROUP_ROOT "../sys/fs/cgroup" /* seen from @proc */
+#define CGROUP_ROOT "../sys/fs/cgroup" /* relative to @proc */
 
 struct host {
 	char *meminfo, *pressure; /* paths */
@@ -30,8 +30,8 @@ struct host {
 	int trigger_fd;	  /* -1: none */
 	guint trigger_id; /* its GSource; 0: none */
 	char *why_not;	  /* why there is no trigger */
-	bool fired;	  /* since the last host_read() */
-	/* Without a trigger: what "some total" was, and when; before_us 0: not seen yet. */
+	bool fired;	  /* the trigger, since the last host_read() */
+	/* Without a trigger: "some total" at before_us, which is 0 before the first reading. */
 	uint64_t before_total_us;
 	int64_t before_us;
 };
@@ -39,7 +39,7 @@ struct host {
 /*
  * The trigger
  */
-static void lose_trigger(struct host *host, const char *why)
+static void drop_trigger(struct host *host, const char *why)
 {
 	if (host->trigger_fd >= 0)
 		close(host->trigger_fd);
@@ -49,13 +49,13 @@ static void lose_trigger(struct host *host, const char *why)
 	host->why_not = g_strdup_printf("%s: %s", host->pressure, why);
 }
 
-static gboolean on_pressure(int fd, GIOCondition condition, gpointer data)
+static gboolean on_host_pressure(int fd, GIOCondition condition, gpointer data)
 {
 	struct host *host = data;
 
 	(void)fd;
 	if (condition & (G_IO_ERR | G_IO_HUP | G_IO_NVAL)) {
-		lose_trigger(host, "the trigger is gone");
+		drop_trigger(host, "the kernel removed the trigger");
 		return G_SOURCE_REMOVE;
 	}
 	host->fired = true;
@@ -64,7 +64,7 @@ static gboolean on_pressure(int fd, GIOCondition condition, gpointer data)
 	return G_SOURCE_CONTINUE;
 }
 
-static bool is_of_the_kernel(int fd)
+static bool is_kernel_file(int fd)
 {
 	struct statfs fs;
 
@@ -72,36 +72,37 @@ static bool is_of_the_kernel(int fd)
 	       (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC);
 }
 
-/* The same share of @windows times the window; 0 or an errno.  The NUL is part of it. */
-static int write_trigger(int fd, int windows)
+/* Sets the trigger's share for a window of @windows times the usual one.  0 or an errno. */
+static int write_psi_trigger(int fd, int windows)
 {
 	g_autofree char *text = g_strdup_printf("some %d %d", windows * HOST_TRIGGER_STALL_US,
 						windows * HOST_TRIGGER_WINDOW_US);
 
+	/* With the NUL, as the kernel's documentation has it. */
 	return write(fd, text, strlen(text) + 1) < 0 ? errno : 0;
 }
 
-static void set_trigger(struct host *host)
+static void open_psi_trigger(struct host *host)
 {
 	int error_number = EINVAL;
 
 	host->trigger_fd = open(host->pressure, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (host->trigger_fd < 0) {
-		lose_trigger(host, g_strerror(errno));
+		drop_trigger(host, g_strerror(errno));
 		return;
 	}
-	if (!is_of_the_kernel(host->trigger_fd)) {
-		lose_trigger(host, "is not a file of the kernel's");
+	if (!is_kernel_file(host->trigger_fd)) {
+		drop_trigger(host, "not a file of the kernel");
 		return;
 	}
 	for (int windows = 1; error_number && windows <= WINDOWS_MAX; windows++)
-		error_number = write_trigger(host->trigger_fd, windows);
+		error_number = write_psi_trigger(host->trigger_fd, windows);
 	if (error_number) {
-		lose_trigger(host, g_strerror(error_number));
+		drop_trigger(host, g_strerror(error_number));
 		return;
 	}
-	host->trigger_id =
-		g_unix_fd_add(host->trigger_fd, G_IO_PRI | G_IO_ERR | G_IO_HUP, on_pressure, host);
+	host->trigger_id = g_unix_fd_add(host->trigger_fd, G_IO_PRI | G_IO_ERR | G_IO_HUP,
+					 on_host_pressure, host);
 }
 
 bool host_has_trigger(const struct host *host, const char **why_not)
@@ -115,8 +116,8 @@ bool host_has_trigger(const struct host *host, const char **why_not)
  * Numbers
  */
 
-/* The text behind @name, at the start of a line of @text; NULL. */
-static const char *find_line(const char *text, const char *name)
+/* What follows @name at the start of a line of @text; NULL when no line starts with it. */
+static const char *find_line_value(const char *text, const char *name)
 {
 	for (; text; text = strchr(text, '\n'), text = text ? text + 1 : NULL)
 		if (g_str_has_prefix(text, name))
@@ -124,10 +125,10 @@ static const char *find_line(const char *text, const char *name)
 	return NULL;
 }
 
-/* "MemTotal:  123 kB" in bytes; false when there is no such line, or no number in it. */
-static bool find_kib(const char *text, const char *name, uint64_t *bytes)
+/* The number of a line such as "MemTotal:  123 kB" in bytes.  False when there is none. */
+static bool parse_kib(const char *text, const char *name, uint64_t *bytes)
 {
-	const char *at = find_line(text, name);
+	const char *at = find_line_value(text, name);
 	char *end;
 	guint64 kib;
 
@@ -141,21 +142,21 @@ static bool find_kib(const char *text, const char *name, uint64_t *bytes)
 	return true;
 }
 
-/* 0 when there is none. */
-static uint64_t optional_kib(const char *text, const char *name)
+/* The same, and 0 when there is none. */
+static uint64_t parse_optional_kib(const char *text, const char *name)
 {
 	uint64_t bytes = 0;
 
-	find_kib(text, name, &bytes);
+	parse_kib(text, name, &bytes);
 	return bytes;
 }
 
-static uint64_t less(uint64_t a, uint64_t b)
+static uint64_t subtract_or_zero(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
 }
 
-static bool read_meminfo(const char *path, struct policy_host *numbers, GError **error)
+static bool read_host_meminfo(const char *path, struct policy_host *numbers, GError **error)
 {
 	g_autofree char *text = NULL;
 	const struct {
@@ -170,41 +171,42 @@ static bool read_meminfo(const char *path, struct policy_host *numbers, GError *
 	if (!g_file_get_contents(path, &text, NULL, error))
 		return false;
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
-		if (!find_kib(text, rows[i].name, rows[i].bytes)) {
+		if (!parse_kib(text, rows[i].name, rows[i].bytes)) {
 			g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-				    "%s has no number for '%s'", path, rows[i].name);
+				    "%s has no number in its line '%s'", path, rows[i].name);
 			return false;
 		}
-	/* The shared memory in it is guests' RAM and the like: no cache that could be dropped. */
-	numbers->cache_bytes = optional_kib(text, "Buffers:") +
-			       less(optional_kib(text, "Cached:"), optional_kib(text, "Shmem:"));
-	numbers->swap_used_bytes =
-		less(optional_kib(text, "SwapTotal:"), optional_kib(text, "SwapFree:"));
+	/* Cached includes shared memory, such as guests' RAM, which cannot be dropped. */
+	numbers->cache_bytes = parse_optional_kib(text, "Buffers:") +
+			       subtract_or_zero(parse_optional_kib(text, "Cached:"),
+						parse_optional_kib(text, "Shmem:"));
+	numbers->swap_used_bytes = subtract_or_zero(parse_optional_kib(text, "SwapTotal:"),
+						    parse_optional_kib(text, "SwapFree:"));
 	return true;
 }
 
-/* The number behind "@name=" in the line "some …" of a file of PSI; NULL. */
-static const char *find_some(const char *text, const char *name)
+/* What follows @name in the line "some …" of a PSI file; NULL when there is none. */
+static const char *find_psi_some(const char *text, const char *name)
 {
-	const char *some = find_line(text, "some ");
+	const char *some = find_line_value(text, "some ");
 	const char *end = some ? some + strcspn(some, "\n") : NULL;
 	const char *at = some ? strstr(some, name) : NULL;
 
 	return at && at < end ? at + strlen(name) : NULL;
 }
 
-static double some_share(const char *text)
+static double parse_psi_share(const char *text)
 {
-	const char *at = find_some(text, "avg10=");
+	const char *at = find_psi_some(text, "avg10=");
 	double share = at ? g_ascii_strtod(at, NULL) / 100 : 0;
 
 	return share > 0 ? MIN(share, 1) : 0;
 }
 
-/* Whether a trigger would have fired, going by @total_us, stalled since boot. */
-static bool would_fire(struct host *host, int64_t now_us, uint64_t total_us)
+/* Whether a trigger would have fired, given @total_us stalled since boot. */
+static bool would_trigger_fire(struct host *host, int64_t now_us, uint64_t total_us)
 {
-	uint64_t rise_us = less(total_us, host->before_total_us);
+	uint64_t rise_us = subtract_or_zero(total_us, host->before_total_us);
 	int64_t elapsed_us = MAX(now_us - host->before_us, HOST_TRIGGER_WINDOW_US);
 	double share = (double)rise_us / (double)elapsed_us;
 	bool is_first = !host->before_us;
@@ -218,8 +220,8 @@ static bool would_fire(struct host *host, int64_t now_us, uint64_t total_us)
 	return fires;
 }
 
-/* 0 where the kernel has no PSI. */
-static void read_pressure(struct host *host, struct policy_host *numbers)
+/* The pressure is 0 where the kernel has no PSI. */
+static void read_host_pressure(struct host *host, struct policy_host *numbers)
 {
 	g_autofree char *text = NULL;
 	const char *total;
@@ -227,10 +229,10 @@ static void read_pressure(struct host *host, struct policy_host *numbers)
 	numbers->pressure = 0;
 	if (!g_file_get_contents(host->pressure, &text, NULL, NULL))
 		return;
-	numbers->pressure = some_share(text);
-	total = find_some(text, "total=");
+	numbers->pressure = parse_psi_share(text);
+	total = find_psi_some(text, "total=");
 	if (host->trigger_fd < 0 && total &&
-	    would_fire(host, numbers->now_us, g_ascii_strtoull(total, NULL, 10)))
+	    would_trigger_fire(host, numbers->now_us, g_ascii_strtoull(total, NULL, 10)))
 		host->fired = true;
 }
 
@@ -238,10 +240,10 @@ bool host_read(struct host *host, struct policy_host *numbers, GError **error)
 {
 	struct policy_host read = *numbers;
 
-	if (!read_meminfo(host->meminfo, &read, error))
+	if (!read_host_meminfo(host->meminfo, &read, error))
 		return false;
 	read.now_us = g_get_monotonic_time();
-	read_pressure(host, &read);
+	read_host_pressure(host, &read);
 	read.critical = host->fired;
 	host->fired = false;
 	*numbers = read;
@@ -256,7 +258,7 @@ struct host *host_new(const char *proc, void (*on_trigger)(void *data), void *da
 	host->pressure = g_build_filename(proc, "pressure", "memory", NULL);
 	host->on_trigger = on_trigger;
 	host->data = data;
-	set_trigger(host);
+	open_psi_trigger(host);
 	return host;
 }
 
@@ -278,8 +280,8 @@ void host_free(struct host *host)
  * The cgroup of one process
  */
 
-/* "/machine.slice/…", of the one hierarchy that knows pressure; NULL. */
-static char *cgroup_path(const char *proc, pid_t pid)
+/* The path of the process in the cgroup v2 hierarchy: "/machine.slice/…"; NULL: none. */
+static char *read_cgroup_path(const char *proc, pid_t pid)
 {
 	g_autofree char *number = g_strdup_printf("%d", (int)pid);
 	g_autofree char *file = g_build_filename(proc, number, "cgroup", NULL);
@@ -288,12 +290,12 @@ static char *cgroup_path(const char *proc, pid_t pid)
 
 	if (!g_file_get_contents(file, &text, NULL, NULL))
 		return NULL;
-	path = find_line(text, "0::");
+	path = find_line_value(text, "0::");
 	return path ? g_strndup(path, strcspn(path, "\n")) : NULL;
 }
 
-/* Whether the cgroup in @folder holds only some threads of its processes. */
-static bool is_threaded(const char *folder)
+/* Whether the cgroup in @folder may hold some threads of a process only. */
+static bool is_threaded_cgroup(const char *folder)
 {
 	g_autofree char *file = g_build_filename(folder, "cgroup.type", NULL);
 	g_autofree char *text = NULL;
@@ -303,12 +305,13 @@ static bool is_threaded(const char *folder)
 }
 
 /*
- * The folder of @path; NULL.  libvirt gives vCPUs and the rest threaded cgroups of
- * their own, which are halves of the truth: the process's is the one above them.
+ * The folder of the cgroup @path; NULL when there is none.  libvirt puts the threads of a QEMU
+ * into threaded cgroups, each of which has a part of its stalls; the whole process is the first
+ * one above that is not threaded.
  */
-static char *cgroup_folder(const char *proc, const char *path)
+static char *find_cgroup_folder(const char *proc, const char *path)
 {
-	/* Where there are cgroups of both versions, those of version 2 are at "unified". */
+	/* In systemd's hybrid mode version 2 is mounted at "unified". */
 	static const char *const roots[] = { CGROUP_ROOT, CGROUP_ROOT "/unified" };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(roots); i++) {
@@ -316,7 +319,7 @@ static char *cgroup_folder(const char *proc, const char *path)
 
 		if (!g_file_test(folder, G_FILE_TEST_IS_DIR))
 			continue;
-		while (is_threaded(folder)) {
+		while (is_threaded_cgroup(folder)) {
 			char *above = g_path_get_dirname(folder);
 
 			g_free(folder);
@@ -329,17 +332,17 @@ static char *cgroup_folder(const char *proc, const char *path)
 
 double host_cgroup_stall(const char *proc, pid_t pid)
 {
-	g_autofree char *path = cgroup_path(proc, pid);
+	g_autofree char *path = read_cgroup_path(proc, pid);
 	g_autofree char *folder = NULL;
 	g_autofree char *file = NULL;
 	g_autofree char *text = NULL;
 
-	/* The root is no cgroup of the guest's: what stalls it is the host's own pressure. */
+	/* In the root cgroup the stalls are those of the whole host, not of the guest. */
 	if (!path || !path[0] || !strcmp(path, "/") || strstr(path, "/.."))
 		return 0;
-	folder = cgroup_folder(proc, path);
+	folder = find_cgroup_folder(proc, path);
 	if (!folder)
 		return 0;
 	file = g_build_filename(folder, "memory.pressure", NULL);
-	return g_file_get_contents(file, &text, NULL, NULL) ? some_share(text) : 0;
+	return g_file_get_contents(file, &text, NULL, NULL) ? parse_psi_share(text) : 0;
 }

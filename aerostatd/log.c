@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Lines come from any thread, each in one piece.  A reader that does not read loses lines;
- * it never holds up the daemon.
+ * Each line is one write(), so that lines of several threads do not mix.  When standard error is a
+ * pipe that nobody reads, lines are lost rather than holding up the daemon.
  */
 #include "aerostatd/log.h"
 
@@ -11,12 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 2048 /* less than PIPE_BUF, so that a line is never torn */
+#define LINE_MAX_BYTES 2048 /* below PIPE_BUF, so that a line is written as a whole */
 
 static gint is_verbose; /* atomic */
 
-/* systemd tells which file standard error was when it started us: systemd.exec(5). */
-static bool is_journal(void)
+/* Whether standard error is still the stream that systemd connected: systemd.exec(5). */
+static bool is_stderr_journal(void)
 {
 	const char *stream = g_getenv("JOURNAL_STREAM");
 	unsigned long long device, inode;
@@ -26,9 +26,9 @@ static bool is_journal(void)
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
-static char *prefix(int level)
+static char *make_log_prefix(int level)
 {
-	if (is_journal())
+	if (is_stderr_journal())
 		return g_strdup_printf("<%d>", level);
 	if (level <= LOG_ERR)
 		return g_strdup("error: ");
@@ -37,7 +37,7 @@ static char *prefix(int level)
 	return g_strdup(level >= LOG_DEBUG ? "debug: " : "");
 }
 
-static void write_line(const char *line, size_t length)
+static void write_stderr_line(const char *line, size_t length)
 {
 	struct pollfd poller = { .fd = STDERR_FILENO, .events = POLLOUT };
 
@@ -58,15 +58,15 @@ void manager_log(int level, const char *format, ...)
 	va_start(arguments, format);
 	text = g_strdup_vprintf(format, arguments);
 	va_end(arguments);
-	start = prefix(level);
+	start = make_log_prefix(level);
 	length = snprintf(line, sizeof(line) - 1, "%s%s", start, text);
 	length = MIN(length, (int)sizeof(line) - 2);
-	/* Names of guests are anything; none may look like a line of ours. */
+	/* A guest's name may have any bytes; it must not begin a line of its own. */
 	for (int i = 0; i < length; i++)
 		if (g_ascii_iscntrl(line[i]))
 			line[i] = '?';
 	line[length] = '\n';
-	write_line(line, (size_t)length + 1);
+	write_stderr_line(line, (size_t)length + 1);
 }
 
 void manager_log_verbose(bool verbose)

@@ -1,45 +1,44 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The bodies of the API's answers (docs/openapi.json).
- *
- * What is not known is null.  So is a number above what JSON's integers hold here, which no
- * guest has: only a forged statistic claims it.  Names come from outside and may be anything;
+ * What is not known is null.  So is a number above INT64_MAX, which jansson's integers cannot
+ * hold: only a forged statistic is that large.  Names come from outside and may be any bytes;
  * what is not UTF-8 in them is replaced.
  */
 #include "aerostatd/report.h"
 
 #include <string.h>
 
-static json_t *number(uint64_t value)
+static json_t *report_number(uint64_t value)
 {
 	return value > INT64_MAX ? json_null() : json_integer((json_int_t)value);
 }
 
-static json_t *text(const char *words)
+static json_t *report_text(const char *text)
 {
-	g_autofree char *valid = words ? g_utf8_make_valid(words, -1) : NULL;
+	g_autofree char *valid = text ? g_utf8_make_valid(text, -1) : NULL;
 
 	return valid ? json_string(valid) : json_null();
 }
 
-/* A row of a table of numbers: uint64_t at @offset of the struct. */
+/* A uint64_t at @offset of the struct that a table is about. */
 struct field {
 	const char *name;
 	size_t offset;
 };
 
-static void set_numbers(json_t *object, const struct field *fields, size_t count, const void *from,
-			bool known)
+static void set_number_fields(json_t *object, const struct field *fields, size_t count,
+			      const void *from, bool known)
 {
 	for (size_t i = 0; i < count; i++) {
 		uint64_t value;
 
 		memcpy(&value, (const char *)from + fields[i].offset, sizeof(value));
-		json_object_set_new(object, fields[i].name, known ? number(value) : json_null());
+		json_object_set_new(object, fields[i].name,
+				    known ? report_number(value) : json_null());
 	}
 }
 
-/* The decision's numbers, of a guest and of its history alike. */
+/* The numbers of a decision, in a guest and in its history. */
 static const struct field decision_fields[] = {
 	{ "need_bytes", offsetof(struct policy_decision, need_bytes) },
 	{ "demand_bytes", offsetof(struct policy_decision, demand_bytes) },
@@ -48,7 +47,7 @@ static const struct field decision_fields[] = {
 	{ "floor_bytes", offsetof(struct policy_decision, floor_bytes) },
 };
 
-/* History has no floor: it never changes. */
+/* The history has no floor_bytes, which never changes. */
 #define HISTORY_FIELDS (G_N_ELEMENTS(decision_fields) - 1)
 
 static const struct field stats_fields[] = {
@@ -85,7 +84,7 @@ static const struct field host_fields[] = {
 	{ "reserved_bytes", offsetof(struct policy_host, reserved_bytes) },
 };
 
-static json_t *report_stats(const struct managed *guest)
+static json_t *report_guest_stats(const struct managed *guest)
 {
 	const struct policy_guest *seen = &guest->seen;
 	bool known = guest->answered && seen->taken_us;
@@ -93,39 +92,40 @@ static json_t *report_stats(const struct managed *guest)
 	int64_t age_us = g_get_monotonic_time() - seen->taken_us;
 
 	json_object_set_new(stats, "age_us", known ? json_integer(MAX(age_us, 0)) : json_null());
-	set_numbers(stats, stats_fields, G_N_ELEMENTS(stats_fields), seen, known);
+	set_number_fields(stats, stats_fields, G_N_ELEMENTS(stats_fields), seen, known);
 	return stats;
 }
 
-static void set_decision(json_t *object, const struct policy_decision *decision, size_t numbers)
+static void set_decision_fields(json_t *object, const struct policy_decision *decision,
+				size_t numbers)
 {
-	/* Before the first decision there is no text, and no number either. */
-	set_numbers(object, decision_fields, numbers, decision, *decision->text);
-	json_object_set_new(object, "reason", text(policy_reason_name(decision->reason)));
-	json_object_set_new(object, "text", text(decision->text));
+	/* The text is empty before the first decision. */
+	set_number_fields(object, decision_fields, numbers, decision, *decision->text);
+	json_object_set_new(object, "reason", report_text(policy_reason_name(decision->reason)));
+	json_object_set_new(object, "text", report_text(decision->text));
 }
 
-static json_t *report_past(const struct managed_past *past)
+static json_t *report_past_decision(const struct managed_past *past)
 {
 	json_t *object = json_pack("{s:I, s:o, s:o, s:o}", "time_us", (json_int_t)past->time_us,
-				   "actual_bytes", number(past->actual_bytes),
-				   "target_before_bytes", number(past->target_before_bytes),
-				   "target_bytes", number(past->decision.target_bytes));
+				   "actual_bytes", report_number(past->actual_bytes),
+				   "target_before_bytes", report_number(past->target_before_bytes),
+				   "target_bytes", report_number(past->decision.target_bytes));
 
-	set_decision(object, &past->decision, HISTORY_FIELDS);
+	set_decision_fields(object, &past->decision, HISTORY_FIELDS);
 	return object;
 }
 
-static json_t *report_history(const struct managed *guest)
+static json_t *report_guest_history(const struct managed *guest)
 {
 	json_t *history = json_array();
 
 	for (const GList *link = guest->history.head; link; link = link->next)
-		json_array_append_new(history, report_past(link->data));
+		json_array_append_new(history, report_past_decision(link->data));
 	return history;
 }
 
-static const char *driver_name(enum hv_driver driver)
+static const char *get_driver_name(enum hv_driver driver)
 {
 	switch (driver) {
 	case HV_DRIVER_READY:
@@ -138,52 +138,57 @@ static const char *driver_name(enum hv_driver driver)
 	return "unknown";
 }
 
-/* Who it is and how it is. */
-static json_t *report_identity(const struct managed *guest)
+json_t *report_guest_name(const struct managed *guest)
+{
+	return report_text(guest->name ? guest->name : guest->address);
+}
+
+static json_t *report_guest_identity(const struct managed *guest)
 {
 	const char *obstacle = hv_obstacle_text(guest->obstacle);
 
-	return json_pack(
-		"{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o}", "id",
-		(json_int_t)guest->id, "name", text(guest->name ? guest->name : guest->address),
-		"uuid", text(guest->uuid), "address", text(guest->address), "source",
-		text(guest->source), "pid", guest->pid ? json_integer(guest->pid) : json_null(),
-		"state", text(hv_state_name(guest->state)), "driver", driver_name(guest->driver),
-		"autodeflate",
-		guest->autodeflate < 0 ? json_null() : json_boolean(guest->autodeflate), "obstacle",
-		*obstacle ? text(obstacle) : json_null(), "problem", text(guest->problem));
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o}", "id",
+			 (json_int_t)guest->id, "name", report_guest_name(guest), "uuid",
+			 report_text(guest->uuid), "address", report_text(guest->address), "source",
+			 report_text(guest->source), "pid",
+			 guest->pid ? json_integer(guest->pid) : json_null(), "state",
+			 report_text(hv_state_name(guest->state)), "driver",
+			 get_driver_name(guest->driver), "autodeflate",
+			 guest->autodeflate < 0 ? json_null() : json_boolean(guest->autodeflate),
+			 "obstacle", *obstacle ? report_text(obstacle) : json_null(), "problem",
+			 report_text(guest->problem));
 }
 
-/* What is wanted of it, by whom. */
-static void set_rules(json_t *object, const struct managed *guest)
+static void set_guest_rules(json_t *object, const struct managed *guest)
 {
 	const struct policy_rules *rules = &guest->seen.rules;
 	bool held = rules->mode == POLICY_HELD;
 
-	json_object_set_new(object, "mode", text(config_mode_name(rules->mode)));
+	json_object_set_new(object, "mode", report_text(config_mode_name(rules->mode)));
 	json_object_set_new(object, "mode_by",
 			    json_string(guest->mode_by_person ? "person" : "file"));
-	json_object_set_new(object, "held_bytes", held ? number(guest->held_bytes) : json_null());
+	json_object_set_new(object, "held_bytes",
+			    held ? report_number(guest->held_bytes) : json_null());
 	json_object_set_new(object, "weight",
 			    guest->answered ? json_real(rules->weight) : json_null());
 }
 
 json_t *report_guest(const struct managed *guest, bool with_history)
 {
-	json_t *object = report_identity(guest);
+	json_t *object = report_guest_identity(guest);
 
-	set_rules(object, guest);
-	set_numbers(object, size_fields, G_N_ELEMENTS(size_fields), guest, guest->answered);
-	json_object_set_new(object, "stats", report_stats(guest));
-	set_decision(object, &guest->decision, G_N_ELEMENTS(decision_fields));
+	set_guest_rules(object, guest);
+	set_number_fields(object, size_fields, G_N_ELEMENTS(size_fields), guest, guest->answered);
+	json_object_set_new(object, "stats", report_guest_stats(guest));
+	set_decision_fields(object, &guest->decision, G_N_ELEMENTS(decision_fields));
 	json_object_set_new(object, "pressured", json_boolean(guest->decision.pressured));
 	json_object_set_new(object, "critical", json_boolean(guest->decision.critical));
-	json_object_set_new(object, "times_set", number(guest->times_set));
-	json_object_set_new(object, "times_failed", number(guest->times_failed));
+	json_object_set_new(object, "times_set", report_number(guest->times_set));
+	json_object_set_new(object, "times_failed", report_number(guest->times_failed));
 	if (with_history) {
 		json_object_set_new(object, "reason_help",
-				    text(policy_reason_help(guest->decision.reason)));
-		json_object_set_new(object, "history", report_history(guest));
+				    report_text(policy_reason_help(guest->decision.reason)));
+		json_object_set_new(object, "history", report_guest_history(guest));
 	}
 	return object;
 }
@@ -193,46 +198,48 @@ json_t *report_reservation(const struct reservation *reservation)
 	int64_t left_us = MAX(reservation->until_us - g_get_monotonic_time(), 0);
 
 	return json_pack("{s:I, s:o, s:o, s:I, s:o}", "id", (json_int_t)reservation->id, "bytes",
-			 number(reservation->bytes), "free_bytes", number(reservation->free_bytes),
-			 "seconds_left",
+			 report_number(reservation->bytes), "free_bytes",
+			 report_number(reservation->free_bytes), "seconds_left",
 			 (json_int_t)((left_us + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC), "note",
-			 text(reservation->note ? reservation->note : ""));
+			 report_text(reservation->note ? reservation->note : ""));
 }
 
 json_t *report_event(const struct event *event)
 {
 	return json_pack("{s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "number", (json_int_t)event->number,
 			 "time_us", (json_int_t)event->time_us, "kind",
-			 event_kind_name(event->kind), "guest", text(event->guest), "text",
-			 text(event->text), "bytes_before", number(event->bytes_before),
-			 "bytes_after", number(event->bytes_after));
+			 event_kind_name(event->kind), "guest", report_text(event->guest), "text",
+			 report_text(event->text), "bytes_before",
+			 report_number(event->bytes_before), "bytes_after",
+			 report_number(event->bytes_after));
 }
 
-static json_t *report_host(const struct manager_status *status)
+static json_t *report_host_numbers(const struct manager_status *status)
 {
 	json_t *host = json_object();
 
-	set_numbers(host, host_fields, G_N_ELEMENTS(host_fields), &status->host, status->rounds);
+	set_number_fields(host, host_fields, G_N_ELEMENTS(host_fields), &status->host,
+			  status->rounds);
 	json_object_set_new(host, "pressure", json_real(status->host.pressure));
 	json_object_set_new(host, "critical", json_boolean(status->host.critical));
 	return host;
 }
 
-/* In the order of the sources' names, so that two answers can be compared. */
-static json_t *report_problems(GHashTable *problems)
+/* Sorted, so that two answers can be compared. */
+static json_t *report_source_problems(GHashTable *problems)
 {
 	g_autoptr(GList) sources =
 		g_list_sort(g_hash_table_get_keys(problems), (GCompareFunc)strcmp);
 	json_t *array = json_array();
 
 	for (const GList *link = sources; link; link = link->next)
-		json_array_append_new(array,
-				      json_pack("{s:o, s:o}", "source", text(link->data), "text",
-						text(g_hash_table_lookup(problems, link->data))));
+		json_array_append_new(
+			array, json_pack("{s:o, s:o}", "source", report_text(link->data), "text",
+					 report_text(g_hash_table_lookup(problems, link->data))));
 	return array;
 }
 
-static void set_lists(json_t *object, const struct manager_status *status)
+static void set_status_lists(json_t *object, const struct manager_status *status)
 {
 	json_t *guests = json_array(), *reservations = json_array();
 
@@ -243,7 +250,7 @@ static void set_lists(json_t *object, const struct manager_status *status)
 				      report_reservation(status->reservations->pdata[i]));
 	json_object_set_new(object, "guests", guests);
 	json_object_set_new(object, "reservations", reservations);
-	json_object_set_new(object, "problems", report_problems(status->problems));
+	json_object_set_new(object, "problems", report_source_problems(status->problems));
 }
 
 json_t *report_status(const struct manager_status *status)
@@ -256,11 +263,11 @@ json_t *report_status(const struct manager_status *status)
 		(json_int_t)status->started_us, "rounds", (json_int_t)status->rounds, "late_us",
 		(json_int_t)status->late_us, "late_max_us", (json_int_t)status->late_max_us,
 		"step_us", (json_int_t)status->step_us, "trigger", status->trigger, "recording",
-		status->recording, "host", report_host(status), "budget_bytes",
-		decided ? number(outcome->budget_bytes) : json_null(), "want_bytes",
-		decided ? number(outcome->want_bytes) : json_null(), "overcommitted",
+		status->recording, "host", report_host_numbers(status), "budget_bytes",
+		decided ? report_number(outcome->budget_bytes) : json_null(), "want_bytes",
+		decided ? report_number(outcome->want_bytes) : json_null(), "overcommitted",
 		outcome->overcommitted);
 
-	set_lists(object, status);
+	set_status_lists(object, status);
 	return object;
 }

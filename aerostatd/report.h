@@ -14,6 +14,8 @@
 json_t *report_status(const struct manager_status *status);
 /* The schema "guest"; @with_history adds history and reason_help. */
 json_t *report_guest(const struct managed *guest, bool with_history);
+/* The name of @guest; its address as long as its name is not known. */
+json_t *report_guest_name(const struct managed *guest);
 /* The schema "reservation". */
 json_t *report_reservation(const struct reservation *reservation);
 /* The schema "event". */

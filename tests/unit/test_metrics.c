@@ -220,7 +220,7 @@ static void each_metric_stands_below_its_help_and_type(void **state)
 	manager_add(*state, "alpha", "qmp:/a");
 	assert_line(*state, "# TYPE aerostat_rounds_total counter");
 	assert_line(*state, "# TYPE aerostat_guest_actual_bytes gauge");
-	assert_line(*state, "# HELP aerostat_guest_actual_bytes What the guest has now.");
+	assert_line(*state, "# HELP aerostat_guest_actual_bytes Current size of the guest.");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
