@@ -12,9 +12,9 @@ import threading
 import time
 
 from lab import LabError
+from lab.wait import HANG_S
 
 METER = pathlib.Path(__file__).with_name("meter.py")
-LIMIT_S = 180
 
 
 @dataclasses.dataclass
@@ -58,7 +58,7 @@ def killed_late(process):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
-    timer = threading.Timer(LIMIT_S, kill)
+    timer = threading.Timer(HANG_S, kill)
     timer.start()
     with process:
         try:

@@ -10,7 +10,6 @@ from .ways import MIB
 
 # Three, for two commands that take turns: each asks for all of them, and always for a change.
 SIZES_MIB = (1000, 1012, 1024)
-SETTLE_S = 60
 
 
 class Costs:
@@ -38,7 +37,7 @@ class Costs:
             for name, guest, argv in self._changes:
                 size_mib = next(self._sizes[guest])
                 self._measure(name, [*argv, guest.address, f"{size_mib}M"])
-                wait_for(lambda: guest.actual() == size_mib * MIB, SETTLE_S,
+                wait_for(lambda: guest.actual() == size_mib * MIB,
                          f"{guest.name} to have {size_mib} MiB")
             for name, argv in self._lists:
                 self._measure(name, argv)

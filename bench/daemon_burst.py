@@ -37,7 +37,6 @@ POLICIES = ("aerostat", "proxmox", "static")
 GUEST_MIB, SWAP_MIB, BURST_MIB = 512, 512, 300
 WATCH_S, QUICK_WATCH_S = 25, 12
 LOOK_S = 0.05
-SETTLE_S = 60
 LEFT = "guest-0000"     # who ends
 
 
@@ -89,7 +88,7 @@ class WatchedGuest(QemuGuest):
         """Starts anew: this size, nothing cached, nothing swapped."""
         self.release_all()
         self.qmp("balloon", value=mib * MIB)
-        wait_for(lambda: self.actual() == mib * MIB, SETTLE_S, f"{self.name} to have {mib} MiB")
+        wait_for(lambda: self.actual() == mib * MIB, f"{self.name} to have {mib} MiB")
         with contextlib.suppress(GuestError):   # it is off
             self.swap("off disk")
         if swap:

@@ -15,8 +15,8 @@ import subprocess
 import time
 
 from lab import LabError, wait_for
+from lab.wait import HANG_S
 
-READY_S, END_S, ANSWER_S = 60, 60, 60
 ASK_EVERY_S = 0.5
 
 
@@ -24,7 +24,7 @@ class Api(http.client.HTTPConnection):
     """HTTP over the daemon's socket."""
 
     def __init__(self, path):
-        super().__init__("aerostat", timeout=ANSWER_S)
+        super().__init__("aerostat", timeout=HANG_S)
         self._path = str(path)
 
     def connect(self):
@@ -60,18 +60,18 @@ class Daemon:
         """Until it knows so many guests; its status."""
         return self._wait(lambda status: sum(guest["actual_bytes"] is not None
                                              for guest in status["guests"]) >= count,
-                          READY_S, f"meet {count} guests")
+                          f"meet {count} guests")
 
     def wait_until_rounds(self, count):
-        return self._wait(lambda status: status["rounds"] >= count, READY_S + count,
+        return self._wait(lambda status: status["rounds"] >= count,
                           f"make {count} rounds")
 
-    def _wait(self, condition, timeout, what):
+    def _wait(self, condition, what):
         """Asks seldom: an answer about a thousand guests is work."""
-        end_s = time.monotonic() + timeout
+        end_s = time.monotonic() + HANG_S
         while not condition(status := self.status()):
             if time.monotonic() > end_s:
-                raise LabError(f"waited {timeout} s in vain for aerostatd to {what}")
+                raise LabError(f"waited {HANG_S} s in vain for aerostatd to {what}")
             time.sleep(ASK_EVERY_S)
         return status
 
@@ -88,8 +88,7 @@ def daemon(program, nest, globs, config):
     with open(log, "ab") as output:
         process = start(words, stdout=output, stderr=output)
     try:
-        wait_for(lambda: process.poll() is not None or listens(path), READY_S,
-                 "aerostatd to listen")
+        wait_for(lambda: process.poll() is not None or listens(path), "aerostatd to listen")
         if process.poll() is not None:
             raise LabError(f"aerostatd ended with {process.returncode}: {last_words(log)}")
         one = Daemon(process, path, log)
@@ -118,11 +117,11 @@ def last_words(log):
 def end(process, name):
     process.terminate()
     try:
-        process.wait(END_S)
+        process.wait(HANG_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        raise LabError(f"{name} did not end within {END_S} s") from None
+        raise LabError(f"{name} did not end within {HANG_S} s") from None
 
 
 class FakeGuests:

@@ -24,7 +24,7 @@ import time
 from lab import qmp, wait_for
 from lab.qemu_guest import BALLOON_PATH
 
-from .driver_guest import IN_TREE, LIMIT_S, MIB, OURS, WAYS, ProbedGuest
+from .driver_guest import IN_TREE, MIB, OURS, WAYS, ProbedGuest
 
 PAGE_BYTES = 4096
 # Of guests whose instructions are counted, which is slow.
@@ -91,7 +91,7 @@ def count_instructions(lab, say, quick):
     for kernel_args in ("init_on_alloc=1",) if quick else ("init_on_alloc=1", "init_on_alloc=0"):
         say(f"counting instructions, {kernel_args}")
         with ProbedGuest(lab, "counted", icount=True, accel="tcg", backing="anon",
-                         memory=COUNTED_MIB, kernel_args=kernel_args, ready_within=240) as guest:
+                         memory=COUNTED_MIB, kernel_args=kernel_args) as guest:
             for way in WAYS:
                 with guest.using(way):
                     counts.append(Count(kernel_args, way.name, *counted(guest)))
@@ -129,10 +129,10 @@ def watch_statistics(lab, say, quick):
     with contextlib.ExitStack() as stack:
         guests = [stack.enter_context(stuck_guest(lab, way)) for way in (IN_TREE, OURS)]
         watches = [StatsWatch(way, stack.enter_context(
-            qmp.session(guest.qmp_path, "watch statistics", LIMIT_S)))
+            qmp.session(guest.qmp_path, "watch statistics")))
             for way, guest in zip((IN_TREE, OURS), guests, strict=True)]
         for watch in watches:
-            wait_for(watch.look, LIMIT_S, "the first statistics")
+            wait_for(watch.look, "the first statistics")
             watch.begin()
         end = time.monotonic() + seconds
         while time.monotonic() < end:

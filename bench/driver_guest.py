@@ -20,6 +20,7 @@ from lab import LabError, qmp, wait_for
 from lab.guest import Spec
 from lab.qemu_guest import QemuGuest
 from lab.tools import call, tool
+from lab.wait import HANG_S
 
 from . import driver_used
 from .end_to_end import Cpu, cpu
@@ -27,7 +28,6 @@ from .rounds import KERNEL_ARGS
 
 MIB = 1 << 20
 SOURCE = __file__.replace("driver_guest.py", "driver_probe.c")
-LIMIT_S = 240
 POLL_S, POLL_SHARE = 0.001, 0.01    # a look at the size: each ms, then each % of the time so far
 # Runs a command without transparent huge pages: PR_SET_THP_DISABLE outlives an exec.
 NO_HUGE_PAGES = ("import ctypes, os, sys; assert not ctypes.CDLL(None).prctl(41, 1, 0, 0, 0); "
@@ -101,7 +101,7 @@ class ProbedGuest(QemuGuest):
         words = super().command() + (["-icount", "shift=0"] if self._icount else [])
         return words if self._huge else [sys.executable, "-IS", "-c", NO_HUGE_PAGES, *words]
 
-    def order(self, command, timeout=LIMIT_S):
+    def order(self, command, timeout=HANG_S):
         """A command in the guest that must succeed; its output."""
         done = self.run(command, timeout)
         if done.status:
@@ -118,7 +118,7 @@ class ProbedGuest(QemuGuest):
             self.spec.balloon["free-page-reporting"] = way.reporting
             self.plug()
         self.load_driver(way.driver, way.params)
-        wait_for(lambda: self.run(BOUND).status == 0, LIMIT_S, f"{self.name}'s driver to begin")
+        wait_for(lambda: self.run(BOUND).status == 0, f"{self.name}'s driver to begin")
         yield
         self.unload_driver()
 
@@ -142,13 +142,13 @@ class ProbedGuest(QemuGuest):
         """Changes the guest's size, and the time until it has it and the host its memory."""
         path = self.device.control if self.device else self.qmp_path
         self._pending = None
-        with qmp.session(path, "change the balloon", LIMIT_S) as monitor:
+        with qmp.session(path, "change the balloon") as monitor:
             start = time.monotonic()
             monitor.execute("balloon", value=mib * MIB)
             while not self._settled(monitor, mib * MIB):
                 past = time.monotonic() - start
-                if past > LIMIT_S:
-                    raise LabError(f"{self.name} did not reach {mib} MiB in {LIMIT_S} s")
+                if past > HANG_S:
+                    raise LabError(f"{self.name} did not reach {mib} MiB in {HANG_S} s")
                 time.sleep(max(POLL_S, POLL_SHARE * past))
             return time.monotonic() - start
 

@@ -18,13 +18,13 @@ import os
 import time
 
 from lab import LabError, qmp, wait_for
+from lab.wait import HANG_S
 
 from .process import process_cpu_s
 from .rounds import KERNEL_ARGS
 
 MIB = 1 << 20
 POLL_S = 0.1        # a poll costs the asked process CPU time, too
-LIMIT_S = 240
 TOUCH_SHARE = 0.83  # of RAM: about all that one process in the guest can have
 
 
@@ -113,7 +113,7 @@ class EndToEnd:
         at, start = cpu(guest), time.monotonic()
         self._resize(guest, small)
         if guest.device:
-            wait_for(lambda: pending_bytes(guest) == 0, LIMIT_S, f"{guest.name}'s device")
+            wait_for(lambda: pending_bytes(guest) == 0, f"{guest.name}'s device")
         shrink, shrink_s = cpu(guest) - at, time.monotonic() - start
         back_bytes = before_bytes - guest.host_bytes()
         calls = None if calls is None else release_calls(guest) - calls
@@ -136,12 +136,12 @@ class EndToEnd:
     @staticmethod
     def _resize(guest, target):
         path = guest.device.control if guest.device else guest.qmp_path
-        with qmp.session(path, "change the balloon", LIMIT_S) as monitor:
+        with qmp.session(path, "change the balloon") as monitor:
             monitor.execute("balloon", value=target)
-            end = time.monotonic() + LIMIT_S
+            end = time.monotonic() + HANG_S
             while monitor.execute("query-balloon")["actual"] != target:
                 if time.monotonic() > end:
-                    raise LabError(f"{guest.name} did not reach its size in {LIMIT_S} s")
+                    raise LabError(f"{guest.name} did not reach its size in {HANG_S} s")
                 time.sleep(POLL_S)
 
 

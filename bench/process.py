@@ -24,7 +24,6 @@ GIB = 1 << 30
 GIB_PAGES = GIB // PAGE_BYTES
 LINUX_PFNS = 256
 AT_REST_READS = 3000
-SETTLE_S = 60
 FLOODS = ("at rest", "inflating a GiB, 256 PFNs a buffer",
           "inflating a GiB, 65,536 PFNs a buffer",
           "256 buffers of 65,536 PFNs, all inflated twice, without end")
@@ -99,7 +98,7 @@ def memory(lab, guest_gib):
         start = device.memory_at_start
         client.send(INFLATE, 0, guest_gib * GIB_PAGES)
         client.tell_actual(guest_gib * GIB_PAGES)
-        wait_for(lambda: pending_bytes(device) == 0, SETTLE_S, "the device to release all")
+        wait_for(lambda: pending_bytes(device) == 0, "the device to release all")
         return Memory(guest_gib, start, own_bytes(device.pid),
                       status_bytes(device.pid, "RssShmem"))
 
@@ -122,8 +121,8 @@ def idle(lab, seconds):
     with served(lab, GIB) as (device, client, _):
         client.send(INFLATE, 0, GIB_PAGES)
         client.tell_actual(GIB_PAGES)
-        wait_for(lambda: pending_bytes(device) == 0, SETTLE_S, "the device to release all")
-        wait_for(lambda: quiet(device.pid), SETTLE_S, "the device to be at rest")
+        wait_for(lambda: pending_bytes(device) == 0, "the device to release all")
+        wait_for(lambda: quiet(device.pid), "the device to be at rest")
         before, cpu_s = switches(device.pid), process_cpu_s(device.pid)
         time.sleep(seconds)
         return Idle(seconds, switches(device.pid) - before, process_cpu_s(device.pid) - cpu_s)

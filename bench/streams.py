@@ -28,7 +28,6 @@ BUFFER_PFNS = 256
 EVENT = "virtio_balloon_handle_output"
 FILE_KIB, FOLDER_FILES = 64, 200
 LEFT_MIB = 150      # that the guest needs for itself while it is filled
-LIMIT_S = 240
 VERSION = 1         # of how this is done: other recordings are not used
 
 
@@ -106,7 +105,7 @@ def record(lab, kind, memory_mib, taken_mib):
             fragment(guest)
         target = (memory_mib - taken_mib) * MIB
         guest.qmp("balloon", value=target)
-        wait_for(lambda: guest.actual() == target, LIMIT_S,
+        wait_for(lambda: guest.actual() == target,
                  f"the {kind} guest's balloon to hold {taken_mib} MiB")
         pfns = parse(guest.trace)
     if len(pfns) != taken_mib * MIB // PAGE_BYTES:
@@ -136,6 +135,6 @@ def fragment(guest):
 
 
 def order(guest, command):
-    done = guest.run(command, LIMIT_S)
+    done = guest.run(command)
     if done.status:
         raise LabError(f"{guest.name}: {command.split()[0]} failed: {done.output.strip()}")

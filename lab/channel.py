@@ -12,6 +12,7 @@ import threading
 import time
 
 from .errors import GuestError, GuestGone, GuestTimeout, LabError
+from .wait import HANG_S
 
 REQUEST_MAX = 2000
 
@@ -87,7 +88,7 @@ class Channel(Line):
         """Waits for the hello of a boot."""
         return self._wait(0, "hello", timeout)[1]
 
-    def ask(self, verb, args="", timeout=30):
+    def ask(self, verb, args="", timeout=HANG_S):
         """The status and the payload of init's answer."""
         request = f"{verb} {args}".rstrip()
         if "\n" in request or len(request) > REQUEST_MAX:
@@ -101,7 +102,7 @@ class Channel(Line):
             raise GuestGone(f"cannot ask the guest to {verb}: it is gone") from None
         return self._wait(number, verb, timeout)
 
-    def order(self, verb, args="", timeout=30):
+    def order(self, verb, args="", timeout=HANG_S):
         """The payload of init's answer, which must be a good one."""
         status, payload = self.ask(verb, args, timeout)
         if status:
@@ -165,7 +166,7 @@ class Heartbeat(Line):
             running = time.monotonic() - self._last_s if self._last_s is not None else 0.0
             return 1000 * max(self._longest_s, running)
 
-    def wait(self, beats, timeout=30):
+    def wait(self, beats, timeout=HANG_S):
         """Waits until there were so many beats since mark(); False when there were not."""
         with self._changed:
             return self._changed.wait_for(lambda: self.beats >= beats, timeout)

@@ -18,11 +18,10 @@ import subprocess
 
 from . import qmp
 from .errors import LabError
-from .wait import wait_for
+from .wait import HANG_S, wait_for
 
 PROTOCOLS = ("vfio-user", "vhost-user")
 ID = "balloon0"
-END_S = 20
 
 
 class Device:
@@ -52,7 +51,7 @@ class Device:
         except FileNotFoundError:
             raise LabError(f"no {self._binary}: build it (“make build”), or let LAB_DEVICE name "
                            "a device") from None
-        wait_for(lambda: not self.alive() or self.socket.exists() and self.control.exists(), 30,
+        wait_for(lambda: not self.alive() or self.socket.exists() and self.control.exists(),
                  f"the balloon device of {self.name} to listen")
         if not self.alive():
             self._forgiven = True
@@ -81,7 +80,7 @@ class Device:
     def properties(self):
         """The device, in the words of -device and of device_add."""
         if self.protocol == "vfio-user":
-            return {"driver": "vfio-user-pci", "id": ID, "x-msg-timeout": 60000,
+            return {"driver": "vfio-user-pci", "id": ID, "x-msg-timeout": HANG_S * 1000,
                     "socket": {"type": "unix", "path": str(self.socket)}}
         return {"driver": "vhost-user-test-device-pci", "id": ID, "chardev": self.chardev,
                 "virtio-id": 5, "num_vqs": 5, "config_size": 16}
@@ -98,13 +97,13 @@ class Device:
         self._process.kill()
         self._process.wait()
 
-    def wait_end(self, timeout=END_S):
+    def wait_end(self):
         """Waits for an end that the caller brought about; its exit status."""
         try:
-            status = self._process.wait(timeout)
+            status = self._process.wait(HANG_S)
         except subprocess.TimeoutExpired:
             raise LabError(f"the balloon device of {self.name} did not end within "
-                           f"{timeout} s") from None
+                           f"{HANG_S} s") from None
         self._forgiven = True
         return status
 
@@ -119,7 +118,7 @@ class Device:
         if self.alive():
             self._process.terminate()
             try:
-                self._process.wait(END_S)
+                self._process.wait(HANG_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -127,7 +126,7 @@ class Device:
         status = self._process.returncode
         self._forgiven = True
         if early or late or status not in (0, -signal.SIGTERM):
-            how = (f"did not end within {END_S} s" if late else
+            how = (f"did not end within {HANG_S} s" if late else
                    f"ended {self._how()}{', before its guest' if early else ''}")
             raise LabError(f"the balloon device of {self.name} {how}: {self.last_words()}")
 

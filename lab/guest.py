@@ -30,7 +30,7 @@ from .channel import Channel, Heartbeat
 from .errors import GuestError, GuestGone, GuestTimeout, LabError
 from .nest import Nest
 from .tools import give
-from .wait import wait_for
+from .wait import HANG_S, wait_for
 
 MIB = 1024 * 1024
 # The drivers, and what init calls each.
@@ -70,7 +70,7 @@ class Spec:
     kernel_args: str = ""       # more words for the guest's kernel
     persistent: bool = True     # over libvirt: define the domain, or only create it
     accel: str | None = None    # None: what the probe found
-    ready_within: int = 90      # seconds
+    ready_within: float = HANG_S    # seconds
 
     def __post_init__(self):
         self.driver = choose_driver(self.driver)
@@ -190,7 +190,8 @@ class Guest:
             self.load_driver(params=self.spec.driver_params)
             if self.spec.current:
                 wait_for(lambda: 0 < self._size() <= self.spec.current * MIB,
-                         deadline - time.monotonic(), f"{self.name} to start at its size")
+                         f"{self.name} to start at its size",
+                         timeout=deadline - time.monotonic())
         self.heartbeat.mark()
 
     def _tell(self, error):
@@ -229,12 +230,12 @@ class Guest:
         os.kill(self.pid, signal.SIGKILL)
         self._reap()
 
-    def poweroff(self, timeout=30):
+    def poweroff(self):
         """Lets the guest shut itself down."""
         self.channel.ask("poweroff")
-        wait_for(lambda: not self._running(), timeout, f"{self.name} to power off")
+        wait_for(lambda: not self._running(), f"{self.name} to power off")
 
-    def kexec(self, timeout=90):
+    def kexec(self):
         """Has the guest's kernel boot itself anew, past the machine, and waits until it is up.
 
         Takes the scratch disk, so nothing may be held as cache.
@@ -247,38 +248,38 @@ class Guest:
                 size = file.write(source.read_bytes())
                 copy += f"; dd if={disk} bs=1M skip={at} | head -c {size} > /tmp/{name}"
                 at += -(-size // MIB)
-        self.run(copy, timeout)
-        self.channel.order("kexec", "/tmp/kernel /tmp/initrd", timeout)
-        self.boots_again(timeout)
+        self.run(copy)
+        self.channel.order("kexec", "/tmp/kernel /tmp/initrd")
+        self.boots_again()
 
-    def boots_again(self, timeout=90):
+    def boots_again(self):
         """Waits until the guest is up after a reboot, its driver loaded as at its start."""
-        self._boot(time.monotonic() + timeout)
+        self._boot(time.monotonic() + HANG_S)
 
     def _running(self):
         return self.alive()
 
     def _reap(self):
-        wait_for(lambda: not self.alive(), 30, f"{self.name}'s QEMU to end")
+        wait_for(lambda: not self.alive(), f"{self.name}'s QEMU to end")
 
     # What the guest is asked
 
-    def run(self, command, timeout=30):
-        """Runs a shell command in the guest."""
+    def run(self, command, timeout=HANG_S):
+        """Runs a shell command in the guest, which ends it after so many seconds."""
         limit = int(timeout * 1000)
-        return Run(*self.channel.ask("run", f"{limit} {command}", timeout + 10))
+        return Run(*self.channel.ask("run", f"{limit} {command}", timeout + HANG_S))
 
-    def hold(self, name, mib, kind="anon", timeout=120):
+    def hold(self, name, mib, kind="anon"):
         """Holds memory in the guest: "anon", "tmpfs" or "cache" (see guest/hold.c)."""
         self._held.add(name)
-        return self._pass("hold", f"{name} {mib} {kind}", timeout)
+        return self._pass("hold", f"{name} {mib} {kind}")
 
-    def touch(self, name, full=False, timeout=120):
+    def touch(self, name, full=False):
         """One pass over what is held, which checks a few words of each page, or all."""
-        return self._pass("touch", f"{name} {'full' if full else 'quick'}", timeout)
+        return self._pass("touch", f"{name} {'full' if full else 'quick'}")
 
-    def release(self, name, timeout=60):
-        self.channel.order("release", name, timeout)
+    def release(self, name):
+        self.channel.order("release", name)
         self._held.discard(name)
 
     def release_all(self):
@@ -288,8 +289,8 @@ class Guest:
                 self.channel.order("release", name)
         self._held.clear()
 
-    def _pass(self, verb, args, timeout):
-        words = dict(word.split("=") for word in self.channel.order(verb, args, timeout).split())
+    def _pass(self, verb, args):
+        words = dict(word.split("=") for word in self.channel.order(verb, args).split())
         alive = words.pop("alive") == "1"
         return Pass(alive, **{key: int(value) for key, value in words.items()})
 
@@ -308,11 +309,11 @@ class Guest:
                                   (word.split("=") for word in line.split()[1:])}
                 for line in self.channel.order("psi").splitlines()}
 
-    def swap(self, what, timeout=60):
+    def swap(self, what):
         """"on disk", "off disk", "on zram MIB", "off zram"."""
-        self.channel.order("swap", what, timeout)
+        self.channel.order("swap", what)
 
-    def load_driver(self, which=None, params="", timeout=60):
+    def load_driver(self, which=None, params=""):
         """Loads "aerostat" or "stock", with parameters, where none may be loaded yet.
 
         With no word said, the guest's own is loaded unless one is there.
@@ -321,14 +322,14 @@ class Guest:
         if driver == "aerostat":
             self.lab.need_driver(self.spec.kernel)
         try:
-            self.channel.order("load", f"{DRIVERS[driver]} {params}".rstrip(), timeout)
+            self.channel.order("load", f"{DRIVERS[driver]} {params}".rstrip())
         except GuestError as error:
             if which or params or error.status != errno.EEXIST:
                 raise
 
-    def unload_driver(self, timeout=300):
+    def unload_driver(self):
         """Unloads whichever is loaded; out of a full balloon that takes its time."""
-        self.channel.order("unload", "virtio_balloon", timeout)
+        self.channel.order("unload", "virtio_balloon")
 
     def kernel_log(self):
         """What the kernel has said, the end of it if it is long."""
@@ -350,7 +351,7 @@ class Guest:
             raise LabError("\n".join([f"{self.name}'s kernel complains:",
                                       *trouble[:TROUBLE_LINES]]))
 
-    def ping(self, timeout=10):
+    def ping(self, timeout=HANG_S):
         """The boot id and the uptime in ms; a different id is a reboot."""
         words = dict(word.split("=") for word in self.channel.order("ping", "", timeout).split())
         return words["boot_id"], int(words["uptime_ms"])

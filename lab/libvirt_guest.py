@@ -49,7 +49,7 @@ class LibvirtGuest(Guest):
         if self.accel == "kvm" and not self.libvirt.may_use_kvm():
             self.accel = "tcg"
         self.libvirt.start_domain(self.name, domain_xml(self), self.spec.persistent)
-        self.pid = wait_for(self.nest.processes, 30, f"the QEMU of domain {self.name}")[0]
+        self.pid = wait_for(self.nest.processes, f"the QEMU of domain {self.name}")[0]
 
     def qmp(self, command, **args):
         """One monitor command, passed on by libvirt."""
@@ -88,7 +88,7 @@ class LibvirtGuest(Guest):
 
     def started(self):
         """Somebody has started the domain anew: waits until its guest is up."""
-        self.pid = wait_for(self.nest.processes, 30, f"the QEMU of domain {self.name}")[0]
+        self.pid = wait_for(self.nest.processes, f"the QEMU of domain {self.name}")[0]
         self._boot(time.monotonic() + self.spec.ready_within)
 
     def _end(self):

@@ -22,7 +22,7 @@ from . import newer_qemu
 from .errors import LabError
 from .tools import tool
 from .nest import Nest
-from .wait import wait_for
+from .wait import HANG_S, wait_for
 
 QEMU_CONF = 'stdio_handler = "file"\n'
 SYSTEM_QEMU_CONF = QEMU_CONF + """\
@@ -90,7 +90,7 @@ class Libvirt:
         with open(self.nest.path / "libvirtd.out", "ab") as out:
             self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out,
                                              stderr=out, start_new_session=True, **options)
-        wait_for(self._answers, 60, "libvirtd to answer")
+        wait_for(self._answers, "libvirtd to answer")
 
     def _answers(self):
         """It listens before it knows whether it can serve, so it has to be asked something."""
@@ -132,9 +132,9 @@ class Libvirt:
         """Undefines a domain, if it is still there and the daemon too."""
         with contextlib.suppress(subprocess.TimeoutExpired, LabError):
             subprocess.run(["virsh", "--connect", self.uri, "undefine", name], check=False,
-                           capture_output=True, timeout=30)
+                           capture_output=True, timeout=HANG_S)
             # The daemon takes a moment to see that the domain's QEMU has ended.
-            wait_for(lambda: name not in self.virsh("list", "--all", "--name").split(), 10,
+            wait_for(lambda: name not in self.virsh("list", "--all", "--name").split(),
                      f"libvirt to forget {name}")
 
     def emulator(self, qemu):

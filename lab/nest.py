@@ -45,7 +45,7 @@ def names(pid, folder):
     return not guard and any(os.fsencode(str(folder)) in word for word in words)
 
 
-def kill_processes(folder, deadline_s=10):
+def kill_processes(folder, deadline_s=60):
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:
         pids = processes(folder)

@@ -14,7 +14,7 @@ from .device import ID, Device
 from .domain import SERIAL_PORTS
 from .errors import LabError
 from .guest import MIB, Guest
-from .wait import wait_for
+from .wait import HANG_S, wait_for
 
 BALLOON_PATH = f"/machine/peripheral/{ID}"
 DIMMS = 8
@@ -40,7 +40,7 @@ class QemuGuest(Guest):
                 backing.wrapped(self.spec, self.nest, self.command()), stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True)
         self.pid = self._process.pid
-        wait_for(lambda: self.qmp_path.exists() or self._process.poll() is not None, 30,
+        wait_for(lambda: self.qmp_path.exists() or self._process.poll() is not None,
                  f"{self.name}'s QEMU to start")
         if self._process.poll() is not None:
             raise LabError(f"{self.name}'s QEMU ended with {self._process.returncode}")
@@ -120,11 +120,11 @@ class QemuGuest(Guest):
     def actual(self):
         return self.device_qmp("query-balloon")["actual"]
 
-    def reboot(self, timeout=90):
+    def reboot(self):
         """Lets the guest reboot, and waits until it is up."""
         self.qmp("set-action", reboot="reset")      # or QEMU ends, see command()
         self.channel.order("reboot")
-        self.boots_again(timeout)
+        self.boots_again()
 
     # Our own device
 
@@ -153,15 +153,15 @@ class QemuGuest(Guest):
         """Kills our own device, as its crash would; the guest is left with a dead balloon."""
         self.device.kill()
 
-    def replug(self, *words, timeout=60):
+    def replug(self, *words):
         """Unplugs the balloon, and plugs in one that a new process serves.
 
         words: more of them for this one's command line.
         """
-        self.unplug(timeout)
-        self.plug(*words, timeout=timeout)
+        self.unplug()
+        self.plug(*words)
 
-    def plug(self, *words, timeout=60):
+    def plug(self, *words):
         """Plugs it in again, served by a new process: the second half of replug()."""
         if self.spec.device == "aerostat":
             self._start_device(words)
@@ -174,13 +174,13 @@ class QemuGuest(Guest):
             self.qmp("device_add", **self._qemu_balloon())
         self._begin_stats()
         if self.run("test -d /sys/module/virtio_balloon").status == 0:
-            wait_for(self._size, timeout, f"{self.name}'s driver to take its new balloon")
+            wait_for(self._size, f"{self.name}'s driver to take its new balloon")
 
-    def unplug(self, timeout=60):
+    def unplug(self):
         """Unplugs the balloon, which the guest has to let go; our own device ends with it."""
-        with qmp.session(self.qmp_path, "unplug the balloon", timeout) as monitor:
+        with qmp.session(self.qmp_path, "unplug the balloon") as monitor:
             monitor.execute("device_del", id=ID)
-            monitor.wait_event("DEVICE_DELETED", timeout, device=ID)
+            monitor.wait_event("DEVICE_DELETED", device=ID)
         if self.device:
             if self.device.needs_chardev:
                 self.qmp("chardev-remove", id=self.device.chardev)
@@ -188,7 +188,7 @@ class QemuGuest(Guest):
 
     # More memory
 
-    def plug_memory(self, mib, timeout=60):
+    def plug_memory(self, mib):
         """Plugs memory into the running guest, and waits until it is online there."""
         if mib % DIMM_MIB:
             raise LabError(f"{mib} MiB: a guest takes memory by {DIMM_MIB} MiB")
@@ -201,7 +201,7 @@ class QemuGuest(Guest):
                                                     self.nest))
         self.qmp("device_add", driver="pc-dimm", id=f"dimm{self._dimms}",
                  memdev=f"hot{self._dimms}")
-        wait_for(lambda: self.online_bytes() >= before + mib * MIB, timeout,
+        wait_for(lambda: self.online_bytes() >= before + mib * MIB,
                  f"{self.name} to take {mib} MiB more")
 
     def online_bytes(self):
@@ -218,7 +218,7 @@ class QemuGuest(Guest):
         return {**super()._logs(), **device}
 
     def _reap(self):
-        self._process.wait(30)
+        self._process.wait(HANG_S)
 
     def _running(self):
         return self._process.poll() is None

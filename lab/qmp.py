@@ -7,8 +7,7 @@ import socket
 import time
 
 from .errors import GuestError, GuestGone, GuestTimeout
-
-TIMEOUT_S = 30
+from .wait import HANG_S
 
 
 def ask(path, command, args):
@@ -18,7 +17,7 @@ def ask(path, command, args):
 
 
 @contextlib.contextmanager
-def session(path, what, timeout=TIMEOUT_S):
+def session(path, what, timeout=HANG_S):
     """A Session, whose failures say what it was for."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -52,7 +51,7 @@ class Session:
                 return answer["return"]
             self._events.append(answer)
 
-    def wait_event(self, name, timeout=TIMEOUT_S, **data):
+    def wait_event(self, name, timeout=HANG_S, **data):
         """Waits for an event since the session began, whose data holds at least `data`."""
         end = time.monotonic() + timeout
         while True:

@@ -18,7 +18,6 @@ PIECE_MIB = 80
 PIECE_S = 3         # a piece is asked for so often
 IDLE_MIB = 300
 SHOWN_MIB = 24      # smaller moves are not worth a line
-WAIT_S = 120
 
 
 class Autopilot:
@@ -48,7 +47,7 @@ class Autopilot:
              "--qmp", alpha.address.removeprefix("qmp:"), "-c", self.story.libvirt.uri],
             stdout=self.log, stderr=self.log)
         try:
-            wait_for(lambda: self.check(daemon) and self.has_found_all(), 30,
+            wait_for(lambda: self.check(daemon) and self.has_found_all(),
                      "aerostatd to find both guests")
             yield
         finally:
@@ -95,9 +94,9 @@ class Autopilot:
         for piece in pieces:
             due = time.monotonic() + PIECE_S
             guest.hold(piece, PIECE_MIB)
-            wait_for(lambda due=due: self.show() or time.monotonic() >= due, WAIT_S,
+            wait_for(lambda due=due: self.show() or time.monotonic() >= due,
                      "the next piece of work")
-        wait_for(lambda: self.show() or self.is_relieved(guest), WAIT_S,
+        wait_for(lambda: self.show() or self.is_relieved(guest),
                  f"{guest.name} to have what it works with")
         for piece in pieces:
             if not guest.touch(piece).alive:
@@ -118,7 +117,7 @@ class Autopilot:
                   f"       share {SHARED_MIB} MiB, and watches them for half a minute. Meanwhile:")
         with self.running():
             meanwhile()
-            wait_for(self.knows_all, WAIT_S, "both guests to be known")
+            wait_for(self.knows_all, "both guests to be known")
             story.say("aerostatd knows both guests now:")
             story.command("status", env=self.env)
             story.say("alpha needs more and more memory:")
@@ -130,7 +129,7 @@ class Autopilot:
             story.command("explain", "beta", "--number", "2", env=self.env)
             for piece in pieces:
                 beta.release(piece)
-            wait_for(lambda: self.sees_idle(beta), WAIT_S, "beta to be seen idle")
+            wait_for(lambda: self.sees_idle(beta), "beta to be seen idle")
         story.say("beta is done, too; aerostatd has ended and put both back:")
         self.show()
         if [guest.actual() for guest in self.guests] != self.before:

@@ -5,7 +5,7 @@ import os
 import pathlib
 import subprocess
 
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 
 DONE, REFUSED, USAGE, SHORT, NO_DRIVER, UNREACHABLE, NO_GUEST = range(7)
 MIB = 1 << 20
@@ -49,7 +49,7 @@ class Aerostat:
         """The same command with other sources of guests."""
         return Aerostat(self.binary, args, self.env)
 
-    def __call__(self, *words, timeout=180, env=None, stdin=None):
+    def __call__(self, *words, timeout=HANG_S, env=None, stdin=None):
         argv = [self.binary, *self.args, *words]
         process = subprocess.run(argv, capture_output=True, text=True, timeout=timeout,
                                  env={**self.env, **(env or {})}, input=stdin)
@@ -65,5 +65,5 @@ class Aerostat:
         """Until a setmem in the background has left its claim: it asks next, and waits."""
         claims = pathlib.Path(self.env["XDG_RUNTIME_DIR"], "aerostat")
         wait_for(lambda: process.poll() is not None or any(
-            f" {process.pid} " in file.read_text() for file in claims.glob("*.target")), 30,
+            f" {process.pid} " in file.read_text() for file in claims.glob("*.target")),
             "setmem to ask")

@@ -100,8 +100,7 @@ def aerostat_libvirt(libvirt, aerostat):
 def put_back(guest):
     """A shared guest as the next test expects it."""
     guest.qmp("balloon", value=guest.spec.memory * MIB)
-    wait_for(lambda: guest.actual() == guest.spec.memory * MIB, 60,
-             f"{guest.name} to be whole again")
+    wait_for(lambda: guest.actual() == guest.spec.memory * MIB, f"{guest.name} to be whole again")
 
 
 @pytest.fixture(scope="session")

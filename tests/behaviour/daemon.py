@@ -12,9 +12,8 @@ import socket
 import subprocess
 import urllib.parse
 
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 
-ANSWER_S = 10
 PR_SET_PDEATHSIG = 1
 
 Answer = collections.namedtuple("Answer", "status headers body")
@@ -23,7 +22,7 @@ Answer = collections.namedtuple("Answer", "status headers body")
 class UnixConnection(http.client.HTTPConnection):
     """HTTP to a Unix socket."""
 
-    def __init__(self, path, timeout=ANSWER_S):
+    def __init__(self, path, timeout=HANG_S):
         super().__init__("aerostatd", timeout=timeout)
         self._path = str(path)
 
@@ -51,7 +50,7 @@ class Stream:
         self._answer = answer
         self.headers = answer.headers
 
-    def line(self, timeout=ANSWER_S):
+    def line(self, timeout=HANG_S):
         """The next line without its end; None when the daemon has ended it."""
         self._answer.fp.raw._sock.settimeout(timeout)
         line = self._answer.readline()
@@ -71,7 +70,7 @@ class Stream:
 class Events(Stream):
     """Server-sent events, taken apart as the standard says."""
 
-    def next(self, timeout=ANSWER_S):
+    def next(self, timeout=HANG_S):
         """The next event's data; its id and name must be the data's own."""
         fields = {}
         while True:
@@ -88,7 +87,7 @@ class Events(Stream):
                 assert fields["event"] == event["kind"]
                 return event
 
-    def wait_for(self, kind, guest=None, timeout=ANSWER_S):
+    def wait_for(self, kind, guest=None, timeout=HANG_S):
         """The next event of a kind, and of a guest if one is named."""
         while True:
             event = self.next(timeout)
@@ -132,7 +131,7 @@ class Daemon:
                                             stderr=log, env=self.env,
                                             preexec_fn=die_with_parent)
         if wait:
-            wait_for(lambda: self.answers() or self.process.poll() is not None, 30,
+            wait_for(lambda: self.answers() or self.process.poll() is not None,
                      "aerostatd to answer")
             assert self.process.poll() is None, f"aerostatd has ended:\n{self.log()}"
         return self
@@ -152,7 +151,7 @@ class Daemon:
 
     # Asking
 
-    def request(self, method, path, body=None, headers=None, timeout=ANSWER_S):
+    def request(self, method, path, body=None, headers=None, timeout=HANG_S):
         """One request; `body` is bytes as they are, or what is made JSON of."""
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
@@ -217,39 +216,39 @@ class Daemon:
 
     # Waiting
 
-    def wait_for_guest(self, name, condition=lambda guest: guest["max_bytes"], timeout=30):
+    def wait_for_guest(self, name, condition=lambda guest: guest["max_bytes"]):
         """The guest, once there is one and `condition` of it; as a rule once it has answered."""
         def found():
             guest = self.guest(name)
             return guest if guest and condition(guest) else None
-        return wait_for(found, timeout, f"aerostatd and guest {name}")
+        return wait_for(found, f"aerostatd and guest {name}")
 
-    def wait_for_no_guest(self, name, timeout=30):
-        wait_for(lambda: self.guest(name) is None, timeout, f"aerostatd to forget {name}")
+    def wait_for_no_guest(self, name):
+        wait_for(lambda: self.guest(name) is None, f"aerostatd to forget {name}")
 
-    def wait_for_rounds(self, count=1, timeout=30):
+    def wait_for_rounds(self, count=1):
         """So many rounds more than there were."""
         until = self.status()["rounds"] + count
-        wait_for(lambda: self.status()["rounds"] >= until, timeout, f"{count} rounds")
+        wait_for(lambda: self.status()["rounds"] >= until, f"{count} rounds")
 
     # Ending
 
-    def end(self, how, timeout):
+    def end(self, how):
         self.process.send_signal(how)
         try:
-            return self.process.wait(timeout)
+            return self.process.wait(HANG_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
             raise
 
-    def stop(self, timeout=30):
+    def stop(self):
         """As systemd does; its exit status, once guests are put back."""
-        return self.end(signal.SIGTERM, timeout)
+        return self.end(signal.SIGTERM)
 
-    def kill(self, timeout=10):
+    def kill(self):
         """As a crash would; its guardian goes on."""
-        return self.end(signal.SIGKILL, timeout)
+        return self.end(signal.SIGKILL)
 
     def __enter__(self):
         return self.start()

@@ -91,7 +91,7 @@ def size(guest):
 
 def wait_for_driver(guest):
     """It has taken the device, and begun."""
-    wait_for(lambda: counters(guest), 60, f"{guest.name}'s driver to be ready")
+    wait_for(lambda: counters(guest), f"{guest.name}'s driver to be ready")
 
 
 def uptime_ms(guest):
@@ -154,12 +154,11 @@ def is_at(guest, mib, with_account=True):
     return guest.actual() == mib * MIB and ram_bytes(guest) <= mib * MIB
 
 
-def go(guest, mib, timeout=120):
+def go(guest, mib):
     """To this size, until the host has its memory, too."""
     with_account = keeps_account(guest)
     aim(guest, mib)
-    wait_for(lambda: is_at(guest, mib, with_account), timeout,
-             f"{guest.name} to have {mib} MiB")
+    wait_for(lambda: is_at(guest, mib, with_account), f"{guest.name} to have {mib} MiB")
 
 
 def least_mib(guest, floor=64, spare=24):
@@ -169,7 +168,7 @@ def least_mib(guest, floor=64, spare=24):
 
 def wait_until_moving(guest, from_mib):
     """The balloon has left this size, and need not be where it is going."""
-    wait_for(lambda: size(guest) != (whole_mib(guest) - from_mib) * MIB, 60,
+    wait_for(lambda: size(guest) != (whole_mib(guest) - from_mib) * MIB,
              f"{guest.name}'s balloon to move")
 
 
@@ -190,7 +189,7 @@ def wander(guest, steps, low, high, numbers, between=None):
 def wait_until_stuck(guest):
     """The driver has looked twice for memory that was not there."""
     before = counters(guest)["retries"]
-    wait_for(lambda: counters(guest)["retries"] >= before + 2, 120,
+    wait_for(lambda: counters(guest)["retries"] >= before + 2,
              f"{guest.name}'s balloon to find nothing more")
 
 
@@ -241,17 +240,16 @@ def fragment(guest, mib):
             f'printf "%{PAGE}d", i > name; close(name) }}')
     limit = "/proc/sys/vm/percpu_pagelist_high_fraction"
     done = guest.run(f"mkdir {SMALL} && cd {SMALL} && mkdir odd even && awk 'BEGIN {{ {fill} }}' "
-                     f"&& echo 1000 >{limit} && rm -r even && echo 0 >{limit}", timeout=120)
+                     f"&& echo 1000 >{limit} && rm -r even && echo 0 >{limit}")
     assert done.status == 0, done
 
 
 def fragments_sum(guest):
-    return guest.run(f"cd {SMALL} && find odd -type f -exec cat '{{}}' + | md5sum",
-                     timeout=60).output
+    return guest.run(f"cd {SMALL} && find odd -type f -exec cat '{{}}' + | md5sum").output
 
 
 def compact(guest):
-    done = guest.run("echo 1 >/proc/sys/vm/compact_memory", timeout=120)
+    done = guest.run("echo 1 >/proc/sys/vm/compact_memory")
     assert done.status == 0, done
 
 
@@ -273,10 +271,10 @@ def assert_all_usable(guest, spare=48):
 # Asleep
 
 @contextlib.contextmanager
-def in_guest(guest, command, timeout=120):
+def in_guest(guest, command):
     """A command in the guest while the block runs; it has to end well, and soon after."""
     with concurrent.futures.ThreadPoolExecutor(1) as threads:
-        run = threads.submit(guest.run, command, timeout)
+        run = threads.submit(guest.run, command)
         yield run
     assert run.result().status == 0, run.result()
 
@@ -307,18 +305,18 @@ def asleep(guest, state, when="true", go=lambda: None):
              f"echo {state} > /sys/power/state")
     with in_guest(guest, sleep) as run:
         go()
-        wait_for(lambda: is_asleep(guest, state), 60, f"{guest.name} to sleep")
+        wait_for(lambda: is_asleep(guest, state), f"{guest.name} to sleep")
         yield run
         if state == "mem":
             guest.qmp("system_wakeup")
-        wait_for(lambda: answers(guest), 60, f"{guest.name} to wake up")
+        wait_for(lambda: answers(guest), f"{guest.name} to wake up")
 
 
 # What holds after each test
 
 def assert_accounted(guest):
     """Driver and device agree on the balloon's size, now that it stands still."""
-    wait_for(lambda: not counters(guest)["held"], 30, "what was held in vain to go back")
+    wait_for(lambda: not counters(guest)["held"], "what was held in vain to go back")
     told = counters(guest)
     assert told["size"] * PAGE == whole_mib(guest) * MIB - guest.actual(), told
     if is_ours(guest) and keeps_account(guest):
@@ -336,7 +334,7 @@ def assert_sound(guest):
 def put_back(guest):
     """As the next test expects it: whole, its driver there, nothing held."""
     guest.release_all()
-    guest.run(f"rm -rf {SMALL}", timeout=60)
+    guest.run(f"rm -rf {SMALL}")
     if not counters(guest):     # none is there, or another
         with contextlib.suppress(GuestError):
             guest.unload_driver()

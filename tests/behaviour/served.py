@@ -60,8 +60,8 @@ def is_at(guest, mib):
     return now["actual"] == mib * MIB and now["ballooned"] == away and now["pending"] == 0
 
 
-def wait_until_at(guest, mib, timeout=120):
-    wait_for(lambda: is_at(guest, mib), timeout, f"{guest.name} to have {mib} MiB")
+def wait_until_at(guest, mib):
+    wait_for(lambda: is_at(guest, mib), f"{guest.name} to have {mib} MiB")
 
 
 def reach(guest, mib):
@@ -70,12 +70,12 @@ def reach(guest, mib):
 
 
 def wait_until_moving(guest, from_mib):
-    wait_for(lambda: state(guest)["ballooned"] != (whole_mib(guest) - from_mib) * MIB, 30,
+    wait_for(lambda: state(guest)["ballooned"] != (whole_mib(guest) - from_mib) * MIB,
              f"{guest.name}'s balloon to move")
 
 
 def wait_for_driver(guest):
-    wait_for(lambda: state(guest)["driver-ready"], 30, f"{guest.name}'s driver to be ready")
+    wait_for(lambda: state(guest)["driver-ready"], f"{guest.name}'s driver to be ready")
 
 
 def use_up(guest, mib):

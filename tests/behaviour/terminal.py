@@ -67,7 +67,7 @@ class Terminal:
     def until(self, condition, what):
         """The picture when a condition on it holds."""
         try:
-            wait_for(lambda: condition(self.look()), 30, what)
+            wait_for(lambda: condition(self.look()), what)
         except Exception as error:
             raise AssertionError(f"{error}; there is:\n{self.look()}") from error
         return self.look()
@@ -84,7 +84,7 @@ class Terminal:
                 self.code = os.waitstatus_to_exitcode(status)
             return pid
         if self.code is None:
-            wait_for(ended, 30, "the command to end")
+            wait_for(ended, "the command to end")
         self.look()
         return self.code
 

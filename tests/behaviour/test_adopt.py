@@ -57,7 +57,7 @@ class Adopted:
 
     def kill_device(self):
         os.kill(self.device_pid(), signal.SIGKILL)
-        wait_for(lambda: not self.device_pid() and not self.control.exists(), 30,
+        wait_for(lambda: not self.device_pid() and not self.control.exists(),
                  "the death of the device to be seen")
 
 
@@ -84,7 +84,7 @@ def adopted(lab, libvirt, run):
 
 
 def test_it_starts_with_the_current_memory_of_its_xml(adopted):
-    wait_for(lambda: adopted.actual() == 400 * MIB, 60, "the size of the XML")
+    wait_for(lambda: adopted.actual() == 400 * MIB, "the size of the XML")
     assert adopted.guest.meminfo()["MemTotal"] < 400 * MIB
 
 
@@ -105,8 +105,7 @@ def test_touched_memory_goes_to_the_host_and_comes_back(adopted, run):
 
     assert result.code == DONE, result
     assert result.json["after_bytes"] == 256 * MIB == adopted.actual()
-    wait_for(lambda: host_before - guest.host_bytes() > 150 * MIB, 10,
-             "the host to get its memory")
+    wait_for(lambda: host_before - guest.host_bytes() > 150 * MIB, "the host to get its memory")
     assert run("setmem", "adam", "512M").code == DONE
     assert adopted.actual() == 512 * MIB
     guest.hold("again", 380)
@@ -125,7 +124,7 @@ def test_dominfo_and_list_show_its_balloon(adopted, run):
 def test_statistics_are_of_the_guest_and_of_its_qemu(adopted, run):
     result = run("dommemstat", "adam", "--period", "1")
     assert result.code == DONE, result
-    wait_for(lambda: "\nusable " in run("dommemstat", "adam").out, 20, "statistics")
+    wait_for(lambda: "\nusable " in run("dommemstat", "adam").out, "statistics")
     rss = int(re.search(r"^rss (\d+)$", run("dommemstat", "adam").out, re.M)[1]) * 1024
     statm = pathlib.Path(f"/proc/{adopted.guest.pid}/statm").read_text().split()
     assert abs(rss - int(statm[1]) * 4096) < 64 * MIB
@@ -172,7 +171,7 @@ def test_a_replug_is_a_new_process_and_the_same_size(adopted, run):
 
     assert result.code == DONE, result
     assert adopted.device_pid() != before
-    wait_for(lambda: adopted.actual() == 400 * MIB, 60, "the size it had")
+    wait_for(lambda: adopted.actual() == 400 * MIB, "the size it had")
     assert adopted.guest.ping()[0] == boot_id
     assert run("setmem", "adam", "512M").code == DONE
 
@@ -211,8 +210,8 @@ def test_all_ends_with_the_guest_and_unadopt_gives_back_qemus_balloon(lab, libvi
         assert noah.actual() == 256 * MIB
 
         guest.shut_off()
-        wait_for(lambda: not cmdline(device), 30, "the device to end")
-        wait_for(lambda: not noah.control.exists(), 30, "its sockets to be removed")
+        wait_for(lambda: not cmdline(device), "the device to end")
+        wait_for(lambda: not noah.control.exists(), "its sockets to be removed")
         guest.adopted(False)
         guest.start()
 
@@ -245,7 +244,7 @@ def test_a_guest_of_pci_express_can_be_replugged(express, run):
     result = run("adopt", "--replug", "express")
     assert result.code == DONE, result
     assert express.device_pid() != before
-    wait_for(lambda: express.actual() == 200 * MIB, 60, "the size it had")
+    wait_for(lambda: express.actual() == 200 * MIB, "the size it had")
 
 
 def test_a_guest_whose_device_died_survives_its_reset(express, run):
@@ -257,7 +256,7 @@ def test_a_guest_whose_device_died_survives_its_reset(express, run):
         with contextlib.suppress(LabError):
             return express.guest.ping(2)[0] != boot_id
 
-    wait_for(is_up_again, 90, "the guest to be up again")
+    wait_for(is_up_again, "the guest to be up again")
     express.guest.load_driver()
     result = run("adopt", "--replug", "express")
     assert result.code == DONE, result

@@ -12,6 +12,7 @@ import pytest
 from conftest import BUILD, ROOT
 
 from bench import daemon_burst, daemon_load, daemon_report
+from lab.wait import HANG_S
 
 MIB = 1 << 20
 
@@ -19,7 +20,7 @@ MIB = 1 << 20
 def bench(part, *words):
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--build", str(BUILD), "--part", part, "--quick", *words],
-        cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+        cwd=ROOT, capture_output=True, text=True, timeout=6 * HANG_S, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

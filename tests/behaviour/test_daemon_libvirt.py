@@ -16,7 +16,6 @@ from lab.wait import wait_for
 MAX_MIB = 512
 NAME = "dora"
 FRESH_S = 3
-FOLLOW_S = 60       # far more than the policy takes to act on a guest that it has just met
 PERIOD_S = 7        # of the guest's statistics before the daemon; its own is another
 
 
@@ -53,12 +52,12 @@ def period(guest):
 
 
 def wait_until_fresh(pilot):
-    return pilot.wait_for_guest(NAME, is_fresh, FOLLOW_S)
+    return pilot.wait_for_guest(NAME, is_fresh)
 
 
 def is_given_back_whole(pilot, guest):
     assert pilot.set_mode(NAME, "held", MAX_MIB * MIB)[0] == 200
-    wait_for(lambda: guest.actual() == MAX_MIB * MIB, FOLLOW_S, "dora to be whole")
+    wait_for(lambda: guest.actual() == MAX_MIB * MIB, "dora to be whole")
     assert pilot.set_mode(NAME, "auto")[0] == 200
 
 
@@ -67,7 +66,7 @@ def test_the_guest_is_found_and_asked_often(dora, pilot):
     assert told["source"] == dora.uri and told["address"] == NAME
     assert told["before_bytes"] == told["max_bytes"] == MAX_MIB * MIB
     assert told["mode"] == "auto" and told["driver"] == "ready" and told["problem"] is None
-    wait_for(lambda: period(dora) != PERIOD_S, FOLLOW_S, "the daemon's stats period")
+    wait_for(lambda: period(dora) != PERIOD_S, "the daemon's stats period")
 
 
 def test_a_size_that_a_person_sets_holds_until_auto(dora, pilot, command):
@@ -86,9 +85,9 @@ def test_a_size_set_by_virsh_holds_too(dora, pilot, libvirt):
     is_given_back_whole(pilot, dora)        # so that the daemon has a target to compare with
     pilot.wait_for_rounds(2)
     libvirt.virsh("setmem", NAME, "350M", "--live")
-    told = pilot.wait_for_guest(NAME, lambda told: told["mode"] == "held", FOLLOW_S)
+    told = pilot.wait_for_guest(NAME, lambda told: told["mode"] == "held")
     assert told["mode_by"] == "person"
-    wait_for(lambda: dora.actual() == 350 * MIB, FOLLOW_S, "dora to get there")
+    wait_for(lambda: dora.actual() == 350 * MIB, "dora to get there")
     pilot.wait_for_rounds(3)
     assert dora.actual() == 350 * MIB
     is_given_back_whole(pilot, dora)
@@ -99,14 +98,14 @@ def test_libvirt_restarted_loses_nobody(dora, pilot, libvirt):
     with pilot.events() as events:
         libvirt.kill()
         try:
-            wait_for(lambda: pilot.status()["problems"], FOLLOW_S, "the problem to be told")
+            wait_for(lambda: pilot.status()["problems"], "the problem to be told")
         finally:
             libvirt.start()
         since = time.monotonic()
         told = pilot.wait_for_guest(NAME, lambda told: told["problem"] is None and is_fresh(
-            told, min(FRESH_S, time.monotonic() - since - 1)), FOLLOW_S)
+            told, min(FRESH_S, time.monotonic() - since - 1)))
         assert told["id"] == known["id"]
-        wait_for(lambda: not pilot.status()["problems"], FOLLOW_S, "libvirt to be asked again")
+        wait_for(lambda: not pilot.status()["problems"], "libvirt to be asked again")
         assert pilot.set_mode(NAME, "observe")[0] == 200
         told = [events.next()]
         while told[-1]["kind"] != "mode":
@@ -117,14 +116,14 @@ def test_libvirt_restarted_loses_nobody(dora, pilot, libvirt):
 
 def test_a_domain_started_anew_is_another_guest(dora, pilot):
     assert pilot.set_mode(NAME, "held", 450 * MIB)[0] == 200
-    wait_for(lambda: dora.actual() == 450 * MIB, FOLLOW_S, "dora to be smaller")
+    wait_for(lambda: dora.actual() == 450 * MIB, "dora to be smaller")
     known = pilot.guest(NAME)
     with pilot.events() as events:
         dora.shut_off()
-        events.wait_for("guest-gone", NAME, FOLLOW_S)
+        events.wait_for("guest-gone", NAME)
         pilot.wait_for_no_guest(NAME)
         dora.start()
-        events.wait_for("guest-found", NAME, FOLLOW_S)
+        events.wait_for("guest-found", NAME)
     told = wait_until_fresh(pilot)
     assert told["id"] > known["id"]
     assert told["pid"] in (None, dora.pid)
@@ -135,18 +134,18 @@ def test_a_domain_started_anew_is_another_guest(dora, pilot):
 def test_killed_while_the_guest_is_smaller_it_leaves_it_as_it_was(dora, pilot):
     code, body = pilot.reload(f"[guest {NAME}]\nmax=300M\n")
     assert code == 200, body
-    wait_for(lambda: dora.actual() == 300 * MIB, FOLLOW_S, "the policy to enforce the max")
+    wait_for(lambda: dora.actual() == 300 * MIB, "the policy to enforce the max")
     assert pilot.guest(NAME)["before_bytes"] == MAX_MIB * MIB
     pilot.kill()
-    wait_for(lambda: dora.actual() == MAX_MIB * MIB, FOLLOW_S, "the guardian to put dora back")
-    wait_for(lambda: period(dora) == PERIOD_S, FOLLOW_S, "the guardian to put its period back")
+    wait_for(lambda: dora.actual() == MAX_MIB * MIB, "the guardian to put dora back")
+    wait_for(lambda: period(dora) == PERIOD_S, "the guardian to put its period back")
     pilot.configure("")
     pilot.start()
 
 
 def test_at_its_end_the_stats_period_is_as_it_was(dora, pilot):
     wait_until_fresh(pilot)
-    wait_for(lambda: period(dora) != PERIOD_S, FOLLOW_S, "the daemon's stats period")
+    wait_for(lambda: period(dora) != PERIOD_S, "the daemon's stats period")
     assert pilot.stop() == 0
     assert period(dora) == PERIOD_S
     assert f"<stats period='{PERIOD_S}'/>" in dora.libvirt.virsh("dumpxml", NAME)

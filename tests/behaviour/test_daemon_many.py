@@ -4,6 +4,8 @@
 The guests are fakes (tests/fakes/fake_guests.h): a thousand real ones fit nowhere, and no real
 one lies.  One daemon for all tests, the last of which ends it.
 """
+import os
+import pathlib
 import time
 
 import pytest
@@ -21,9 +23,8 @@ FLOOR_MIB = 104 + MAX_MIB // 8      # policy/floor.h
 BUDGET_MIB = COUNT * MAX_MIB * 6 // 10
 SEED = 20
 STUCK, LIARS, VFIO, FROZEN, DEAD = (10, 30, 10, 10, 10)
-FOLLOW_S = 180      # far more than memory takes to follow
-NOTICE_S = 60       # the same of what is seen at the next question
-WATCH_S = 15
+WATCH_ROUNDS = 15
+ROUND_CPU_S = 0.5   # of the second that a round has
 FRESH_US = 5_000_000
 
 
@@ -53,7 +54,7 @@ def many(tmp_path_factory):
 def daemon(many, tmp_path_factory):
     with Daemon(BUILD / "aerostatd/aerostatd", tmp_path_factory.mktemp("daemon"),
                 f"[host]\nbudget={BUDGET_MIB}M\n", "--qmp", many.sources) as one:
-        wait_for(lambda: len(met(one)) == COUNT - STUCK, NOTICE_S, "all that answer to be met")
+        wait_for(lambda: len(met(one)) == COUNT - STUCK, "all that answer to be met")
         yield one
 
 
@@ -82,46 +83,60 @@ def use_mib(status):
 
 def test_a_thousand_guests_are_met_and_the_stuck_ones_named(daemon):
     wait_for(lambda: {name for name, guest in by_name(daemon).items() if guest["problem"]}
-             == KIND["stuck"], NOTICE_S, "the stuck ones to be told of, and nobody else")
+             == KIND["stuck"], "the stuck ones to be told of, and nobody else")
     assert len(by_name(daemon)) == COUNT
     assert met(daemon) == set().union(*KIND.values()) - KIND["stuck"]
 
 
+def loop_cpu_s(daemon):
+    """The CPU time of the daemon's main thread, which is its loop."""
+    pid = daemon.process.pid
+    fields = pathlib.Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_the_loop_holds_its_second(daemon):
-    before, start = daemon.status()["rounds"], time.monotonic()
-    wait_for(lambda: time.monotonic() - start >= WATCH_S, 2 * WATCH_S, "some rounds")
-    status, seconds = daemon.status(), time.monotonic() - start
-    # Rounds may come early, when a guest needs help, and late, on a machine with other work.
-    assert 0.6 * seconds <= status["rounds"] - before <= 4 * seconds
-    assert status["late_max_us"] < 2_000_000
-    assert status["step_us"] < 500_000
+    """By the CPU time of its rounds, which other work on the machine does not make longer."""
+    before, cpu_s, start = daemon.status()["rounds"], loop_cpu_s(daemon), time.monotonic()
+    daemon.wait_for_rounds(WATCH_ROUNDS)
+    cpu_s = loop_cpu_s(daemon) - cpu_s
+    rounds, seconds = daemon.status()["rounds"] - before, time.monotonic() - start
+    assert cpu_s / rounds < ROUND_CPU_S
+    # Rounds may come early, when a guest needs help.
+    assert rounds <= 4 * seconds
+
+
+def oldest_but_few_us(guests, names):
+    """An age that no more than 5 % of these guests' statistics exceed."""
+    ages = sorted(guests[name]["stats"]["age_us"] for name in names)
+    return ages[len(ages) * 95 // 100]
 
 
 def test_stuck_guests_do_not_make_the_others_old(daemon, many):
     numbers = range(500, 520)
     names = {many.name(number) for number in numbers}
+    others = KIND["honest"] - names
+    before_us = oldest_but_few_us(by_name(daemon), others)
     for number in numbers:
         many.order("stuck", number)
     try:
-        wait_for(lambda: all(by_name(daemon)[name]["problem"] for name in names), NOTICE_S,
+        wait_for(lambda: all(by_name(daemon)[name]["problem"] for name in names),
                  "those that got stuck to be told of")
         daemon.wait_for_rounds(3)
         guests = by_name(daemon)
-        ages = sorted(guests[name]["stats"]["age_us"] for name in KIND["honest"] - names)
-        assert ages[len(ages) * 95 // 100] < FRESH_US
-        assert not any(guests[name]["problem"] for name in KIND["honest"] - names)
+        assert oldest_but_few_us(guests, others) < max(FRESH_US, 2 * before_us)
+        assert not any(guests[name]["problem"] for name in others)
     finally:
         for number in numbers:
             many.order("go", number)
-    wait_for(lambda: not any(by_name(daemon)[name]["problem"] for name in names), NOTICE_S,
-             "them to be back")
+    wait_for(lambda: not any(by_name(daemon)[name]["problem"] for name in names), "them to be back")
 
 
 def test_all_fit_into_the_budget_and_nobody_is_below_his_floor(daemon):
     def fits():
         status = daemon.status()
         return status if use_mib(status) <= BUDGET_MIB else None
-    status = wait_for(fits, FOLLOW_S, "all to fit into the budget")
+    status = wait_for(fits, "all to fit into the budget")
     assert status["budget_bytes"] == BUDGET_MIB * MIB
     assert not status["overcommitted"]
     assert all(size >= FLOOR_MIB * MIB for guest in status["guests"] for size in sizes(guest))
@@ -154,7 +169,7 @@ def test_old_statistics_are_no_ground_to_take(daemon):
 
 def test_a_balloon_that_does_not_follow_is_noticed(daemon):
     wait_for(lambda: all(by_name(daemon)[name]["reason"] == "inactive" for name in KIND["dead"]),
-             FOLLOW_S, "the dead balloons to be seen")
+             "the dead balloons to be seen")
 
 
 def test_liars_gain_nothing_beyond_their_bounds(daemon):
@@ -191,7 +206,7 @@ def test_a_burst_is_followed_among_a_thousand(daemon, many):
 
 
 def test_the_end_puts_all_back(daemon, many):
-    daemon.stop(60)
+    daemon.stop()
     waits = set().union(*KIND.values()) - KIND["stuck"]
 
     def back():
@@ -201,4 +216,4 @@ def test_the_end_puts_all_back(daemon, many):
                 return False
             waits.discard(name)
         return True
-    wait_for(back, NOTICE_S, "all to have their sizes from before")
+    wait_for(back, "all to have their sizes from before")

@@ -5,13 +5,12 @@ import os
 import pathlib
 import signal
 import subprocess
-import time
 
 import pytest
 
-from asking import ANSWER_S, GIB, ask, fake, fake_qmp, guest, socket_path  # noqa: F401
+from asking import GIB, ask, fake, fake_qmp, guest, socket_path  # noqa: F401
 from command import DONE, MIB, REFUSED, SHORT, UNREACHABLE
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 
 UUID = "11111111-2222-4333-8444-555555555555"
 
@@ -125,9 +124,7 @@ def test_a_daemon_that_refuses_is_warned_of(ask, fake, gamma, what):
 
 def test_a_daemon_that_hangs_holds_up_nobody_for_long(ask, fake, gamma):
     fake.hang.set()
-    start = time.monotonic()
     result = ask("setmem", gamma["address"], "600M")
-    assert time.monotonic() - start < ANSWER_S
     assert result.code == DONE
     assert "warning: aerostatd may set gamma to another size" in result.err
     assert len(fake.asked) == 1
@@ -165,12 +162,12 @@ def real(ask, monitor, socket_path, tmp_path):
              tmp_path / "run", "--socket", socket_path], stdout=log, stderr=log)
     try:
         wait_for(lambda: process.poll() is not None or
-                 "gamma" in ask("status", "--json").out, 30, "aerostatd to find its guest")
-        wait_for(lambda: ask("explain", "gamma", "--json").json["text"], 30, "a decision")
+                 "gamma" in ask("status", "--json").out, "aerostatd to find its guest")
+        wait_for(lambda: ask("explain", "gamma", "--json").json["text"], "a decision")
         yield config
     finally:
         process.terminate()
-        assert process.wait(30) == 0, (tmp_path / "log").read_text()
+        assert process.wait(HANG_S) == 0, (tmp_path / "log").read_text()
 
 
 def test_the_real_daemon_tells_of_itself_and_its_guest(ask, real):
@@ -188,7 +185,7 @@ def test_the_real_daemon_holds_and_lets_go(ask, real, monitor):
                         (["--all", "--off"], "off: it is left alone")):
         if words:
             assert ask("auto", *words).code == DONE
-        wait_for(lambda: f"Mode         {mode}" in ask("explain", "gamma").out, 10, mode)
+        wait_for(lambda: f"Mode         {mode}" in ask("explain", "gamma").out, mode)
 
 
 def test_the_real_daemon_reserves(ask, real):
@@ -213,9 +210,9 @@ def test_the_real_daemons_recording_is_replayed(ask, real, tmp_path):
     file = tmp_path / "night.jsonl"
     process = ask.start("record", str(file))
     wait_for(lambda: process.poll() is not None or
-             file.exists() and len(file.read_text().splitlines()) > 3, 60, "steps")
+             file.exists() and len(file.read_text().splitlines()) > 3, "steps")
     assert ask("record", str(tmp_path / "second")).code == REFUSED
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=HANG_S)
     assert process.returncode == DONE
     assert ask("simulate", "--recording", str(file)).code == DONE

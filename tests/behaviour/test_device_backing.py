@@ -67,7 +67,7 @@ def test_the_audit_releases_what_it_finds_if_told_to(carol):
         touch(file, touched)
         found = audit(carol)
         assert found["resident-pages"] == found["released-pages"] == len(touched)
-        wait_for(lambda: not set(touched) & resident(file), 30, "the pages to be released again")
+        wait_for(lambda: not set(touched) & resident(file), "the pages to be released again")
         assert audit(carol)["resident-pages"] == 0
 
 
@@ -76,7 +76,7 @@ def test_the_audit_comes_by_itself(carol):
     with another_device(carol, "--audit=release", "--audit-interval=1"), ram(carol) as file:
         touched = ballooned_pages(carol, file)[::97]
         touch(file, touched)
-        wait_for(lambda: not set(touched) & resident(file), 30, "the pages to be released again")
+        wait_for(lambda: not set(touched) & resident(file), "the pages to be released again")
 
 
 # Pages that come back
@@ -109,12 +109,12 @@ def test_a_page_that_is_used_again_before_it_was_released_keeps_its_content(caro
     fill, while a process takes it back, out of memory."""
     with another_device(carol, "--features=+deflate-on-oom", "--release-delay=2000"):
         aim(carol, 100)
-        wait_for(lambda: state(carol)["ballooned"] > 100 * MIB, 60, "the balloon to grow")
+        wait_for(lambda: state(carol)["ballooned"] > 100 * MIB, "the balloon to grow")
         for number in range(4):
             assert carol.hold(f"used{number}", 25).alive
         assert counters(carol)["release-cancelled-pages"] > 0
         aim(carol, whole_mib(carol) - OUT // 2)     # reached, and all that waits is released
-        wait_for(lambda: state(carol)["pending"] == 0, 60, "the releases")
+        wait_for(lambda: state(carol)["pending"] == 0, "the releases")
         for number in range(4):
             held = carol.touch(f"used{number}", full=True)
             assert held.alive and held.bad_pages == 0
@@ -150,9 +150,9 @@ def test_pages_of_hugetlb_go_whole_and_come_back_unharmed(on_huge):
     use_up(on_huge, 150)
     before = on_huge.host_bytes()
     on_huge.device_qmp("balloon", value=(384 - OUT) * MIB)
-    wait_for(lambda: on_huge.actual() == (384 - OUT) * MIB, 60, "the balloon")
+    wait_for(lambda: on_huge.actual() == (384 - OUT) * MIB, "the balloon")
     # The guest's pages come in no order, so that some huge pages stay incomplete.
-    wait_for(lambda: before - on_huge.host_bytes() > OUT * MIB // 2, 30, "huge pages to be free")
+    wait_for(lambda: before - on_huge.host_bytes() > OUT * MIB // 2, "huge pages to be free")
     reach(on_huge, 384)
     on_huge.hold("again", 150)
     assert on_huge.touch("again", full=True).bad_pages == 0

@@ -20,14 +20,14 @@ def reporting(carol, *words):
 
 
 def wait_for_fall(guest, before, mib):
-    wait_for(lambda: before - guest.host_bytes() > mib * MIB, 60, "host memory to fall")
+    wait_for(lambda: before - guest.host_bytes() > mib * MIB, "host memory to fall")
 
 
 def wait_for_reports(guest, mib):
     """Since now."""
     before = counters(guest)["reported-bytes"]
     use_up(guest, mib + 20)
-    wait_for(lambda: counters(guest)["reported-bytes"] - before > mib * MIB, 60, "reports")
+    wait_for(lambda: counters(guest)["reported-bytes"] - before > mib * MIB, "reports")
 
 
 @on_each_kernel_if_long
@@ -102,7 +102,7 @@ def hint(guest, action):
 
 
 def wait_for_hinting(guest, *states):
-    wait_for(lambda: state(guest)["hinting"] in states, 60, f"hinting to be {' or '.join(states)}")
+    wait_for(lambda: state(guest)["hinting"] in states, f"hinting to be {' or '.join(states)}")
 
 
 def one_round(guest):
@@ -117,7 +117,7 @@ def end_round(guest):
     """Waits until the driver has taken back what it held out."""
     hint(guest, "done")
     assert state(guest)["hinting"] == "done"
-    wait_for(lambda: guest.meminfo()["MemFree"] > 100 * MIB, 60, "the guest to have its pages back")
+    wait_for(lambda: guest.meminfo()["MemFree"] > 100 * MIB, "the guest to have its pages back")
 
 
 @on_each_kernel_if_long

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from command import DONE, MIB, SHORT
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 from served import (BALLOON, DRIVER, aim, another_device, counters, on_each_kernel,
                     on_each_kernel_if_long, on_vfio_user, reach, state, use_up, wait_for_driver,
                     wait_until_at, whole_mib)
@@ -115,9 +115,9 @@ def test_aerostat_sees_events_while_others_steer_it(carol, aerostat):
     watcher = aerostat.start("event", carol.address, "--event", "balloon-change",
                              "--timeout", "60", "--json")
     sizes = [whole - 20, whole]
-    wait_for(lambda: watcher.poll() is not None or reach(carol, sizes[0]) or sizes.reverse(), 60,
+    wait_for(lambda: watcher.poll() is not None or reach(carol, sizes[0]) or sizes.reverse(),
              "an event")
-    out, err = watcher.communicate(timeout=10)
+    out, err = watcher.communicate(timeout=HANG_S)
     assert watcher.returncode == DONE, err
     event = json.loads(out.splitlines()[0])
     assert event["event"] == "balloon-change"
@@ -138,7 +138,7 @@ def guest_stats(guest):
 def wait_for_sample(guest):
     """One that was taken from now on."""
     seen = counters(guest)["stats-received"]
-    wait_for(lambda: counters(guest)["stats-received"] > seen + 1, 30, "fresh statistics")
+    wait_for(lambda: counters(guest)["stats-received"] > seen + 1, "fresh statistics")
     return guest_stats(guest)["stats"]
 
 
@@ -171,7 +171,7 @@ def test_statistics_are_fresh_as_long_as_they_are_asked_for(polled):
     polled.release("shown")
     ask_every(polled, 0)
     age = state(polled)["stats-age-ms"]
-    wait_for(lambda: state(polled)["stats-age-ms"] > age + 1500, 30, "statistics to grow old")
+    wait_for(lambda: state(polled)["stats-age-ms"] > age + 1500, "statistics to grow old")
 
 
 @on_each_kernel_if_long
@@ -187,7 +187,7 @@ def test_statistics_go_on_after_the_driver_was_reloaded(polled):
 def test_aerostat_prints_the_statistics(carol, aerostat):
     assert aerostat("dommemstat", carol.address, "--period", "1").code == DONE
     wait_for(lambda: aerostat("dommemstat", carol.address, "--json").json.get("available") ==
-             carol.meminfo()["MemTotal"], 30, "statistics")
+             carol.meminfo()["MemTotal"], "statistics")
     figures = dict(line.split() for line in aerostat("dommemstat", carol.address).out.splitlines())
     assert figures["stale"] == "0"
     assert int(figures["actual"]) == whole_mib(carol) * 1024
@@ -249,7 +249,7 @@ def test_a_target_during_the_boot_is_followed(carol):
     """Several targets before the driver is there: the last one counts."""
     whole = whole_mib(carol)
     carol.unload_driver()
-    wait_for(lambda: not state(carol)["driver-ready"], 30, "the driver to be gone")
+    wait_for(lambda: not state(carol)["driver-ready"], "the driver to be gone")
     for mib in (whole - 120, whole - 20, whole - 60):
         aim(carol, mib)
     assert carol.actual() == whole * MIB

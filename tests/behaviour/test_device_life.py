@@ -3,7 +3,7 @@
 import pytest
 
 from command import DONE, MIB
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 from served import (DRIVER, aim, another_device, assert_sound, counters, frozen, long,
                     on_each_kernel, on_each_kernel_if_long, on_vfio_user, put_back, reach, spec,
                     state, use_up, wait_for_driver, wait_until_at, wait_until_moving, whole_mib)
@@ -70,7 +70,7 @@ def reboot(guest):
     """A reset of the machine, by its QEMU, which was told to end at one."""
     guest.qmp("set-action", reboot="reset")
     guest.qmp("system_reset")
-    guest.boot_id = dict(word.split("=") for word in guest.channel.hello(60).split())["boot_id"]
+    guest.boot_id = dict(word.split("=") for word in guest.channel.hello(HANG_S).split())["boot_id"]
     guest.heartbeat.mark()
 
 
@@ -114,7 +114,7 @@ def test_a_qemu_that_stands_still_while_the_balloon_grows_goes_on(carol):
     wait_until_moving(carol, whole)
     with frozen(carol.pid):
         # The device waits for nobody: what it has in hand it releases, and it answers.
-        wait_for(lambda: state(carol)["pending"] == 0, 30, "the releases")
+        wait_for(lambda: state(carol)["pending"] == 0, "the releases")
         aim(carol, whole - FULL - 10)
     wait_until_at(carol, whole - FULL - 10)
 
@@ -128,7 +128,7 @@ def test_a_device_that_stands_still_for_a_second_holds_nobody_up_for_good(full):
     full.heartbeat.mark()
     with frozen(full.device_pid):
         # The guest may stand with it, when it waits for an answer, or live on.
-        wait_for(lambda: full.heartbeat.longest_gap_ms > 1000 or full.heartbeat.beats > 20, 30,
+        wait_for(lambda: full.heartbeat.longest_gap_ms > 1000 or full.heartbeat.beats > 20,
                  "a second of the guest")
     wait_until_at(full, whole_mib(full))
     reach(full, whole_mib(full) - FULL)
@@ -191,7 +191,7 @@ def test_msix_lives_through_a_new_driver_and_a_reboot(dora):
 def test_memory_that_is_plugged_in_is_ballooned_too(dora):
     dora.hold("kept", 40)
     dora.plug_memory(256)
-    wait_for(lambda: whole_mib(dora) == 512, 30, "the device to know of it")
+    wait_for(lambda: whole_mib(dora) == 512, "the device to know of it")
     use_up(dora, 250)
     before = dora.host_bytes()
     reach(dora, 240)        # more goes out than the old memory has

@@ -15,7 +15,7 @@ import pytest
 from command import DONE, MIB, NO_DRIVER
 from conftest import BUILD
 from lab import qmp
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
 DEVICE = BUILD / "aerostat-device/aerostat-device"
@@ -23,8 +23,8 @@ FAILED, USAGE = 1, 2
 
 
 def run(*words, **how):
-    return subprocess.run([DEVICE, *map(str, words)], capture_output=True, text=True, timeout=60,
-                          **how)
+    return subprocess.run([DEVICE, *map(str, words)], capture_output=True, text=True,
+                          timeout=HANG_S, **how)
 
 
 class Running:
@@ -38,7 +38,7 @@ class Running:
             argv = [DEVICE, f"--socket-path={self.vmm}", f"--control={self.control}", *words]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(argv, stderr=log, **how)
-        wait_for(lambda: self.ended() or self.answers(), 30, "the device to listen")
+        wait_for(lambda: self.ended() or self.answers(), "the device to listen")
 
     def ended(self):
         return self.process.poll() is not None
@@ -59,7 +59,7 @@ class Running:
 
     def end(self):
         """Its exit code, once it has ended by itself or by our word."""
-        return self.process.wait(30)
+        return self.process.wait(HANG_S)
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_version():
     (["--name", b"\xff"], "--name is not valid UTF-8"),
 ])
 def test_a_wrong_command_line_is_one_clear_line(words, says):
-    result = subprocess.run([DEVICE, *words], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([DEVICE, *words], capture_output=True, text=True, timeout=HANG_S)
     assert result.returncode == USAGE
     assert result.stderr.startswith("error: ") and says in result.stderr
     assert result.stderr.count("\n") == 1
@@ -239,7 +239,7 @@ def test_systemd_hands_sockets_over_and_hears_when_ready(start, tmp_path):
             listener.bind(str(tmp_path / name))
             listener.listen()
         manager.bind(str(notify))
-        manager.settimeout(30)
+        manager.settimeout(HANG_S)
         # As 3 and 4, whatever they are here.
         script = (f"exec 3<&{control.fileno()}- 4<&{vmm.fileno()}-; "
                   "export LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=control:vmm; exec \"$0\"")
@@ -255,8 +255,8 @@ def test_who_brings_no_memory_was_no_vmm(start):
     for _ in range(2):
         with socket.socket(socket.AF_UNIX) as stranger:
             stranger.connect(str(device.vmm))
-            wait_for(lambda: device.ask("query-status")["running"], 30, "a VMM to be seen")
-        wait_for(lambda: not device.ask("query-status")["running"], 30, "it to be gone")
+            wait_for(lambda: device.ask("query-status")["running"], "a VMM to be seen")
+        wait_for(lambda: not device.ask("query-status")["running"], "it to be gone")
     assert not device.ended()
 
 
@@ -264,9 +264,9 @@ def test_a_second_vmm_is_turned_away(start):
     device = start()
     with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
         first.connect(str(device.vmm))
-        wait_for(lambda: device.ask("query-status")["running"], 30, "a VMM to be seen")
+        wait_for(lambda: device.ask("query-status")["running"], "a VMM to be seen")
         second.connect(str(device.vmm))
-        second.settimeout(30)
+        second.settimeout(HANG_S)
         assert second.recv(1) == b""
         assert device.ask("query-status")["running"]
     assert "refused the connection of a second VMM" in device.log.read_text()
@@ -279,7 +279,7 @@ def test_a_connection_that_is_handed_over_is_served_to_its_end():
                                    pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
         theirs.close()
         ours.close()
-        assert process.wait(30) == DONE
+        assert process.wait(HANG_S) == DONE
 
 
 # Its end
@@ -305,14 +305,14 @@ def test_a_reader_that_left_its_log_does_not_end_it(start, tmp_path):
         os.close(reader)
         os.close(writer)
         try:
-            wait_for(lambda: (tmp_path / "vmm.sock").exists(), 30, "the device to listen")
+            wait_for(lambda: (tmp_path / "vmm.sock").exists(), "the device to listen")
             with socket.socket(socket.AF_UNIX) as stranger:
                 stranger.connect(f"{tmp_path}/vmm.sock")
-            wait_for((tmp_path / "control.qmp").exists, 30, "the control socket")
+            wait_for((tmp_path / "control.qmp").exists, "the control socket")
             assert qmp.ask(tmp_path / "control.qmp", "query-uuid", {})
         finally:
             process.terminate()
-        assert process.wait(30) == DONE
+        assert process.wait(HANG_S) == DONE
 
 
 # What it may do
@@ -350,7 +350,7 @@ def test_each_rule_of_the_sandbox():
     program = BUILD / "tests/unit/test_sandbox"
     if not program.exists():
         pytest.skip("the unit tests are not built")
-    result = subprocess.run([program], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([program], capture_output=True, text=True, timeout=HANG_S)
     assert result.returncode == DONE, result.stderr
     assert "[  PASSED  ]" in result.stderr + result.stdout
 
@@ -396,5 +396,5 @@ def test_aerostat_says_that_there_is_no_driver(start, aerostat):
     device = start("--max=1G")
     with socket.socket(socket.AF_UNIX) as vmm:
         vmm.connect(str(device.vmm))
-        wait_for(lambda: device.ask("query-status")["running"], 30, "a VMM to be seen")
+        wait_for(lambda: device.ask("query-status")["running"], "a VMM to be seen")
         assert aerostat("setmem", f"qmp:{device.control}", "512M").code == NO_DRIVER

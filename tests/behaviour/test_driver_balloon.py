@@ -245,7 +245,7 @@ def test_another_floor_is_kept(erna):
 def test_a_floor_that_is_lowered_is_gone_on_to(erna):
     press(erna, 160)
     erna.run(f"echo 40 >{PARAMETER}/floor_mib")
-    wait_for(lambda: available_mib(erna) <= 60, 60, "the balloon to go on")
+    wait_for(lambda: available_mib(erna) <= 60, "the balloon to go on")
     wait_until_stuck(erna)
     assert_at_floor(erna, 40)
     erna.run(f"echo -1 >{PARAMETER}/floor_mib")
@@ -262,7 +262,7 @@ def test_without_a_floor_a_lower_target_is_reached(erna):
 # Free page reporting
 
 def reports(guest):
-    return wait_for(lambda: counters(guest)["reported"] > OUT * MIB // PAGE // 2, 60,
+    return wait_for(lambda: counters(guest)["reported"] > OUT * MIB // PAGE // 2,
                     "free pages to be reported")
 
 
@@ -279,7 +279,7 @@ def test_free_page_reporting_and_the_balloon_get_along(erna):
         erna.release("kept")
         assert_all_usable(erna)
         reported = counters(erna)["reported"]
-        wait_for(lambda: counters(erna)["reported"] > reported, 60,
+        wait_for(lambda: counters(erna)["reported"] > reported,
                  "what was used meanwhile to be reported again")
 
 

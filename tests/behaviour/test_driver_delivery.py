@@ -268,7 +268,7 @@ class Taken:
         self.sh(f"base64 -d {path}.b64 | gunzip >{path}; rm {path}.b64")
 
     def takeover(self, *words):
-        return self.guest.run(f"sh /takeover {' '.join(words)}", timeout=120)
+        return self.guest.run(f"sh /takeover {' '.join(words)}")
 
     def driver(self):
         """Modules from outside the kernel's tree are marked O."""
@@ -303,7 +303,7 @@ def inflated(taken, driver):
     taken.guest.load_driver(driver)
     taken.guest.hold("data", 64)
     taken.guest.qmp("balloon", value=256 * MIB)
-    wait_for(lambda: taken.guest.actual() == 256 * MIB, 60, "256 MiB")
+    wait_for(lambda: taken.guest.actual() == 256 * MIB, "256 MiB")
 
 
 @one_kernel_or_all
@@ -316,7 +316,7 @@ def test_a_full_balloon_changes_hands_and_no_data_is_lost(taken, words, before, 
     assert taken.driver() == after
     assert f"unloading the {before} driver, whose balloon has 128 MiB" in run.output
     assert f"the {after} driver controls 1 balloon(s)" in run.output
-    wait_for(lambda: taken.guest.actual() == 256 * MIB, 60, "256 MiB again")
+    wait_for(lambda: taken.guest.actual() == 256 * MIB, "256 MiB again")
     held = taken.guest.touch("data", full=True)
     assert held.alive and held.bad_pages == 0
 
@@ -357,7 +357,7 @@ def test_a_driver_that_does_not_load_gives_way_to_the_one_before(taken):
     run = taken.takeover("batch=many")
     assert run.status == 1 and "restored: stock" in run.output
     assert taken.driver() == "stock"
-    wait_for(lambda: taken.guest.actual() == 256 * MIB, 60, "256 MiB again")
+    wait_for(lambda: taken.guest.actual() == 256 * MIB, "256 MiB again")
 
 
 @one_kernel_or_all

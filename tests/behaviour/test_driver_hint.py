@@ -50,12 +50,12 @@ def one_round(guest):
     """Until the driver has said STOP; how much it offered."""
     before = counters(guest)["hinted-bytes"]
     hint(guest, "start")
-    wait_for(lambda: state(guest)["hinting"] == "ended", 60, "the round to end")
+    wait_for(lambda: state(guest)["hinting"] == "ended", "the round to end")
     return counters(guest)["hinted-bytes"] - before
 
 
 def wait_for_free(guest, bytes_):
-    wait_for(lambda: free(guest) >= bytes_ - 8 * MIB, 60, "the guest to have its pages back")
+    wait_for(lambda: free(guest) >= bytes_ - 8 * MIB, "the guest to have its pages back")
 
 
 def test_a_round_offers_what_is_free_and_done_gives_it_back(dora):
@@ -72,7 +72,7 @@ def test_pages_are_kept_from_round_to_round_until_done(dora):
     before = free(dora)
     offered = counters(dora)["hinted-bytes"]
     hint(dora, "start")
-    wait_for(lambda: counters(dora)["hinted-bytes"] > offered + 20 * MIB, 60, "hints")
+    wait_for(lambda: counters(dora)["hinted-bytes"] > offered + 20 * MIB, "hints")
     with contextlib.suppress(GuestError):       # a fast guest's round has ended
         hint(dora, "stop")
     for _ in range(3):                          # time enough for the driver to hear of it
@@ -100,7 +100,7 @@ def test_the_balloon_moves_amid_a_round(dora):
     one_round(dora)
     for mib in (284, 384):
         dora.device_qmp("balloon", value=mib * MIB)
-        wait_for(lambda mib=mib: dora.actual() == mib * MIB, 60, f"{mib} MiB")
+        wait_for(lambda mib=mib: dora.actual() == mib * MIB, f"{mib} MiB")
     hint(dora, "done")
     wait_for_free(dora, before)
 

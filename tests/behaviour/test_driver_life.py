@@ -82,7 +82,7 @@ class HalfWay:
 
     def go(self):
         """Sets out, when the command is watching."""
-        wait_for(lambda: self._guest.run("test -e /tmp/watching").status == 0, 30, "the watch")
+        wait_for(lambda: self._guest.run("test -e /tmp/watching").status == 0, "the watch")
         driver.aim(self._guest, self._mib)
 
     def check(self, run):
@@ -128,7 +128,7 @@ def test_a_driver_that_comes_again_goes_to_the_same_target(dora):
         assert dora.run(f"device={device}; {back}").status == 0
         if away == REMOVE:
             dora.load_driver("aerostat")
-        wait_for(lambda: driver.is_at(dora, SMALL), 60, "the balloon to be full again")
+        wait_for(lambda: driver.is_at(dora, SMALL), "the balloon to be full again")
         driver.assert_accounted(dora)
 
 
@@ -161,7 +161,7 @@ def test_the_drivers_take_over_from_each_other(lab, kind):
             guest.unload_driver()
             gone = time.monotonic()
             guest.load_driver(successor)
-            wait_for(lambda: guest.actual() == SMALL * MIB, 60, f"{successor} to be there")
+            wait_for(lambda: guest.actual() == SMALL * MIB, f"{successor} to be there")
             print(f"{kind}: unloaded in {gone - begin:.2f} s, then {successor} there in "
                   f"{time.monotonic() - gone:.2f} s")
         driver.assert_accounted(guest)
@@ -174,7 +174,7 @@ def test_the_drivers_take_over_from_each_other(lab, kind):
 def reach(guest, mib):
     """By whichever driver, whose size is the host's only word of it."""
     driver.aim(guest, mib)
-    wait_for(lambda: guest.actual() == mib * MIB, 120, f"{guest.name} to have {mib} MiB")
+    wait_for(lambda: guest.actual() == mib * MIB, f"{guest.name} to have {mib} MiB")
 
 
 # Asleep
@@ -192,7 +192,7 @@ def test_the_balloon_keeps_its_pages_over_a_sleep(dora, state):
     before = dora.meminfo()["MemTotal"], taken(dora)
     with driver.asleep(dora, state):
         assert driver.ram_bytes(dora) <= SMALL * MIB
-    wait_for(lambda: driver.is_at(dora, SMALL), 60, "the host to know of the balloon again")
+    wait_for(lambda: driver.is_at(dora, SMALL), "the host to know of the balloon again")
     driver.assert_accounted(dora)
     assert (dora.meminfo()["MemTotal"], taken(dora)) == before
     driver.go(dora, WHOLE)
@@ -205,7 +205,7 @@ def test_a_target_that_changed_during_a_sleep_is_reached(dora, there, then):
     driver.go(dora, there)
     with driver.asleep(dora, "freeze"):
         driver.aim(dora, then)
-    wait_for(lambda: driver.is_at(dora, then), 60, "the new target to be reached")
+    wait_for(lambda: driver.is_at(dora, then), "the new target to be reached")
     driver.assert_accounted(dora)
 
 
@@ -218,7 +218,7 @@ def test_a_balloon_on_its_way_goes_on_after_a_sleep(dora, way):
     with driver.asleep(dora, "freeze", half_way.command, half_way.go) as run:
         pass
     half_way.check(run.result())
-    wait_for(lambda: driver.is_at(dora, end), 60, "the target to be reached")
+    wait_for(lambda: driver.is_at(dora, end), "the target to be reached")
     driver.assert_accounted(dora)
 
 
@@ -237,7 +237,7 @@ def test_a_new_target_keeps_the_guest_awake_if_it_may(dora, setting):
 
     before = wakeups()
     driver.go(dora, SMALL)
-    wait_for(lambda: not is_kept_awake(), 30, "the guest to be let sleep")
+    wait_for(lambda: not is_kept_awake(), "the guest to be let sleep")
     assert (wakeups() > before) == (setting == "enabled")
 
 
@@ -256,10 +256,10 @@ def test_a_hibernated_balloon_is_there_again(lab, kind):
         guest.swap("on disk")
         driver.go(guest, 384)
         before = guest.meminfo()["MemTotal"]
-        slept = guest.run(HIBERNATE.format(how="test_resume"), timeout=120)
+        slept = guest.run(HIBERNATE.format(how="test_resume"))
         assert slept.status == 0, slept
         assert "resuming" not in guest.run("dmesg | grep PM").output
-        wait_for(lambda: driver.is_at(guest, 384), 60, "the host to know of the balloon again")
+        wait_for(lambda: driver.is_at(guest, 384), "the host to know of the balloon again")
         driver.assert_accounted(guest)
         assert guest.meminfo()["MemTotal"] == before
         driver.assert_intact(guest, "kept")
@@ -277,7 +277,7 @@ def test_a_guest_hibernated_wakes_up_in_another_qemu_with_another_target(lab, ki
         driver.go(guest, SMALL)
         guest.swap("on disk")
         guest.run(f"({HIBERNATE.format(how='shutdown')}) >/dev/null 2>&1 &")
-        wait_for(lambda: not guest.alive(), 120, "the guest to hibernate")
+        wait_for(lambda: not guest.alive(), "the guest to hibernate")
 
         another = stack.enter_context(lab.guest("imago", **{**spec, "driver": None}))
         driver.aim(another, 300)
@@ -286,9 +286,9 @@ def test_a_guest_hibernated_wakes_up_in_another_qemu_with_another_target(lab, ki
         another.run("echo 1 > /proc/sys/vm/drop_caches; "
                     "(cat $(dirname $(grep -l swap /sys/block/vd*/serial))/dev > /sys/power/resume)"
                     " > /dev/null 2>&1 &")
-        wait_for(lambda: (driver.answers(another) or " ")[0] == guest.boot_id, 60,
+        wait_for(lambda: (driver.answers(another) or " ")[0] == guest.boot_id,
                  "the old boot to go on")
-        wait_for(lambda: driver.is_at(another, 300), 60, "the new target to be reached")
+        wait_for(lambda: driver.is_at(another, 300), "the new target to be reached")
         driver.assert_accounted(another)
         driver.assert_intact(another, "kept")
         driver.go(another, WHOLE)
@@ -307,7 +307,7 @@ def test_a_guest_with_a_full_balloon_boots_again(lab, kind, how):
         getattr(guest, how)()
         assert guest.boot_id != boot_id
         driver.wait_for_driver(guest)
-        wait_for(lambda: driver.is_at(guest, SMALL), 60, "the same target to be reached")
+        wait_for(lambda: driver.is_at(guest, SMALL), "the same target to be reached")
         driver.assert_accounted(guest)
         driver.go(guest, WHOLE)
         # A kernel that was booted by another has some pages of words from it.
@@ -342,7 +342,7 @@ def test_a_guest_that_zeroes_free_pages_lets_the_host_discard_them_if_it_knows(
         used = driver.ram_bytes(guest)
         guest.release("used")
         if REPORTING in agreed:     # also: the poison is zero, or our device would keep them
-            wait_for(lambda: driver.ram_bytes(guest) < used - 250 * MIB, 60, "free pages to go")
+            wait_for(lambda: driver.ram_bytes(guest) < used - 250 * MIB, "free pages to go")
         driver.go(guest, SMALL)
         if REPORTING not in agreed:
             assert driver.counters(guest)["reported"] == 0

@@ -90,7 +90,7 @@ def test_a_driver_that_finds_no_block_to_try_leaves_nothing_behind(lab, kind):
         assert counters(guest)["harvested"] == 0
         guest.unload_driver()
         gone = uptime_ms(guest)
-        wait_for(lambda: uptime_ms(guest) >= gone + REPORTED_AFTER_MS, 60, "the guest to live on")
+        wait_for(lambda: uptime_ms(guest) >= gone + REPORTED_AFTER_MS, "the guest to live on")
         guest.check_kernel_log()
         guest.load_driver()
         wait_for_driver(guest)
@@ -176,7 +176,7 @@ def compact_until_it_moves(guest):
         fragment(guest, SMALL_MIB)      # another order of all that is free
         go(guest, MEMORY)
         guest.release_all()
-        guest.run(f"rm -rf {SMALL}", timeout=60)
+        guest.run(f"rm -rf {SMALL}")
     pytest.fail(f"compaction moved nothing in {TRIES} tries")
 
 
@@ -260,7 +260,7 @@ def blocks_of_hot_memory(guest):
 
 
 def put(guest, block, state):
-    done = guest.run(f"echo {state} >/sys/devices/system/memory/{block}/state", timeout=120)
+    done = guest.run(f"echo {state} >/sys/devices/system/memory/{block}/state")
     assert done.status == 0, done
 
 

@@ -59,7 +59,7 @@ def told(guest):
 def sample(guest):
     """One that was taken wholly after this was called."""
     begin = time.time()
-    wait_for(lambda: told(guest)["last-update"] > begin + 1, 60, "a fresh sample")
+    wait_for(lambda: told(guest)["last-update"] > begin + 1, "a fresh sample")
     return {name: value for name, value in told(guest)["stats"].items() if value < UNSET}
 
 
@@ -156,7 +156,7 @@ def test_statistics_stay_fresh_while_an_inflation_is_stuck(lab):
     with telling(lab, memory=384, driver_params="floor_mib=0") as guest:
         guest.hold("kept", 200)
         guest.qmp("balloon", value=64 * MIB)
-        wait_for(lambda: guest.actual() < 300 * MIB, 60, "the balloon to be as large as it gets")
+        wait_for(lambda: guest.actual() < 300 * MIB, "the balloon to be as large as it gets")
         oldest, seen = 0, set()
 
         def watched():
@@ -166,12 +166,12 @@ def test_statistics_stay_fresh_while_an_inflation_is_stuck(lab):
             seen.add(last)
             return len(seen) >= 8
 
-        wait_for(watched, 60, "eight samples")
+        wait_for(watched, "eight samples")
         assert guest.actual() > 200 * MIB       # out of reach it was
         assert oldest <= 3                      # two periods, and the second that is cut off
         assert guest.touch("kept", full=True).bad_pages == 0
         guest.qmp("balloon", value=384 * MIB)
-        wait_for(lambda: guest.actual() == 384 * MIB, 60, "the guest to be whole")
+        wait_for(lambda: guest.actual() == 384 * MIB, "the guest to be whole")
 
 
 def test_statistics_go_on_after_the_driver_came_again(lab):

@@ -6,15 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
 from command import DONE, MIB, NO_DRIVER, NO_GUEST, REFUSED, SHORT, UNREACHABLE
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 
 FAKE = pathlib.Path(__file__).parents[1] / "fake_qmp.py"
-ANSWER_S = 20   # far above the deadline of one call, far below libvirt's own 30 s
 
 
 @contextlib.contextmanager
@@ -51,9 +49,7 @@ def fake_qmp(tmp_path, mode, *words):
 ])
 def test_a_monitor_that_answers_nonsense(aerostat, tmp_path, mode, code, says):
     with fake_qmp(tmp_path, mode) as address:
-        start = time.monotonic()
         result = aerostat("setmem", address, "400M")
-        assert time.monotonic() - start < ANSWER_S
     assert result.code == code, result
     assert says in result.error
     assert result.err.count("\n") == 1
@@ -63,9 +59,7 @@ def test_a_monitor_that_answers_nonsense(aerostat, tmp_path, mode, code, says):
 
 def test_a_monitor_that_is_slower_than_the_deadline(aerostat, tmp_path):
     with fake_qmp(tmp_path, "slow", "--delay", "30") as address:
-        start = time.monotonic()
         result = aerostat("dominfo", address)
-        assert time.monotonic() - start < ANSWER_S
     assert result.code == UNREACHABLE, result
 
 
@@ -105,15 +99,12 @@ def test_a_stopped_qemu_is_named_and_does_not_hang(reached):
     guest = reached.guest
     guest.stop()
     try:
-        start = time.monotonic()
         result = reached.run("setmem", reached.name, "400M")
-        assert time.monotonic() - start < ANSWER_S
     finally:
         guest.cont()
     assert result.code == UNREACHABLE, result
     assert "stopped" in result.error and f"kill -CONT {guest.pid}" in result.error
-    wait_for(lambda: reached.run("dominfo", reached.name).code == DONE, 60,
-             "the guest to answer again")
+    wait_for(lambda: reached.run("dominfo", reached.name).code == DONE, "the guest to answer again")
 
 
 def test_a_stopped_qemu_delays_no_other_guest(alpha, beta, aerostat_libvirt):
@@ -132,7 +123,7 @@ def test_qemu_killed_in_the_middle_of_a_change(way):
         process = way.run.start("setmem", guest.address, "200M", "--stall", "60")
         way.run.wait_until_asked(process)
         guest.kill()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG_S)
         assert process.returncode == UNREACHABLE, out + err
         assert "doomed" in err or guest.address in err
 
@@ -155,7 +146,7 @@ def test_libvirtd_restarted_in_the_middle_of_a_change(lab, libvirt, aerostat_lib
         aerostat_libvirt.wait_until_asked(process)
         libvirt.restart()
         guest.load_driver()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG_S)
         # Either the wait outlived the restart, or the driver was loaded too late for it.
         assert process.returncode in (DONE, NO_DRIVER), out + err
         assert aerostat_libvirt("setmem", "survivor", "180M").code == DONE
@@ -179,7 +170,7 @@ def test_the_device_removed_under_a_running_guest(lab, aerostat):
     with lab.guest("unplugged", memory=256) as guest:
         guest.qmp("device_del", id="balloon0")
         wait_for(lambda: not any(entry["name"] == "balloon0" for entry in
-                                 guest.qmp("qom-list", path="/machine/peripheral")), 60,
+                                 guest.qmp("qom-list", path="/machine/peripheral")),
                  "the guest to let go of the device")
         result = aerostat("setmem", guest.address, "200M")
         assert result.code == NO_DRIVER
@@ -189,7 +180,7 @@ def test_the_device_removed_under_a_running_guest(lab, aerostat):
 def test_output_that_nobody_reads_is_no_crash(aerostat):
     process = aerostat.start("help")
     process.stdout.close()
-    process.wait(20)
+    process.wait(HANG_S)
     process.stderr.close()
     assert process.returncode != -signal.SIGPIPE
     assert process.returncode is not None and process.returncode >= 0

@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 from conftest import BUILD
+from lab.wait import HANG_S
 
 DRIVER = BUILD / "tests/hostile/hostile-driver"
 DEVICE = BUILD / "aerostat-device/aerostat-device"
@@ -32,7 +33,7 @@ def rows():
 def attack(row):
     protocol, name = row.split("/")
     return subprocess.run([DRIVER, f"--protocol={protocol}", f"--only={name}", DEVICE, *OPTIONS],
-                          capture_output=True, text=True, timeout=300)
+                          capture_output=True, text=True, timeout=HANG_S)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 
 from conftest import BUILD
 from lab.nest import Nest
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 
 # Of vfio-user.
 VERSION, UNMAP, READ, WRITE, RESET = 1, 3, 9, 10, 13
@@ -72,7 +72,7 @@ class Launched:
     def told(self, which):
         """How the fake was called: its words and its pid."""
         told = self.path / f"{which}-told"
-        wait_for(told.exists, 30, f"the {which} to be started")
+        wait_for(told.exists, f"the {which} to be started")
         *words, pid = told.read_text().splitlines()
         return words, int(pid)
 
@@ -80,7 +80,7 @@ class Launched:
         """Connects as QEMU does; how the device was called."""
         self.told("emulator")
         self.qemu = socket.socket(socket.AF_UNIX)
-        self.qemu.settimeout(30)
+        self.qemu.settimeout(HANG_S)
         self.qemu.connect(str(self.socket))
         return self.told("device")
 
@@ -110,10 +110,10 @@ class Launched:
 
     def end(self):
         (self.path / "end").touch()
-        return self.process.wait(30)
+        return self.process.wait(HANG_S)
 
     def said(self, text):
-        wait_for(lambda: text in self.log.read_text(), 30, f"“{text}” in the log")
+        wait_for(lambda: text in self.log.read_text(), f"“{text}” in the log")
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def launched():
             one.process.kill()
             one.process.wait()
         # The supervisor is no child of ours.
-        wait_for(lambda: not nest.processes(), 30, "all to end with the emulator")
+        wait_for(lambda: not nest.processes(), "all to end with the emulator")
 
 
 def test_without_a_device_it_just_becomes_the_emulator(launched):
@@ -153,8 +153,7 @@ def test_the_device_has_no_descriptor_but_its_own(launched):
     launched.start()
     pid = launched.connect()[1]
     # The shell that the fake is has one for its script, until it becomes sleep.
-    wait_for(lambda: set(os.listdir(f"/proc/{pid}/fd")) == set("01234"), 30,
-             "the device's descriptors")
+    wait_for(lambda: set(os.listdir(f"/proc/{pid}/fd")) == set("01234"), "the device's descriptors")
 
 
 @pytest.mark.parametrize("kill", [False, True])
@@ -166,8 +165,8 @@ def test_all_ends_with_the_emulator(launched, kill):
         launched.process.kill()
     else:
         assert launched.end() == 0
-    wait_for(lambda: not os.path.exists(f"/proc/{device}"), 30, "the device to end")
-    wait_for(lambda: not launched.socket.exists() and not launched.control.exists(), 30,
+    wait_for(lambda: not os.path.exists(f"/proc/{device}"), "the device to end")
+    wait_for(lambda: not launched.socket.exists() and not launched.control.exists(),
              "the sockets to be removed")
 
 
@@ -177,7 +176,7 @@ def test_each_plug_has_a_device_of_its_own(launched):
     first = launched.connect()[1]
     launched.said(f"aerostat-device (pid {first}) has ended")
     assert launched.qemu.recv(1) == b""
-    wait_for(lambda: not launched.control.exists(), 30, "the control socket to be removed")
+    wait_for(lambda: not launched.control.exists(), "the control socket to be removed")
     (launched.path / "device-told").unlink()
     launched.fake("device", "exec sleep 600 # " + str(launched.path))
     assert launched.connect()[1] != first
@@ -191,7 +190,7 @@ def test_a_new_plug_does_not_wait_for_the_old_device(launched):
     (launched.path / "device-told").unlink()
     old = launched.qemu
     assert launched.connect()[1] != first
-    wait_for(lambda: not os.path.exists(f"/proc/{first}"), 30, "the old device to end")
+    wait_for(lambda: not os.path.exists(f"/proc/{first}"), "the old device to end")
     assert old.recv(1) == b""
     assert launched.control.exists()
 
@@ -253,7 +252,7 @@ def test_a_guest_started_right_after_its_end_is_served(launched):
         (launched.path / f"{which}-told").unlink()
     launched.start()
     assert launched.connect()
-    wait_for(lambda: not os.path.exists(f"/proc/{supervisor}"), 30, "the last supervisor to end")
+    wait_for(lambda: not os.path.exists(f"/proc/{supervisor}"), "the last supervisor to end")
     assert launched.socket.exists() and launched.control.exists()
 
 
@@ -264,7 +263,7 @@ def test_a_guest_started_right_after_its_end_is_served(launched):
 ])
 def test_without_a_usable_device_the_emulator_is_not_run(launched, env, says):
     launched.start(env)
-    assert launched.process.wait(30) == 1
+    assert launched.process.wait(HANG_S) == 1
     assert says in launched.log.read_text()
     assert not (launched.path / "emulator-told").exists()
     assert not launched.socket.exists()
@@ -273,9 +272,9 @@ def test_without_a_usable_device_the_emulator_is_not_run(launched, env, says):
 def test_an_emulator_that_is_gone_is_named(launched):
     launched.emulator.unlink()
     launched.start()
-    assert launched.process.wait(30) == 1
+    assert launched.process.wait(HANG_S) == 1
     assert f"cannot run the emulator {launched.emulator}" in launched.log.read_text()
-    wait_for(lambda: not launched.socket.exists(), 30, "the socket to be removed")
+    wait_for(lambda: not launched.socket.exists(), "the socket to be removed")
 
 
 def test_run_by_hand_it_says_what_it_is(launched):

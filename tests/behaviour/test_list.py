@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from command import DONE, MIB, NO_GUEST, UNREACHABLE
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 
 
 def test_list_shows_guests_of_every_source(alpha, beta, aerostat, libvirt):
@@ -92,7 +92,7 @@ def test_list_for_scripts(beta, libvirt, aerostat_libvirt):
 
 def test_fresh_statistics_prove_a_driver_over_libvirt(beta, aerostat_libvirt):
     aerostat_libvirt("dommemstat", "beta", "--period", "1")
-    wait_for(lambda: "Driver:         ready" in aerostat_libvirt("dominfo", "beta").out, 30,
+    wait_for(lambda: "Driver:         ready" in aerostat_libvirt("dominfo", "beta").out,
              "the driver to be known")
 
 
@@ -131,6 +131,6 @@ def test_a_terminal_gets_a_progress_bar(alpha, aerostat):
             break
         seen += chunk
     os.close(leader)
-    assert process.wait(60) == DONE
+    assert process.wait(HANG_S) == DONE
     assert b"going to 300 MiB" in seen and b"[" in seen
     assert b"alpha: 512 MiB -> 300 MiB" in seen

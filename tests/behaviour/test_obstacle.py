@@ -12,7 +12,7 @@ import pytest
 
 from conftest import BUILD
 from daemon import Daemon
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 
 MIGRATION = "it is being migrated or saved"
 LOCKED = "its memory is locked"
@@ -75,7 +75,7 @@ def test_saving_by_libvirt_is_in_the_way_until_it_fails(lab, libvirt, watching, 
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as virsh:
             daemon.wait_for_guest("saved", lambda guest: guest["obstacle"] == MIGRATION)
             os.close(reader)
-            assert virsh.wait(60) != 0
+            assert virsh.wait(HANG_S) != 0
         wait_for_obstacle(daemon, "saved", None)
         assert guest.ping()
 
@@ -90,7 +90,7 @@ def locked_qemu(binary, folder):
          "-device", "virtio-balloon-pci", "-qmp", f"unix:{path},server=on,wait=off"],
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for(lambda: path.exists() or process.poll() is not None, 30, "QEMU to start")
+        wait_for(lambda: path.exists() or process.poll() is not None, "QEMU to start")
         if process.poll() is not None:
             pytest.skip(f"no memory can be locked here: {process.stderr.read().strip()}")
         yield path

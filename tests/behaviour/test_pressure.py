@@ -82,7 +82,7 @@ def test_tmpfs_without_swap_stops_short_or_panics_as_was_said(lab, aerostat):
         assert "it will swap or kill processes" in result.err
         if result.code == UNREACHABLE:
             wait_for(lambda: "Kernel panic - not syncing: System is deadlocked on memory" in
-                     guest.console.read_text(errors="replace"), 10, "the guest's last words")
+                     guest.console.read_text(errors="replace"), "the guest's last words")
         else:
             assert_stopped_short_and_eased(result, False)
 

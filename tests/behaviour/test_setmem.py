@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from command import DONE, MIB, NO_DRIVER, REFUSED, SHORT
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 
 
 @pytest.mark.parametrize("kernel", ["6.1", "6.12"])
@@ -69,7 +69,7 @@ def test_no_wait_asks_and_returns(way):
         assert result.json["outcome"] == "asked"
         assert result.json["waited"] is False
         guest.load_driver()
-        wait_for(lambda: guest.actual() == 200 * MIB, 30, "the target that was asked for")
+        wait_for(lambda: guest.actual() == 200 * MIB, "the target that was asked for")
 
 
 def test_quiet_is_quiet(alpha, aerostat):
@@ -128,13 +128,13 @@ def test_the_newer_of_two_setmem_stands(lab, aerostat):
         first = aerostat.start("setmem", guest.address, "300M", "--json")
         aerostat.wait_until_asked(first)
         second = aerostat.start("setmem", guest.address, "400M")
-        out, err = first.communicate(timeout=60)
+        out, err = first.communicate(timeout=HANG_S)
         assert first.returncode == SHORT, out + err
         assert "another setmem has asked for 400 MiB meanwhile" in out
         guest.load_driver()
-        out, err = second.communicate(timeout=60)
+        out, err = second.communicate(timeout=HANG_S)
         assert second.returncode in (DONE, NO_DRIVER), out + err
-        wait_for(lambda: guest.actual() == 400 * MIB, 30, "the newer target")
+        wait_for(lambda: guest.actual() == 400 * MIB, "the newer target")
 
 
 def test_a_newer_no_wait_overtakes_too(lab, aerostat):
@@ -142,11 +142,11 @@ def test_a_newer_no_wait_overtakes_too(lab, aerostat):
         first = aerostat.start("setmem", guest.address, "300M", "--json")
         aerostat.wait_until_asked(first)
         assert aerostat("setmem", guest.address, "400M", "--no-wait").code == DONE
-        out, err = first.communicate(timeout=60)
+        out, err = first.communicate(timeout=HANG_S)
         assert first.returncode == SHORT, out + err
         assert "another setmem has asked for 400 MiB meanwhile" in out
         guest.load_driver()
-        wait_for(lambda: guest.actual() == 400 * MIB, 30, "the newer target")
+        wait_for(lambda: guest.actual() == 400 * MIB, "the newer target")
 
 
 def test_a_transient_guest_has_no_next_start(lab, libvirt, aerostat_libvirt):
@@ -165,7 +165,7 @@ def test_ctrl_c_leaves_the_target_and_says_so(lab, aerostat):
         process = aerostat.start("setmem", guest.address, "200M", "--json")
         aerostat.wait_until_asked(process)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG_S)
         assert process.returncode == 130, err
         assert "interrupted" in out
         guest.load_driver()

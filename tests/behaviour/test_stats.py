@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from command import DONE, MIB, REFUSED
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 
 VIRSH_NAMES = {"actual", "swap_in", "swap_out", "major_fault", "minor_fault", "unused", "available",
                "usable", "last_update", "disk_caches", "hugetlb_pgalloc", "hugetlb_pgfail", "rss"}
@@ -18,7 +18,7 @@ def fresh(reached):
     """Statistics that flow."""
     assert reached.run("dommemstat", reached.name, "--period", "1").code == DONE
     total = reached.guest.meminfo()["MemTotal"]     # older figures are those of another size
-    wait_for(lambda: shown(reached).get("available") == total, 30, "fresh statistics")
+    wait_for(lambda: shown(reached).get("available") == total, "fresh statistics")
 
 
 def shown(reached):
@@ -48,7 +48,7 @@ def test_domstats_prints_virshs_keys(reached):
 
 def test_statistics_agree_with_virsh(beta, libvirt, aerostat_libvirt):
     aerostat_libvirt("dommemstat", "beta", "--period", "1")
-    wait_for(lambda: "usable" in libvirt.virsh("dommemstat", "beta"), 30, "statistics")
+    wait_for(lambda: "usable" in libvirt.virsh("dommemstat", "beta"), "statistics")
     ours = dict(line.split() for line in aerostat_libvirt("dommemstat", "beta").out.splitlines())
     theirs = dict(line.split() for line in libvirt.virsh("dommemstat", "beta").splitlines() if line)
     for name in ("actual", "available"):
@@ -66,10 +66,10 @@ def test_never_asked_is_said_so(lab, aerostat):
 
 def test_stale_statistics_are_marked(lab, aerostat):
     with lab.guest("stale", memory=256, balloon={"stats-period": 1}) as guest:
-        wait_for(lambda: aerostat("dommemstat", guest.address, "--json").json["stale"] is False, 30,
+        wait_for(lambda: aerostat("dommemstat", guest.address, "--json").json["stale"] is False,
                  "fresh statistics")
         guest.unload_driver()
-        wait_for(lambda: aerostat("dommemstat", guest.address, "--json").json["stale"], 60,
+        wait_for(lambda: aerostat("dommemstat", guest.address, "--json").json["stale"],
                  "statistics to grow old")
         result = aerostat("dommemstat", guest.address)
         assert "the guest does not answer" in result.err
@@ -96,8 +96,8 @@ def test_events_tell_of_a_balloon_that_moves(reached):
                                 "--timeout", "60", "--json")
     # Events are not kept for those who come late: move until the watcher has seen it.
     moves = itertools.cycle(ways_to_move(reached.guest))
-    wait_for(lambda: watcher.poll() is not None or next(moves)(), 60, "an event")
-    out, err = watcher.communicate(timeout=10)
+    wait_for(lambda: watcher.poll() is not None or next(moves)(), "an event")
+    out, err = watcher.communicate(timeout=HANG_S)
     reached.guest.load_driver()
     assert watcher.returncode == DONE, err
     event = json.loads(out.splitlines()[0])
@@ -124,9 +124,9 @@ def test_events_tell_of_the_guests_end(way):
     with way.guest("ending", memory=256) as guest:
         watcher = way.run.start("event", guest.address, "--event", "lifecycle", "--loop",
                                 "--timeout", "60", "--json")
-        wait_for(lambda: watching(guest, watcher), 30, "the watcher")
+        wait_for(lambda: watching(guest, watcher), "the watcher")
         guest.poweroff()
-        out, err = watcher.communicate(timeout=60)
+        out, err = watcher.communicate(timeout=HANG_S)
         assert watcher.returncode == DONE, err
         details = [json.loads(line)["detail"] for line in out.splitlines()]
         assert any("Shutdown" in detail or "Stopped" in detail for detail in details), details
@@ -140,7 +140,7 @@ def watching(guest, watcher):
         return readable(watcher.stdout, 0.2)
     with socket.socket(socket.AF_UNIX) as monitor:
         monitor.connect(str(guest.qmp_path))
-        return not readable(monitor, 0.5)   # no greeting: it is taken
+        return not readable(monitor, 3)     # no greeting: it is taken
 
 
 def readable(file, timeout):

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from command import DONE, MIB, UNREACHABLE, USAGE
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 from terminal import Terminal
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "fakes"))
@@ -87,7 +87,7 @@ def daemon(socket):
 def let_pass(seconds):
     """Until the clock, which the picture shows in seconds, has moved on."""
     end = time.monotonic() + seconds
-    wait_for(lambda: time.monotonic() > end, 30, "time to pass")
+    wait_for(lambda: time.monotonic() > end, "time to pass")
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_keys_are_needed_as_much_as_a_screen(aerostat, socket):
     with open(ours, "rb"), open(theirs, "wb") as out:
         ended = subprocess.run([aerostat.binary, "top", "--socket", str(socket)], check=False,
                                env=aerostat.env, stdin=subprocess.DEVNULL, stdout=out,
-                               stderr=subprocess.PIPE, text=True, timeout=30)
+                               stderr=subprocess.PIPE, text=True, timeout=HANG_S)
     assert ended.returncode == USAGE
     assert "aerostat status" in ended.stderr
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/hostile/device.h"
 
+#include "tests/hang.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ANSWER_MS 20000
-#define START_MS 20000
 #define ANSWER_MAX 65536
 #define WORDS_MAX 32
 #define PAGEMAP_SWAPPED 62 /* bit 63: present; 62: swapped out */
@@ -66,8 +65,7 @@ static json_t *read_line(struct device *device)
 	for (size_t size = 0; size < sizeof(line);) {
 		struct pollfd ready = { .fd = device->control_fd, .events = POLLIN };
 
-		if (poll(&ready, 1, ANSWER_MS) <= 0 ||
-		    read(device->control_fd, line + size, 1) != 1)
+		if (poll(&ready, 1, HANG_MS) <= 0 || read(device->control_fd, line + size, 1) != 1)
 			return NULL;
 		if (line[size++] == '\n')
 			/* 2^64 - 1 stands for unset, which jansson's integers cannot hold. */
@@ -166,7 +164,7 @@ static void run_child(const struct device *device, int log_end, const char *prog
 int device_start(struct device *device, const char *program, const char *protocol,
 		 char *const *words)
 {
-	uint64_t deadline = now_ms() + START_MS;
+	uint64_t deadline = now_ms() + HANG_MS;
 	int log_ends[2];
 
 	*device = (struct device){ .control_fd = -1, .folder = "/tmp/hostile-XXXXXX" };

@@ -83,7 +83,7 @@ static bool send_stats(struct vm *vm, uint64_t free_bytes)
 {
 	uint8_t *entry = guest_at(&vm->guest, TABLES);
 	const uint16_t tag = MEMFREE;
-	uint64_t deadline = now_ms() + 10000;
+	uint64_t deadline = now_ms() + HANG_MS;
 
 	memcpy(entry, &tag, sizeof(tag));
 	memcpy(entry + sizeof(tag), &free_bytes, sizeof(free_bytes));
@@ -100,7 +100,7 @@ static bool send_stats(struct vm *vm, uint64_t free_bytes)
 static bool tell_statistics(struct vm *vm)
 {
 	uint16_t used = ring_used_index(&vm->rings[STATS]);
-	uint64_t deadline = now_ms() + 10000, value = now_ms() * 4096;
+	uint64_t deadline = now_ms() + HANG_MS, value = now_ms() * 4096;
 
 	if (!send_stats(vm, value))
 		return false;

@@ -34,7 +34,6 @@
 #define LOG_A_SECOND 3
 #define PRIVATE_KIB_MAX (2 * 1024)
 #define SANITIZED_KIB_MAX (16 * 1024) /* redzones, and what was freed and is kept from use */
-#define WAIT_MS 10000
 /* So that every queue is there; otherwise what a user gets. */
 #define DEVICE_FEATURES "--features=+free-page-reporting"
 #define WORDS_MAX 16
@@ -70,7 +69,7 @@ static bool lengths_are_zero(struct vm *vm)
 static bool leaves_nothing(struct vm *vm)
 {
 	struct device *device = vm->device;
-	uint64_t deadline = now_ms() + WAIT_MS;
+	uint64_t deadline = now_ms() + HANG_MS;
 	uint64_t kib;
 
 	while (device_files(device) != device->files) {

@@ -10,7 +10,7 @@ uint64_t row_counter(struct vm *vm, const char *name)
 
 static bool kick_and_count(struct vm *vm, unsigned int queue, const char *fault, uint64_t before)
 {
-	uint64_t deadline = now_ms() + 10000;
+	uint64_t deadline = now_ms() + HANG_MS;
 
 	vm_kick(vm, queue);
 	if (!vm_settles(vm))

@@ -8,7 +8,7 @@
 /* The ring makes no sense any more: the device has to ask for its reset, and take it. */
 static bool breaks(struct vm *vm, unsigned int queue)
 {
-	uint64_t deadline = now_ms() + 10000;
+	uint64_t deadline = now_ms() + HANG_MS;
 
 	vm_kick(vm, queue);
 	while (!device_needs_reset(vm->device)) {

@@ -10,7 +10,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define WAIT_MS 20000
 #define ASK_EVERY 64 /* turns of waiting, then the device is asked whether it wants its reset */
 
 bool vm_fail(struct vm *vm, const char *format, ...)
@@ -143,7 +142,7 @@ static bool all_returned(const struct vm *vm)
 
 bool vm_settles(struct vm *vm)
 {
-	uint64_t deadline = now_ms() + WAIT_MS;
+	uint64_t deadline = now_ms() + HANG_MS;
 
 	for (unsigned int turn = 1; now_ms() < deadline; turn++) {
 		if (all_returned(vm))
@@ -166,7 +165,7 @@ void vm_forget_rings(struct vm *vm)
 
 static bool wait_allocated(struct vm *vm, uint64_t least, uint64_t most)
 {
-	uint64_t deadline = now_ms() + WAIT_MS;
+	uint64_t deadline = now_ms() + HANG_MS;
 	uint64_t bytes;
 
 	while (bytes = guest_allocated(&vm->guest), bytes < least || bytes > most) {

@@ -8,6 +8,7 @@
 #define AEROSTAT_TESTS_VM_H
 
 #include "device/balloon.h"
+#include "tests/hang.h"
 #include "tests/hostile/device.h"
 #include "tests/hostile/guest.h"
 #include "tests/unit/vfio_user_client.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/unit/api_rig.h"
 
+#include "tests/hang.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -10,8 +11,6 @@
 
 #include <glib-unix.h>
 #include <glib/gstdio.h>
-
-#define WAIT_S 20
 
 /*
  * In the manager's place
@@ -278,13 +277,13 @@ int rig_tear_down(void **state)
 static gboolean give_up(void *data)
 {
 	(void)data;
-	fail_msg("waited %d s in vain", WAIT_S);
+	fail_msg("waited %d s in vain", HANG_S);
 	return G_SOURCE_REMOVE;
 }
 
 void run_until(bool (*condition)(void *data), void *data)
 {
-	guint timeout = g_timeout_add_seconds(WAIT_S, give_up, NULL);
+	guint timeout = g_timeout_add_seconds(HANG_S, give_up, NULL);
 
 	while (!condition(data))
 		g_main_context_iteration(NULL, TRUE);

@@ -8,6 +8,7 @@
 #define AEROSTAT_GUARDIAN_RIG_H
 
 #include "aerostatd/state_file.h"
+#include "tests/hang.h"
 #include "tests/unit/fake_qemu.h"
 
 #define FAKES 2
@@ -56,7 +57,7 @@ void rig_will_spare(struct guardian_rig *rig, int which, uint64_t usable_bytes);
 
 /* Runs the default main context until @condition, or fails. */
 #define RUN_UNTIL(condition)                                                                       \
-	for (int64_t end_ = g_get_monotonic_time() + 60 * G_USEC_PER_SEC; !(condition);) {         \
+	for (int64_t end_ = g_get_monotonic_time() + HANG_US; !(condition);) {                     \
 		if (g_get_monotonic_time() > end_)                                                 \
 			fail_msg("waited in vain for %s", #condition);                             \
 		if (!g_main_context_iteration(NULL, FALSE))                                        \

@@ -2,6 +2,7 @@
 /* Calls given up at a deadline: who runs what, and who frees it. */
 #include "hypervisor/deadline.h"
 
+#include "tests/hang.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +11,6 @@
 
 #include <cmocka.h>
 
-#define LONG_US (60 * G_USEC_PER_SEC) /* never reached by a test that passes */
 #define SHORT_US 20000
 
 /* What a test and the work that it starts tell each other. */
@@ -76,7 +76,7 @@ static void open_stage(struct stage *stage)
 
 static void wait_until_freed(struct stage *stage, int count)
 {
-	int64_t deadline = g_get_monotonic_time() + LONG_US;
+	int64_t deadline = g_get_monotonic_time() + HANG_US;
 
 	pthread_mutex_lock(&stage->lock);
 	while (stage->freed < count)
@@ -92,7 +92,7 @@ static void test_done_in_time_leaves_data_to_the_caller(void **state)
 	(void)state;
 	stage.open = true;
 	assert_true(
-		deadline_call(g_get_monotonic_time() + LONG_US, work_when_open, task, task_free));
+		deadline_call(g_get_monotonic_time() + HANG_US, work_when_open, task, task_free));
 	assert_int_equal(task->answer, 42);
 	assert_int_equal(stage.freed, 0);
 	task_free(task);
@@ -133,7 +133,7 @@ static void test_a_stuck_call_does_not_delay_another(void **state)
 	assert_false(deadline_call(g_get_monotonic_time() + SHORT_US, work_when_open,
 				   task_new(&stuck), task_free));
 	assert_true(
-		deadline_call(g_get_monotonic_time() + LONG_US, work_when_open, task, task_free));
+		deadline_call(g_get_monotonic_time() + HANG_US, work_when_open, task, task_free));
 	task_free(task);
 	open_stage(&stuck);
 	wait_until_freed(&stuck, 1);
@@ -157,7 +157,7 @@ static void test_a_broken_pipe_does_not_end_the_program(void **state)
 	struct task *task = task_new(&stage);
 
 	(void)state;
-	assert_true(deadline_call(g_get_monotonic_time() + LONG_US, work_on_a_closed_pipe, task,
+	assert_true(deadline_call(g_get_monotonic_time() + HANG_US, work_on_a_closed_pipe, task,
 				  task_free));
 	assert_int_equal(task->answer, EPIPE);
 	task_free(task);

@@ -2,6 +2,7 @@
 /* QMP guests against a fake QEMU (fake_qemu.h). */
 #include "tests/unit/fake_qemu.h"
 
+#include "tests/hang.h"
 #include <glib/gstdio.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,8 +15,9 @@
 
 #include <cmocka.h>
 
-#define SOON hv_deadline_ms(100)
-#define LATER hv_deadline_ms(20000)
+/* Always waited for in full, and yet long enough that a busy machine gets as far as that. */
+#define SOON hv_deadline_ms(1000)
+#define LATER hv_deadline_ms(HANG_MS)
 #define MIB (UINT64_C(1) << 20)
 
 /* Not under the lock: a failed assertion leaves by longjmp(). */

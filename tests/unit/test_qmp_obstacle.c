@@ -2,6 +2,7 @@
 /* What is in the way of ballooning over QMP, against a fake QEMU (fake_qemu.h). */
 #include "tests/unit/fake_qemu.h"
 
+#include "tests/hang.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +14,7 @@
 
 #include <cmocka.h>
 
-#define LATER hv_deadline_ms(20000)
+#define LATER hv_deadline_ms(HANG_MS)
 
 static void obstacle_is(struct fake *fake, enum hv_obstacle expected)
 {

@@ -7,6 +7,7 @@
 #include "hypervisor/qmp_wire.h"
 
 #include "hypervisor/hypervisor.h"
+#include "tests/hang.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -22,8 +23,9 @@
 #include <cmocka.h>
 
 #define GREETING "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n"
-#define SOON hv_deadline_ms(20)
-#define LATER hv_deadline_ms(20000)
+/* Always waited for in full, and yet long enough that a busy machine gets as far as that. */
+#define SOON hv_deadline_ms(500)
+#define LATER hv_deadline_ms(HANG_MS)
 
 struct pair {
 	struct qmp_wire *wire;

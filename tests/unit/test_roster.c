@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "tests/hang.h"
 #include "tests/unit/fake_qemu.h"
 
 static struct {
@@ -54,7 +55,7 @@ static void on_problem(void *data, const char *source, const char *text)
 static const struct roster_ops ops = { on_found, on_gone, on_problem };
 
 #define RUN_UNTIL(condition)                                                                       \
-	for (int64_t end_ = g_get_monotonic_time() + 60 * G_USEC_PER_SEC; !(condition);) {         \
+	for (int64_t end_ = g_get_monotonic_time() + HANG_US; !(condition);) {                     \
 		if (g_get_monotonic_time() > end_)                                                 \
 			fail_msg("waited in vain for %s", #condition);                             \
 		if (!g_main_context_iteration(NULL, FALSE))                                        \

@@ -20,6 +20,7 @@
 
 #include "aerostatd/identity.h"
 #include "policy/policy.h"
+#include "tests/hang.h"
 
 #define GIB (UINT64_C(1) << 30)
 
@@ -394,7 +395,7 @@ static void a_folder_is_locked_once_and_by_name(void **state)
 	assert_true(lock >= 0);
 	assert_int_equal(state_folder_lock(rig->folder, 50, &error), -1);
 	assert_error(error, G_FILE_ERROR_AGAIN, owner);
-	assert_in_range(g_get_monotonic_time() - started_us, 50000, 10 * G_USEC_PER_SEC);
+	assert_true(g_get_monotonic_time() - started_us >= 50000);
 	close(lock);
 	lock = state_folder_lock(rig->folder, 0, NULL);
 	assert_true(lock >= 0);
@@ -417,7 +418,7 @@ static void a_lock_ends_with_its_process_and_is_waited_for(void **state)
 		_exit(0);
 	}
 	assert_int_equal(read(ready[0], &word, 1), 1);
-	lock = state_folder_lock(rig->folder, 60000, NULL);
+	lock = state_folder_lock(rig->folder, HANG_MS, NULL);
 	assert_true(lock >= 0);
 	close(lock);
 	close(ready[0]);

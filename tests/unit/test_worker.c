@@ -3,6 +3,7 @@
 #include "tests/unit/fake_qemu.h"
 
 #include "aerostatd/worker.h"
+#include "tests/hang.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,7 +60,7 @@ static const struct worker_ops ops = { on_sampled, on_set, on_restored };
 
 /* Runs the default main context until @condition, or fails. */
 #define RUN_UNTIL(condition)                                                                       \
-	for (int64_t end_ = g_get_monotonic_time() + 60 * G_USEC_PER_SEC; !(condition);) {         \
+	for (int64_t end_ = g_get_monotonic_time() + HANG_US; !(condition);) {                     \
 		if (g_get_monotonic_time() > end_)                                                 \
 			fail_msg("waited in vain for %s", #condition);                             \
 		if (!g_main_context_iteration(NULL, FALSE))                                        \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/unit/vfio_user_client.h"
 
+#include "tests/hang.h"
 #include <errno.h>
 #include <linux/vfio.h>
 #include <poll.h>
@@ -56,7 +57,7 @@ static int wait_for(struct vfio_user_client *client, short events, unsigned int 
 
 	if (client->pump)
 		client->pump(client->data);
-	n = poll(&poller, 1, client->pump ? 0 : VFIO_USER_CLIENT_TIMEOUT_MS);
+	n = poll(&poller, 1, client->pump ? 0 : HANG_MS);
 	if (n > 0)
 		return 0;
 	return client->pump && turn < VFIO_USER_CLIENT_TURNS ? 0 : -ETIMEDOUT;

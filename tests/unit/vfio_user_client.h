@@ -19,7 +19,6 @@
 
 #include "transport/vfio_user_wire.h"
 
-#define VFIO_USER_CLIENT_TIMEOUT_MS 20000
 #define VFIO_USER_CLIENT_TURNS                                                                     \
 	1000 /* how often pump() is called before a reply counts as missing */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/unit/vhost_user_client.h"
 
+#include "tests/hang.h"
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -9,7 +10,6 @@
 
 #define FDS_MAX 64
 #define PUMPS 200
-#define ANSWER_MS 10000
 
 static int fill_fds(struct msghdr *message, char *control, const int *fds, unsigned int count)
 {
@@ -35,7 +35,7 @@ static bool wait_for(struct vhost_user_client *client, short events, unsigned in
 	struct pollfd ready = { .fd = client->fd, .events = events };
 
 	if (!client->pump)
-		return poll(&ready, 1, ANSWER_MS) > 0;
+		return poll(&ready, 1, HANG_MS) > 0;
 	client->pump(client->data);
 	return ++*turns < PUMPS;
 }
