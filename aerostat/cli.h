@@ -106,6 +106,9 @@ GOptionGroup *scope_option_group(struct scope_flags *flags);
 bool scope_from_flags(struct context *ctx, const struct verb *verb, const struct scope_flags *flags,
 		      unsigned int unsaid, unsigned int *scope, int *code);
 
+/* --socket, for verbs that ask aerostatd; sets *socket, which the caller frees. */
+GOptionGroup *daemon_option_group(char **socket);
+
 /*
  * context_load_sources - set where to look for guests
  * @uris, @globs: from the command line; if both are NULL the configuration decides, and without

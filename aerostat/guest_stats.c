@@ -10,7 +10,7 @@
 
 #include <poll.h>
 
-#include "common/size.h"
+#include "policy/floor.h"
 
 #define PERIOD_S 1
 #define FRESH_MS 1500
@@ -94,10 +94,5 @@ uint64_t guest_stats_least_bytes(const struct guest_stats *stats)
 {
 	uint64_t used = unavailable_bytes(stats, stats->latest.value[HV_STAT_ACTUAL]);
 
-	return used == HV_UNSET ? HV_UNSET : used + guest_stats_headroom_bytes(stats->info);
-}
-
-uint64_t guest_stats_headroom_bytes(const hv_info *info)
-{
-	return MAX(64 * SIZE_MIB, info->max_bytes * 3 / 100);
+	return used == HV_UNSET ? HV_UNSET : used + headroom_bytes(stats->info->max_bytes);
 }

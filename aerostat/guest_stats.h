@@ -39,12 +39,9 @@ uint64_t guest_stats_used_bytes(const struct guest_stats *stats);
 
 /*
  * The smallest size of the guest that needs neither swapping nor killing: the memory that it
- * cannot free, and the headroom.  HV_UNSET if not known.  Valid only right after
- * guest_stats_start(), before the balloon moves.
+ * cannot free, and headroom_bytes() of policy/floor.h.  HV_UNSET if not known.  Valid only right
+ * after guest_stats_start(), before the balloon moves.
  */
 uint64_t guest_stats_least_bytes(const struct guest_stats *stats);
-
-/* Free memory that every guest needs to work: 64 MiB or 3 % of its maximum, if that is more. */
-uint64_t guest_stats_headroom_bytes(const hv_info *info);
 
 #endif

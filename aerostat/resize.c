@@ -252,8 +252,7 @@ static void explain_overtaken(struct resize *r, uint64_t newer_bytes)
 
 static uint64_t eased_target(const struct resize *r)
 {
-	return MIN(r->wait.actual_bytes + guest_stats_headroom_bytes(r->info),
-		   r->wait.before_bytes);
+	return MIN(r->wait.actual_bytes + headroom_bytes(r->info->max_bytes), r->wait.before_bytes);
 }
 
 static void ease_target(struct resize *r)

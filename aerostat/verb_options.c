@@ -177,3 +177,15 @@ bool scope_from_flags(struct context *ctx, const struct verb *verb, const struct
 		*scope = unsaid;
 	return true;
 }
+
+GOptionGroup *daemon_option_group(char **socket)
+{
+	const GOptionEntry entries[] = { { "socket", 0, 0, G_OPTION_ARG_FILENAME, socket,
+					   "the socket that aerostatd listens on", "PATH" },
+					 { NULL } };
+	GOptionGroup *group =
+		g_option_group_new("aerostatd", "How to reach aerostatd:", "", NULL, NULL);
+
+	g_option_group_add_entries(group, entries);
+	return group;
+}

@@ -45,7 +45,7 @@ static bool read_least_size(hv_guest *guest, int64_t deadline, const struct hv_i
 			    "it does not report what it can spare, so nothing is taken from it");
 		return false;
 	}
-	/* As guest_stats_headroom_bytes() in aerostat/guest_stats.c. */
+	/* The same rule as headroom_bytes() in policy/floor.h. */
 	*least_bytes = actual - usable + MAX(64 * SIZE_MIB, info->max_bytes * 3 / 100);
 	*least_bytes = (*least_bytes + SIZE_MIB - 1) / SIZE_MIB * SIZE_MIB;
 	return true;

@@ -279,7 +279,10 @@ static bool link_connect(struct libvirt_call *call)
 			link->conn = open_uri(link->uri, VIR_CONNECT_RO);
 		if (!link->conn)
 			return call_fail(call, denied ? HV_ERROR_DENIED : HV_ERROR_UNREACHABLE,
-					 "cannot reach libvirt (%s): %s", link->uri, text);
+					 "cannot reach libvirt (%s): %s; %s", link->uri, text,
+					 denied ? "run this as root or as a member of the group "
+						  "libvirt"
+						: "is libvirtd running?");
 		link->denied = g_steal_pointer(&text);
 	}
 	link->connected_before = true;

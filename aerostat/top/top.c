@@ -15,10 +15,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "aerostat/daemon.h"
 #include "aerostat/top/top_parts.h"
 #include "aerostat/top/top_terminal.h"
 #include "aerostat/verbs.h"
+#include "api_client/client.h"
 
 #define REQUEST_MS 1000
 #define MESSAGE_US (8 * G_USEC_PER_SEC)
@@ -264,16 +264,17 @@ static int run_top(struct context *ctx, const struct verb *verb, int argc, char 
 {
 	g_autofree char *socket = NULL;
 	double interval_s = 1;
-	const GOptionEntry entries[] = { SOCKET_ENTRY(socket),
-					 { "interval", 'i', 0, G_OPTION_ARG_DOUBLE, &interval_s,
+	const GOptionEntry entries[] = { { "interval", 'i', 0, G_OPTION_ARG_DOUBLE, &interval_s,
 					   "ask every S seconds (1)", "S" },
 					 { NULL } };
+	GOptionContext *options = verb_options_new(verb, entries);
 	g_auto(GStrv) words = NULL;
 	g_autoptr(GError) error = NULL;
 	struct top top = { .signals = -1 };
 	int code;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 0, 0, &words, &code))
+	g_option_context_add_group(options, daemon_option_group(&socket));
+	if (!verb_parse_options(ctx, verb, options, argc, argv, 0, 0, &words, &code))
 		return code;
 	if (!(interval_s >= INTERVAL_MIN_S && interval_s <= INTERVAL_MAX_S))
 		return cli_usage(ctx, verb,

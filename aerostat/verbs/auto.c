@@ -2,9 +2,9 @@
 /* aerostat auto: returns a guest that a user took over to the mode of the configuration. */
 #include <stdio.h>
 
-#include "aerostat/daemon.h"
 #include "aerostat/daemon_text.h"
 #include "aerostat/verbs.h"
+#include "api_client/client.h"
 
 static void print_new_mode(const char *guest, enum daemon_mode mode)
 {
@@ -36,16 +36,17 @@ static int run_auto(struct context *ctx, const struct verb *verb, int argc, char
 		{ "observe", 0, 0, G_OPTION_ARG_NONE, &observe,
 		  "decide and explain, but do not change its size", NULL },
 		{ "off", 0, 0, G_OPTION_ARG_NONE, &off, "leave it alone", NULL },
-		SOCKET_ENTRY(socket),
 		{ NULL }
 	};
+	GOptionContext *options = verb_options_new(verb, entries);
 	g_autoptr(daemon_client) daemon = NULL;
 	g_autoptr(GError) error = NULL;
 	g_auto(GStrv) guests = NULL, changed = NULL;
 	enum daemon_mode mode;
 	int code;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 0, 1, &guests, &code))
+	g_option_context_add_group(options, daemon_option_group(&socket));
+	if (!verb_parse_options(ctx, verb, options, argc, argv, 0, 1, &guests, &code))
 		return code;
 	if (observe && off)
 		return cli_usage(ctx, verb, "--observe excludes --off");

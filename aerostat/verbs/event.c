@@ -90,7 +90,8 @@ static void print_event(struct context *ctx, const struct watch_message *message
 	fflush(stdout);
 }
 
-static int start_watchers(const GPtrArray *guests, GAsyncQueue *queue)
+/* Starts a thread for each guest that answered; returns how many. */
+static int start_watchers(const struct context *ctx, const GPtrArray *guests, GAsyncQueue *queue)
 {
 	int count = 0;
 
@@ -98,8 +99,10 @@ static int start_watchers(const GPtrArray *guests, GAsyncQueue *queue)
 		struct guest_reply *one = guests->pdata[i];
 		struct watcher *watcher;
 
-		if (one->error)
+		if (one->error) {
+			cli_warn(ctx, "%s", one->error->message);
 			continue;
+		}
 		watcher = g_new0(struct watcher, 1);
 		*watcher = (struct watcher){ one->guest, one->info.name, queue };
 		hv_guest_hold(one->guest, true);
@@ -202,7 +205,7 @@ static int run_event(struct context *ctx, const struct verb *verb, int argc, cha
 	if (!guests)
 		return code;
 	queue = g_async_queue_new();
-	return print_events(ctx, queue, start_watchers(guests, queue), &options);
+	return print_events(ctx, queue, start_watchers(ctx, guests, queue), &options);
 }
 
 const struct verb verb_event = {

@@ -2,9 +2,9 @@
 /* aerostat explain: why a guest has the size it has. */
 #include <stdio.h>
 
-#include "aerostat/daemon.h"
 #include "aerostat/daemon_text.h"
 #include "aerostat/verbs.h"
+#include "api_client/client.h"
 
 #define CHANGES_SHOWN 10 /* unless --number says otherwise */
 
@@ -218,8 +218,8 @@ static int run_explain(struct context *ctx, const struct verb *verb, int argc, c
 	g_autofree char *socket = NULL, *number_text = NULL;
 	const GOptionEntry entries[] = { { "number", 'n', 0, G_OPTION_ARG_STRING, &number_text,
 					   "show at most N of the last changes (10)", "N" },
-					 SOCKET_ENTRY(socket),
 					 { NULL } };
+	GOptionContext *options = verb_options_new(verb, entries);
 	g_autoptr(daemon_client) daemon = NULL;
 	g_autoptr(daemon_guest) guest = NULL;
 	g_autoptr(GError) error = NULL;
@@ -228,7 +228,8 @@ static int run_explain(struct context *ctx, const struct verb *verb, int argc, c
 	bool colour = wants_colour();
 	int code;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 1, 1, &names, &code))
+	g_option_context_add_group(options, daemon_option_group(&socket));
+	if (!verb_parse_options(ctx, verb, options, argc, argv, 1, 1, &names, &code))
 		return code;
 	if (number_text && !g_ascii_string_to_unsigned(number_text, 10, 0, 1000, &number, NULL))
 		return cli_usage(ctx, verb, "number '%s' is not a number from 0 to 1000",

@@ -40,7 +40,7 @@ static void print_list_row(const struct guest_reply *one, int name_width)
 
 	if (one->error)
 		printf(" %-4s  %-*s  no answer: %s\n", "-", name_width, list_guest_name(one),
-		       one->error->message);
+		       hv_error_reason(one->error, list_guest_name(one)));
 	else
 		printf(" %-4s  %-*s  %-9s  %10s  %10s  %-10s  %s\n", id, name_width, info->name,
 		       hv_state_name(info->state), max, actual, list_driver_cell(info),

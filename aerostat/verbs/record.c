@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "aerostat/daemon.h"
 #include "aerostat/verbs.h"
+#include "api_client/client.h"
 
 #define SECONDS_MAX 10000000
 
@@ -102,8 +102,8 @@ static int run_record(struct context *ctx, const struct verb *verb, int argc, ch
 					   "end after S seconds", "S" },
 					 { "force", 'f', 0, G_OPTION_ARG_NONE, &force,
 					   "replace FILE if it exists", NULL },
-					 SOCKET_ENTRY(socket),
 					 { NULL } };
+	GOptionContext *options = verb_options_new(verb, entries);
 	g_autoptr(daemon_client) daemon = NULL;
 	g_autoptr(GError) error = NULL;
 	struct record record = { 0 };
@@ -112,7 +112,8 @@ static int run_record(struct context *ctx, const struct verb *verb, int argc, ch
 	guint64 seconds = 0;
 	int code;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 1, 1, &words, &code))
+	g_option_context_add_group(options, daemon_option_group(&socket));
+	if (!verb_parse_options(ctx, verb, options, argc, argv, 1, 1, &words, &code))
 		return code;
 	if (seconds_text &&
 	    !g_ascii_string_to_unsigned(seconds_text, 10, 1, SECONDS_MAX, &seconds, NULL))

@@ -2,20 +2,21 @@
 /* aerostat reload: aerostatd reads its configuration again. */
 #include <stdio.h>
 
-#include "aerostat/daemon.h"
 #include "aerostat/daemon_text.h"
 #include "aerostat/verbs.h"
+#include "api_client/client.h"
 
 static int run_reload(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	g_autofree char *socket = NULL, *file = NULL, *plain = NULL;
-	const GOptionEntry entries[] = { SOCKET_ENTRY(socket), { NULL } };
+	GOptionContext *options = verb_options_new(verb, NULL);
 	g_autoptr(daemon_client) daemon = NULL;
 	g_autoptr(GError) error = NULL;
 	g_auto(GStrv) words = NULL;
 	int code;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 0, 0, &words, &code))
+	g_option_context_add_group(options, daemon_option_group(&socket));
+	if (!verb_parse_options(ctx, verb, options, argc, argv, 0, 0, &words, &code))
 		return code;
 	daemon = daemon_client_new(socket, DAEMON_TIMEOUT_MS);
 	file = daemon_reload(daemon, &error);

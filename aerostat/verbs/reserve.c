@@ -9,10 +9,10 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "aerostat/daemon.h"
 #include "aerostat/daemon_text.h"
 #include "aerostat/progress_bar.h"
 #include "aerostat/verbs.h"
+#include "api_client/client.h"
 #include "common/size.h"
 
 #define POLL_MS 250 /* the daemon samples the host every second */
@@ -176,14 +176,15 @@ static int run_reserve(struct context *ctx, const struct verb *verb, int argc, c
 					   "wait at most S seconds (120)", "S" },
 					 { "cancel", 0, 0, G_OPTION_ARG_STRING, &cancel,
 					   "end reservation ID", "ID" },
-					 SOCKET_ENTRY(socket),
 					 { NULL } };
+	GOptionContext *parser = verb_options_new(verb, entries);
 	g_autoptr(GError) error = NULL;
 	g_auto(GStrv) words = NULL;
 	uint64_t bytes;
 	int code;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 0, 2, &words, &code))
+	g_option_context_add_group(parser, daemon_option_group(&socket));
+	if (!verb_parse_options(ctx, verb, parser, argc, argv, 0, 2, &words, &code))
 		return code;
 	options.note = note;
 	options.cancel = cancel;

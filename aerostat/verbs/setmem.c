@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "aerostat/balloon_wait.h"
-#include "aerostat/daemon.h"
 #include "aerostat/resize.h"
 #include "aerostat/verbs.h"
 #include "common/size.h"
@@ -89,8 +88,7 @@ static int run_setmem(struct context *ctx, const struct verb *verb, int argc, ch
 	struct resize_options options = RESIZE_DEFAULTS;
 	struct scope_flags flags = { 0 };
 	g_autofree char *socket = NULL;
-	const GOptionEntry entries[] = { SOCKET_ENTRY(socket), { NULL } };
-	GOptionContext *parser = verb_options_new(verb, entries);
+	GOptionContext *parser = verb_options_new(verb, NULL);
 	g_auto(GStrv) args = NULL;
 	g_autoptr(hv_guest) guest = NULL;
 	g_auto(hv_info) info = { 0 };
@@ -100,6 +98,7 @@ static int run_setmem(struct context *ctx, const struct verb *verb, int argc, ch
 
 	g_option_context_add_group(parser, scope_option_group(&flags));
 	g_option_context_add_group(parser, resize_option_group(&options));
+	g_option_context_add_group(parser, daemon_option_group(&socket));
 	if (!verb_parse_with_size(ctx, verb, parser, argc, argv, &args, &bytes, &code) ||
 	    !scope_from_flags(ctx, verb, &flags, HV_SCOPE_LIVE, &scope, &code) ||
 	    !resize_check_options(ctx, verb, &options, &code))

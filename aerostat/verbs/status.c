@@ -2,9 +2,9 @@
 /* aerostat status: host, guests, problems and reservations, as aerostatd sees them. */
 #include <stdio.h>
 
-#include "aerostat/daemon.h"
 #include "aerostat/daemon_text.h"
 #include "aerostat/verbs.h"
+#include "api_client/client.h"
 
 static char *format_mode_cell(const struct daemon_guest *guest)
 {
@@ -256,7 +256,7 @@ static void print_status_json(const struct daemon_status *status, const GPtrArra
 static int run_status(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	g_autofree char *socket = NULL;
-	const GOptionEntry entries[] = { SOCKET_ENTRY(socket), { NULL } };
+	GOptionContext *options = verb_options_new(verb, NULL);
 	g_autoptr(daemon_client) daemon = NULL;
 	g_autoptr(daemon_status) status = NULL;
 	g_autoptr(GPtrArray) guests = NULL;
@@ -265,7 +265,8 @@ static int run_status(struct context *ctx, const struct verb *verb, int argc, ch
 	bool colour = wants_colour();
 	int code = EXIT_DONE;
 
-	if (!verb_parse(ctx, verb, entries, argc, argv, 0, -1, &names, &code))
+	g_option_context_add_group(options, daemon_option_group(&socket));
+	if (!verb_parse_options(ctx, verb, options, argc, argv, 0, -1, &names, &code))
 		return code;
 	daemon = daemon_client_new(socket, DAEMON_TIMEOUT_MS);
 	status = daemon_get_status(daemon, &error);

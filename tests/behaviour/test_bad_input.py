@@ -86,7 +86,7 @@ def test_config_over_qmp(alpha, aerostat):
 def test_edit_over_qmp(alpha, aerostat):
     result = aerostat("edit", alpha.address, env={"EDITOR": "false"})
     assert result.code == REFUSED
-    assert "not possible for a guest reached by qmp" in result.error
+    assert "not possible for a guest that is reached by qmp" in result.error
 
 
 def test_a_guest_with_no_balloon_device(way):

@@ -145,7 +145,7 @@ def test_a_damaged_recording_is_told_with_its_line(aerostat, recording):
     (["--seed", "-1"], "seed '-1'"),
     (["--guests", "65"], "guests '65' is not a number from 1 to 64"),
     (["--seconds", "29"], "seconds '29' is not a number from 30 to 3600"),
-    (["--recording", "x", "--traces", "3"], "--recording is replayed as it is"),
+    (["--recording", "x", "--traces", "3"], "--recording excludes all other options"),
     (["--recording", "x", "-p", "oracle"], "policy 'oracle' cannot replay a recording"),
     (["alpha"], "unexpected argument 'alpha'"),
 ])
