@@ -43,7 +43,7 @@ bool vmm_accept(struct vmm *vmm, int fd, bool connected);
 void vmm_notify_queue(struct vmm *vmm, unsigned int queue);
 /* Relays struct balloon_host's call to the VMM, if one is connected. */
 void vmm_notify_config(struct vmm *vmm);
-/* Remembers that the VMM has shared memory; to be called whenever the balloon has some. */
+/* Marks that the VMM has shared memory; to be called whenever the balloon has some. */
 void vmm_note_memory(struct vmm *vmm);
 /* Disconnects the VMM and stops listening. */
 void vmm_close(struct vmm *vmm);

@@ -53,7 +53,7 @@ void loop_remove(struct loop *loop, struct loop_source *source);
 
 /* Makes the loop call @timer back when it is due; adding it twice is harmless. */
 void loop_add_timer(struct loop *loop, struct loop_timer *timer);
-/* Forgets @timer, if it was added; may be called from any callback. */
+/* Removes @timer, if it was added; may be called from any callback. */
 void loop_remove_timer(struct loop *loop, struct loop_timer *timer);
 
 /*

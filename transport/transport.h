@@ -34,7 +34,6 @@ struct transport;
 
 struct transport_ops {
 	const char *name; /* "vfio-user" */
-	const char *help;
 	/* Serves the VMM that is connected to @fd, which must be non-blocking and is owned by the
 	 * transport on success.  NULL when memory is short. */
 	struct transport *(*open)(const struct transport_context *context, int fd);

@@ -632,7 +632,6 @@ static void vfio_user_close(struct transport *transport)
 
 const struct transport_ops vfio_user_ops = {
 	.name = "vfio-user",
-	.help = "QEMU 10.1 or newer (vfio-user-pci), Cloud Hypervisor (--user-device)",
 	.open = vfio_user_open,
 	.notify_queue = vfio_user_notify_queue,
 	.notify_config = vfio_user_notify_config,

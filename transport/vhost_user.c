@@ -11,7 +11,7 @@
 
 #include "transport/vhost_user_messages.h"
 
-/* So many that a VMM with much to say does not hold up the device's other work. */
+/* Limited so that a VMM that sends many messages does not delay the device's other work. */
 #define MESSAGES_PER_TURN 16
 
 /*
@@ -119,7 +119,6 @@ static void vhost_user_close(struct transport *transport)
 
 const struct transport_ops vhost_user_ops = {
 	.name = "vhost-user",
-	.help = "vhost-user backend: crosvm, QEMU's vhost-user-test-device-pci",
 	.open = vhost_user_open,
 	.notify_queue = vhost_user_notify_queue,
 	.notify_config = vhost_user_notify_config,

@@ -50,7 +50,7 @@ bool vhost_user_flush(struct vhost_user *vu)
 		} else if (errno == EAGAIN) {
 			return false;
 		} else if (errno != EINTR) {
-			vhost_user_end(vu, "a reply cannot be sent: %s", strerror(errno));
+			vhost_user_end(vu, "sending a reply failed: %s", strerror(errno));
 			return false;
 		}
 	}
@@ -114,7 +114,7 @@ static size_t receive_part(struct vhost_user *vu, void *to, size_t size)
 
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR)
-			vhost_user_end(vu, "the connection was lost: %s", strerror(errno));
+			vhost_user_end(vu, "receiving failed: %s", strerror(errno));
 		return 0;
 	}
 	if (!collect_message_fds(&vu->connection.in, &received))

@@ -11,7 +11,7 @@ int vhost_user_memory_add(struct vhost_user *vu, const struct vhost_user_region 
 
 	if (region->user + region->size < region->user)
 		return -EINVAL;
-	/* It fails when there are MEMORY_REGIONS_MAX, so there is room for the mapping. */
+	/* balloon_map() fails when there are MEMORY_REGIONS_MAX, so there is room below. */
 	error = balloon_map(vhost_user_balloon(vu), region->gpa, region->size, fd,
 			    region->fd_offset, true);
 	if (error)

@@ -340,7 +340,7 @@ static int handle_get_config(struct vhost_user *vu, struct vhost_user_message *m
 	return 0;
 }
 
-/* QEMU sends more than the device has; what is behind its end is ignored. */
+/* QEMU sends more than the device has; bytes after its end are ignored. */
 static int handle_set_config(struct vhost_user *vu, struct vhost_user_message *message)
 {
 	const struct vhost_user_config *config = &message->payload.config;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vhost-user on the wire (QEMU's docs/interop/vhost-user.rst): every number is
- * in the host's byte order, and every struct below lies without padding as it
- * is sent.
+ * vhost-user's messages (QEMU's docs/interop/vhost-user.rst), for the backend and
+ * for the client in the tests.  All numbers are in the host's byte order, and the
+ * structs have no padding besides what is declared.
  */
 #ifndef AEROSTAT_TRANSPORT_VHOST_USER_WIRE_H
 #define AEROSTAT_TRANSPORT_VHOST_USER_WIRE_H
@@ -34,15 +34,15 @@ enum vhost_user_request {
 	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
 	VHOST_USER_ADD_MEM_REG = 37,
 	VHOST_USER_REM_MEM_REG = 38,
-	VHOST_USER_REQUESTS /* one more than the last that we know */
+	VHOST_USER_REQUESTS /* one more than the last known request */
 };
 
-/* What the device asks of the VMM, on the socket of SET_BACKEND_REQ_FD. */
+/* Requests of the device, sent over the socket of SET_BACKEND_REQ_FD. */
 enum vhost_user_backend_request {
 	VHOST_USER_BACKEND_CONFIG_CHANGE_MSG = 2,
 };
 
-/* A feature bit that no virtio device has, borrowed by the protocol. */
+/* A feature bit of the protocol, which no virtio device uses. */
 #define VHOST_USER_F_PROTOCOL_FEATURES 30
 
 enum vhost_user_protocol_feature {
@@ -78,7 +78,7 @@ struct vhost_user_vring_state {
 	uint32_t num;
 };
 
-/* The addresses are the VMM's own, and found in the table of regions. */
+/* The addresses are the VMM's own; the table of regions translates them. */
 struct vhost_user_vring_addr {
 	uint32_t index;
 	uint32_t flags;

@@ -58,7 +58,7 @@ class Running:
         return re.search(rf"^{key}:\s*(.*)$", text, re.M)[1]
 
     def end(self):
-        """Its exit code, once it has ended by itself or by our word."""
+        """Waits until it has ended, and returns its exit code."""
         return self.process.wait(HANG_S)
 
 
@@ -346,7 +346,7 @@ def test_it_becomes_another_user(start, tmp_path):
 
 
 def test_each_rule_of_the_sandbox():
-    """./test runs the units under sanitizers, which the sandbox cannot hold."""
+    """./test runs the unit tests with sanitizers, which switch most of the sandbox off."""
     program = BUILD / "tests/unit/test_sandbox"
     if not program.exists():
         pytest.skip("the unit tests are not built")
@@ -360,10 +360,10 @@ def test_idle_it_is_never_woken(start):
 
     def wakes_within_a_second():
         before = device.status("voluntary_ctxt_switches")
-        select.select([], [], [], 1)    # that nothing happens is only seen by looking a while
+        select.select([], [], [], 1)    # only time shows that nothing happens
         return device.status("voluntary_ctxt_switches") != before
 
-    # Our own question's connection may still be on its way out the first time.
+    # The first time, it may still be closing our own connection.
     assert not (wakes_within_a_second() and wakes_within_a_second())
 
 

@@ -135,21 +135,20 @@ static const struct way {
 	void (*go)(struct balloon *balloon, struct bad_queue *bad, json_int_t value);
 	bool of_queue; /* it needs a "queue" */
 } ways[] = {
-	{ "keep", "return buffers so many ms late, -1: never", keep, true },
-	{ "deaf", "hear kicks so many ms late, -1: never", deaf, true },
-	{ "return", "return what is kept, hear the kick that was not heard", give_back, true },
-	{ "newest-first", "of buffers that are kept return the newest first", newest_first, true },
-	{ "wrong-length", "return buffers with a length that they do not have", wrong_length,
-	  true },
-	{ "twice", "return the next so many buffers twice", twice, true },
-	{ "stray", "return as many that were never sent, before the next ones", strays, true },
-	{ "num-pages", "ask for so many pages, be there RAM or not", num_pages, false },
-	{ "toggle", "ask for so many pages and for none in turn", toggle, false },
-	{ "toggle-pause", "so many us between two of these", toggle_pause, false },
-	{ "storm", "a configuration interrupt each so many us, for nothing", storm, false },
-	{ "stats-flood", "ask for statistics whenever they have come", stats_flood, false },
-	{ "needs-reset", "set DEVICE_NEEDS_RESET, and work on nothing", needs_reset, false },
-	{ "heal", "return everything and behave", heal, false },
+	{ "keep", "return buffers so many ms late; -1: never", keep, true },
+	{ "deaf", "handle kicks so many ms late; -1: never", deaf, true },
+	{ "return", "return kept buffers, handle the kick that waits", give_back, true },
+	{ "newest-first", "return the newest of the kept buffers first", newest_first, true },
+	{ "wrong-length", "report a larger length than buffers have", wrong_length, true },
+	{ "twice", "return as many of the next buffers twice", twice, true },
+	{ "stray", "return as many buffers that were never sent", strays, true },
+	{ "num-pages", "ask for so many pages, whatever RAM there is", num_pages, false },
+	{ "toggle", "ask for so many pages and for none, alternately", toggle, false },
+	{ "toggle-pause", "how many us are between two of these", toggle_pause, false },
+	{ "storm", "a configuration interrupt every so many us, without a change", storm, false },
+	{ "stats-flood", "request statistics whenever they have come", stats_flood, false },
+	{ "needs-reset", "set DEVICE_NEEDS_RESET, and stop working", needs_reset, false },
+	{ "heal", "return all buffers and behave", heal, false },
 	{ "look", "only answer", look, false },
 };
 
@@ -195,11 +194,11 @@ static const char *obey(struct balloon *balloon, const json_t *arguments)
 	const json_t *value = json_object_get(arguments, "value");
 
 	if (!way)
-		return "there is no such way to misbehave; see misbehave_command.c";
+		return "unknown way to misbehave; see misbehave_command.c";
 	if (way->of_queue != !!bad)
-		return way->of_queue ? "it wants a queue: inflate, deflate, stats, free-page or "
+		return way->of_queue ? "it needs a queue: inflate, deflate, stats, free-page or "
 				       "reporting"
-				     : "it has to do with no queue";
+				     : "it takes no queue";
 	way->go(balloon, bad, json_is_true(value) ? 1 : json_integer_value(value));
 	return NULL;
 }
