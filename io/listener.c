@@ -31,7 +31,7 @@ static int connect_to_listener(const struct sockaddr_un *address)
 }
 
 /* Removes the file at @address if it is a socket on which no process listens; 0 or -errno. */
-static int remove_stale_socket(const struct sockaddr_un *address)
+static int unlink_unused_socket(const struct sockaddr_un *address)
 {
 	struct stat st;
 	int fd;
@@ -76,7 +76,7 @@ int listener_bind(const char *path)
 		return -errno;
 	error = bind_privately(fd, &address);
 	if (error == -EADDRINUSE) {
-		error = remove_stale_socket(&address);
+		error = unlink_unused_socket(&address);
 		if (!error)
 			error = bind_privately(fd, &address);
 	}
