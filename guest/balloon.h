@@ -18,16 +18,18 @@
  *
  * Layers
  * ------
- * Files call only files below them.  From the top:
+ * Files call only files below them; Kbuild lists them from the bottom.
  *
  *	main				the life of a device
- *	oom, migrate, selftest		called by the kernel, or once by main
- *	resize				the worker
+ *	oom, migrate, counters		called by the kernel
+ *	resize, selftest		the worker, and a test before it starts
  *	inflate
  *	harvest, floor			where memory comes from, and how much
  *	deflate, stats, hint
- *	reporting, exchange, held	other ways for pages to change hands
- *	remerge, pages, request, queue, wakeup, pressure, running
+ *	exchange, held
+ *	reporting, remerge		the ways to the host and to the allocator
+ *	request, pages, wakeup, pressure, running
+ *	queue
  *
  * Each file has a struct for its state, embedded below, which other files use
  * only through the functions in that file's header.  The header says who may
@@ -37,7 +39,7 @@
  *	vb->lock		deflations, migrations, and sending an inflation
  *	vb->resize.actual_lock	the size that was written to the device
  *	vb->running.lock	whether events may start work; taken in hard interrupts
- *	all other locks		of one struct each; no other lock is taken under them
+ *	all others		of one struct each; none of ours is taken under them
  * mm takes its own locks under vb->lock.  Nothing is allocated under any of
  * these: an allocation may call the OOM notifier or start compaction, which
  * take vb->lock, by mutex_trylock().

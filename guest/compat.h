@@ -22,8 +22,8 @@
 
 /*
  * Harvesting depends on what mm/page_reporting.c does between isolating a block
- * and putting it back.  That was verified in these kernels.  In newer ones the
- * driver allocates until somebody has verified it there.
+ * and putting it back.  That was verified in these kernels.  In newer ones, where
+ * it was not, the driver allocates.
  */
 #define VB_HARVEST_VERIFIED (LINUX_VERSION_CODE < KERNEL_VERSION(7, 4, 0))
 

@@ -68,7 +68,7 @@ static void virtio_balloon_config_changed(struct virtio_device *vdev)
 	vb_call_if_running(vdev->priv, queue_config_work);
 }
 
-/* Tells the host the contents of a free page, which it may restore on deflation. */
+/* The host may restore the contents of free pages on deflation, so it has to know them. */
 static void write_poison_value(struct virtio_balloon *vb)
 {
 	u32 poison = want_init_on_free() ? 0 : PAGE_POISON * 0x01010101U;

@@ -10,7 +10,7 @@
  */
 #include "balloon.h"
 
-/* Compaction works for somebody who needs a large block, and may be waiting for it. */
+/* An allocation of a large block may be waiting for compaction. */
 #define MIGRATION_TIMEOUT (10 * HZ)
 
 static int exchange_with_host(struct virtio_balloon *vb, struct page *newpage, struct page *page)

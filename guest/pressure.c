@@ -28,8 +28,8 @@
 
 /*
  * That the file is a seq_file whose text comes in one read was verified in
- * kernel/sched/psi.c of these kernels.  In newer ones there are no figures until
- * somebody has verified it there.
+ * kernel/sched/psi.c of these kernels.  In newer ones, where it was not, there are
+ * no figures.
  */
 #define PRESSURE_VERIFIED (LINUX_VERSION_CODE < KERNEL_VERSION(7, 4, 0))
 
@@ -43,7 +43,7 @@ struct pressure_opening {
 	struct file *file;
 };
 
-/* Runs as the kernel, whatever the rights and namespaces of whoever loads the driver. */
+/* Runs as the kernel, regardless of who loads the driver, and in which namespaces. */
 static void open_pressure_work(struct work_struct *work)
 {
 	struct pressure_opening *opening = container_of(work, struct pressure_opening, work);

@@ -39,8 +39,7 @@ struct vb_reporting {
  * vb_reporting_init() - decide whether the reporting queue carries the balloon
  * @vb: the balloon, with its queues
  *
- * The parameter `release` asks for it; the log says why not, if the device
- * cannot do it.
+ * The parameter `release` requests it.  Logs a warning if the device cannot do it.
  */
 void vb_reporting_init(struct virtio_balloon *vb);
 

@@ -132,7 +132,8 @@ void vb_resize_init(struct virtio_balloon *vb)
 
 void vb_resize_start(struct virtio_balloon *vb)
 {
-	/* The device may remember the balloon of another kernel: write its size in any case. */
+	/* The device may still have the size of a balloon before this one: write ours in any case.
+	 */
 	vb->resize.actual_written = U32_MAX;
 	vb_resize_publish(vb, true);
 	vb_resize_request(vb);
