@@ -4,15 +4,15 @@
  *
  * Theory of operation
  * -------------------
- * A page that is in the balloon and was released costs the host nothing, until
- * somebody touches it: the guest, which had given it away (a bug, or cheating),
- * or a huge page that the host made around its neighbours.  mincore() tells, of
- * anonymous memory and of files; of hugetlbfs it tells only what this process has
- * touched itself, so there the audit is blind.  Looking costs about as much as the balloon is
- * large, so it is done in steps of a few blocks.
+ * A page that is in the balloon and was released costs the host nothing until
+ * somebody touches it: the guest, which had given it up (a bug, or cheating), or
+ * the host, when it makes a huge page around the page's neighbours.  mincore()
+ * finds such pages in anonymous memory and in files.  Of hugetlbfs it shows only
+ * what this process has touched itself, so there the audit is blind.  An audit
+ * takes time in proportion to the balloon, so it is done in steps of a few blocks.
  *
- * Releasing what is found is right only with MUST_TELL_HOST: else the guest may
- * be using a page of which it has not told yet.
+ * Releasing what was found is right only with MUST_TELL_HOST: without it the
+ * guest may be using a page whose deflate it has not sent yet.
  */
 #include <sys/mman.h>
 
@@ -20,9 +20,9 @@
 
 #define STEP_BLOCKS 8
 
-/* Those of @words' pages that are not resident, or lie in no region, lose their bits. */
-static void keep_resident(const struct balloon *balloon, uint32_t first_pfn,
-			  uint64_t words[PAGES_BLOCK_WORDS])
+/* Clears the bits of pages in @words that are not resident, or lie in no region. */
+static void keep_resident_pages(const struct balloon *balloon, uint32_t first_pfn,
+				uint64_t words[PAGES_BLOCK_WORDS])
 {
 	unsigned char resident[PAGES_BLOCK_PAGES] = { 0 };
 	uint32_t page = 0;
@@ -40,7 +40,7 @@ static void keep_resident(const struct balloon *balloon, uint32_t first_pfn,
 		in_region = (region->size - (gpa - region->gpa)) / MEMORY_PAGE_BYTES;
 		if (in_region < left)
 			left = (uint32_t)in_region;
-		/* What cannot be looked at is not resident, as far as is known. */
+		/* If mincore() fails, the pages count as not resident. */
 		(void)mincore(region->host + (gpa - region->gpa), left * MEMORY_PAGE_BYTES,
 			      &resident[page]);
 		page += left;
@@ -59,33 +59,33 @@ static uint32_t count_bits(const uint64_t words[PAGES_BLOCK_WORDS])
 	return bits;
 }
 
-/* Puts the pages of @words on the list of what waits for its release. */
+/* The pages of @words wait for their release once more. */
 static void release_again(struct balloon *balloon, uint32_t first_pfn,
 			  const uint64_t words[PAGES_BLOCK_WORDS])
 {
-	uint32_t from = 0, run;
+	uint32_t from = 0, count;
 
-	for (; pages_next_run(words, &from, &run); from += run)
-		pages_inflate(&balloon->pages, first_pfn + from, run);
-	balloon->audit.released_pages += count_bits(words);
+	for (; pages_next_run(words, &from, &count); from += count)
+		pages_inflate(&balloon->pages, first_pfn + from, count);
+	balloon->audit.result.released_pages += count_bits(words);
 	releases_changed(balloon);
 }
 
 static void audit_block(struct balloon *balloon, uint32_t pfn)
 {
-	struct balloon_audit *audit = &balloon->audit;
+	struct balloon_audit *audit = &balloon->audit.result;
 	struct pages_block block;
 	uint32_t found;
 
-	if (!pages_block(&balloon->pages, pfn, &block))
+	if (!pages_copy_block(&balloon->pages, pfn, &block))
 		return;
 	for (uint32_t i = 0; i < PAGES_BLOCK_WORDS; i++)
 		block.ballooned[i] &= ~block.pending[i];
 	audit->checked_pages += count_bits(block.ballooned);
-	keep_resident(balloon, block.first_pfn, block.ballooned);
+	keep_resident_pages(balloon, block.first_pfn, block.ballooned);
 	found = count_bits(block.ballooned);
 	audit->resident_pages += found;
-	balloon->counters[BALLOON_C_AUDIT_RESIDENT_PAGES] += found;
+	balloon_count(balloon, BALLOON_C_AUDIT_RESIDENT_PAGES, found);
 	if (found && balloon->options.audit_release &&
 	    acknowledged(balloon, BALLOON_F_MUST_TELL_HOST))
 		release_again(balloon, block.first_pfn, block.ballooned);
@@ -93,36 +93,37 @@ static void audit_block(struct balloon *balloon, uint32_t pfn)
 
 void balloon_audit_start(struct balloon *balloon)
 {
-	balloon->audit = (struct balloon_audit){ .running = true };
-	balloon->audit_pfn = 0;
+	balloon->audit = (struct audit_state){ .result.running = true };
 }
 
 struct balloon_audit balloon_audit_result(const struct balloon *balloon)
 {
-	return balloon->audit;
+	return balloon->audit.result;
 }
 
-static void end(struct balloon *balloon)
+static void end_audit(struct balloon *balloon)
 {
-	balloon->audit.running = false;
-	balloon->audit.ended_ns = now_ns(balloon);
-	balloon->counters[BALLOON_C_AUDITS]++;
+	balloon->audit.result.running = false;
+	balloon->audit.result.ended_ns = now_ns(balloon);
+	balloon_count(balloon, BALLOON_C_AUDITS, 1);
 	balloon->host.event(balloon->host.data, BALLOON_EVENT_AUDIT);
 }
 
 bool audit_step(struct balloon *balloon)
 {
-	if (!balloon->audit.running)
+	uint32_t *pfn = &balloon->audit.next_pfn;
+
+	if (!balloon->audit.result.running)
 		return false;
 	for (int i = 0; i < STEP_BLOCKS; i++) {
-		if (!pages_next(&balloon->pages, PAGES_LISTS, &balloon->audit_pfn)) {
-			end(balloon);
+		if (!pages_next(&balloon->pages, PAGES_LISTS, pfn)) {
+			end_audit(balloon);
 			return false;
 		}
-		audit_block(balloon, balloon->audit_pfn);
-		balloon->audit_pfn += PAGES_BLOCK_PAGES;
-		if (!balloon->audit_pfn) { /* the last block of all that PFNs reach */
-			end(balloon);
+		audit_block(balloon, *pfn);
+		*pfn += PAGES_BLOCK_PAGES;
+		if (!*pfn) { /* that was the last block that PFNs can reach */
+			end_audit(balloon);
 			return false;
 		}
 	}

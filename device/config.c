@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The configuration space (VIRTIO 5.5.4), little-endian for legacy drivers too.
+ * The configuration space (VIRTIO 5.5.4), little-endian for legacy drivers too,
+ * and the target, which is a field of it.
  *
  *	 0 num_pages			the target; the device writes
  *	 4 actual			the driver writes
  *	 8 free_page_hint_cmd_id	the device writes
  *	12 poison_val			the driver writes, before DRIVER_OK
  *
- * A VMM may relay any part of it, or the whole for a change of one field (then
- * with a copy of the device's own fields that may be stale): so a write is laid
- * over what the driver would read, and only the driver's fields are looked at.
- * Drivers from before VIRTIO 1 write byte by byte, upwards: what they write to
- * actual counts when its last byte is there.  It is clamped where it is used.
+ * A VMM may relay any part of it, or all of it for a change of one field (and
+ * then its copy of the device's own fields may be stale).  So a write is laid over
+ * what the driver would read, and only the driver's fields are looked at.
+ * Drivers from before VIRTIO 1 write byte by byte, in ascending order: what they
+ * write to actual counts when its last byte arrives.  It is clamped where it is
+ * used.
  */
-#include <endian.h>
-#include <string.h>
-
 #include "device/state.h"
 
 struct config {
@@ -23,20 +22,71 @@ struct config {
 };
 _Static_assert(sizeof(struct config) == BALLOON_CONFIG_BYTES, "VIRTIO 5.5.4");
 
-static struct config config_now(const struct balloon *balloon)
+uint64_t config_max_bytes(const struct balloon *balloon)
+{
+	return balloon->options.max_bytes ? balloon->options.max_bytes
+					  : memory_ram_bytes(&balloon->memory);
+}
+
+static void set_num_pages(struct balloon *balloon, uint64_t target_bytes)
+{
+	uint64_t max = config_max_bytes(balloon);
+	uint64_t pages = target_bytes < max ? (max - target_bytes) / MEMORY_PAGE_BYTES : 0;
+	uint32_t before = balloon->config.num_pages;
+
+	balloon->config.num_pages = pages < UINT32_MAX ? (uint32_t)pages : UINT32_MAX;
+	if (balloon->config.num_pages != before && balloon->driver.driver_ok)
+		balloon->host.notify_config(balloon->host.data);
+}
+
+void config_apply_target(struct balloon *balloon)
+{
+	if (balloon->config.target_wanted == BALLOON_UNSET || !config_max_bytes(balloon))
+		return;
+	set_num_pages(balloon, balloon->config.target_wanted);
+	if (balloon->driver.driver_ok)
+		balloon->config.target_wanted = BALLOON_UNSET;
+}
+
+void balloon_set_target(struct balloon *balloon, uint64_t target_bytes)
+{
+	struct config_space *config = &balloon->config;
+	uint32_t before = config->num_pages;
+
+	config->target_wanted = target_bytes < BALLOON_UNSET ? target_bytes : BALLOON_UNSET - 1;
+	config_apply_target(balloon);
+	/* The same target again is for a driver that has left it, as by deflating on OOM. */
+	if (balloon->driver.driver_ok && config->num_pages == before && before != config->actual)
+		balloon->host.notify_config(balloon->host.data);
+}
+
+void config_init(struct balloon *balloon)
+{
+	uint64_t target = balloon->options.target_bytes;
+
+	balloon->config.target_wanted = target ? target : BALLOON_UNSET;
+}
+
+void config_reset(struct balloon *balloon)
+{
+	balloon->config.actual = balloon->config.actual_written = 0;
+	balloon->config.poison = 0;
+}
+
+static struct config read_config_now(const struct balloon *balloon)
 {
 	return (struct config){
-		.num_pages = htole32(balloon->num_pages),
-		.actual = htole32(balloon->actual_written),
+		.num_pages = htole32(balloon->config.num_pages),
+		.actual = htole32(balloon->config.actual_written),
 		.free_page_hint_cmd_id = htole32(hinting_config_id(balloon)),
-		.poison_val = htole32(balloon->poison),
+		.poison_val = htole32(balloon->config.poison),
 	};
 }
 
 void balloon_config_read(const struct balloon *balloon, unsigned int offset, void *to,
 			 unsigned int size)
 {
-	const struct config config = config_now(balloon);
+	const struct config config = read_config_now(balloon);
 
 	memset(to, 0, size);
 	if (offset >= sizeof(config))
@@ -46,36 +96,37 @@ void balloon_config_read(const struct balloon *balloon, unsigned int offset, voi
 	memcpy(to, (const uint8_t *)&config + offset, size);
 }
 
-static void settle_actual(struct balloon *balloon)
+static void apply_actual(struct balloon *balloon)
 {
-	uint32_t actual = balloon->actual_written;
+	struct config_space *config = &balloon->config;
+	uint32_t actual = config->actual_written;
 
-	if (actual == balloon->actual)
+	if (actual == config->actual)
 		return;
-	if (actual > balloon_max_bytes(balloon) / MEMORY_PAGE_BYTES)
+	if (actual > config_max_bytes(balloon) / MEMORY_PAGE_BYTES)
 		balloon_fault(balloon, BALLOON_C_FAULT_CONFIG, "actual is more than the RAM",
 			      actual);
-	balloon->actual = actual;
-	/* The driver is done for now: nothing more will complete the blocks that wait. */
-	if (actual == balloon->num_pages)
-		balloon->flush = true;
+	config->actual = actual;
+	/* The driver has reached the target: nothing more will complete the blocks that wait. */
+	if (actual == config->num_pages)
+		releases_flush(balloon);
 	balloon->host.event(balloon->host.data, BALLOON_EVENT_ACTUAL);
 }
 
-static void write_poison(struct balloon *balloon, uint32_t poison)
+static void set_poison(struct balloon *balloon, uint32_t poison)
 {
-	if (!acknowledged(balloon, BALLOON_F_PAGE_POISON) || balloon->driver_ok)
+	if (!acknowledged(balloon, BALLOON_F_PAGE_POISON) || balloon->driver.driver_ok)
 		balloon_fault(balloon, BALLOON_C_FAULT_CONFIG, "poison_val cannot be set now",
 			      poison);
 	else
-		balloon->poison = poison;
+		balloon->config.poison = poison;
 }
 
 #define ACTUAL offsetof(struct config, actual)
 #define POISON offsetof(struct config, poison_val)
 
-/* Does [@offset, @offset + @size) reach into the @bytes at @field? */
-static bool reaches(unsigned int offset, unsigned int size, size_t field, unsigned int bytes)
+/* Does [@offset, @offset + @size) overlap the @bytes at @field? */
+static bool covers_field(unsigned int offset, unsigned int size, size_t field, unsigned int bytes)
 {
 	return offset < field + bytes && offset + size > field;
 }
@@ -83,20 +134,20 @@ static bool reaches(unsigned int offset, unsigned int size, size_t field, unsign
 void balloon_config_write(struct balloon *balloon, unsigned int offset, const void *from,
 			  unsigned int size)
 {
-	const struct config before = config_now(balloon);
+	const struct config before = read_config_now(balloon);
 	struct config after = before;
 
 	if (offset >= sizeof(after) || size > sizeof(after) - offset) {
-		balloon_fault(balloon, BALLOON_C_FAULT_CONFIG, "a write behind its end", offset);
+		balloon_fault(balloon, BALLOON_C_FAULT_CONFIG, "a write beyond its end", offset);
 		return;
 	}
 	memcpy((uint8_t *)&after + offset, from, size);
-	if (!reaches(offset, size, ACTUAL, 4) && !reaches(offset, size, POISON, 4))
-		balloon_fault(balloon, BALLOON_C_FAULT_CONFIG, "a write to the device's own",
+	if (!covers_field(offset, size, ACTUAL, 4) && !covers_field(offset, size, POISON, 4))
+		balloon_fault(balloon, BALLOON_C_FAULT_CONFIG, "a write to a field of the device",
 			      offset);
-	balloon->actual_written = le32toh(after.actual);
-	if (acknowledged(balloon, VIRTIO_F_VERSION_1) || reaches(offset, size, ACTUAL + 3, 1))
-		settle_actual(balloon);
+	balloon->config.actual_written = le32toh(after.actual);
+	if (acknowledged(balloon, VIRTIO_F_VERSION_1) || covers_field(offset, size, ACTUAL + 3, 1))
+		apply_actual(balloon);
 	if (after.poison_val != before.poison_val)
-		write_poison(balloon, le32toh(after.poison_val));
+		set_poison(balloon, le32toh(after.poison_val));
 }

@@ -5,13 +5,11 @@
  * Theory of operation
  * -------------------
  * A round has an id, which the device puts into the configuration space.  The
- * driver repeats it on the free page queue (a readable buffer), hints at pages
- * (writable buffers), and says STOP; the device says DONE when nobody needs the
- * hints any more, and the driver takes the pages back.  Ids grow, so that none
- * is used twice in a driver's life.
+ * driver repeats the id on the free page queue (a readable buffer), hints at
+ * pages (writable buffers), and sends STOP.  The device sets DONE when nobody
+ * needs the hints any more, and the driver takes the pages back.  Ids increase,
+ * so that none is used twice while a driver lives.
  */
-#include <string.h>
-
 #include "device/state.h"
 
 #define ID_STOP 0u
@@ -20,11 +18,11 @@
 
 uint32_t hinting_config_id(const struct balloon *balloon)
 {
-	switch (balloon->hinting) {
+	switch (balloon->hinting.phase) {
 	case BALLOON_HINT_REQUESTED:
 	case BALLOON_HINT_RUNNING:
 	case BALLOON_HINT_ENDED:
-		return balloon->hint_id;
+		return balloon->hinting.id;
 	case BALLOON_HINT_DONE:
 		return ID_DONE;
 	case BALLOON_HINT_STOPPED:
@@ -33,123 +31,122 @@ uint32_t hinting_config_id(const struct balloon *balloon)
 	return ID_STOP;
 }
 
-static void become(struct balloon *balloon, enum balloon_hinting state)
+static void set_hinting_phase(struct balloon *balloon, enum balloon_hinting phase)
 {
-	balloon->hinting = state;
+	balloon->hinting.phase = phase;
 	balloon->host.notify_config(balloon->host.data);
 }
 
 /* Has a round begun that has not ended? */
-static bool is_open(const struct balloon *balloon)
+static bool is_round_open(const struct balloon *balloon)
 {
-	return balloon->hinting == BALLOON_HINT_REQUESTED ||
-	       balloon->hinting == BALLOON_HINT_RUNNING;
+	return balloon->hinting.phase == BALLOON_HINT_REQUESTED ||
+	       balloon->hinting.phase == BALLOON_HINT_RUNNING;
 }
 
-static void tell_end(struct balloon *balloon)
+static void report_round_end(struct balloon *balloon)
 {
 	balloon->host.event(balloon->host.data, BALLOON_EVENT_HINTS);
 }
 
 void hinting_reset(struct balloon *balloon)
 {
-	bool ends = is_open(balloon);
+	bool ends = is_round_open(balloon);
 
-	if (balloon->hinting != BALLOON_HINT_STOPPED)
-		balloon->hinting = BALLOON_HINT_DONE;
+	if (balloon->hinting.phase != BALLOON_HINT_STOPPED)
+		balloon->hinting.phase = BALLOON_HINT_DONE;
 	if (ends)
-		tell_end(balloon);
+		report_round_end(balloon);
 }
 
-static bool possible(const struct balloon *balloon)
+static bool can_hint(const struct balloon *balloon)
 {
-	return balloon->driver_ok && acknowledged(balloon, BALLOON_F_FREE_PAGE_HINT);
+	return balloon->driver.driver_ok && acknowledged(balloon, BALLOON_F_FREE_PAGE_HINT);
 }
 
 bool balloon_hint_start(struct balloon *balloon)
 {
-	if (!possible(balloon) || is_open(balloon))
+	uint32_t id = balloon->hinting.id;
+
+	if (!can_hint(balloon) || is_round_open(balloon))
 		return false;
-	balloon->hint_id = balloon->hint_id < ID_FIRST || balloon->hint_id == UINT32_MAX
-				   ? ID_FIRST
-				   : balloon->hint_id + 1;
-	become(balloon, BALLOON_HINT_REQUESTED);
+	balloon->hinting.id = id < ID_FIRST || id == UINT32_MAX ? ID_FIRST : id + 1;
+	set_hinting_phase(balloon, BALLOON_HINT_REQUESTED);
 	return true;
 }
 
 bool balloon_hint_stop(struct balloon *balloon)
 {
-	if (!possible(balloon) || !is_open(balloon))
+	if (!can_hint(balloon) || !is_round_open(balloon))
 		return false;
-	become(balloon, BALLOON_HINT_STOPPED);
-	tell_end(balloon);
+	set_hinting_phase(balloon, BALLOON_HINT_STOPPED);
+	report_round_end(balloon);
 	return true;
 }
 
 bool balloon_hint_done(struct balloon *balloon)
 {
-	bool ends = is_open(balloon);
+	bool ends = is_round_open(balloon);
 
-	if (!possible(balloon) || balloon->hinting == BALLOON_HINT_DONE)
+	if (!can_hint(balloon) || balloon->hinting.phase == BALLOON_HINT_DONE)
 		return false;
-	become(balloon, BALLOON_HINT_DONE);
+	set_hinting_phase(balloon, BALLOON_HINT_DONE);
 	if (ends)
-		tell_end(balloon);
+		report_round_end(balloon);
 	return true;
 }
 
 enum balloon_hinting balloon_hinting(const struct balloon *balloon)
 {
-	return balloon->hinting;
+	return balloon->hinting.phase;
 }
 
 void balloon_set_hint_sink(struct balloon *balloon,
 			   void (*sink)(void *data, uint64_t gpa, uint64_t size), void *data)
 {
-	balloon->hint_sink = sink;
-	balloon->hint_sink_data = data;
+	balloon->hinting.sink = sink;
+	balloon->hinting.sink_data = data;
 }
 
 /*
- * STOP is also what a driver says after the device's own STOP or DONE, and the round that it was
- * in may have been ended here meanwhile: both come late, and are no fault.
+ * A driver also sends STOP after the device's own STOP or DONE, and the round to which an id
+ * belongs may have been ended by the device meanwhile: such ids are late, which is not a fault.
  */
-static void take_word(struct balloon *balloon, uint32_t id)
+static void handle_round_id(struct balloon *balloon, uint32_t id)
 {
-	bool running = balloon->hinting == BALLOON_HINT_RUNNING;
+	struct hinting_state *hinting = &balloon->hinting;
+	bool running = hinting->phase == BALLOON_HINT_RUNNING;
 
 	if (id == ID_STOP && running) {
-		balloon->hinting = BALLOON_HINT_ENDED;
-		tell_end(balloon);
-	} else if (id == balloon->hint_id && balloon->hinting == BALLOON_HINT_REQUESTED) {
-		balloon->hinting = BALLOON_HINT_RUNNING;
-	} else if (id > balloon->hint_id || (running && id != balloon->hint_id)) {
+		hinting->phase = BALLOON_HINT_ENDED;
+		report_round_end(balloon);
+	} else if (id == hinting->id && hinting->phase == BALLOON_HINT_REQUESTED) {
+		hinting->phase = BALLOON_HINT_RUNNING;
+	} else if (id > hinting->id || (running && id != hinting->id)) {
 		balloon_fault(balloon, BALLOON_C_FAULT_HINT, "the id of another round", id);
-		/* What follows belongs to that one, until the right id is said again. */
+		/* What follows belongs to that round, until the right id is sent again. */
 		if (running)
-			balloon->hinting = BALLOON_HINT_REQUESTED;
+			hinting->phase = BALLOON_HINT_REQUESTED;
 	}
 }
 
-/* The driver says which round its hints belong to, or that they end. */
-static void take_id(struct balloon *balloon)
+/* Reads the id of the round to which the driver's hints belong, or STOP. */
+static void read_round_id(struct balloon *balloon)
 {
+	const struct virtqueue_chain *chain = &balloon->buffers.chain;
 	uint8_t wire[sizeof(uint32_t)];
 
-	if (balloon->hand.chain.readable_bytes != sizeof(wire)) {
+	if (chain->readable_bytes != sizeof(wire))
 		balloon_fault(balloon, BALLOON_C_FAULT_LENGTH, "the id of a round of hints",
-			      balloon->hand.chain.readable_bytes);
-		return;
-	}
-	if (hand_read(balloon, wire, sizeof(wire)) != sizeof(wire)) {
+			      chain->readable_bytes);
+	else if (buffers_read(balloon, wire, sizeof(wire)) != sizeof(wire))
 		balloon_fault(balloon, BALLOON_C_FAULT_MEMORY, "the id of a round of hints",
-			      balloon->hand.chain.segments[0].gpa);
-		return;
-	}
-	take_word(balloon, balloon_u32(balloon, wire));
+			      chain->segments[0].gpa);
+	else
+		handle_round_id(balloon, driver_u32(balloon, wire));
 }
 
-static void take_pages(struct balloon *balloon, const struct virtqueue_segment *segment)
+static void take_hint(struct balloon *balloon, const struct virtqueue_segment *segment)
 {
 	const struct memory_region *region = memory_find(&balloon->memory, segment->gpa);
 
@@ -158,19 +155,21 @@ static void take_pages(struct balloon *balloon, const struct virtqueue_segment *
 		balloon_fault(balloon, BALLOON_C_FAULT_MEMORY, "a hint", segment->gpa);
 		return;
 	}
-	balloon->counters[BALLOON_C_HINTED_BYTES] += segment->length;
-	if (balloon->hint_sink)
-		balloon->hint_sink(balloon->hint_sink_data, segment->gpa, segment->length);
+	balloon_count(balloon, BALLOON_C_HINTED_BYTES, segment->length);
+	if (balloon->hinting.sink)
+		balloon->hinting.sink(balloon->hinting.sink_data, segment->gpa, segment->length);
 }
 
-void hinting_take(struct balloon *balloon)
+void hinting_take_buffer(struct balloon *balloon)
 {
-	const struct virtqueue_chain *chain = &balloon->hand.chain;
+	const struct virtqueue_chain *chain = &balloon->buffers.chain;
 
 	if (chain->readable)
-		take_id(balloon);
-	/* Hints of a round that was ended here are late, and no fault. */
-	for (unsigned int i = 0; balloon->hinting == BALLOON_HINT_RUNNING && i < chain->writable;
-	     i++)
-		take_pages(balloon, &chain->segments[chain->readable + i]);
+		read_round_id(balloon);
+	/* Hints of a round that the device has ended are late, which is not a fault. */
+	for (unsigned int i = 0;
+	     balloon->hinting.phase == BALLOON_HINT_RUNNING && i < chain->writable; i++)
+		take_hint(balloon, &chain->segments[chain->readable + i]);
+	buffers_spend(balloon, chain->writable);
+	buffers_finish(balloon);
 }

@@ -24,8 +24,8 @@ const char *memory_backing_name(enum memory_backing backing)
 	return "unknown";
 }
 
-/* The index of the first region that ends behind @gpa. */
-static unsigned int first_behind(const struct memory *memory, uint64_t gpa)
+/* The index of the first region that ends at @gpa or later. */
+static unsigned int find_first_ending_at(const struct memory *memory, uint64_t gpa)
 {
 	unsigned int low = 0, high = memory->count;
 
@@ -41,22 +41,22 @@ static unsigned int first_behind(const struct memory *memory, uint64_t gpa)
 	return low;
 }
 
-/* 0 when a region of this place and size may be added. */
-static int check_place(const struct memory *memory, uint64_t gpa, uint64_t size)
+/* 0 if a region of this address and size may be added. */
+static int check_region_range(const struct memory *memory, uint64_t gpa, uint64_t size)
 {
 	unsigned int next;
 
 	if (!size || (gpa | size) % MEMORY_PAGE_BYTES || gpa + (size - 1) < gpa)
 		return -EINVAL;
-	next = first_behind(memory, gpa);
+	next = find_first_ending_at(memory, gpa);
 	if (next < memory->count && memory->regions[next].gpa <= gpa + (size - 1))
 		return -EINVAL;
 	return memory->count == MEMORY_REGIONS_MAX ? -ENOSPC : 0;
 }
 
-static void insert(struct memory *memory, const struct memory_region *region)
+static void insert_region(struct memory *memory, const struct memory_region *region)
 {
-	unsigned int at = first_behind(memory, region->gpa);
+	unsigned int at = find_first_ending_at(memory, region->gpa);
 
 	memmove(&memory->regions[at + 1], &memory->regions[at],
 		(memory->count - at) * sizeof(*region));
@@ -64,8 +64,8 @@ static void insert(struct memory *memory, const struct memory_region *region)
 	memory->count++;
 }
 
-/* What @region's file is, and how it is released. */
-static int probe_file(struct memory_region *region)
+/* Finds out what kind of file @region has, and in which units it can be released. */
+static int probe_region_file(struct memory_region *region)
 {
 	struct statfs fs;
 	struct stat st;
@@ -90,17 +90,17 @@ static int probe_file(struct memory_region *region)
 }
 
 /*
- * A file of huge pages can be mapped in whole pages only, and a region may begin and end inside
- * of one: then more is mapped than the region has.
+ * A file of huge pages can be mapped only in whole pages, but a region may begin and end within
+ * one.  Then more is mapped than the region contains: this much before it.
  */
-static uint64_t bytes_before(const struct memory_region *region)
+static uint64_t slack_bytes(const struct memory_region *region)
 {
 	return region->fd_offset % region->page_bytes;
 }
 
 static uint64_t mapped_bytes(const struct memory_region *region)
 {
-	uint64_t bytes = bytes_before(region) + region->size + (region->page_bytes - 1);
+	uint64_t bytes = slack_bytes(region) + region->size + (region->page_bytes - 1);
 
 	return bytes - bytes % region->page_bytes;
 }
@@ -115,21 +115,21 @@ int memory_map(struct memory *memory, uint64_t gpa, uint64_t size, int fd, uint6
 		.fd_offset = fd_offset,
 		.writable = writable,
 	};
-	int error = check_place(memory, gpa, size);
+	int error = check_region_range(memory, gpa, size);
 	void *host;
 
 	if (!error && fd_offset % MEMORY_PAGE_BYTES)
 		error = -EINVAL;
 	if (!error)
-		error = probe_file(&region);
+		error = probe_region_file(&region);
 	if (error)
 		return error;
 	host = mmap(NULL, mapped_bytes(&region), writable ? PROT_READ | PROT_WRITE : PROT_READ,
-		    MAP_SHARED | MAP_NORESERVE, fd, (off_t)(fd_offset - bytes_before(&region)));
+		    MAP_SHARED | MAP_NORESERVE, fd, (off_t)(fd_offset - slack_bytes(&region)));
 	if (host == MAP_FAILED)
 		return -errno;
-	region.host = (uint8_t *)host + bytes_before(&region);
-	insert(memory, &region);
+	region.host = (uint8_t *)host + slack_bytes(&region);
+	insert_region(memory, &region);
 	return 0;
 }
 
@@ -144,55 +144,55 @@ int memory_add(struct memory *memory, uint64_t gpa, uint64_t size, void *host)
 		.backing = MEMORY_ANONYMOUS,
 		.writable = true,
 	};
-	int error = check_place(memory, gpa, size);
+	int error = check_region_range(memory, gpa, size);
 
 	if (!error && (uintptr_t)host % MEMORY_PAGE_BYTES)
 		error = -EINVAL;
 	if (!error)
-		insert(memory, &region);
+		insert_region(memory, &region);
 	return error;
 }
 
-static void drop(struct memory_region *region)
+static void unmap_region(struct memory_region *region)
 {
 	if (region->backing == MEMORY_ANONYMOUS)
-		return; /* the caller's */
-	munmap(region->host - bytes_before(region), mapped_bytes(region));
+		return; /* the caller keeps it */
+	munmap(region->host - slack_bytes(region), mapped_bytes(region));
 	close(region->fd);
 }
 
 int memory_unmap(struct memory *memory, uint64_t gpa, uint64_t size)
 {
-	unsigned int first = first_behind(memory, gpa);
-	unsigned int behind = first;
+	unsigned int first = find_first_ending_at(memory, gpa);
+	unsigned int end = first;
 	uint64_t last = gpa + (size - 1);
 
 	if (!size || last < gpa)
 		return -EINVAL;
-	while (behind < memory->count && memory->regions[behind].gpa <= last) {
-		const struct memory_region *region = &memory->regions[behind++];
+	while (end < memory->count && memory->regions[end].gpa <= last) {
+		const struct memory_region *region = &memory->regions[end++];
 
 		if (region->gpa < gpa || region->gpa + (region->size - 1) > last)
 			return -EINVAL;
 	}
-	for (unsigned int i = first; i < behind; i++)
-		drop(&memory->regions[i]);
-	memmove(&memory->regions[first], &memory->regions[behind],
-		(memory->count - behind) * sizeof(memory->regions[0]));
-	memory->count -= behind - first;
-	return (int)(behind - first);
+	for (unsigned int i = first; i < end; i++)
+		unmap_region(&memory->regions[i]);
+	memmove(&memory->regions[first], &memory->regions[end],
+		(memory->count - end) * sizeof(memory->regions[0]));
+	memory->count -= end - first;
+	return (int)(end - first);
 }
 
 void memory_clear(struct memory *memory)
 {
 	for (unsigned int i = 0; i < memory->count; i++)
-		drop(&memory->regions[i]);
+		unmap_region(&memory->regions[i]);
 	memory->count = 0;
 }
 
 const struct memory_region *memory_find(const struct memory *memory, uint64_t gpa)
 {
-	unsigned int at = first_behind(memory, gpa);
+	unsigned int at = find_first_ending_at(memory, gpa);
 
 	return at < memory->count && memory->regions[at].gpa <= gpa ? &memory->regions[at] : NULL;
 }
@@ -217,22 +217,22 @@ bool memory_read(const struct memory *memory, uint64_t gpa, void *to, size_t siz
 	while (size) {
 		const struct memory_region *region = memory_find(memory, gpa);
 		uint64_t left;
-		size_t piece;
+		size_t part;
 
 		if (!region)
 			return false;
 		left = region->size - (gpa - region->gpa);
-		piece = size < left ? size : (size_t)left;
-		memcpy(out, region->host + (gpa - region->gpa), piece);
-		out += piece;
-		gpa += piece;
-		size -= piece;
+		part = size < left ? size : (size_t)left;
+		memcpy(out, region->host + (gpa - region->gpa), part);
+		out += part;
+		gpa += part;
+		size -= part;
 	}
 	return true;
 }
 
-/* Does an earlier region that was counted belong to the same file? */
-static bool counted_before(const struct memory *memory, unsigned int at)
+/* Does an earlier region, which was counted, belong to the same file? */
+static bool is_file_counted(const struct memory *memory, unsigned int at)
 {
 	const struct memory_region *region = &memory->regions[at];
 
@@ -255,7 +255,7 @@ uint64_t memory_ram_bytes(const struct memory *memory)
 
 		if (region->fd < 0)
 			bytes += region->size;
-		else if (region->writable && !counted_before(memory, i))
+		else if (region->writable && !is_file_counted(memory, i))
 			bytes += region->file_bytes;
 	}
 	return bytes;

@@ -4,15 +4,15 @@
  *
  * Theory of operation
  * -------------------
- * A guest's RAM is a sorted list of regions that do not overlap.  A VMM tells
- * of each with a file to map (memfd, tmpfs, hugetlbfs), or, when the device
- * lives in the VMM's own process, with the address where it stands already.
- * Each region knows its backing, for that decides how its memory is released
- * (release.h) and in which units.
+ * A guest's RAM is a sorted list of regions that do not overlap.  For each region
+ * the VMM passes a file to map (memfd, tmpfs, hugetlbfs), or, if the device is
+ * part of the VMM's own process, the address at which it is mapped already.  A
+ * region's backing decides how its memory is released, and in which units
+ * (release.h).
  *
- * Nothing a guest does makes this allocate; regions come from the VMM, and their
- * number is bounded.  Addresses that a guest names are always looked up here:
- * a range that leaves RAM has no answer.
+ * Nothing is allocated on behalf of a guest; regions come from the VMM, and their
+ * number is bounded.  Every address that a guest names is looked up here: a range
+ * that is not entirely RAM is not found.  The functions are called by one thread.
  */
 #ifndef AEROSTAT_DEVICE_MEMORY_H
 #define AEROSTAT_DEVICE_MEMORY_H
@@ -32,7 +32,8 @@ enum memory_backing {
 	MEMORY_HUGETLB,	  /* memfd with MFD_HUGETLB or a file of hugetlbfs */
 	MEMORY_FILE,	  /* a file of another file system */
 };
-const char *memory_backing_name(enum memory_backing backing); /* "anonymous", "shmem", … */
+/* "anonymous", "shmem", … */
+const char *memory_backing_name(enum memory_backing backing);
 
 struct memory_region {
 	uint64_t gpa; /* guest physical address */
@@ -42,7 +43,7 @@ struct memory_region {
 	uint64_t fd_offset;  /* of @gpa */
 	uint64_t file_bytes; /* size of the whole file when it was mapped */
 	uint64_t file_dev, file_ino;
-	uint64_t page_bytes; /* the least that the backing can release: 4 KiB, or a huge page */
+	uint64_t page_bytes; /* the unit in which it can be released: 4 KiB, or a huge page */
 	enum memory_backing backing;
 	bool writable;
 };
@@ -55,50 +56,56 @@ struct memory {
 /*
  * memory_map - map @size bytes of @fd from @fd_offset and add them at @gpa
  *
- * On success the region owns @fd.  0, or, with nothing changed and @fd still
- * the caller's: -EINVAL (empty, unaligned, wraps, overlaps a region), -ENOSPC
- * (too many regions), -EBADF (not a regular file, or shorter than the range),
- * or what mmap or fstat said.
+ * On success the region owns @fd, and 0 is returned.  On failure nothing has
+ * changed, and the caller keeps @fd: -EINVAL (empty, unaligned, wraps, overlaps a
+ * region), -ENOSPC (too many regions), -EBADF (not a regular file, or shorter than
+ * the range), or the error of mmap(), fstat() or fstatfs().
  */
 int memory_map(struct memory *memory, uint64_t gpa, uint64_t size, int fd, uint64_t fd_offset,
 	       bool writable);
 
-/* The same for private anonymous memory that the caller has mapped and keeps. */
+/*
+ * memory_add - add private anonymous memory that the caller has mapped at @host
+ *
+ * The caller keeps it, and unmaps it after the region was removed.  0, -EINVAL or -ENOSPC, as
+ * memory_map().
+ */
 int memory_add(struct memory *memory, uint64_t gpa, uint64_t size, void *host);
 
 /*
  * memory_unmap - remove the regions that lie wholly inside [@gpa, @gpa + @size)
  *
- * Returns how many were removed, or -EINVAL when the range cuts through one;
- * nothing is changed then.
+ * Returns how many were removed, or -EINVAL, with nothing changed, if the range
+ * is empty, wraps, or contains only a part of a region.
  */
 int memory_unmap(struct memory *memory, uint64_t gpa, uint64_t size);
+/* Removes all regions. */
 void memory_clear(struct memory *memory);
 
-/* The region that holds @gpa, or NULL. */
+/* The region that contains @gpa, or NULL. */
 const struct memory_region *memory_find(const struct memory *memory, uint64_t gpa);
 
 /*
  * memory_at - this process's address of [@gpa, @gpa + @size)
  *
- * NULL unless the whole range, which may not be empty, lies in one region, and
- * is writable where @writable asks for that.
+ * NULL unless the whole range lies in one region, is not empty, and is writable
+ * if @writable is set.
  */
 void *memory_at(const struct memory *memory, uint64_t gpa, uint64_t size, bool writable);
 
 /*
  * memory_read - copy @size bytes at @gpa out of the guest, once
  *
- * The range may run across regions that touch.  False, with @to undefined, when
- * any of it is not RAM.
+ * The range may extend over adjacent regions.  False, with the content of @to
+ * undefined, if any of it is not RAM.
  */
 bool memory_read(const struct memory *memory, uint64_t gpa, void *to, size_t size);
 
 /*
- * memory_ram_bytes - how much RAM the guest has, as far as the regions tell
+ * memory_ram_bytes - how much RAM the guest has, judging by the regions
  *
- * Every file that is mapped to be written counts once and whole, since VMMs leave
- * small holes in what they map (QEMU: the VGA window), every anonymous region as it is.
+ * Every file with a writable region counts once and in full, since VMMs leave small
+ * holes in what they map (QEMU: the VGA window).  Anonymous regions count as they are.
  */
 uint64_t memory_ram_bytes(const struct memory *memory);
 

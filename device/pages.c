@@ -2,11 +2,11 @@
 /*
  * Theory of operation
  * -------------------
- * A leaf is mapped when its RAM appears, and most of it is never written: not
- * by a guest that has given up nothing there.  On most kernels reading such
- * memory is free, since it maps the shared zero page; on others each page that
- * is read is allocated.  So nothing is read that was never written.  Bits at
- * two levels say what was:
+ * A leaf is mapped when its RAM is, and much of it may never be written, since
+ * only pages in the balloon leave a mark.  On most kernels reading such memory is
+ * free, because it maps the shared zero page; on others every page that is read
+ * is allocated.  So the account never reads what it has not written.  Bits at two
+ * levels record that:
  *
  *	pages.in_use	 a bit per leaf that has a page in the balloon
  *	leaf.occupied	 a bit per block that has one
@@ -26,19 +26,19 @@
 #define LIST_WORDS (LEAF_BLOCKS / 64)
 
 struct pages_leaf {
-	/* What is looked at for every block stands together, in one page of memory. */
+	/* These are read for every block, and share one page of memory. */
 	uint64_t occupied[LIST_WORDS];
 	uint64_t listed[PAGES_LISTS][LIST_WORDS];
 	uint64_t ballooned[LEAF_WORDS];
 	uint64_t pending[LEAF_WORDS];
 };
 
-static uint64_t bit(uint32_t number)
+static uint64_t bit_of(uint32_t number)
 {
 	return UINT64_C(1) << number % 64;
 }
 
-static struct pages_leaf *leaf_of(const struct pages *pages, uint32_t pfn)
+static struct pages_leaf *leaf_of_pfn(const struct pages *pages, uint32_t pfn)
 {
 	return pages->leaves[pfn / PAGES_LEAF_PAGES];
 }
@@ -53,17 +53,18 @@ static uint32_t block_in_leaf(uint32_t pfn)
 	return page_in_leaf(pfn) / PAGES_BLOCK_PAGES;
 }
 
-/* The words of @pfn's block in a bitmap of its leaf. */
-static uint32_t first_word(uint32_t pfn)
+/* Where the words of @pfn's block begin in a bitmap of its leaf. */
+static uint32_t first_block_word(uint32_t pfn)
 {
 	return block_in_leaf(pfn) * PAGES_BLOCK_WORDS;
 }
 
 /*
- * A leaf must cost nothing until it is written: so it does not come from calloc(), which writes
- * to some of what it returns, and a huge page, which the first write would allocate, is refused.
+ * A leaf must cost nothing until it is written.  So it does not come from calloc(), which writes
+ * to some of what it returns, and it is not backed by a huge page, which the first write would
+ * allocate.
  */
-static struct pages_leaf *new_leaf(void)
+static struct pages_leaf *map_leaf(void)
 {
 	void *leaf = mmap(NULL, sizeof(struct pages_leaf), PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -74,16 +75,16 @@ static struct pages_leaf *new_leaf(void)
 	return leaf;
 }
 
-/* The leaf of @pfn, or NULL if it is not in use (or not there). */
-static struct pages_leaf *leaf_in_use(const struct pages *pages, uint32_t pfn)
+/* The leaf of @pfn, or NULL if it is not in use. */
+static struct pages_leaf *find_used_leaf(const struct pages *pages, uint32_t pfn)
 {
 	uint32_t at = pfn / PAGES_LEAF_PAGES;
 
-	return pages->in_use[at / 64] & bit(at) ? pages->leaves[at] : NULL;
+	return pages->in_use[at / 64] & bit_of(at) ? pages->leaves[at] : NULL;
 }
 
 /* The first leaf in use from @at on, or PAGES_LEAVES. */
-static uint32_t next_in_use(const struct pages *pages, uint32_t at)
+static uint32_t next_used_leaf(const struct pages *pages, uint32_t at)
 {
 	while (at < PAGES_LEAVES) {
 		uint64_t left = pages->in_use[at / 64] >> at % 64;
@@ -99,28 +100,28 @@ static bool is_occupied(const struct pages_leaf *leaf, uint32_t pfn)
 {
 	uint32_t block = block_in_leaf(pfn);
 
-	return leaf->occupied[block / 64] & bit(block);
+	return leaf->occupied[block / 64] & bit_of(block);
 }
 
-static void occupy(struct pages *pages, uint32_t pfn)
+static void mark_occupied(struct pages *pages, uint32_t pfn)
 {
 	uint32_t at = pfn / PAGES_LEAF_PAGES, block = block_in_leaf(pfn);
 
-	pages->in_use[at / 64] |= bit(at);
-	pages->leaves[at]->occupied[block / 64] |= bit(block);
+	pages->in_use[at / 64] |= bit_of(at);
+	pages->leaves[at]->occupied[block / 64] |= bit_of(block);
 }
 
-/* All bits of @pfn's block are zero; its leaf is in use. */
-static void vacate(struct pages *pages, uint32_t pfn)
+/* All bits of @pfn's block are zero now.  Its leaf is in use. */
+static void mark_vacant(struct pages *pages, uint32_t pfn)
 {
 	uint32_t at = pfn / PAGES_LEAF_PAGES, block = block_in_leaf(pfn);
 	struct pages_leaf *leaf = pages->leaves[at];
 
-	leaf->occupied[block / 64] &= ~bit(block);
+	leaf->occupied[block / 64] &= ~bit_of(block);
 	for (uint32_t word = 0; word < LIST_WORDS; word++)
 		if (leaf->occupied[word])
 			return;
-	pages->in_use[at / 64] &= ~bit(at);
+	pages->in_use[at / 64] &= ~bit_of(at);
 }
 
 int pages_reserve(struct pages *pages, uint64_t gpa, uint64_t size)
@@ -131,7 +132,7 @@ int pages_reserve(struct pages *pages, uint64_t gpa, uint64_t size)
 	for (uint64_t at = gpa / leaf_bytes; at <= last && at < PAGES_LEAVES; at++) {
 		if (pages->leaves[at])
 			continue;
-		pages->leaves[at] = new_leaf();
+		pages->leaves[at] = map_leaf();
 		if (!pages->leaves[at])
 			return -ENOMEM;
 		if (pages->leaf_limit <= at)
@@ -153,7 +154,7 @@ static void clear_leaf(struct pages_leaf *leaf)
 	for (uint32_t block = 0; block < LEAF_BLOCKS; block++) {
 		uint32_t word = block * PAGES_BLOCK_WORDS;
 
-		if (!(leaf->occupied[block / 64] & bit(block)))
+		if (!(leaf->occupied[block / 64] & bit_of(block)))
 			continue;
 		memset(&leaf->ballooned[word], 0, PAGES_BLOCK_WORDS * sizeof(uint64_t));
 		memset(&leaf->pending[word], 0, PAGES_BLOCK_WORDS * sizeof(uint64_t));
@@ -164,7 +165,7 @@ static void clear_leaf(struct pages_leaf *leaf)
 
 void pages_clear(struct pages *pages)
 {
-	for (uint32_t at = 0; (at = next_in_use(pages, at)) < PAGES_LEAVES; at++)
+	for (uint32_t at = 0; (at = next_used_leaf(pages, at)) < PAGES_LEAVES; at++)
 		clear_leaf(pages->leaves[at]);
 	memset(pages->in_use, 0, sizeof(pages->in_use));
 	pages->ballooned = 0;
@@ -172,7 +173,7 @@ void pages_clear(struct pages *pages)
 	memset(pages->listed, 0, sizeof(pages->listed));
 }
 
-static bool all_set(const uint64_t words[PAGES_BLOCK_WORDS])
+static bool are_all_set(const uint64_t words[PAGES_BLOCK_WORDS])
 {
 	for (uint32_t i = 0; i < PAGES_BLOCK_WORDS; i++)
 		if (words[i] != UINT64_MAX)
@@ -180,7 +181,7 @@ static bool all_set(const uint64_t words[PAGES_BLOCK_WORDS])
 	return true;
 }
 
-static bool any_set(const uint64_t words[PAGES_BLOCK_WORDS])
+static bool is_any_set(const uint64_t words[PAGES_BLOCK_WORDS])
 {
 	for (uint32_t i = 0; i < PAGES_BLOCK_WORDS; i++)
 		if (words[i])
@@ -188,40 +189,40 @@ static bool any_set(const uint64_t words[PAGES_BLOCK_WORDS])
 	return false;
 }
 
-/* Puts @pfn's block on @list and on no other; PAGES_LISTS: on none. */
-static void put_on(struct pages *pages, uint32_t pfn, enum pages_list list)
+/* Moves @pfn's block to @list, or to no list if that is PAGES_LISTS. */
+static void move_to_list(struct pages *pages, uint32_t pfn, enum pages_list list)
 {
-	struct pages_leaf *leaf = leaf_of(pages, pfn);
+	struct pages_leaf *leaf = leaf_of_pfn(pages, pfn);
 	uint32_t block = block_in_leaf(pfn);
 
 	for (enum pages_list each = 0; each < PAGES_LISTS; each++) {
 		uint64_t *word = &leaf->listed[each][block / 64];
 
-		if (each == list && !(*word & bit(block)))
+		if (each == list && !(*word & bit_of(block)))
 			pages->listed[each]++;
-		else if (each != list && *word & bit(block))
+		else if (each != list && *word & bit_of(block))
 			pages->listed[each]--;
 		if (each == list)
-			*word |= bit(block);
+			*word |= bit_of(block);
 		else
-			*word &= ~bit(block);
+			*word &= ~bit_of(block);
 	}
 }
 
-static bool is_on(const struct pages *pages, uint32_t pfn, enum pages_list list)
+static bool is_on_list(const struct pages *pages, uint32_t pfn, enum pages_list list)
 {
 	uint32_t block = block_in_leaf(pfn);
 
-	return leaf_of(pages, pfn)->listed[list][block / 64] & bit(block);
+	return leaf_of_pfn(pages, pfn)->listed[list][block / 64] & bit_of(block);
 }
 
 /* Bits [@from, @from + @count) of a word, @count at least 1. */
-static uint64_t mask(uint32_t from, uint32_t count)
+static uint64_t bit_range(uint32_t from, uint32_t count)
 {
 	return UINT64_MAX >> (64 - count) << from;
 }
 
-static uint32_t ones(uint64_t word)
+static uint32_t count_ones(uint64_t word)
 {
 	return (uint32_t)__builtin_popcountll(word);
 }
@@ -231,12 +232,12 @@ static uint32_t set_bits(uint64_t *bits, uint32_t page, uint32_t count)
 {
 	uint32_t changed = 0;
 
-	for (uint32_t piece; count; page += piece, count -= piece) {
+	for (uint32_t part; count; page += part, count -= part) {
 		uint64_t *word = &bits[page / 64], set;
 
-		piece = count < 64 - page % 64 ? count : 64 - page % 64;
-		set = mask(page % 64, piece);
-		changed += ones(set & ~*word);
+		part = count < 64 - page % 64 ? count : 64 - page % 64;
+		set = bit_range(page % 64, part);
+		changed += count_ones(set & ~*word);
 		*word |= set;
 	}
 	return changed;
@@ -247,40 +248,40 @@ static uint32_t clear_bits(uint64_t *bits, uint32_t page, uint32_t count)
 {
 	uint32_t changed = 0;
 
-	for (uint32_t piece; count; page += piece, count -= piece) {
+	for (uint32_t part; count; page += part, count -= part) {
 		uint64_t *word = &bits[page / 64], clear;
 
-		piece = count < 64 - page % 64 ? count : 64 - page % 64;
-		clear = mask(page % 64, piece);
-		changed += ones(clear & *word);
+		part = count < 64 - page % 64 ? count : 64 - page % 64;
+		clear = bit_range(page % 64, part);
+		changed += count_ones(clear & *word);
 		*word &= ~clear;
 	}
 	return changed;
 }
 
-bool pages_has(const struct pages *pages, uint32_t pfn)
+bool pages_has_leaf(const struct pages *pages, uint32_t pfn)
 {
-	return leaf_of(pages, pfn);
+	return leaf_of_pfn(pages, pfn);
 }
 
 uint32_t pages_inflate(struct pages *pages, uint32_t pfn, uint32_t count)
 {
-	struct pages_leaf *leaf = leaf_of(pages, pfn);
+	struct pages_leaf *leaf = leaf_of_pfn(pages, pfn);
 	uint32_t added = set_bits(leaf->ballooned, page_in_leaf(pfn), count);
 
-	occupy(pages, pfn);
+	mark_occupied(pages, pfn);
 	pages->ballooned += added;
 	pages->pending += set_bits(leaf->pending, page_in_leaf(pfn), count);
-	if (all_set(&leaf->ballooned[first_word(pfn)]))
-		put_on(pages, pfn, PAGES_FULL);
-	else if (!is_on(pages, pfn, PAGES_YOUNG) && !is_on(pages, pfn, PAGES_OLD))
-		put_on(pages, pfn, PAGES_YOUNG);
+	if (are_all_set(&leaf->ballooned[first_block_word(pfn)]))
+		move_to_list(pages, pfn, PAGES_FULL);
+	else if (!is_on_list(pages, pfn, PAGES_YOUNG) && !is_on_list(pages, pfn, PAGES_OLD))
+		move_to_list(pages, pfn, PAGES_YOUNG);
 	return added;
 }
 
 uint32_t pages_deflate(struct pages *pages, uint32_t pfn, uint32_t count, uint32_t *waited)
 {
-	struct pages_leaf *leaf = leaf_in_use(pages, pfn);
+	struct pages_leaf *leaf = find_used_leaf(pages, pfn);
 	uint32_t removed;
 
 	*waited = 0;
@@ -290,31 +291,31 @@ uint32_t pages_deflate(struct pages *pages, uint32_t pfn, uint32_t count, uint32
 	*waited = clear_bits(leaf->pending, page_in_leaf(pfn), count);
 	pages->ballooned -= removed;
 	pages->pending -= *waited;
-	if (!any_set(&leaf->pending[first_word(pfn)]))
-		put_on(pages, pfn, PAGES_LISTS);
-	else if (is_on(pages, pfn, PAGES_FULL))
-		put_on(pages, pfn, PAGES_YOUNG);
-	if (!any_set(&leaf->ballooned[first_word(pfn)]))
-		vacate(pages, pfn);
+	if (!is_any_set(&leaf->pending[first_block_word(pfn)]))
+		move_to_list(pages, pfn, PAGES_LISTS);
+	else if (is_on_list(pages, pfn, PAGES_FULL))
+		move_to_list(pages, pfn, PAGES_YOUNG);
+	if (!is_any_set(&leaf->ballooned[first_block_word(pfn)]))
+		mark_vacant(pages, pfn);
 	return removed;
 }
 
-uint64_t pages_settle(struct pages *pages, uint32_t pfn, uint64_t count)
+uint64_t pages_clear_pending(struct pages *pages, uint32_t pfn, uint64_t count)
 {
 	uint64_t settled = 0;
 
-	for (uint32_t piece; count; pfn += piece, count -= piece) {
-		struct pages_leaf *leaf = leaf_in_use(pages, pfn);
+	for (uint32_t part; count; pfn += part, count -= part) {
+		struct pages_leaf *leaf = find_used_leaf(pages, pfn);
 		uint32_t unit = leaf ? PAGES_BLOCK_PAGES : PAGES_LEAF_PAGES;
 
-		piece = unit - pfn % unit;
-		if (piece > count)
-			piece = (uint32_t)count;
+		part = unit - pfn % unit;
+		if (part > count)
+			part = (uint32_t)count;
 		if (!leaf || !is_occupied(leaf, pfn))
 			continue;
-		settled += clear_bits(leaf->pending, page_in_leaf(pfn), piece);
-		if (!any_set(&leaf->pending[first_word(pfn)]))
-			put_on(pages, pfn, PAGES_LISTS);
+		settled += clear_bits(leaf->pending, page_in_leaf(pfn), part);
+		if (!is_any_set(&leaf->pending[first_block_word(pfn)]))
+			move_to_list(pages, pfn, PAGES_LISTS);
 	}
 	pages->pending -= settled;
 	return settled;
@@ -322,31 +323,31 @@ uint64_t pages_settle(struct pages *pages, uint32_t pfn, uint64_t count)
 
 void pages_unlist(struct pages *pages, uint32_t pfn)
 {
-	put_on(pages, pfn, PAGES_LISTS);
+	move_to_list(pages, pfn, PAGES_LISTS);
 }
 
-bool pages_block(const struct pages *pages, uint32_t pfn, struct pages_block *block)
+bool pages_copy_block(const struct pages *pages, uint32_t pfn, struct pages_block *block)
 {
-	const struct pages_leaf *leaf = leaf_in_use(pages, pfn);
+	const struct pages_leaf *leaf = find_used_leaf(pages, pfn);
 
 	if (!leaf || !is_occupied(leaf, pfn))
 		return false;
 	block->first_pfn = pfn - pfn % PAGES_BLOCK_PAGES;
-	memcpy(block->ballooned, &leaf->ballooned[first_word(pfn)], sizeof(block->ballooned));
-	memcpy(block->pending, &leaf->pending[first_word(pfn)], sizeof(block->pending));
+	memcpy(block->ballooned, &leaf->ballooned[first_block_word(pfn)], sizeof(block->ballooned));
+	memcpy(block->pending, &leaf->pending[first_block_word(pfn)], sizeof(block->pending));
 	return true;
 }
 
 bool pages_block_is_full(const struct pages_block *block)
 {
-	return all_set(block->ballooned);
+	return are_all_set(block->ballooned);
 }
 
 void pages_age(struct pages *pages)
 {
 	if (!pages->listed[PAGES_YOUNG])
 		return;
-	for (uint32_t at = 0; (at = next_in_use(pages, at)) < PAGES_LEAVES; at++) {
+	for (uint32_t at = 0; (at = next_used_leaf(pages, at)) < PAGES_LEAVES; at++) {
 		struct pages_leaf *leaf = pages->leaves[at];
 
 		for (uint32_t word = 0; word < LIST_WORDS; word++) {
@@ -358,8 +359,9 @@ void pages_age(struct pages *pages)
 	pages->listed[PAGES_YOUNG] = 0;
 }
 
-/* The first block of @leaf from @block on that pages_next() wants, or LEAF_BLOCKS. */
-static uint32_t next_in_leaf(const struct pages_leaf *leaf, enum pages_list list, uint32_t block)
+/* The first block of @leaf from @block on that is on @list (see pages_next()), or LEAF_BLOCKS. */
+static uint32_t next_block_in_leaf(const struct pages_leaf *leaf, enum pages_list list,
+				   uint32_t block)
 {
 	const uint64_t *blocks = list == PAGES_LISTS ? leaf->occupied : leaf->listed[list];
 
@@ -378,8 +380,9 @@ bool pages_next(const struct pages *pages, enum pages_list list, uint32_t *pfn)
 	uint32_t from = *pfn / PAGES_LEAF_PAGES;
 	uint32_t block = (page_in_leaf(*pfn) + PAGES_BLOCK_PAGES - 1) / PAGES_BLOCK_PAGES;
 
-	for (uint32_t at = from; (at = next_in_use(pages, at)) < PAGES_LEAVES; at++) {
-		uint32_t found = next_in_leaf(pages->leaves[at], list, at == from ? block : 0);
+	for (uint32_t at = from; (at = next_used_leaf(pages, at)) < PAGES_LEAVES; at++) {
+		uint32_t found =
+			next_block_in_leaf(pages->leaves[at], list, at == from ? block : 0);
 
 		if (found >= LEAF_BLOCKS)
 			continue;
@@ -393,10 +396,10 @@ bool pages_next_run(const uint64_t words[PAGES_BLOCK_WORDS], uint32_t *from, uin
 {
 	uint32_t at = *from, end;
 
-	while (at < PAGES_BLOCK_PAGES && !(words[at / 64] & bit(at)))
+	while (at < PAGES_BLOCK_PAGES && !(words[at / 64] & bit_of(at)))
 		at++;
 	end = at;
-	while (end < PAGES_BLOCK_PAGES && words[end / 64] & bit(end))
+	while (end < PAGES_BLOCK_PAGES && words[end / 64] & bit_of(end))
 		end++;
 	*from = at;
 	*count = end - at;

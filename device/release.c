@@ -15,17 +15,17 @@
 #define OWN_PROCESS (-10000) /* PIDFD_SELF_THREAD */
 #define VECTOR_MAX 256	     /* runs that one block of 512 pages can have */
 
-static void *host_of(const struct memory_region *region, uint64_t gpa)
+static void *host_address(const struct memory_region *region, uint64_t gpa)
 {
 	return region->host + (gpa - region->gpa);
 }
 
-static off_t offset_of(const struct memory_region *region, uint64_t gpa)
+static off_t file_offset(const struct memory_region *region, uint64_t gpa)
 {
 	return (off_t)(region->fd_offset + (gpa - region->gpa));
 }
 
-static bool count(struct release *release, bool done, uint64_t bytes)
+static bool count_call(struct release *release, bool done, uint64_t bytes)
 {
 	release->calls++;
 	if (done) {
@@ -39,7 +39,7 @@ static bool count(struct release *release, bool done, uint64_t bytes)
 
 bool release_fits(const struct memory_region *region, uint64_t gpa, uint64_t size)
 {
-	uint64_t offset = region->fd < 0 ? gpa : (uint64_t)offset_of(region, gpa);
+	uint64_t offset = region->fd < 0 ? gpa : (uint64_t)file_offset(region, gpa);
 
 	return (offset | size) % region->page_bytes == 0;
 }
@@ -51,17 +51,17 @@ bool release_range(struct release *release, const struct memory_region *region, 
 
 	if (!region->writable || !release_fits(region, gpa, size)) {
 		errno = EINVAL;
-		return count(release, false, 0);
+		return count_call(release, false, 0);
 	}
 	if (region->fd < 0)
-		result = madvise(host_of(region, gpa), size, MADV_DONTNEED);
+		result = madvise(host_address(region, gpa), size, MADV_DONTNEED);
 	else
 		result = fallocate(region->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				   offset_of(region, gpa), (off_t)size);
-	return count(release, result == 0, size);
+				   file_offset(region, gpa), (off_t)size);
+	return count_call(release, result == 0, size);
 }
 
-/* All runs in one call; false when that cannot be had, or went only part of the way. */
+/* All runs in one call; false if the kernel does not support that, or released only some. */
 static bool release_vector(struct release *release, const struct memory_region *region,
 			   const struct release_run *runs, unsigned int runs_count)
 {
@@ -72,7 +72,7 @@ static bool release_vector(struct release *release, const struct memory_region *
 	if (release->no_vectors || runs_count > VECTOR_MAX)
 		return false;
 	for (unsigned int i = 0; i < runs_count; i++) {
-		vector[i].iov_base = host_of(region, runs[i].gpa);
+		vector[i].iov_base = host_address(region, runs[i].gpa);
 		vector[i].iov_len = runs[i].size;
 		bytes += runs[i].size;
 	}
@@ -81,7 +81,7 @@ static bool release_vector(struct release *release, const struct memory_region *
 		release->no_vectors = true;
 		return false;
 	}
-	return count(release, true, bytes);
+	return count_call(release, true, bytes);
 }
 
 void release_runs(struct release *release, const struct memory_region *region,
@@ -93,11 +93,12 @@ void release_runs(struct release *release, const struct memory_region *region,
 		release_range(release, region, runs[i].gpa, runs[i].size);
 }
 
-bool release_undo(const struct memory_region *region, uint64_t gpa, uint64_t size)
+bool release_populate(const struct memory_region *region, uint64_t gpa, uint64_t size)
 {
 	if (!region->writable)
 		return false;
 	if (region->fd < 0)
-		return madvise(host_of(region, gpa), size, MADV_POPULATE_WRITE) == 0;
-	return fallocate(region->fd, FALLOC_FL_KEEP_SIZE, offset_of(region, gpa), (off_t)size) == 0;
+		return madvise(host_address(region, gpa), size, MADV_POPULATE_WRITE) == 0;
+	return fallocate(region->fd, FALLOC_FL_KEEP_SIZE, file_offset(region, gpa), (off_t)size) ==
+	       0;
 }

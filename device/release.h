@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Giving memory back to the host, and allocating it beforehand.
+ * Returning memory to the host, and allocating it in advance.
  *
  * Theory of operation
  * -------------------
- * The right call for each backing: madvise(MADV_DONTNEED) for private anonymous
- * memory, fallocate(FALLOC_FL_PUNCH_HOLE) for a file, which takes the pages
- * from everybody who maps it.  Huge pages of hugetlbfs go whole or not at all;
- * a transparent huge page that is released in parts is split, costs the host
- * as much as before, and comes back in small pages: so callers hand over
- * whole blocks where they can.  Each call costs more than the pages in it:
+ * Each backing needs its own call: madvise(MADV_DONTNEED) for private anonymous
+ * memory, fallocate(FALLOC_FL_PUNCH_HOLE) for a file, which takes the pages from
+ * every process that maps it.  A huge page of hugetlbfs is released as a whole or
+ * not at all.  A transparent huge page that is released in parts is split, costs
+ * the host as much as before, and comes back as small pages.  So callers pass
+ * whole blocks where they can.  A call costs more than the pages in it;
  * docs/device.md has the figures.
  *
- * Runs of an anonymous block go in one call of process_madvise(), where the
- * kernel allows DONTNEED for oneself and knows PIDFD_SELF (Linux 6.15).
+ * The runs of an anonymous block are released by one process_madvise(), where the
+ * kernel allows MADV_DONTNEED on the calling process and has PIDFD_SELF (Linux
+ * 6.15).
  */
 #ifndef AEROSTAT_DEVICE_RELEASE_H
 #define AEROSTAT_DEVICE_RELEASE_H
 
 #include "device/memory.h"
 
+/* What was done so far.  All zero at the start. */
 struct release {
 	uint64_t calls;
 	uint64_t bytes;
@@ -34,22 +36,22 @@ struct release_run {
 };
 
 /*
- * release_range - give [@gpa, @gpa + @size) of @region back; it is freed or left as it was
+ * release_range - release [@gpa, @gpa + @size) of @region, entirely or not at all
  *
- * False, and counted, when the host refuses; what is not a multiple of the backing's pages is
- * refused here.
+ * False, and counted as failed, if the host refuses, the region is read-only, or the range does not
+ * consist of whole pages of the backing.
  */
 bool release_range(struct release *release, const struct memory_region *region, uint64_t gpa,
 		   uint64_t size);
 
-/* Several, ascending, of one region. */
+/* Releases @count runs of one region, in ascending order, as release_range() does. */
 void release_runs(struct release *release, const struct memory_region *region,
 		  const struct release_run *runs, unsigned int count);
 
-/* Can [@gpa, @gpa + @size) of @region be released without a part of a page left over? */
+/* Does [@gpa, @gpa + @size) of @region consist of whole pages of its backing? */
 bool release_fits(const struct memory_region *region, uint64_t gpa, uint64_t size);
 
-/* Allocates the memory of a range before the guest touches it; false when the host will not. */
-bool release_undo(const struct memory_region *region, uint64_t gpa, uint64_t size);
+/* Allocates the memory of a range before the guest touches it; false if the host refuses. */
+bool release_populate(const struct memory_region *region, uint64_t gpa, uint64_t size);
 
 #endif

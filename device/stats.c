@@ -2,29 +2,33 @@
 /*
  * Statistics (VIRTIO 5.5.6.3): packed entries of a 16-bit tag and a 64-bit value.
  *
- * The driver has one buffer, which the device holds; returning it asks for a
- * fresh sample, which comes in the same buffer.  Tags may come in any order, and
- * unknown ones are kept by their number.  The private ones are our own driver's.
+ * The driver has one buffer, and the device holds it.  Returning the buffer asks
+ * for a new sample, which arrives in the same buffer.  Tags may come in any
+ * order; unknown ones are kept by their number.
  */
-#include <endian.h>
-#include <string.h>
-
 #include "device/state.h"
 
 #define ENTRY_BYTES 10u
 #define ENTRIES_MAX 64u /* more than there are tags, known and private */
 
-static unsigned int row_of(uint16_t tag)
+void stats_clear_sample(struct balloon *balloon)
+{
+	balloon->stats.sample = (struct balloon_stats){ 0 };
+	memset(balloon->stats.sample.value, 0xff, sizeof(balloon->stats.sample.value));
+}
+
+/* BALLOON_STATS_KNOWN or more for a tag that has no row. */
+static unsigned int row_of_tag(uint16_t tag)
 {
 	if (tag < BALLOON_STATS_STANDARD)
 		return tag;
-	/* What is not a private tag wraps, or lies beyond the last row. */
+	/* A tag below the private ones wraps around to a large number. */
 	return BALLOON_STATS_STANDARD + (uint16_t)(tag - BALLOON_STATS_PRIVATE);
 }
 
-static void add(struct balloon_stats *stats, uint16_t tag, uint64_t value)
+static void add_stat(struct balloon_stats *stats, uint16_t tag, uint64_t value)
 {
-	unsigned int row = row_of(tag);
+	unsigned int row = row_of_tag(tag);
 
 	if (row < BALLOON_STATS_KNOWN) {
 		stats->value[row] = value;
@@ -34,8 +38,8 @@ static void add(struct balloon_stats *stats, uint16_t tag, uint64_t value)
 	}
 }
 
-static void parse(const struct balloon *balloon, struct balloon_stats *stats, const uint8_t *wire,
-		  unsigned int entries)
+static void parse_sample(const struct balloon *balloon, struct balloon_stats *stats,
+			 const uint8_t *wire, unsigned int entries)
 {
 	memset(stats->value, 0xff, sizeof(stats->value)); /* BALLOON_UNSET */
 	for (; entries; entries--, wire += ENTRY_BYTES) {
@@ -45,17 +49,17 @@ static void parse(const struct balloon *balloon, struct balloon_stats *stats, co
 		memcpy(&tag, wire, sizeof(tag));
 		memcpy(&value, wire + sizeof(tag), sizeof(value));
 		if (is_big_endian(balloon))
-			add(stats, be16toh(tag), be64toh(value));
+			add_stat(stats, be16toh(tag), be64toh(value));
 		else
-			add(stats, le16toh(tag), le64toh(value));
+			add_stat(stats, le16toh(tag), le64toh(value));
 	}
 }
 
-/* The sample of the chain in hand; false when there is none in it. */
+/* Reads the current buffer; false, and a fault, if there is no sample in it. */
 static bool read_sample(struct balloon *balloon, struct balloon_stats *stats)
 {
 	uint8_t wire[ENTRIES_MAX * ENTRY_BYTES];
-	const struct virtqueue_chain *chain = &balloon->hand.chain;
+	const struct virtqueue_chain *chain = &balloon->buffers.chain;
 	int size;
 
 	if (chain->writable) {
@@ -65,59 +69,68 @@ static bool read_sample(struct balloon *balloon, struct balloon_stats *stats)
 	}
 	if (chain->readable_bytes % ENTRY_BYTES || chain->readable_bytes > sizeof(wire))
 		balloon_fault(balloon, BALLOON_C_FAULT_LENGTH, "statistics", chain->readable_bytes);
-	size = hand_read(balloon, wire, sizeof(wire));
+	size = buffers_read(balloon, wire, sizeof(wire));
 	if (size < 0) {
 		balloon_fault(balloon, BALLOON_C_FAULT_MEMORY, "statistics",
 			      chain->segments[0].gpa);
 		return false;
 	}
-	parse(balloon, stats, wire, (unsigned int)size / ENTRY_BYTES);
+	parse_sample(balloon, stats, wire, (unsigned int)size / ENTRY_BYTES);
 	return true;
 }
 
-bool stats_take(struct balloon *balloon)
+void stats_take_buffer(struct balloon *balloon)
 {
-	struct balloon_stats stats = { .arrived_ns = now_ns(balloon) };
-	bool first = !balloon->stats_seen;
+	struct stats_state *state = &balloon->stats;
+	struct balloon_stats sample = { .arrived_ns = now_ns(balloon) };
+	bool first = !state->seen;
 
-	if (!read_sample(balloon, &stats))
-		return true;
-	if (balloon->stats_held) {
-		balloon_fault(balloon, BALLOON_C_FAULT_STATS, "a second buffer, of length",
-			      balloon->hand.chain.readable_bytes);
-		balloon_return(balloon, balloon->hand.queue, balloon->stats_token);
+	if (!read_sample(balloon, &sample)) {
+		buffers_finish(balloon);
+		return;
 	}
-	balloon->stats_seen = true;
-	balloon->stats_held = true;
-	balloon->stats_token = balloon->hand.chain.token;
-	/* VIRTIO 5.5.6.3.2: what comes first is to be ignored by a transitional device. */
+	if (state->held) {
+		balloon_fault(balloon, BALLOON_C_FAULT_STATS, "a second buffer, of length",
+			      balloon->buffers.chain.readable_bytes);
+		buffers_return(balloon, balloon->buffers.queue, state->token);
+	}
+	state->seen = true;
+	state->held = true;
+	state->token = buffers_keep(balloon);
+	/* VIRTIO 5.5.6.3.2: a transitional device ignores the first sample. */
 	if (first && !acknowledged(balloon, VIRTIO_F_VERSION_1))
-		return false;
-	balloon->stats = stats;
-	balloon->counters[BALLOON_C_STATS_RECEIVED]++;
+		return;
+	state->sample = sample;
+	balloon_count(balloon, BALLOON_C_STATS_RECEIVED, 1);
 	balloon->host.event(balloon->host.data, BALLOON_EVENT_STATS);
-	return false;
 }
 
-void stats_forget_buffer(struct balloon *balloon)
+void stats_reset(struct balloon *balloon)
 {
-	balloon->stats_held = false;
-	balloon->stats_seen = false;
+	balloon->stats.held = false;
+	balloon->stats.seen = false;
+}
+
+void stats_return_buffer(struct balloon *balloon, unsigned int queue)
+{
+	if (balloon->stats.held)
+		buffers_return(balloon, queue, balloon->stats.token);
+	stats_reset(balloon);
 }
 
 const struct balloon_stats *balloon_stats(const struct balloon *balloon)
 {
-	return &balloon->stats;
+	return &balloon->stats.sample;
 }
 
 bool balloon_request_stats(struct balloon *balloon)
 {
 	unsigned int queue = balloon_queue_number(balloon, BALLOON_STATS);
 
-	if (!balloon->stats_held || !balloon->driver_ok || queue == BALLOON_QUEUES_MAX ||
-	    !virtqueue_ready(&balloon->queues[queue]))
+	if (!balloon->stats.held || !balloon->driver.driver_ok || queue == BALLOON_QUEUES_MAX ||
+	    !virtqueue_ready(&balloon->buffers.queues[queue]))
 		return false;
-	balloon->stats_held = false;
-	balloon_return(balloon, queue, balloon->stats_token);
+	balloon->stats.held = false;
+	buffers_return(balloon, queue, balloon->stats.token);
 	return true;
 }

@@ -2,14 +2,13 @@
 /*
  * Theory of operation
  * -------------------
- * What both ring formats have in common: taking up a ring, finding it in this
- * process, collecting the segments of a chain, and the account of what is in
- * flight.  Everything that depends on the layout of the ring is behind struct
- * ring_ops.
+ * What both ring formats have in common: starting a ring, finding it in this
+ * process, collecting the segments of a chain, and counting what is in flight.
+ * Everything that depends on the layout of the ring is behind struct ring_ops.
  *
- * Numbers of the guest's decide nothing but which of its own bytes are read:
- * every index is compared with the table's length before it is used, every
- * walk has a counter.
+ * Numbers from the guest only decide which of its own bytes are read: every index
+ * is compared with the table's length before it is used, and every walk is
+ * counted.
  */
 #include "device/virtqueue.h"
 
@@ -19,7 +18,7 @@
 #include <stddef.h>
 #include <string.h>
 
-static const struct ring_ops *ops_of(const struct virtqueue_setup *setup)
+static const struct ring_ops *ring_ops_of(const struct virtqueue_setup *setup)
 {
 	return setup->packed ? &ring_packed_ops : &ring_split_ops;
 }
@@ -38,14 +37,14 @@ const char *virtqueue_fault_name(enum virtqueue_fault fault)
 	return fault < VIRTQUEUE_FAULT_COUNT ? names[fault] : "unknown";
 }
 
-static bool size_valid(const struct virtqueue_setup *setup)
+static bool is_size_valid(const struct virtqueue_setup *setup)
 {
 	if (setup->size == 0 || setup->size > VIRTQUEUE_SIZE_MAX)
 		return false;
 	return setup->packed || (setup->size & (setup->size - 1)) == 0;
 }
 
-static bool area_valid(const struct ring_area *area)
+static bool is_area_valid(const struct ring_area *area)
 {
 	return area->gpa % area->alignment == 0 && area->gpa <= UINT64_MAX - area->bytes;
 }
@@ -56,12 +55,13 @@ int virtqueue_start(struct virtqueue *queue, const struct memory *memory,
 	struct virtqueue fresh = { .setup = *setup, .started = true };
 	struct ring_areas areas;
 
-	if (!size_valid(setup) || (setup->packed && setup->big_endian))
+	if (!is_size_valid(setup) || (setup->packed && setup->big_endian))
 		return -EINVAL;
-	ops_of(setup)->areas(setup, &areas);
-	if (!area_valid(&areas.desc) || !area_valid(&areas.driver) || !area_valid(&areas.device))
+	ring_ops_of(setup)->areas(setup, &areas);
+	if (!is_area_valid(&areas.desc) || !is_area_valid(&areas.driver) ||
+	    !is_area_valid(&areas.device))
 		return -EINVAL;
-	if (!ops_of(setup)->set_base(&fresh))
+	if (!ring_ops_of(setup)->set_base(&fresh))
 		return -EINVAL;
 	*queue = fresh;
 	virtqueue_relocate(queue, memory);
@@ -76,10 +76,10 @@ void virtqueue_stop(struct virtqueue *queue)
 
 uint32_t virtqueue_base(const struct virtqueue *queue)
 {
-	return ops_of(&queue->setup)->base(queue);
+	return ring_ops_of(&queue->setup)->base(queue);
 }
 
-static uint8_t *locate(const struct memory *memory, const struct ring_area *area)
+static uint8_t *locate_area(const struct memory *memory, const struct ring_area *area)
 {
 	return memory_at(memory, area->gpa, area->bytes, area->writable);
 }
@@ -90,10 +90,10 @@ void virtqueue_relocate(struct virtqueue *queue, const struct memory *memory)
 
 	if (!queue->started)
 		return;
-	ops_of(&queue->setup)->areas(&queue->setup, &areas);
-	queue->desc = locate(memory, &areas.desc);
-	queue->driver = locate(memory, &areas.driver);
-	queue->device = locate(memory, &areas.device);
+	ring_ops_of(&queue->setup)->areas(&queue->setup, &areas);
+	queue->desc = locate_area(memory, &areas.desc);
+	queue->driver = locate_area(memory, &areas.driver);
+	queue->device = locate_area(memory, &areas.device);
 	if (!queue->desc || !queue->driver || !queue->device)
 		queue->desc = queue->driver = queue->device = NULL;
 }
@@ -109,7 +109,7 @@ enum virtqueue_fault ring_add_segment(struct virtqueue_chain *chain, const struc
 
 	if (desc->length == 0)
 		return VIRTQUEUE_OK;
-	/* Only a table behind many descriptors of the ring can be that long. */
+	/* Only an indirect table that follows many descriptors of the ring can be that long. */
 	if (count == VIRTQUEUE_SEGMENTS_MAX)
 		return VIRTQUEUE_INDIRECT;
 	chain->segments[count] =
@@ -144,10 +144,10 @@ bool ring_read_table(const struct virtqueue *queue, const struct memory *memory,
 		uint32_t length;
 		uint16_t half[2];
 	} raw;
-	/* The formats differ in which of the two stands first. */
+	/* The formats differ in which of the two comes first. */
 	unsigned int flags = queue->setup.packed ? 1 : 0;
 
-	_Static_assert(sizeof(raw) == DESC_BYTES, "as it stands in the guest");
+	_Static_assert(sizeof(raw) == DESC_BYTES, "the layout in the guest");
 	if (!memory_read(memory, table + (uint64_t)index * DESC_BYTES, &raw, sizeof(raw)))
 		return false;
 	desc->gpa = ring_cpu64(queue, raw.gpa);
@@ -162,18 +162,18 @@ bool ring_has_room(const struct virtqueue *queue, uint16_t count)
 	return count <= queue->setup.size - queue->in_flight;
 }
 
-static void chain_clear(struct virtqueue_chain *chain)
+static void clear_chain(struct virtqueue_chain *chain)
 {
 	chain->readable = chain->writable = 0;
 	chain->readable_bytes = chain->writable_bytes = 0;
 }
 
-/* Everything but the segments, which are many and only valid as far as they are counted. */
-static void chain_init(struct virtqueue_chain *chain)
+/* Everything but the segments, which are many, and valid only as far as they are counted. */
+static void init_chain(struct virtqueue_chain *chain)
 {
 	chain->token = (struct virtqueue_token){ 0 };
 	chain->fault = VIRTQUEUE_OK;
-	chain_clear(chain);
+	clear_chain(chain);
 }
 
 int virtqueue_pop(struct virtqueue *queue, const struct memory *memory,
@@ -181,10 +181,10 @@ int virtqueue_pop(struct virtqueue *queue, const struct memory *memory,
 {
 	int result;
 
-	chain_init(chain);
+	init_chain(chain);
 	if (!virtqueue_ready(queue))
 		return 0;
-	result = ops_of(&queue->setup)->pop(queue, memory, chain);
+	result = ring_ops_of(&queue->setup)->pop(queue, memory, chain);
 	if (result > 0)
 		queue->in_flight = (uint16_t)(queue->in_flight + chain->token.count);
 	if (result < 0)
@@ -192,19 +192,19 @@ int virtqueue_pop(struct virtqueue *queue, const struct memory *memory,
 	if (result > 0 && chain->fault == VIRTQUEUE_OK && chain->readable + chain->writable == 0)
 		chain->fault = VIRTQUEUE_EMPTY;
 	if (result < 0 || chain->fault != VIRTQUEUE_OK)
-		chain_clear(chain);
+		clear_chain(chain);
 	return result;
 }
 
 void virtqueue_push(struct virtqueue *queue, struct virtqueue_token token, uint32_t written)
 {
-	/* A token that this ring did not hand out since it was started leads nowhere. */
+	/* The ring did not hand out this token since it was started. */
 	if (token.count == 0 || token.count > queue->in_flight)
 		return;
 	queue->in_flight = (uint16_t)(queue->in_flight - token.count);
 	if (!virtqueue_ready(queue))
 		return;
-	ops_of(&queue->setup)->push(queue, token, written);
+	ring_ops_of(&queue->setup)->push(queue, token, written);
 	if (queue->pushed <= UINT32_MAX - token.count)
 		queue->pushed += token.count;
 }
@@ -216,19 +216,19 @@ bool virtqueue_should_notify(struct virtqueue *queue)
 	if (!virtqueue_ready(queue) || queue->pushed == 0)
 		return false;
 	ring_fence();
-	notify = ops_of(&queue->setup)->should_notify(queue);
+	notify = ring_ops_of(&queue->setup)->should_notify(queue);
 	queue->pushed = 0;
 	queue->asked = true;
 	return notify;
 }
 
-void virtqueue_quiet(struct virtqueue *queue)
+void virtqueue_disable_kicks(struct virtqueue *queue)
 {
 	if (virtqueue_ready(queue))
-		ops_of(&queue->setup)->quiet(queue);
+		ring_ops_of(&queue->setup)->disable_kicks(queue);
 }
 
-bool virtqueue_listen(struct virtqueue *queue)
+bool virtqueue_enable_kicks(struct virtqueue *queue)
 {
-	return virtqueue_ready(queue) && ops_of(&queue->setup)->listen(queue);
+	return virtqueue_ready(queue) && ring_ops_of(&queue->setup)->enable_kicks(queue);
 }

@@ -7,16 +7,16 @@
  * One ring of descriptors (address, length, buffer id, flags) that both sides
  * write.  Each side goes round it with a wrap counter of one bit, which starts
  * at 1 and flips at the end of the ring.  An entry is available when its AVAIL
- * flag equals the driver's counter and its USED flag does not; used, when both
- * equal the device's.
+ * flag equals the driver's counter and its USED flag does not.  It is used when
+ * both equal the device's counter.
  *
  * A chain is a run of entries, all but the last with NEXT; the last one has the
- * buffer id.  It is answered by one used entry, and then as many entries are
+ * buffer id.  It is answered by one used entry, after which as many entries are
  * skipped as the chain had.  An indirect table is one entry of the ring; of the
- * flags in it only WRITE counts.
+ * flags in its descriptors only WRITE counts.
  *
- * The two other areas are words of 4 bytes in which each side says when it
- * wants to be notified: always, never, or when a certain entry is reached.
+ * The two other areas are words of 4 bytes.  With its word each side specifies when
+ * it wants to be notified: always, never, or when a certain entry is reached.
  */
 #include "device/virtqueue_ring.h"
 
@@ -26,19 +26,19 @@
 #define DESC_F_USED (1u << 15)
 #define WRAP_BIT 15
 #define INDEX_MASK 0x7fffu
-/* In a word of event suppression: the low half is a place (index and wrap), the high half flags. */
+/* In a word of event suppression the low half is a position, and the high half has flags. */
 #define EVENT_FLAGS_SHIFT 16
 #define EVENT_FLAGS_MASK 3u
 #define EVENT_BYTES 4
 enum event_flags { EVENT_ENABLE, EVENT_DISABLE, EVENT_DESC };
 
-/* A place in the ring, and the wrap counter there. */
-struct place {
+/* A position in the ring, and the wrap counter there. */
+struct ring_position {
 	uint16_t index;
 	bool wrap;
 };
 
-static void areas(const struct virtqueue_setup *setup, struct ring_areas *out)
+static void packed_areas(const struct virtqueue_setup *setup, struct ring_areas *out)
 {
 	*out = (struct ring_areas){
 		.desc = { setup->desc, (uint64_t)DESC_BYTES * setup->size, 16, true },
@@ -47,20 +47,20 @@ static void areas(const struct virtqueue_setup *setup, struct ring_areas *out)
 	};
 }
 
-static struct place unpack(uint16_t word)
+static struct ring_position unpack_position(uint16_t word)
 {
-	return (struct place){ .index = word & INDEX_MASK, .wrap = word >> WRAP_BIT };
+	return (struct ring_position){ .index = word & INDEX_MASK, .wrap = word >> WRAP_BIT };
 }
 
-static uint16_t pack(uint16_t index, bool wrap)
+static uint16_t pack_position(uint16_t index, bool wrap)
 {
 	return (uint16_t)(index | (unsigned int)wrap << WRAP_BIT);
 }
 
-static bool set_base(struct virtqueue *queue)
+static bool packed_set_base(struct virtqueue *queue)
 {
-	struct place avail = unpack((uint16_t)queue->setup.base);
-	struct place used = unpack((uint16_t)(queue->setup.base >> 16));
+	struct ring_position avail = unpack_position((uint16_t)queue->setup.base);
+	struct ring_position used = unpack_position((uint16_t)(queue->setup.base >> 16));
 
 	queue->next_avail = avail.index;
 	queue->avail_wrap = avail.wrap;
@@ -69,39 +69,40 @@ static bool set_base(struct virtqueue *queue)
 	return avail.index < queue->setup.size && used.index < queue->setup.size;
 }
 
-static uint32_t base(const struct virtqueue *queue)
+static uint32_t packed_base(const struct virtqueue *queue)
 {
-	return (uint32_t)pack(queue->next_used, queue->used_wrap) << 16 |
-	       pack(queue->next_avail, queue->avail_wrap);
+	return (uint32_t)pack_position(queue->next_used, queue->used_wrap) << 16 |
+	       pack_position(queue->next_avail, queue->avail_wrap);
 }
 
-/* Goes @entries on, which are at most the ring's. */
-static struct place advance(const struct virtqueue *queue, struct place place, uint16_t entries)
+/* Moves @entries on, which are at most the ring's size. */
+static struct ring_position advance_position(const struct virtqueue *queue,
+					     struct ring_position position, uint16_t entries)
 {
-	unsigned int index = (unsigned int)place.index + entries;
+	unsigned int index = (unsigned int)position.index + entries;
 
 	if (index >= queue->setup.size) {
 		index -= queue->setup.size;
-		place.wrap = !place.wrap;
+		position.wrap = !position.wrap;
 	}
-	place.index = (uint16_t)index;
-	return place;
+	position.index = (uint16_t)index;
+	return position;
 }
 
-static uint8_t *entry_at(const struct virtqueue *queue, uint16_t index)
+static uint8_t *locate_entry(const struct virtqueue *queue, uint16_t index)
 {
 	return queue->desc + (size_t)DESC_BYTES * index;
 }
 
 static uint16_t read_flags(const struct virtqueue *queue, uint16_t index)
 {
-	return ring_load16_acquire(queue, entry_at(queue, index) + 14);
+	return ring_load16_acquire(queue, locate_entry(queue, index) + 14);
 }
 
-/* Flags first: the driver writes them last. */
-static void read_desc(const struct virtqueue *queue, uint16_t index, struct descriptor *desc)
+/* Reads the flags first, since the driver writes them last. */
+static void packed_read_desc(const struct virtqueue *queue, uint16_t index, struct descriptor *desc)
 {
-	const uint8_t *at = entry_at(queue, index);
+	const uint8_t *at = locate_entry(queue, index);
 
 	desc->flags = read_flags(queue, index);
 	desc->gpa = ring_load64(queue, at);
@@ -109,15 +110,17 @@ static void read_desc(const struct virtqueue *queue, uint16_t index, struct desc
 	desc->id = ring_load16(queue, at + 12);
 }
 
-static bool is_available(uint16_t flags, bool wrap)
+static bool is_entry_available(uint16_t flags, bool wrap)
 {
 	bool avail = flags & DESC_F_AVAIL, used = flags & DESC_F_USED;
 
 	return avail == wrap && used != wrap;
 }
 
-static enum virtqueue_fault add_table(const struct virtqueue *queue, const struct memory *memory,
-				      const struct descriptor *desc, struct virtqueue_chain *chain)
+static enum virtqueue_fault add_indirect_table(const struct virtqueue *queue,
+					       const struct memory *memory,
+					       const struct descriptor *desc,
+					       struct virtqueue_chain *chain)
 {
 	unsigned int entries = ring_table_entries(queue, desc);
 	enum virtqueue_fault fault = entries ? VIRTQUEUE_OK : VIRTQUEUE_INDIRECT;
@@ -137,46 +140,47 @@ static enum virtqueue_fault add_entry(const struct virtqueue *queue, const struc
 {
 	if (!(desc->flags & DESC_F_INDIRECT))
 		return ring_add_segment(chain, desc);
-	return alone ? add_table(queue, memory, desc, chain) : VIRTQUEUE_INDIRECT;
+	return alone ? add_indirect_table(queue, memory, desc, chain) : VIRTQUEUE_INDIRECT;
 }
 
-static int pop(struct virtqueue *queue, const struct memory *memory, struct virtqueue_chain *chain)
+static int packed_pop(struct virtqueue *queue, const struct memory *memory,
+		      struct virtqueue_chain *chain)
 {
-	struct place place = { queue->next_avail, queue->avail_wrap };
+	struct ring_position position = { queue->next_avail, queue->avail_wrap };
 	struct descriptor desc;
 	uint16_t count = 0;
 
 	/*
-	 * Behind a fault, too, the walk goes on: the id stands in the last entry.
-	 * A ring at rest ends it where the wrap counter flips, the count ends it
-	 * even if the driver changes flags meanwhile.
+	 * After a fault the walk goes on, since the last entry has the id.  In an
+	 * unchanging ring the walk ends at the latest where the wrap counter flips;
+	 * the count ends it even if the driver changes flags meanwhile.
 	 */
 	do {
 		if (count == queue->setup.size)
 			return -EPROTO;
-		read_desc(queue, place.index, &desc);
-		if (!is_available(desc.flags, place.wrap))
+		packed_read_desc(queue, position.index, &desc);
+		if (!is_entry_available(desc.flags, position.wrap))
 			return count ? -EPROTO : 0;
 		if (chain->fault == VIRTQUEUE_OK)
 			chain->fault = add_entry(queue, memory, &desc,
 						 count == 0 && !(desc.flags & DESC_F_NEXT), chain);
-		place = advance(queue, place, 1);
+		position = advance_position(queue, position, 1);
 		count++;
 	} while (desc.flags & DESC_F_NEXT);
 	if (!ring_has_room(queue, count))
 		return -EPROTO;
 
-	queue->next_avail = place.index;
-	queue->avail_wrap = place.wrap;
+	queue->next_avail = position.index;
+	queue->avail_wrap = position.wrap;
 	chain->token = (struct virtqueue_token){ .id = desc.id, .count = count };
 	return 1;
 }
 
-static void push(struct virtqueue *queue, struct virtqueue_token token, uint32_t written)
+static void packed_push(struct virtqueue *queue, struct virtqueue_token token, uint32_t written)
 {
-	struct place place = { queue->next_used, queue->used_wrap };
-	uint8_t *at = entry_at(queue, place.index);
-	unsigned int flags = place.wrap ? DESC_F_AVAIL | DESC_F_USED : 0;
+	struct ring_position position = { queue->next_used, queue->used_wrap };
+	uint8_t *at = locate_entry(queue, position.index);
+	unsigned int flags = position.wrap ? DESC_F_AVAIL | DESC_F_USED : 0;
 
 	if (written)
 		flags |= DESC_F_WRITE;
@@ -184,66 +188,68 @@ static void push(struct virtqueue *queue, struct virtqueue_token token, uint32_t
 	ring_store16(queue, at + 12, token.id);
 	ring_store16_release(queue, at + 14, (uint16_t)flags);
 
-	place = advance(queue, place, token.count);
-	queue->next_used = place.index;
-	queue->used_wrap = place.wrap;
+	position = advance_position(queue, position, token.count);
+	queue->next_used = position.index;
+	queue->used_wrap = position.wrap;
 }
 
-/* Places in the order in which they are reached; after two rounds they come again. */
-static unsigned int position(const struct virtqueue *queue, struct place place)
+/* Numbers positions in the order in which they are reached; they repeat after two rounds. */
+static unsigned int position_in_cycle(const struct virtqueue *queue, struct ring_position position)
 {
-	return place.index + (place.wrap ? 0u : queue->setup.size);
+	return position.index + (position.wrap ? 0u : queue->setup.size);
 }
 
-/* Is @event among the entries that were pushed? */
-static bool passed(const struct virtqueue *queue, struct place event)
+/* Was @event among the entries that were pushed? */
+static bool has_passed_event(const struct virtqueue *queue, struct ring_position event)
 {
 	unsigned int cycle = 2u * queue->setup.size;
-	struct place next = { queue->next_used, queue->used_wrap };
+	struct ring_position next = { queue->next_used, queue->used_wrap };
 
 	if (event.index >= queue->setup.size)
 		return true;
-	return (position(queue, next) + cycle - 1 - position(queue, event)) % cycle < queue->pushed;
+	return (position_in_cycle(queue, next) + cycle - 1 - position_in_cycle(queue, event)) %
+		       cycle <
+	       queue->pushed;
 }
 
-static bool should_notify(const struct virtqueue *queue)
+static bool packed_should_notify(const struct virtqueue *queue)
 {
-	/* One load, since the place belongs to the flags. */
+	/* One load, since the position belongs to the flags. */
 	uint32_t word = ring_load32(queue, queue->driver);
 	unsigned int flags = word >> EVENT_FLAGS_SHIFT & EVENT_FLAGS_MASK;
 
 	if (flags == EVENT_DISABLE)
 		return false;
-	/* What makes no sense asks for too much rather than for too little. */
+	/* With flags that make no sense one notification too many is better than one too few. */
 	if (flags != EVENT_DESC || !queue->setup.event_idx || !queue->asked)
 		return true;
-	return passed(queue, unpack((uint16_t)word));
+	return has_passed_event(queue, unpack_position((uint16_t)word));
 }
 
-static void quiet(struct virtqueue *queue)
+static void packed_disable_kicks(struct virtqueue *queue)
 {
 	ring_store32(queue, queue->device, (uint32_t)EVENT_DISABLE << EVENT_FLAGS_SHIFT);
 }
 
-static bool listen(struct virtqueue *queue)
+static bool packed_enable_kicks(struct virtqueue *queue)
 {
 	uint32_t word = (uint32_t)EVENT_ENABLE << EVENT_FLAGS_SHIFT;
 
 	if (queue->setup.event_idx)
 		word = (uint32_t)EVENT_DESC << EVENT_FLAGS_SHIFT |
-		       pack(queue->next_avail, queue->avail_wrap);
+		       pack_position(queue->next_avail, queue->avail_wrap);
 	ring_store32(queue, queue->device, word);
 	ring_fence();
-	return is_available(read_flags(queue, queue->next_avail), queue->avail_wrap);
+	return is_entry_available(read_flags(queue, queue->next_avail), queue->avail_wrap);
 }
 
 const struct ring_ops ring_packed_ops = {
-	.areas = areas,
-	.set_base = set_base,
-	.base = base,
-	.pop = pop,
-	.push = push,
-	.should_notify = should_notify,
-	.quiet = quiet,
-	.listen = listen,
+	.areas = packed_areas,
+	.set_base = packed_set_base,
+	.base = packed_base,
+	.pop = packed_pop,
+	.push = packed_push,
+	.should_notify = packed_should_notify,
+	.disable_kicks = packed_disable_kicks,
+	.enable_kicks = packed_enable_kicks,
 };

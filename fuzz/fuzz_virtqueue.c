@@ -125,7 +125,7 @@ static void step_quiet(struct fuzz *fuzz)
 {
 	slow_device_quiet(&fuzz->slow);
 	rewind_memory(fuzz);
-	virtqueue_quiet(&fuzz->queue);
+	virtqueue_disable_kicks(&fuzz->queue);
 	compare(fuzz);
 }
 
@@ -134,7 +134,7 @@ static void step_listen(struct fuzz *fuzz)
 	bool slow = slow_device_listen(&fuzz->slow);
 
 	rewind_memory(fuzz);
-	require(virtqueue_listen(&fuzz->queue) == slow);
+	require(virtqueue_enable_kicks(&fuzz->queue) == slow);
 	compare(fuzz);
 }
 
@@ -158,7 +158,7 @@ static void step_remap(struct fuzz *fuzz)
 	require(memory_unmap(&fuzz->memory, SLOW_GPA, SLOW_BYTES) == 1);
 	virtqueue_relocate(&fuzz->queue, &fuzz->memory);
 	require(virtqueue_pop(&fuzz->queue, &fuzz->memory, &fuzz->chain) == 0);
-	require(!virtqueue_listen(&fuzz->queue));
+	require(!virtqueue_enable_kicks(&fuzz->queue));
 	require(memory_add(&fuzz->memory, SLOW_GPA, SLOW_BYTES, fuzz->ram) == 0);
 	virtqueue_relocate(&fuzz->queue, &fuzz->memory);
 }

@@ -74,7 +74,7 @@ static bool keeps_any(unsigned int number)
 
 void __wrap_virtqueue_push(struct virtqueue *queue, struct virtqueue_token token, uint32_t written)
 {
-	unsigned int number = (unsigned int)(queue - the_balloon->queues);
+	unsigned int number = (unsigned int)(queue - the_balloon->buffers.queues);
 	struct bad_queue *bad = bad_queue(the_balloon, number);
 
 	if (!bad || misbehaviour.kept_count == HELD_TOKENS_MAX) {
@@ -104,7 +104,7 @@ static struct kept_buffer take_out(unsigned int i)
 static void give(struct balloon *balloon, unsigned int i)
 {
 	struct kept_buffer kept = take_out(i);
-	struct virtqueue *queue = &balloon->queues[kept.queue];
+	struct virtqueue *queue = &balloon->buffers.queues[kept.queue];
 
 	push(bad_queue(balloon, kept.queue), queue, kept.token, kept.written);
 	if (virtqueue_should_notify(queue))
@@ -142,7 +142,7 @@ void __wrap_virtqueue_stop(struct virtqueue *queue)
 	if (!the_balloon)
 		return;
 	for (unsigned int i = 0; i < misbehaviour.kept_count;) {
-		if (&the_balloon->queues[misbehaviour.kept[i].queue] == queue)
+		if (&the_balloon->buffers.queues[misbehaviour.kept[i].queue] == queue)
 			take_out(i);
 		else
 			i++;
@@ -195,8 +195,8 @@ static void interrupt(struct balloon *balloon)
 
 void misbehave_set_num_pages(struct balloon *balloon, uint32_t pages)
 {
-	balloon->num_pages = pages;
-	balloon->target_wanted = BALLOON_UNSET;
+	balloon->config.num_pages = pages;
+	balloon->config.target_wanted = BALLOON_UNSET;
 	interrupt(balloon);
 }
 
@@ -211,7 +211,7 @@ static void rage(struct balloon *balloon, uint64_t now)
 		misbehaviour.toggle_due_ns = now + misbehaviour.toggle_ns;
 		misbehaviour.toggles++;
 		misbehave_set_num_pages(balloon,
-					balloon->num_pages ? 0 : misbehaviour.toggle_pages);
+					balloon->config.num_pages ? 0 : misbehaviour.toggle_pages);
 	}
 	if (misbehaviour.stats_flood)
 		balloon_request_stats(balloon);
@@ -251,7 +251,7 @@ uint64_t __wrap_balloon_work(struct balloon *balloon)
 		give_due(balloon, i, now);
 		hear(balloon, i, now);
 	}
-	if (balloon->driver_ok)
+	if (balloon->driver.driver_ok)
 		rage(balloon, now);
 	wait_ns = __real_balloon_work(balloon);
 	due = next_due_ns();

@@ -110,7 +110,7 @@ static void stats_flood(struct balloon *balloon, struct bad_queue *bad, json_int
 static void needs_reset(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
 {
 	(void)bad;
-	balloon->needs_reset = value;
+	balloon->driver.needs_reset = value;
 	balloon->host.notify_config(balloon->host.data);
 }
 
@@ -182,8 +182,8 @@ static void tell(struct json_writer *out, const struct balloon *balloon)
 	json_write_u64(out, "toggles", misbehaviour.toggles);
 	json_write_u64(out, "forgeries", misbehaviour.forgeries);
 	json_write_u64(out, "overtakings", misbehaviour.overtakings);
-	json_write_u64(out, "num-pages", balloon->num_pages);
-	json_write_u64(out, "actual-pages", balloon->actual);
+	json_write_u64(out, "num-pages", balloon->config.num_pages);
+	json_write_u64(out, "actual-pages", balloon->config.actual);
 }
 
 /* Does what was asked for; returns what is wrong with the request, or NULL. */

@@ -219,7 +219,7 @@ static void a_region_that_is_refused_changes_nothing(void **state)
 				     rig->ram[0].fd, 0, true),
 			 -EBADF);
 	/* No account was made for it, either. */
-	assert_false(pages_has(&rig->balloon->pages, 2 * RIG_DRIVER_GPA / PAGE));
+	assert_false(pages_has_leaf(&rig->balloon->pages, 2 * RIG_DRIVER_GPA / PAGE));
 	rig_inflate(rig, 0, 5);
 }
 
@@ -287,7 +287,7 @@ static void held_buffers_are_not_lost_while_rings_are_away(void **state)
 	(void)state;
 	rig_send_range(rig, BALLOON_INFLATE, 0, 2 * BLOCK, 256);
 	rig_step(rig);
-	assert_int_equal(rig->balloon->held_count, 4);
+	assert_int_equal(rig->balloon->inflate.held_count, 4);
 	rig_hide_driver(rig);
 	rig_settle(rig);
 	rig_show_driver(rig);

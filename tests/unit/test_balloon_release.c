@@ -107,11 +107,11 @@ static void without_must_tell_host_no_more_buffers_are_held_than_there_is_room(v
 	for (uint32_t i = 0; i < 30; i++)
 		rig_send_range(rig, BALLOON_INFLATE, i * BLOCK, 1, 1);
 	rig_step(rig);
-	assert_int_equal(rig->balloon->held_count, 30);
+	assert_int_equal(rig->balloon->inflate.held_count, 30);
 	for (uint32_t i = 0; i < 100; i++)
 		rig_send_range(rig, BALLOON_INFLATE, i * 100 + 1, 1, 1);
 	rig_step(rig);
-	assert_int_equal(rig->balloon->held_count, HELD_MAX);
+	assert_int_equal(rig->balloon->inflate.held_count, HELD_MAX);
 	rig_work(rig);
 	assert_int_equal(rig_outstanding(rig, BALLOON_INFLATE), 0);
 	assert_int_equal(rig_count(rig, BALLOON_C_INFLATED_PAGES), 130);
@@ -146,7 +146,7 @@ static void with_the_rule_broken_live_data_is_destroyed(void **state)
 	struct device_rig *rig = rig_with(RIG_MODERN, RIG_MEMFD);
 
 	(void)state;
-	rig->balloon->acknowledged |= BALLOON_BIT(BALLOON_F_MUST_TELL_HOST);
+	rig->balloon->driver.acknowledged |= BALLOON_BIT(BALLOON_F_MUST_TELL_HOST);
 	rig_touch(rig, 0, 100);
 	rig_inflate(rig, 0, 100);
 	rig_touch(rig, 0, 100);
@@ -237,7 +237,7 @@ static uint64_t waited_ms(struct device_rig *rig, uint32_t pfn)
 
 	for (uint64_t ms = 0; ms < 1000; ms++) {
 		rig_work(rig);
-		assert_true(pages_block(&rig->balloon->pages, pfn, &block));
+		assert_true(pages_copy_block(&rig->balloon->pages, pfn, &block));
 		if (!block.pending[pfn % BLOCK / 64])
 			return ms;
 		rig_pass(rig, MS);

@@ -166,9 +166,9 @@ static void a_reset_forgets_held_inflate_buffers(void **state)
 	(void)state;
 	rig_send_range(rig, BALLOON_INFLATE, 0, 8 * BLOCK, 256);
 	rig_step(rig);
-	assert_int_equal(rig->balloon->held_count, 16);
+	assert_int_equal(rig->balloon->inflate.held_count, 16);
 	balloon_reset(rig->balloon);
-	assert_int_equal(rig->balloon->held_count, 0);
+	assert_int_equal(rig->balloon->inflate.held_count, 0);
 	rig_start_driver(rig);
 	rig_inflate(rig, 0, 8);
 	assert_int_equal(rig->queues[BALLOON_INFLATE].returned, 1);
@@ -324,7 +324,7 @@ static void a_queue_that_stops_returns_held_inflate_buffers_unreleased(void **st
 	(void)state;
 	rig_send_range(rig, BALLOON_INFLATE, 0, 8 * BLOCK, 256);
 	rig_step(rig);
-	assert_int_equal(rig->balloon->held_count, 16);
+	assert_int_equal(rig->balloon->inflate.held_count, 16);
 	base = stop(rig, BALLOON_INFLATE);
 	assert_int_equal(rig_outstanding(rig, BALLOON_INFLATE), 0);
 	assert_int_equal(rig->queues[BALLOON_INFLATE].interrupts, 16);

@@ -62,16 +62,16 @@ static void leaves_exist_where_there_is_ram(void **state)
 	struct pages *pages = *state;
 	struct pages_block block;
 
-	assert_true(pages_has(pages, 0));
-	assert_true(pages_has(pages, LEAF - 1));
-	assert_false(pages_has(pages, LEAF));
-	assert_false(pages_block(pages, LEAF, &block));
+	assert_true(pages_has_leaf(pages, 0));
+	assert_true(pages_has_leaf(pages, LEAF - 1));
+	assert_false(pages_has_leaf(pages, LEAF));
+	assert_false(pages_copy_block(pages, LEAF, &block));
 	/* One page on either side of a border needs both leaves. */
 	assert_int_equal(pages_reserve(pages, (3 * (uint64_t)LEAF - 1) * MEMORY_PAGE_BYTES, 8192),
 			 0);
-	assert_false(pages_has(pages, LEAF));
-	assert_true(pages_has(pages, 2 * LEAF));
-	assert_true(pages_has(pages, 3 * LEAF));
+	assert_false(pages_has_leaf(pages, LEAF));
+	assert_true(pages_has_leaf(pages, 2 * LEAF));
+	assert_true(pages_has_leaf(pages, 3 * LEAF));
 	assert_int_equal(pages->leaf_limit, 4);
 }
 
@@ -111,7 +111,7 @@ static void a_page_that_is_inflated_again_waits_again(void **state)
 	struct pages *pages = *state;
 
 	pages_inflate(pages, 10, 4);
-	assert_int_equal(pages_settle(pages, 10, 4), 4);
+	assert_int_equal(pages_clear_pending(pages, 10, 4), 4);
 	assert_int_equal(pages_inflate(pages, 10, 2), 0);
 	numbers_are(pages, 4, 2);
 	stands_on(pages, PAGES_YOUNG, 10);
@@ -127,7 +127,7 @@ static void a_complete_block_is_full_whatever_the_order(void **state)
 	stands_on(pages, PAGES_YOUNG, BLOCK);
 	pages_inflate(pages, BLOCK, 1);
 	stands_on(pages, PAGES_FULL, BLOCK);
-	assert_true(pages_block(pages, BLOCK + 77, &block));
+	assert_true(pages_copy_block(pages, BLOCK + 77, &block));
 	assert_int_equal(block.first_pfn, BLOCK);
 	assert_true(pages_block_is_full(&block));
 }
@@ -137,7 +137,7 @@ static void a_block_is_full_though_parts_of_it_were_released(void **state)
 	struct pages *pages = *state;
 
 	pages_inflate(pages, 0, 100);
-	pages_settle(pages, 0, 100);
+	pages_clear_pending(pages, 0, 100);
 	stands_on(pages, PAGES_LISTS, 0);
 	pages_inflate(pages, 100, BLOCK - 100);
 	stands_on(pages, PAGES_FULL, 0);
@@ -162,7 +162,7 @@ static void deflating_tells_what_had_waited(void **state)
 	uint32_t waited;
 
 	pages_inflate(pages, 0, 10);
-	pages_settle(pages, 0, 4);
+	pages_clear_pending(pages, 0, 4);
 	assert_int_equal(pages_deflate(pages, 2, 20, &waited), 8);
 	assert_int_equal(waited, 6);
 	numbers_are(pages, 2, 0);
@@ -214,9 +214,9 @@ static void a_settled_block_stands_on_no_list(void **state)
 
 	pages_inflate(pages, 0, BLOCK);
 	pages_inflate(pages, BLOCK, BLOCK);
-	assert_int_equal(pages_settle(pages, 5, 1), 1);
+	assert_int_equal(pages_clear_pending(pages, 5, 1), 1);
 	stands_on(pages, PAGES_FULL, 0);
-	assert_int_equal(pages_settle(pages, 0, 2 * BLOCK), 2 * BLOCK - 1);
+	assert_int_equal(pages_clear_pending(pages, 0, 2 * BLOCK), 2 * BLOCK - 1);
 	stands_on(pages, PAGES_LISTS, 0);
 	stands_on(pages, PAGES_LISTS, BLOCK);
 	numbers_are(pages, 2 * BLOCK, 0);
@@ -229,8 +229,8 @@ static void settling_reaches_over_holes_and_up_to_the_last_page(void **state)
 	assert_int_equal(pages_reserve(pages, MEMORY_BALLOON_LIMIT - 4096, 4096), 0);
 	pages_inflate(pages, LEAF - 1, 1);
 	pages_inflate(pages, LAST_PFN, 1);
-	assert_int_equal(pages_settle(pages, 1, LEAF - 2), 0);
-	assert_int_equal(pages_settle(pages, 0, PAGES_PFNS), 2);
+	assert_int_equal(pages_clear_pending(pages, 1, LEAF - 2), 0);
+	assert_int_equal(pages_clear_pending(pages, 0, PAGES_PFNS), 2);
 	numbers_are(pages, 2, 0);
 }
 
@@ -295,11 +295,11 @@ static void use_all_of(struct pages *pages)
 			pfn++;
 	}
 	for (uint32_t pfn = 9 * BLOCK; pfn < SEVERAL * LEAF; pfn += LEAF / 4) {
-		pages_block(pages, pfn, &block);
+		pages_copy_block(pages, pfn, &block);
 		assert_int_equal(pages_deflate(pages, pfn, BLOCK, &waited), 0);
 	}
 	pages_age(pages);
-	pages_settle(pages, 0, PAGES_PFNS);
+	pages_clear_pending(pages, 0, PAGES_PFNS);
 	pages_clear(pages);
 }
 
@@ -450,7 +450,7 @@ static void is_as_modelled(const struct pages *pages, const struct model *model)
 
 		ballooned += in_block(model->ballooned, i);
 		pending += in_block(model->pending, i);
-		if (!pages_block(pages, MODEL_FIRST + i * BLOCK, &block))
+		if (!pages_copy_block(pages, MODEL_FIRST + i * BLOCK, &block))
 			memset(&block, 0, sizeof(block));
 		for (uint32_t page = 0; page < BLOCK; page++) {
 			uint64_t bit = UINT64_C(1) << page % 64;
@@ -498,7 +498,7 @@ static void random_step(struct pages *pages, struct model *model)
 	case 5:
 		count = 1 + below(MODEL_PAGES - page);
 		expected = model_settle(model, page, count);
-		assert_int_equal(pages_settle(pages, MODEL_FIRST + page, count), expected);
+		assert_int_equal(pages_clear_pending(pages, MODEL_FIRST + page, count), expected);
 		return;
 	case 6:
 		pages_unlist(pages, MODEL_FIRST + page);

@@ -200,7 +200,7 @@ static void memory_is_populated_beforehand(void **state)
 	uint64_t before = pages_used(place);
 
 	releases(place, GPA, MIB);
-	assert_true(release_undo(region_of(place), GPA, MIB));
+	assert_true(release_populate(region_of(place), GPA, MIB));
 	assert_int_equal(pages_used(place), before);
 	assert_int_equal(*at(place, GPA), 0);
 }
@@ -209,7 +209,7 @@ static void populating_harms_no_content(void **state)
 {
 	struct place *place = *state;
 
-	assert_true(release_undo(region_of(place), GPA, BYTES));
+	assert_true(release_populate(region_of(place), GPA, BYTES));
 	assert_int_equal(*at(place, GPA), 0x5a);
 	assert_int_equal(*at(place, GPA + BYTES - 1), 0x5a);
 }
@@ -221,7 +221,7 @@ static void what_may_not_be_written_is_not_released(void **state)
 
 	region.writable = false;
 	assert_false(release_range(&place->release, &region, GPA, PAGE));
-	assert_false(release_undo(&region, GPA, PAGE));
+	assert_false(release_populate(&region, GPA, PAGE));
 	assert_int_equal(*at(place, GPA), 0x5a);
 	assert_int_equal(place->release.failed, 1);
 	assert_int_equal(place->release.error, EINVAL);

@@ -98,8 +98,8 @@ static void a_ring_outside_of_ram_is_at_rest_until_it_is_there(void **state)
 		assert_int_equal(virtqueue_start(&rig->queue, &rig->memory, &setup), 0);
 		assert_false(virtqueue_ready(&rig->queue));
 		assert_int_equal(pop(rig), 0);
-		assert_false(virtqueue_listen(&rig->queue));
-		virtqueue_quiet(&rig->queue);
+		assert_false(virtqueue_enable_kicks(&rig->queue));
+		virtqueue_disable_kicks(&rig->queue);
 		assert_false(rig->queue.broken);
 	}
 	start(rig);

@@ -36,13 +36,13 @@ static void packed_buffers_have_ids_of_the_drivers(void **state)
 	struct rig *rig = *state;
 
 	entry(rig, rig->setup.desc, 0, BUFFER, 10, FIRST_LAP, 0xcafe);
-	assert_true(virtqueue_listen(&rig->queue));
+	assert_true(virtqueue_enable_kicks(&rig->queue));
 	pops_fault(rig, VIRTQUEUE_OK);
 	assert_int_equal(rig->chain.token.id, 0xcafe);
 	assert_int_equal(rig->chain.token.count, 1);
 	has_segment(rig, 0, BUFFER, 10);
 	assert_int_equal(pop(rig), 0);
-	assert_false(virtqueue_listen(&rig->queue));
+	assert_false(virtqueue_enable_kicks(&rig->queue));
 }
 
 static void entries_of_another_lap_are_not_available(void **state)
@@ -316,9 +316,9 @@ static void the_packed_device_says_when_to_kick(void **state)
 {
 	struct rig *rig = *state;
 
-	virtqueue_quiet(&rig->queue);
+	virtqueue_disable_kicks(&rig->queue);
 	assert_int_equal(get(rig, rig->setup.device + 2, 2), 1);
-	assert_false(virtqueue_listen(&rig->queue));
+	assert_false(virtqueue_enable_kicks(&rig->queue));
 	assert_int_equal(get(rig, rig->setup.device + 2, 2), 0);
 }
 
@@ -326,13 +326,13 @@ static void the_packed_device_asks_for_the_next_entry(void **state)
 {
 	struct rig *rig = *state;
 
-	virtqueue_listen(&rig->queue);
+	virtqueue_enable_kicks(&rig->queue);
 	assert_int_equal(get(rig, rig->setup.device, 4), 0x00028000);
 	for (unsigned int i = 0; i < 5; i++)
 		packed_push_notifies(rig, i);
-	virtqueue_quiet(&rig->queue);
+	virtqueue_disable_kicks(&rig->queue);
 	assert_int_equal(get(rig, rig->setup.device + 2, 2), 1);
-	assert_false(virtqueue_listen(&rig->queue));
+	assert_false(virtqueue_enable_kicks(&rig->queue));
 	assert_int_equal(get(rig, rig->setup.device, 4), 0x00020001);
 }
 

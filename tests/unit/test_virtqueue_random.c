@@ -187,7 +187,7 @@ static void device_quiet(struct sim *sim)
 	slow_first(sim);
 	slow_device_quiet(&sim->slow);
 	now_the_real_one(sim);
-	virtqueue_quiet(&sim->queue);
+	virtqueue_disable_kicks(&sim->queue);
 	compare(sim);
 }
 
@@ -198,7 +198,7 @@ static bool device_listen(struct sim *sim)
 	slow_first(sim);
 	slow = slow_device_listen(&sim->slow);
 	now_the_real_one(sim);
-	real = virtqueue_listen(&sim->queue);
+	real = virtqueue_enable_kicks(&sim->queue);
 	compare(sim);
 	CHECK(sim, real == slow);
 	return real;
@@ -680,7 +680,7 @@ static void a_driver_that_writes_meanwhile_does_no_harm(void **state)
 			assert_true(sim->chain.readable + sim->chain.writable <=
 				    VIRTQUEUE_SEGMENTS_MAX);
 			virtqueue_should_notify(&sim->queue);
-			virtqueue_listen(&sim->queue);
+			virtqueue_enable_kicks(&sim->queue);
 		}
 	}
 	__atomic_store_n(&scribbler.stop, true, __ATOMIC_RELAXED);

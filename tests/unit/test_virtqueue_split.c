@@ -57,7 +57,7 @@ static void a_big_endian_ring_is_read_and_written_so(void **state)
 	assert_int_equal(rig->ram[rig->setup.device - SLOW_GPA + 10], 0x12);
 	pops_fault(rig, VIRTQUEUE_OK);
 	has_segment(rig, 0, BUFFER, 0x5678);
-	assert_false(virtqueue_listen(&rig->queue));
+	assert_false(virtqueue_enable_kicks(&rig->queue));
 	assert_int_equal(get(rig, rig->setup.device + 4 + 8 * SIZE, 2), 2);
 }
 
@@ -186,7 +186,7 @@ static void an_index_that_ran_away_breaks_the_queue(void **state)
 
 	offer_simple(rig, SIZE);
 	put(rig, rig->setup.driver + 2, 2, SIZE + 1);
-	assert_true(virtqueue_listen(&rig->queue));
+	assert_true(virtqueue_enable_kicks(&rig->queue));
 	breaks(rig);
 }
 
@@ -212,7 +212,7 @@ static void a_broken_queue_writes_nothing_and_can_be_started_anew(void **state)
 	virtqueue_push(&rig->queue, rig->chain.token, 0);
 	assert_int_equal(get(rig, rig->setup.device + 2, 2), 0);
 	assert_false(virtqueue_should_notify(&rig->queue));
-	assert_false(virtqueue_listen(&rig->queue));
+	assert_false(virtqueue_enable_kicks(&rig->queue));
 	rig->setup.base = 2;
 	start(rig);
 	offer(rig, 0);
@@ -523,12 +523,12 @@ static void no_notify_is_said_and_taken_back(void **state)
 {
 	struct rig *rig = *state;
 
-	virtqueue_quiet(&rig->queue);
+	virtqueue_disable_kicks(&rig->queue);
 	assert_int_equal(get(rig, rig->setup.device, 2), 1);
-	assert_false(virtqueue_listen(&rig->queue));
+	assert_false(virtqueue_enable_kicks(&rig->queue));
 	assert_int_equal(get(rig, rig->setup.device, 2), 0);
 	offer_simple(rig, 1);
-	assert_true(virtqueue_listen(&rig->queue));
+	assert_true(virtqueue_enable_kicks(&rig->queue));
 }
 
 static void set_used_event(struct rig *rig, unsigned int index)
@@ -544,7 +544,7 @@ static void with_event_idx_the_flag_is_ignored(void **state)
 	put(rig, rig->setup.driver, 2, 1);
 	pop_and_push(rig);
 	assert_true(virtqueue_should_notify(&rig->queue));
-	virtqueue_quiet(&rig->queue);
+	virtqueue_disable_kicks(&rig->queue);
 	assert_int_equal(get(rig, rig->setup.device, 2), 0);
 }
 
@@ -588,11 +588,11 @@ static void avail_event_asks_for_the_next_chain(void **state)
 
 	offer_simple(rig, 3);
 	pop_and_push(rig);
-	assert_true(virtqueue_listen(&rig->queue));
+	assert_true(virtqueue_enable_kicks(&rig->queue));
 	assert_int_equal(get(rig, avail_event, 2), 1);
 	pop_and_push(rig);
 	pop_and_push(rig);
-	assert_false(virtqueue_listen(&rig->queue));
+	assert_false(virtqueue_enable_kicks(&rig->queue));
 	assert_int_equal(get(rig, avail_event, 2), 3);
 }
 
