@@ -13,7 +13,7 @@
 #include <glib/gstdio.h>
 
 /*
- * In the manager's place
+ * The fake manager
  */
 
 GQuark manager_error_quark(void)
@@ -247,7 +247,7 @@ int rig_set_up(void **state)
 	struct rig *rig = g_new0(struct rig, 1);
 	g_autoptr(GError) error = NULL;
 
-	/* What libsoup or GLib finds wrong with how they are used fails the test. */
+	/* Misuse that libsoup or GLib notices fails the test. */
 	g_log_set_always_fatal(G_LOG_LEVEL_WARNING | G_LOG_LEVEL_CRITICAL | G_LOG_FATAL_MASK);
 	manager_fill(&rig->manager);
 	rig->folder = g_dir_make_tmp("aerostat-api-XXXXXX", NULL);
@@ -263,7 +263,7 @@ int rig_tear_down(void **state)
 	struct rig *rig = *state;
 
 	api_stop(rig->api);
-	/* What libsoup left to do when connections were ended. */
+	/* libsoup ends connections in the loop. */
 	while (g_main_context_iteration(NULL, FALSE))
 		;
 	g_rmdir(rig->folder);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The API of aerostatd with a manager of numbers behind it, and a client that speaks to it.
+ * The API of aerostatd with a fake manager, and a client for it.
  *
- * The rig stands in for the manager: its guests and reservations are what the test puts there,
- * and what was asked of it is kept.  Daemon and client share the one loop, which runs wherever
- * the client waits.
+ * The fake has the guests and reservations that the test adds, and keeps the last request made to
+ * it.  Daemon and client share one loop, which runs whenever the client waits.
  */
 #ifndef AEROSTAT_API_RIG_H
 #define AEROSTAT_API_RIG_H
@@ -26,22 +25,22 @@ struct manager {
 	struct config config;
 	struct manager_status status;
 	GPtrArray *guests, *reservations;
-	/* The last that was asked. */
-	char *mode_name; /* NULL: of all */
-	int mode;	 /* -1: nothing was asked */
+	/* The last request. */
+	char *mode_name; /* NULL: for all guests */
+	int mode;	 /* -1: none was made */
 	uint64_t mode_bytes;
 	unsigned int ttl_s;
 	unsigned int reloads;
-	/* The recording, NULL when there is none. */
+	/* The recording; NULL when there is none. */
 	void (*line)(const char *text, gsize length, void *data);
 	void *line_data;
-	int failure; /* enum manager_error that a change ends with; -1: it does not fail */
+	int failure; /* enum manager_error with which changes fail; -1: they succeed */
 };
 
-/* With no guest, ready for a first round. */
+/* Without guests, before the first round. */
 void manager_fill(struct manager *manager);
 void manager_empty(struct manager *manager);
-/* A guest that has answered and was decided on; no two numbers of it are the same. */
+/* Adds a guest that has answered and has a decision.  All of its numbers differ. */
 struct managed *manager_add(struct manager *manager, const char *name, const char *address);
 void manager_add_reservation(struct manager *manager, uint64_t id, uint64_t bytes);
 
@@ -68,7 +67,7 @@ void link_send(struct link *link, const char *text, size_t length);
 void link_wait_for(struct link *link, const char *text);
 void link_wait_for_end(struct link *link);
 
-/* One request and its whole answer. */
+/* The answer to one request. */
 struct answer {
 	unsigned int status;
 	char *text;   /* all of it */
@@ -76,7 +75,7 @@ struct answer {
 };
 /* @body may be NULL. */
 struct answer ask(struct rig *rig, const char *method, const char *path, const char *body);
-/* The same, sent as it is. */
+/* Sends @request as it is. */
 struct answer ask_raw(struct rig *rig, const char *request, size_t length);
 void answer_clear(struct answer *answer);
 /* Fails the test unless the answer is an error of @code, whose message has @word in it. */

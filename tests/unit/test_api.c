@@ -508,7 +508,7 @@ static void an_unknown_group_is_refused(void **state)
 	assert_null(api_start(&rig->manager, path, &error));
 	assert_non_null(strstr(error->message, "[api] group: there is no group 'no-such-group'"));
 	assert_int_equal(access(path, F_OK), -1);
-	/* A reload cannot refuse it any more, and keeps the group. */
+	/* A reload does not fail for it; the socket keeps its group. */
 	assert_true(manager_reload(&rig->manager, NULL));
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Answers without an end, and who may ask for what. */
+/* Answers without an end, and the rights of users. */
 #include "tests/unit/api_rig.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@ static void add_event(struct rig *rig, const char *text)
 	events_add(rig->manager.status.events, EVENT_TARGET, "alpha", 1, HV_UNSET, "%s", text);
 }
 
-/* A stream that has begun; @header ends with a line's end, or is "". */
+/* Opens a stream and waits for its headers.  @header is "" or ends with "\r\n". */
 static struct link *begin(struct rig *rig, const char *method, const char *path, const char *header)
 {
 	struct link *link = link_open(rig->path);
@@ -27,7 +27,7 @@ static struct link *follow(struct rig *rig, const char *path)
 {
 	struct link *link = begin(rig, "GET", path, "");
 
-	link_wait_for(link, ":\n\n"); /* the first comment: from here on it is told */
+	link_wait_for(link, ":\n\n"); /* the first comment: events are sent from now on */
 	return link;
 }
 
@@ -100,7 +100,7 @@ static void a_quiet_stream_is_kept_alive(void **state)
 	struct link *link;
 
 	rig->api->streams.keep_alive_ms = 20;
-	/* Nor does a stream end as a request would. */
+	/* The deadline of requests does not end a stream. */
 	rig->api->clients.request_ms = 10;
 	link = follow(rig, "/v1/events");
 	link_wait_for(link, "3\r\n:\n\n\r\n3\r\n:\n\n\r\n3\r\n:\n\n\r\n");
@@ -157,7 +157,7 @@ static void a_client_that_does_not_read_is_cut_off(void **state)
 	g_source_remove(slow->source);
 	slow->source = 0;
 	for (int i = 0; i < 4 && g_list_length(rig->api->streams.open) == 2; i++) {
-		/* Another MiB waits, of which the other client reads all in time. */
+		/* More than half a MiB per lap; the other client reads all of it in time. */
 		for (int n = 0; n < 700; n++)
 			add_event(rig, long_text);
 		add_event(rig, "a lap");
@@ -261,7 +261,7 @@ static void streams_end_with_the_daemon(void **state)
  * Rights
  */
 
-/* May a client of these ids look, change?  As "r", "w", or "". */
+/* What a client with these ids may do: "r" read, "w" also change, "" nothing. */
 static const char *rights(const struct api *api, uid_t uid, gid_t gid)
 {
 	gid_t gids[2] = { 2004002, gid };
@@ -303,7 +303,7 @@ static void who_is_listed_may_and_nobody_else(void **state)
 	assert_string_equal(rights(rig->api, 2004001, 2004006), "r");
 	assert_string_equal(rights(rig->api, 2004007, 2004001), "w");
 	assert_string_equal(rights(rig->api, 2004001, 2004008), "w");
-	/* A user of a group's number, a group of a user's. */
+	/* Numbers of groups do not count for users, and the other way round. */
 	assert_string_equal(rights(rig->api, 2004006, 2004005), "");
 	assert_string_equal(rights(rig->api, 2004008, 2004007), "");
 	assert_string_equal(rights(rig->api, 0, 2004001), "w");
@@ -319,7 +319,7 @@ static void names_are_looked_up_and_unknown_ones_passed_over(void **state)
 	set_lists(rig, readers, writers);
 	assert_string_equal(rights(rig->api, 2004001, 0), "r");
 	assert_string_equal(rights(rig->api, 65534, 2004001), "w");
-	/* 2^32 + 2004006 is nobody's number. */
+	/* 2^32 + 2004006 does not become 2004006. */
 	assert_string_equal(rights(rig->api, 2004006, 2004006), "");
 }
 

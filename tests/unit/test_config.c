@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The configuration file: what it says, and how a wrong one is refused. */
+/* The configuration file: what is read from it, and the errors of a wrong one. */
 #include "config/config_private.h"
 
 #include <glib/gstdio.h>
@@ -511,7 +511,7 @@ static void the_man_page_names_exactly_the_keys(void **state)
 		fail_msg("the man page lacks [%s] %s", next->group, next->key);
 }
 
-/* What stands between its lines ``` is one example each. */
+/* The text between two lines ``` is an example. */
 static void the_examples_of_the_man_page_are_right(void **state)
 {
 	g_autofree char *text = NULL;

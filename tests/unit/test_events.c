@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-/* Notes the numbers that it is told, "1 2 3 ". */
+/* Appends the numbers of events: "1 2 3 ". */
 static void note(const struct event *event, void *data)
 {
 	g_string_append_printf(data, "%d ", (int)event->number);
@@ -142,7 +142,7 @@ static void who_left_is_told_no_more(void **state)
 	events_free(events);
 }
 
-/* What listeners do that come and go while one is told. */
+/* Listeners that come and go while an event is passed on. */
 struct crowd {
 	struct events *events;
 	GString *first, *second, *late;
@@ -177,7 +177,7 @@ static void listeners_may_come_and_go_while_one_is_told(void **state)
 	add(crowd.events, EVENT_TARGET);
 	assert_string_equal(crowd.first->str, "1 ");
 	assert_string_equal(crowd.second->str, "");
-	/* Whoever comes in the call is shown that event by its replay, not again by the call. */
+	/* A listener added in the call gets that event by its replay, not by the call. */
 	assert_string_equal(crowd.late->str, "");
 	add(crowd.events, EVENT_TARGET);
 	assert_string_equal(crowd.first->str, "1 ");
@@ -195,7 +195,7 @@ static void add_many_more(const struct event *event, void *data)
 	if (event->number == 1)
 		for (int i = 0; i < 2 * EVENTS_KEPT; i++)
 			add(events, EVENT_TARGET);
-	/* Still whole, though far more came since. */
+	/* Still valid, though far more events came since than are kept. */
 	assert_string_equal(event->text, "event of alpha");
 }
 

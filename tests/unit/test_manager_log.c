@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The daemon's log: standard error is a pipe here, that is read afterwards. */
+/* The daemon's log: standard error is a pipe that the test reads afterwards. */
 #include "aerostatd/log.h"
 
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 
 struct rig {
 	int fds[2];
-	int stderr_fd; /* the real one, meanwhile */
+	int stderr_fd; /* the real one, kept for the end */
 	char text[1 << 17];
 };
 

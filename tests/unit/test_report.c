@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* @json is what @text says, with ' for "; drops the reference. */
+/* Compares @json with @text, which has ' in the place of ".  Drops the reference. */
 static void assert_json(json_t *json, const char *text)
 {
 	g_autofree char *quoted = g_strdelimit(g_strdup(text), "'", '"');
