@@ -134,11 +134,6 @@ struct guardian *guardian_start(const char *program, const char *folder, GError 
 	return guardian;
 }
 
-pid_t guardian_pid(const struct guardian *guardian)
-{
-	return guardian->pid;
-}
-
 void guardian_dismiss(struct guardian *guardian)
 {
 	int64_t deadline = hv_deadline_ms(DISMISS_WAIT_MS);

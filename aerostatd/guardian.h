@@ -32,9 +32,6 @@ struct guardian;
  */
 struct guardian *guardian_start(const char *program, const char *folder, GError **error);
 
-/* The guardian's process; 0 while there is none. */
-pid_t guardian_pid(const struct guardian *guardian);
-
 /* Ends the guardian, which restores nothing, and frees @guardian, which may be NULL. */
 void guardian_dismiss(struct guardian *guardian);
 

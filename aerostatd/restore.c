@@ -5,6 +5,7 @@
 
 #include "aerostatd/log.h"
 #include "common/size.h"
+#include "policy/floor.h"
 
 #define POLL_MS 20
 /* A process closes its sockets a moment before it can be seen to have ended. */
@@ -29,7 +30,7 @@ enum restore_outcome restore_judge(const struct restore_evidence *evidence)
 	return actual <= saved + ARRIVED_BYTES ? RESTORE_DONE : RESTORE_FAILED;
 }
 
-/* The least size the guest can have now: what it uses, and some room to breathe. */
+/* The least size the guest can have now: what it uses, and its headroom. */
 static bool read_least_size(hv_guest *guest, int64_t deadline, const struct hv_info *info,
 			    uint64_t *least_bytes, GError **error)
 {
@@ -45,8 +46,7 @@ static bool read_least_size(hv_guest *guest, int64_t deadline, const struct hv_i
 			    "it does not report what it can spare, so nothing is taken from it");
 		return false;
 	}
-	/* The same rule as headroom_bytes() in policy/floor.h. */
-	*least_bytes = actual - usable + MAX(64 * SIZE_MIB, info->max_bytes * 3 / 100);
+	*least_bytes = actual - usable + headroom_bytes(info->max_bytes);
 	*least_bytes = (*least_bytes + SIZE_MIB - 1) / SIZE_MIB * SIZE_MIB;
 	return true;
 }

@@ -11,12 +11,23 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+pid_t rig_find_guardian(pid_t pid)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/task/%d/children", (int)pid, (int)pid);
+	g_autofree char *children = NULL;
+
+	if (!g_file_get_contents(path, &children, NULL, NULL))
+		fail_msg("cannot read %s, for which the kernel needs CONFIG_PROC_CHILDREN", path);
+	return (pid_t)strtol(children, NULL, 10);
+}
 
 static int be_daemon(const char *folder)
 {
@@ -30,7 +41,7 @@ static int be_daemon(const char *folder)
 		fprintf(stderr, "%s\n", error->message);
 		return 1;
 	}
-	printf("%d\n", (int)guardian_pid(guardian));
+	printf("%d\n", (int)rig_find_guardian(getpid()));
 	fflush(stdout);
 	g_main_loop_run(loop);
 	return 0;
@@ -88,7 +99,7 @@ int guardian_rig_teardown(void **state)
 	return 0;
 }
 
-struct saved_guest *rig_keep(struct guardian_rig *rig, int which)
+struct saved_guest *rig_add(struct guardian_rig *rig, int which)
 {
 	const struct saved_guest guest = {
 		.source = (char *)"qmp",

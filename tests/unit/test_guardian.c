@@ -21,32 +21,32 @@
  * A daemon dies
  */
 
-static void a_killed_daemon_has_all_its_guests_put_back(void **state)
+static void the_guests_of_a_killed_daemon_are_restored(void **state)
 {
 	struct guardian_rig *rig = *state;
 
-	rig_keep(rig, 0);
-	rig_keep(rig, 1)->before_period_s = 3;
+	rig_add(rig, 0);
+	rig_add(rig, 1)->before_period_s = 3;
 	rig_save(rig);
 	rig_start_daemon(rig);
 	rig_assert_heard(rig->fakes[0], "");
 	rig_kill_daemon(rig);
 	assert_int_equal(rig_guardian_ends(rig), 0);
-	rig_assert_heard(rig->fakes[0], PUT_BACK);
+	rig_assert_heard(rig->fakes[0], RESTORED);
 	rig_assert_heard(rig->fakes[1], PERIOD "=3\n" SIZE);
 	rig_assert_left(rig, 0, false);
 }
 
-static void what_was_kept_last_counts_not_what_was_at_the_start(void **state)
+static void what_was_saved_last_counts(void **state)
 {
 	struct guardian_rig *rig = *state;
 
 	rig_start_daemon(rig);
-	rig_keep(rig, 0);
+	rig_add(rig, 0);
 	rig_save(rig);
 	rig_kill_daemon(rig);
 	assert_int_equal(rig_guardian_ends(rig), 0);
-	rig_assert_heard(rig->fakes[0], PUT_BACK);
+	rig_assert_heard(rig->fakes[0], RESTORED);
 }
 
 static void signals_that_end_a_daemon_do_not_end_its_guardian(void **state)
@@ -54,7 +54,7 @@ static void signals_that_end_a_daemon_do_not_end_its_guardian(void **state)
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
 	struct guardian_rig *rig = *state;
 
-	rig_keep(rig, 0);
+	rig_add(rig, 0);
 	rig_save(rig);
 	rig_start_daemon(rig);
 	assert_int_equal(getsid(rig->guardian), rig->guardian);
@@ -62,15 +62,15 @@ static void signals_that_end_a_daemon_do_not_end_its_guardian(void **state)
 		kill(rig->guardian, signals[i]);
 	rig_kill_daemon(rig);
 	assert_int_equal(rig_guardian_ends(rig), 0);
-	rig_assert_heard(rig->fakes[0], PUT_BACK);
+	rig_assert_heard(rig->fakes[0], RESTORED);
 }
 
-static void a_new_daemon_goes_on_from_the_file(void **state)
+static void a_new_daemon_continues_from_the_file(void **state)
 {
 	struct guardian_rig *rig = *state;
 	int lock;
 
-	rig_keep(rig, 0);
+	rig_add(rig, 0);
 	rig_save(rig);
 	rig_start_daemon(rig);
 	/* So that the lock is ours before the guardian can have it. */
@@ -85,12 +85,12 @@ static void a_new_daemon_goes_on_from_the_file(void **state)
 	rig_assert_left(rig, 1, true);
 }
 
-static void a_lock_that_is_given_up_a_moment_later_is_waited_for(void **state)
+static void a_lock_that_is_released_a_moment_later_is_waited_for(void **state)
 {
 	struct guardian_rig *rig = *state;
 	int lock;
 
-	rig_keep(rig, 0);
+	rig_add(rig, 0);
 	rig_save(rig);
 	rig_start_daemon(rig);
 	kill(rig->guardian, SIGSTOP);
@@ -100,7 +100,7 @@ static void a_lock_that_is_given_up_a_moment_later_is_waited_for(void **state)
 	g_usleep(100000);
 	close(lock);
 	assert_int_equal(rig_guardian_ends(rig), 0);
-	rig_assert_heard(rig->fakes[0], PUT_BACK);
+	rig_assert_heard(rig->fakes[0], RESTORED);
 }
 
 static void the_lock_is_kept_until_the_guest_has_its_size(void **state)
@@ -109,11 +109,11 @@ static void the_lock_is_kept_until_the_guest_has_its_size(void **state)
 	GError *error = NULL;
 
 	will_answer(rig->fakes[0], "query-balloon", SMALL);
-	rig_keep(rig, 0);
+	rig_add(rig, 0);
 	rig_save(rig);
 	rig_start_daemon(rig);
 	rig_kill_daemon(rig);
-	rig_wait_heard(rig->fakes[0], PUT_BACK);
+	rig_wait_heard(rig->fakes[0], RESTORED);
 	assert_int_equal(state_folder_lock(rig->folder, 200, &error), -1);
 	assert_true(g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN));
 	g_clear_error(&error);
@@ -123,24 +123,24 @@ static void the_lock_is_kept_until_the_guest_has_its_size(void **state)
 	rig_assert_left(rig, 0, false);
 }
 
-static void a_guest_that_does_not_answer_holds_up_no_other(void **state)
+static void a_guest_that_does_not_answer_delays_no_other(void **state)
 {
 	struct guardian_rig *rig = *state;
 
 	will_answer(rig->fakes[0], "query-status", NULL);
-	rig_keep(rig, 0);
-	rig_keep(rig, 1);
+	rig_add(rig, 0);
+	rig_add(rig, 1);
 	rig_save(rig);
 	rig_start_daemon(rig);
 	rig_kill_daemon(rig);
-	rig_wait_heard(rig->fakes[1], PUT_BACK);
+	rig_wait_heard(rig->fakes[1], RESTORED);
 	rig_assert_heard(rig->fakes[0], "");
 	fake_kill(rig->fakes[0]);
 	assert_int_equal(rig_guardian_ends(rig), 1);
 	rig_assert_left(rig, 1, true);
 }
 
-static void a_guardian_that_cannot_read_the_file_says_so(void **state)
+static void a_guardian_that_cannot_read_the_file_fails(void **state)
 {
 	struct guardian_rig *rig = *state;
 
@@ -151,12 +151,12 @@ static void a_guardian_that_cannot_read_the_file_says_so(void **state)
 	assert_int_equal(access(rig->file, F_OK), 0);
 }
 
-static void a_guardian_that_cannot_lock_puts_nothing_back(void **state)
+static void a_guardian_that_cannot_lock_restores_nothing(void **state)
 {
 	struct guardian_rig *rig = *state;
 	g_autofree char *lock = g_build_filename(rig->folder, "lock", NULL);
 
-	rig_keep(rig, 0);
+	rig_add(rig, 0);
 	rig_save(rig);
 	rig_start_daemon(rig);
 	assert_int_equal(unlink(lock), 0);
@@ -178,17 +178,17 @@ static struct guardian *start_here(struct guardian_rig *rig)
 
 	if (!guardian)
 		fail_msg("%s", error->message);
-	assert_true(guardian_pid(guardian) > 0);
+	assert_true(rig_find_guardian(getpid()) > 0);
 	return guardian;
 }
 
-static void a_dismissed_guardian_puts_nothing_back(void **state)
+static void a_dismissed_guardian_restores_nothing(void **state)
 {
 	struct guardian_rig *rig = *state;
 	struct guardian *guardian = start_here(rig);
-	pid_t pid = guardian_pid(guardian);
+	pid_t pid = rig_find_guardian(getpid());
 
-	rig_keep(rig, 0);
+	rig_add(rig, 0);
 	rig_save(rig);
 	guardian_dismiss(guardian);
 	assert_int_equal(kill(pid, 0), -1);
@@ -202,8 +202,8 @@ static void a_guardian_that_is_stopped_when_it_is_dismissed_is_not_waited_for(vo
 	struct guardian_rig *rig = *state;
 	struct guardian *guardian = start_here(rig);
 
-	rig->guardian = guardian_pid(guardian);
-	rig_keep(rig, 0);
+	rig->guardian = rig_find_guardian(getpid());
+	rig_add(rig, 0);
 	rig_save(rig);
 	kill(rig->guardian, SIGSTOP);
 	guardian_dismiss(guardian);
@@ -216,15 +216,15 @@ static void a_guardian_that_ends_is_started_again_after_a_second(void **state)
 {
 	struct guardian_rig *rig = *state;
 	struct guardian *guardian = start_here(rig);
-	pid_t first = guardian_pid(guardian);
+	pid_t first = rig_find_guardian(getpid());
 	int64_t killed_us = g_get_monotonic_time();
 
-	rig_keep(rig, 0);
+	rig_add(rig, 0);
 	rig_save(rig);
 	kill(first, SIGKILL);
-	RUN_UNTIL(!guardian_pid(guardian));
-	RUN_UNTIL(guardian_pid(guardian));
-	assert_int_not_equal(guardian_pid(guardian), first);
+	RUN_UNTIL(!rig_find_guardian(getpid()));
+	RUN_UNTIL(rig_find_guardian(getpid()));
+	assert_int_not_equal(rig_find_guardian(getpid()), first);
 	assert_true(g_get_monotonic_time() - killed_us >= G_USEC_PER_SEC);
 	rig_assert_heard(rig->fakes[0], "");
 	guardian_dismiss(guardian);
@@ -236,8 +236,8 @@ static void a_guardian_may_be_dismissed_while_there_is_none(void **state)
 	struct guardian_rig *rig = *state;
 	struct guardian *guardian = start_here(rig);
 
-	kill(guardian_pid(guardian), SIGKILL);
-	RUN_UNTIL(!guardian_pid(guardian));
+	kill(rig_find_guardian(getpid()), SIGKILL);
+	RUN_UNTIL(!rig_find_guardian(getpid()));
 	guardian_dismiss(guardian);
 	assert_false(g_main_context_pending(NULL));
 }
@@ -247,7 +247,7 @@ static void a_guardian_that_died_unnoticed_may_be_dismissed(void **state)
 	struct guardian_rig *rig = *state;
 	struct guardian *guardian = start_here(rig);
 	siginfo_t ended;
-	pid_t pid = guardian_pid(guardian);
+	pid_t pid = rig_find_guardian(getpid());
 
 	kill(pid, SIGKILL);
 	assert_int_equal(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT), 0);
@@ -269,7 +269,7 @@ static unsigned int inheritable_pipes(void)
 	return count;
 }
 
-static void other_programs_of_the_daemon_do_not_keep_the_guardian_waiting(void **state)
+static void other_programs_of_the_daemon_do_not_hold_the_pipe_open(void **state)
 {
 	unsigned int before = inheritable_pipes();
 	struct guardian *guardian = start_here(*state);
@@ -293,21 +293,21 @@ static void a_program_that_is_not_there_is_an_error(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_killed_daemon_has_all_its_guests_put_back),
-		TEST(what_was_kept_last_counts_not_what_was_at_the_start),
+		TEST(the_guests_of_a_killed_daemon_are_restored),
+		TEST(what_was_saved_last_counts),
 		TEST(signals_that_end_a_daemon_do_not_end_its_guardian),
-		TEST(a_new_daemon_goes_on_from_the_file),
-		TEST(a_lock_that_is_given_up_a_moment_later_is_waited_for),
+		TEST(a_new_daemon_continues_from_the_file),
+		TEST(a_lock_that_is_released_a_moment_later_is_waited_for),
 		TEST(the_lock_is_kept_until_the_guest_has_its_size),
-		TEST(a_guest_that_does_not_answer_holds_up_no_other),
-		TEST(a_guardian_that_cannot_read_the_file_says_so),
-		TEST(a_guardian_that_cannot_lock_puts_nothing_back),
-		TEST(a_dismissed_guardian_puts_nothing_back),
+		TEST(a_guest_that_does_not_answer_delays_no_other),
+		TEST(a_guardian_that_cannot_read_the_file_fails),
+		TEST(a_guardian_that_cannot_lock_restores_nothing),
+		TEST(a_dismissed_guardian_restores_nothing),
 		TEST(a_guardian_that_is_stopped_when_it_is_dismissed_is_not_waited_for),
 		TEST(a_guardian_that_ends_is_started_again_after_a_second),
 		TEST(a_guardian_may_be_dismissed_while_there_is_none),
 		TEST(a_guardian_that_died_unnoticed_may_be_dismissed),
-		TEST(other_programs_of_the_daemon_do_not_keep_the_guardian_waiting),
+		TEST(other_programs_of_the_daemon_do_not_hold_the_pipe_open),
 		TEST(a_program_that_is_not_there_is_an_error),
 	};
 	int code = guardian_rig_role(argc, argv);
