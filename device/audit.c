@@ -87,7 +87,7 @@ static void audit_block(struct balloon *balloon, uint32_t pfn)
 	audit->resident_pages += found;
 	balloon_count(balloon, BALLOON_C_AUDIT_RESIDENT_PAGES, found);
 	if (found && balloon->options.audit_release &&
-	    acknowledged(balloon, BALLOON_F_MUST_TELL_HOST))
+	    is_acknowledged(balloon, BALLOON_F_MUST_TELL_HOST))
 		release_again(balloon, block.first_pfn, block.ballooned);
 }
 
@@ -104,7 +104,7 @@ struct balloon_audit balloon_audit_result(const struct balloon *balloon)
 static void end_audit(struct balloon *balloon)
 {
 	balloon->audit.result.running = false;
-	balloon->audit.result.ended_ns = now_ns(balloon);
+	balloon->audit.result.ended_ns = balloon_now_ns(balloon);
 	balloon_count(balloon, BALLOON_C_AUDITS, 1);
 	balloon->host.event(balloon->host.data, BALLOON_EVENT_AUDIT);
 }

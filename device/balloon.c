@@ -143,7 +143,7 @@ uint64_t balloon_work(struct balloon *balloon)
 	if (!owns_pages(balloon))
 		return BALLOON_IDLE;
 	due = releases_due_ns(balloon);
-	now = now_ns(balloon);
+	now = balloon_now_ns(balloon);
 	if (due == BALLOON_IDLE)
 		return BALLOON_IDLE;
 	return due > now ? due - now : 0;

@@ -4,29 +4,30 @@
  *
  * Theory of operation
  * -------------------
- * A plain state machine: its host calls it with what happened (memory came, the
- * driver acknowledged features, a queue was kicked) and then lets it work, a
- * bounded step at a time:
+ * A plain state machine.  Its host calls it when something happened (memory was
+ * added, the driver acknowledged features, a queue was kicked), and then lets it
+ * work, one bounded step at a time:
  *
  *	balloon_kick(balloon, queue);
  *	wait_ns = balloon_work(balloon);	// until wait_ns is not 0
  *
  * It has no thread, no clock, no file and no socket of its own; what it needs
  * from outside is in struct balloon_host.  No step takes longer than a few
- * milliseconds, so that a host with one thread never answers its VMM late.
+ * milliseconds, so that a host with one thread always answers its VMM in time.
+ * All functions are called by one thread.  From within a function of struct
+ * balloon_host only those may be called that take a const device.
  *
- * An inflated page is marked in the account (pages.h) and its buffer returned
- * at once; the memory behind it is released a little later, in whole 2 MiB
- * blocks where they become complete, the rest after release_delay_ns.  Before
- * a deflate is acknowledged the releases that still wait for its pages are
- * cancelled.  That is legal only with MUST_TELL_HOST: without it the driver
- * may use a page before it says so, and buffers are returned only after their
- * pages are released.
+ * An inflated page is marked in the account (pages.h) and its buffer is returned
+ * at once.  The memory is released a little later: blocks of 2 MiB that have
+ * become complete as a whole, the rest after release_delay_ns.  Before a deflate
+ * is acknowledged, releases that still wait for its pages are cancelled.  This is
+ * legal only with MUST_TELL_HOST.  Without it the driver may use a page before it
+ * sends the deflate, so buffers are returned only after their pages are released.
  *
- * What a guest says is checked and counted, never believed.  A wrong buffer is
- * returned with length 0; a ring that makes no sense breaks the device until
- * the driver resets it (DEVICE_NEEDS_RESET).  No allocation depends on a
- * guest: balloon_map() makes those that its RAM needs.
+ * What a guest sends is checked and counted, never trusted.  A wrong buffer is
+ * returned with length 0; a ring that makes no sense stops the device until the
+ * driver resets it (DEVICE_NEEDS_RESET).  No allocation depends on a guest:
+ * balloon_map() and balloon_add() allocate what its RAM needs.
  */
 #ifndef AEROSTAT_DEVICE_BALLOON_H
 #define AEROSTAT_DEVICE_BALLOON_H
@@ -42,7 +43,7 @@
 #define BALLOON_CONFIG_BYTES 16
 #define BALLOON_QUEUES_MAX 5
 #define BALLOON_QUEUE_SIZE 256	 /* what a transport offers for each queue */
-#define BALLOON_UNSET UINT64_MAX /* "not known" in every uint64_t below */
+#define BALLOON_UNSET UINT64_MAX /* "not known", in every uint64_t below */
 
 /* Feature bits, VIRTIO 5.5.3 and 6; balloon_features[] names them. */
 enum balloon_feature {
@@ -59,7 +60,7 @@ enum balloon_feature {
 };
 #define BALLOON_BIT(feature) (UINT64_C(1) << (feature))
 
-/* One row a feature: the table that options, capabilities, documents and tests read. */
+/* One row per feature, for options, capabilities, documents and tests. */
 struct balloon_feature_row {
 	enum balloon_feature bit;
 	const char *name; /* "deflate-on-oom" */
@@ -68,9 +69,10 @@ struct balloon_feature_row {
 };
 extern const struct balloon_feature_row balloon_features[];
 extern const size_t balloon_feature_count;
+/* The features that are offered by default, as a mask of BALLOON_BIT(). */
 uint64_t balloon_default_features(void);
 
-/* What queues are for.  Their numbers are dense over what was acknowledged. */
+/* What queues are for.  They are numbered densely over the features that were acknowledged. */
 enum balloon_queue {
 	BALLOON_INFLATE,
 	BALLOON_DEFLATE,
@@ -81,9 +83,9 @@ enum balloon_queue {
 };
 
 /*
- * Statistics: those of VIRTIO 5.5.6.3, a row's number being its tag, by the names
- * that QEMU has for them ("stat-swap-in"); then those of our own driver, whose
- * tags begin at BALLOON_STATS_PRIVATE.
+ * Statistics.  First those of VIRTIO 5.5.6.3, where the number of a row is its tag, by
+ * the names that QEMU uses ("stat-swap-in"); then those of our own driver, whose tags
+ * begin at BALLOON_STATS_PRIVATE.
  */
 #define BALLOON_STATS_STANDARD 16
 #define BALLOON_STATS_KNOWN 21
@@ -106,7 +108,7 @@ struct balloon_stats {
 	uint64_t arrived_ns; /* by the host's clock; 0: never */
 };
 
-/* Counters, one table; they only grow, and outlive a reset of the device. */
+/* Counters.  They only grow, and a reset of the device does not clear them. */
 enum balloon_counter {
 	BALLOON_C_INFLATED_PAGES,
 	BALLOON_C_DEFLATED_PAGES,
@@ -121,10 +123,10 @@ enum balloon_counter {
 	BALLOON_C_AUDITS,
 	BALLOON_C_AUDIT_RESIDENT_PAGES,
 	BALLOON_C_RESETS,
-	/* Faults, from here on: what the guest did wrong, and was answered with length 0. */
-	BALLOON_C_FAULT_CHAIN,	       /* struct virtqueue_chain's faults */
+	/* From here on, faults: what the guest did wrong. */
+	BALLOON_C_FAULT_CHAIN,	       /* enum virtqueue_fault */
 	BALLOON_C_FAULT_DIRECTION,     /* a writable inflate buffer, a readable report, … */
-	BALLOON_C_FAULT_LENGTH,	       /* ragged, or more than a buffer may hold */
+	BALLOON_C_FAULT_LENGTH,	       /* not a whole number of entries, or too long */
 	BALLOON_C_FAULT_MEMORY,	       /* a buffer that is not in RAM */
 	BALLOON_C_FAULT_PFN,	       /* a page that is not in RAM */
 	BALLOON_C_FAULT_INFLATE_TWICE, /* a page that is in the balloon already */
@@ -132,7 +134,7 @@ enum balloon_counter {
 	BALLOON_C_FAULT_STATS,	       /* a second buffer while one is held */
 	BALLOON_C_FAULT_HINT,	       /* hints out of order or of another round */
 	BALLOON_C_FAULT_CONFIG,	       /* a write to what only the device may write */
-	BALLOON_C_FAULT_RING,	       /* a ring that makes no sense: DEVICE_NEEDS_RESET */
+	BALLOON_C_FAULT_RING,	       /* a ring that makes no sense: needs a reset */
 	BALLOON_C_COUNT
 };
 struct balloon_counter_row {
@@ -142,140 +144,175 @@ struct balloon_counter_row {
 extern const struct balloon_counter_row balloon_counter_table[BALLOON_C_COUNT];
 
 enum balloon_event {
-	BALLOON_EVENT_ACTUAL, /* the driver wrote another size */
-	BALLOON_EVENT_STATS,  /* a fresh sample arrived */
+	BALLOON_EVENT_ACTUAL, /* the driver wrote a new size */
+	BALLOON_EVENT_STATS,  /* a new sample arrived */
 	BALLOON_EVENT_AUDIT,  /* an audit ended: balloon_audit_result() */
 	BALLOON_EVENT_HINTS,  /* a round of hinting ended */
 	BALLOON_EVENT_DRIVER, /* DRIVER_OK was set, or the device was reset */
 };
 
-/* What the device needs from outside.  @data goes to every call. */
+/* What the device needs from outside.  @data is passed to every function. */
 struct balloon_host {
-	/* Used buffers, of which the driver wants to be told: interrupt for queue number @queue. */
+	/* The driver wants an interrupt for used buffers of queue number @queue. */
 	void (*notify_queue)(void *data, unsigned int queue);
-	/* The configuration changed, or needs_reset did: configuration interrupt. */
+	/* The driver wants a configuration interrupt: the configuration or needs_reset changed. */
 	void (*notify_config)(void *data);
+	/* Something that the host's side may want to know. */
 	void (*event)(void *data, enum balloon_event event);
-	/* One line without newline; each kind of fault is told at 1, 10, 100, … of it. */
+	/* Logs a line, which has no newline; each kind of fault is logged at 1, 10, 100, … */
 	void (*log)(void *data, const char *line);
-	uint64_t (*now_ns)(void *data); /* CLOCK_MONOTONIC */
+	/* CLOCK_MONOTONIC, in nanoseconds. */
+	uint64_t (*now_ns)(void *data);
 	void *data;
 };
 
 struct balloon_options {
 	uint64_t features;  /* offered, a mask of BALLOON_BIT(); VERSION_1 absent: legacy drivers */
-	uint64_t max_bytes; /* the guest's RAM; 0: as memory_ram_bytes() says */
-	uint64_t target_bytes;	   /* from the start; 0: max */
-	uint64_t release_delay_ns; /* how long incomplete blocks wait, at least; at most twice that
-				    */
-	bool populate;	    /* allocate the host memory of deflated pages before they are used */
+	uint64_t max_bytes; /* the guest's RAM; 0: memory_ram_bytes() */
+	uint64_t target_bytes; /* at the start; 0: max */
+	/* How long blocks that are not complete wait: at least this, at most twice this. */
+	uint64_t release_delay_ns;
+	bool populate;	    /* allocate the memory of deflated pages before the guest uses them */
 	bool audit_release; /* an audit releases what it finds */
 };
 #define BALLOON_RELEASE_DELAY_NS UINT64_C(100000000)
 
 struct balloon;
 
-/* NULL when memory is short. */
+/* Copies @options and @host; NULL if there is not enough memory. */
 struct balloon *balloon_new(const struct balloon_options *options, const struct balloon_host *host);
+/* Also unmaps the guest's memory; NULL is allowed. */
 void balloon_free(struct balloon *balloon);
 
 /*
- * Memory.  As memory_map(), memory_add() and memory_unmap() say.  When the account
- * of pages cannot be had, these cannot be ballooned, which is logged.  Every queue
- * is looked up again, and releases that wait for an unmapped page are dropped.
+ * Memory
+ */
+
+/*
+ * balloon_map - add a region of RAM that is in a file
+ *
+ * Arguments, ownership of @fd and errors as memory_map().  If the account of its pages cannot be
+ * allocated, this is logged, and these pages cannot be ballooned.
  */
 int balloon_map(struct balloon *balloon, uint64_t gpa, uint64_t size, int fd, uint64_t fd_offset,
 		bool writable);
+/* Adds a region of RAM that the caller has mapped at @host: memory_add(), and as balloon_map(). */
 int balloon_add(struct balloon *balloon, uint64_t gpa, uint64_t size, void *host);
+/*
+ * Removes the regions in [@gpa, @gpa + @size), with the result of memory_unmap().  Their pages stay
+ * in the account, and those that wait for their release are not released.
+ */
 int balloon_unmap(struct balloon *balloon, uint64_t gpa, uint64_t size);
+/* Removes all regions, as balloon_unmap(). */
 void balloon_unmap_all(struct balloon *balloon);
+/* The regions as they are now; valid as long as the device. */
 const struct memory *balloon_memory(const struct balloon *balloon);
 
 /*
- * The driver's side, as the transport relays it.
+ * The driver's side, as the transport relays it
  */
+
+/* The features that the device offers. */
 uint64_t balloon_offered(const struct balloon *balloon);
 /*
- * FEATURES_OK: false when @features has a bit that was not offered or lacks one
- * that is needed, or would change them behind DRIVER_OK; then nothing is changed.
- * PAGE_REPORTING and the others gate their queues by this.
+ * balloon_set_features - the driver acknowledges @features (FEATURES_OK)
+ *
+ * False, with nothing changed, if @features has a bit that was not offered, lacks one that another
+ * needs, or differs from what was acknowledged before DRIVER_OK.
  */
 bool balloon_set_features(struct balloon *balloon, uint64_t features);
+/* The features that the driver acknowledged. */
 uint64_t balloon_acknowledged(const struct balloon *balloon);
-/* A legacy driver of a big-endian guest: its rings and buffers are big-endian.  Means nothing to a
- * driver that acknowledges VERSION_1. */
+/* Whether rings and buffers are big-endian, as those of a legacy driver in a big-endian guest.  It
+ * has no effect on a driver that acknowledges VERSION_1. */
 void balloon_set_big_endian(struct balloon *balloon, bool big_endian);
 
-/* How many queues there are now: before features are acknowledged, all that are offered. */
+/* How many queues there are; before features are acknowledged, as many as are offered. */
 unsigned int balloon_queue_count(const struct balloon *balloon);
-/* What queue number @queue is for, or BALLOON_QUEUE_KINDS. */
+/* What queue number @queue is for, or BALLOON_QUEUE_KINDS if there is no such queue. */
 enum balloon_queue balloon_queue_kind(const struct balloon *balloon, unsigned int queue);
-/* As virtqueue_start(); packed, indirect, event_idx and big_endian are filled in here.  @base:
- * NULL for a new queue.  Of a queue that is running, buffers in hand are returned first. */
+/*
+ * balloon_queue_start - start serving queue number @queue
+ * @setup: its addresses and size; features and byte order are filled in here
+ * @base: where to continue, as in struct virtqueue_setup, or NULL for a new queue
+ *
+ * A queue that is running is stopped first.  0, or -EINVAL, with nothing changed, if there is no
+ * such queue, or as virtqueue_start().
+ */
 int balloon_queue_start(struct balloon *balloon, unsigned int queue,
 			const struct virtqueue_setup *setup, const uint32_t *base);
-/* Stops it and tells where another process would begin; buffers in hand are dealt with and returned
- * first.  As long as the inflate queue rests nothing of the balloon is released: its driver may be
- * gone, and its guest have all pages again. */
+/*
+ * balloon_queue_stop - stop serving queue number @queue
+ *
+ * Buffers that the device has are dealt with and returned first.  Returns the base at which
+ * another process would continue, 0 for a queue that was not started.  While the inflate queue is
+ * stopped, nothing of the balloon is released: its driver may be gone, and its guest may own all
+ * pages again.
+ */
 uint32_t balloon_queue_stop(struct balloon *balloon, unsigned int queue);
 
 /* DRIVER_OK: from now on queues are worked on. */
 void balloon_driver_ok(struct balloon *balloon);
+/* Has DRIVER_OK been set since the last reset? */
 bool balloon_is_driver_ok(const struct balloon *balloon);
-/* DEVICE_NEEDS_RESET has to be shown in the device status. */
+/* Must the device status show DEVICE_NEEDS_RESET? */
 bool balloon_needs_reset(const struct balloon *balloon);
 /*
- * Device reset: features, queues, the balloon's content and all that waits are
- * forgotten, the guest owns its pages again.  Target, statistics and counters stay.
+ * balloon_reset - reset the device
+ *
+ * Features, queues, the content of the balloon and all pending releases are forgotten: the guest
+ * owns its pages again.  Target, statistics and counters stay.
  */
 void balloon_reset(struct balloon *balloon);
 
-/* Configuration space.  Reads outside give 0, writes outside or to what is not the driver's are
- * counted and ignored; any offset and length will do. */
+/* Copies [@offset, @offset + @size) of the configuration space; what is outside it reads as 0. */
 void balloon_config_read(const struct balloon *balloon, unsigned int offset, void *to,
 			 unsigned int size);
+/* The driver writes to the configuration space.  A write that leaves it, or reaches no field of the
+ * driver's, is counted and has no effect. */
 void balloon_config_write(struct balloon *balloon, unsigned int offset, const void *from,
 			  unsigned int size);
 
-/* The driver kicked queue number @queue; any number will do. */
+/* The driver kicked queue number @queue; any number is allowed. */
 void balloon_kick(struct balloon *balloon, unsigned int queue);
 
-/*
- * balloon_work - one bounded step of what there is to do
- *
- * Returns nanoseconds until it wants to be called again: 0 for at once,
- * BALLOON_IDLE for not before something happens.
- */
 #define BALLOON_IDLE UINT64_MAX
+/*
+ * balloon_work - take one bounded step
+ *
+ * Returns after how many nanoseconds it wants to be called again: 0 for at once, BALLOON_IDLE for
+ * not before another function was called.
+ */
 uint64_t balloon_work(struct balloon *balloon);
 
 /*
- * The host's side.
+ * The host's side
  */
 
-/* max(0, …) and up to the guest's RAM; larger is clamped.  Tells the driver. */
+/* How much RAM the guest is to keep; what exceeds its RAM is cut down to it.  Notifies the driver.
+ */
 void balloon_set_target(struct balloon *balloon, uint64_t target_bytes);
 
 struct balloon_info {
 	uint64_t max_bytes; /* 0 as long as no memory is known */
 	uint64_t target_bytes;
-	uint64_t actual_bytes;	  /* max minus what the driver says that the balloon holds */
-	uint64_t ballooned_bytes; /* by the device's own account */
-	uint64_t pending_bytes;	  /* of these, those that wait for their release */
+	uint64_t actual_bytes;	  /* max minus what the driver says is in the balloon */
+	uint64_t ballooned_bytes; /* in the balloon by the device's own account */
+	uint64_t pending_bytes;	  /* of these, what waits for its release */
 };
+/* The sizes as they are now. */
 void balloon_info(const struct balloon *balloon, struct balloon_info *info);
+/* The value of a counter. */
 uint64_t balloon_counter(const struct balloon *balloon, enum balloon_counter counter);
 
-/* The newest sample (see arrived_ns), and asking for another; false: none can be had now. */
+/* The latest sample; arrived_ns says from when it is.  Valid until the next balloon_work(). */
 const struct balloon_stats *balloon_stats(const struct balloon *balloon);
+/* Asks the driver for a new sample; false if that is not possible now. */
 bool balloon_request_stats(struct balloon *balloon);
 
 /*
- * Free page hinting: a round is asked for, ended early, and declared done when
- * nobody needs its hints any more (migration).  Hints are counted, and handed
- * to balloon_set_hint_sink()'s function; nothing is discarded here, since that is
- * safe only for pages that were not written since, which write tracking knows.
- * False: the feature was not acknowledged, or the order is not possible now.
+ * Free page hinting.  Hints are counted and passed to the hint sink.  Nothing is discarded here:
+ * that is safe only for pages that were not written since, which write tracking knows.
  */
 enum balloon_hinting {
 	BALLOON_HINT_STOPPED,
@@ -284,28 +321,37 @@ enum balloon_hinting {
 	BALLOON_HINT_ENDED, /* by the driver, which waits for DONE */
 	BALLOON_HINT_DONE,
 };
+/* Asks the driver for a round of hints; false without the feature or DRIVER_OK, or in a round. */
 bool balloon_hint_start(struct balloon *balloon);
+/* Ends a round early; false if there is none. */
 bool balloon_hint_stop(struct balloon *balloon);
+/* Nobody needs the hints any more, as after a migration: the driver takes its pages back.  False
+ * without the feature or DRIVER_OK, or if they are done already. */
 bool balloon_hint_done(struct balloon *balloon);
+/* In which phase of a round the device is. */
 enum balloon_hinting balloon_hinting(const struct balloon *balloon);
+/* @sink is called by balloon_work() for each hint, with @data; NULL: hints are only counted. */
 void balloon_set_hint_sink(struct balloon *balloon,
 			   void (*sink)(void *data, uint64_t gpa, uint64_t size), void *data);
 
-/* Whether reported pages are released; the feature stays acknowledged. */
+/* Whether reported pages are released (at the start: yes); the feature stays acknowledged. */
 void balloon_set_reporting(struct balloon *balloon, bool on);
+/* Are reported pages released? */
 bool balloon_reporting(const struct balloon *balloon);
 
 /*
- * The audit: pages that are in the balloon and released, and yet resident on
- * the host again, because the guest touched what it had given away.  Runs in
- * steps of balloon_work(); BALLOON_EVENT_AUDIT tells the end.
+ * The audit finds pages that are in the balloon and were released, and are resident on the host
+ * all the same, because the guest touched what it had given up.
  */
 struct balloon_audit {
 	uint64_t checked_pages, resident_pages, released_pages;
 	uint64_t ended_ns; /* 0: never */
 	bool running;
 };
+/* Starts an audit, in place of one that is running.  balloon_work() carries it out, and
+ * BALLOON_EVENT_AUDIT reports its end. */
 void balloon_audit_start(struct balloon *balloon);
+/* The result of the latest audit, as far as it has got. */
 struct balloon_audit balloon_audit_result(const struct balloon *balloon);
 
 #endif

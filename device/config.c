@@ -115,7 +115,7 @@ static void apply_actual(struct balloon *balloon)
 
 static void set_poison(struct balloon *balloon, uint32_t poison)
 {
-	if (!acknowledged(balloon, BALLOON_F_PAGE_POISON) || balloon->driver.driver_ok)
+	if (!is_acknowledged(balloon, BALLOON_F_PAGE_POISON) || balloon->driver.driver_ok)
 		balloon_fault(balloon, BALLOON_C_FAULT_CONFIG, "poison_val cannot be set now",
 			      poison);
 	else
@@ -146,7 +146,8 @@ void balloon_config_write(struct balloon *balloon, unsigned int offset, const vo
 		balloon_fault(balloon, BALLOON_C_FAULT_CONFIG, "a write to a field of the device",
 			      offset);
 	balloon->config.actual_written = le32toh(after.actual);
-	if (acknowledged(balloon, VIRTIO_F_VERSION_1) || covers_field(offset, size, ACTUAL + 3, 1))
+	if (is_acknowledged(balloon, VIRTIO_F_VERSION_1) ||
+	    covers_field(offset, size, ACTUAL + 3, 1))
 		apply_actual(balloon);
 	if (after.poison_val != before.poison_val)
 		set_poison(balloon, le32toh(after.poison_val));

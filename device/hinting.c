@@ -61,7 +61,7 @@ void hinting_reset(struct balloon *balloon)
 
 static bool can_hint(const struct balloon *balloon)
 {
-	return balloon->driver.driver_ok && acknowledged(balloon, BALLOON_F_FREE_PAGE_HINT);
+	return balloon->driver.driver_ok && is_acknowledged(balloon, BALLOON_F_FREE_PAGE_HINT);
 }
 
 bool balloon_hint_start(struct balloon *balloon)

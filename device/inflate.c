@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Buffers of page numbers: pages that go into the balloon, or leave it.
+ * Buffers of page numbers: pages that enter the balloon, or leave it.
  *
  * Theory of operation
  * -------------------
@@ -149,7 +149,7 @@ void inflate_take_part(struct balloon *balloon, enum balloon_queue kind)
 		if (kind == BALLOON_DEFLATE)
 			releases_clear_account(balloon);
 	}
-	if (kind == BALLOON_INFLATE && !acknowledged(balloon, BALLOON_F_MUST_TELL_HOST))
+	if (kind == BALLOON_INFLATE && !is_acknowledged(balloon, BALLOON_F_MUST_TELL_HOST))
 		inflate->held[inflate->held_count++] = buffers_keep(balloon);
 	else
 		buffers_finish(balloon);

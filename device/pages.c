@@ -12,7 +12,7 @@
  *	leaf.occupied	 a bit per block that has one
  *
  * All bits of a block that is not occupied are zero, and so is all of a leaf
- * that is not in use.  Every walk goes along these bits, so its time depends on
+ * that is not in use.  Every walk follows these bits, so its time depends on
  * the size of the balloon and not on the size of the guest.
  */
 #include "device/pages.h"

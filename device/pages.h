@@ -6,7 +6,7 @@
  * Theory of operation
  * -------------------
  * Two bits per page of 4 KiB, in leaves of 1 GiB that exist where there is RAM
- * (64 KiB per GiB).  The account goes by guest address and not by region, so a VMM
+ * (64 KiB per GiB).  The account is by guest address and not by region, so a VMM
  * may remap memory without any loss.  A leaf costs memory only where pages
  * were in the balloon.
  *
@@ -98,7 +98,7 @@ bool pages_has_leaf(const struct pages *pages, uint32_t pfn);
 uint64_t pages_clear_pending(struct pages *pages, uint32_t pfn, uint64_t count);
 /*
  * Takes @pfn's block, whose leaf is mapped, off its list, until pages_inflate() puts it on one
- * again.  Its pages go on waiting.
+ * again.  Its pages still wait.
  */
 void pages_unlist(struct pages *pages, uint32_t pfn);
 

@@ -90,7 +90,7 @@ static void serve_queue(struct balloon *balloon, unsigned int queue, enum balloo
 	buffers_begin_turn(balloon, queue, PAGES_STEP);
 	for (unsigned int i = 0; i < BUFFERS_STEP && balloon->buffers.budget; i++) {
 		if (kind == BALLOON_INFLATE && !inflate_has_room(balloon))
-			return; /* still kicked: goes on when held buffers are returned */
+			return; /* still kicked: it continues when held buffers are returned */
 		if (!next_buffer(balloon, queue, kind)) {
 			buffers_await_kick(balloon, queue);
 			return;
@@ -145,9 +145,9 @@ int balloon_queue_start(struct balloon *balloon, unsigned int queue,
 
 	if (queue >= balloon_queue_count(balloon))
 		return -EINVAL;
-	whole.packed = acknowledged(balloon, VIRTIO_F_RING_PACKED);
-	whole.indirect = acknowledged(balloon, VIRTIO_F_RING_INDIRECT_DESC);
-	whole.event_idx = acknowledged(balloon, VIRTIO_F_RING_EVENT_IDX);
+	whole.packed = is_acknowledged(balloon, VIRTIO_F_RING_PACKED);
+	whole.indirect = is_acknowledged(balloon, VIRTIO_F_RING_INDIRECT_DESC);
+	whole.event_idx = is_acknowledged(balloon, VIRTIO_F_RING_EVENT_IDX);
 	whole.big_endian = is_big_endian(balloon);
 	whole.base = base ? *base : whole.packed ? VIRTQUEUE_BASE_PACKED : VIRTQUEUE_BASE_SPLIT;
 	error = virtqueue_start(&started, &balloon->memory, &whole);

@@ -12,7 +12,7 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
-#define OWN_PROCESS (-10000) /* PIDFD_SELF_THREAD */
+#define OWN_PROCESS (-10000) /* PIDFD_SELF_THREAD, Linux 6.15 */
 #define VECTOR_MAX 256	     /* runs that one block of 512 pages can have */
 
 static void *host_address(const struct memory_region *region, uint64_t gpa)
@@ -25,6 +25,7 @@ static off_t file_offset(const struct memory_region *region, uint64_t gpa)
 	return (off_t)(region->fd_offset + (gpa - region->gpa));
 }
 
+/* Counts a call that was @done, or failed with errno; returns @done. */
 static bool count_call(struct release *release, bool done, uint64_t bytes)
 {
 	release->calls++;

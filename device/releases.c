@@ -29,7 +29,7 @@
 
 static bool may_delay_releases(const struct balloon *balloon)
 {
-	return acknowledged(balloon, BALLOON_F_MUST_TELL_HOST);
+	return is_acknowledged(balloon, BALLOON_F_MUST_TELL_HOST);
 }
 
 static uint64_t gpa_of_pfn(uint32_t pfn)
@@ -209,12 +209,12 @@ static bool are_full_blocks_due(const struct balloon *balloon)
 	uint32_t full = balloon->pages.listed[PAGES_FULL];
 
 	return full && (balloon->releases.flush || full >= FULL_MIN ||
-			now_ns(balloon) - balloon->releases.full_since_ns >= FULL_WAIT_NS);
+			balloon_now_ns(balloon) - balloon->releases.full_since_ns >= FULL_WAIT_NS);
 }
 
 static uint64_t next_aging_ns(const struct balloon *balloon)
 {
-	uint64_t now = now_ns(balloon), delay = balloon->options.release_delay_ns;
+	uint64_t now = balloon_now_ns(balloon), delay = balloon->options.release_delay_ns;
 
 	return delay < BALLOON_IDLE - now ? now + delay : BALLOON_IDLE;
 }
@@ -226,7 +226,7 @@ static bool release_old_block(struct balloon *balloon)
 
 	if (balloon->releases.flush)
 		pages_age(&balloon->pages);
-	else if (now_ns(balloon) < balloon->releases.age_due_ns)
+	else if (balloon_now_ns(balloon) < balloon->releases.age_due_ns)
 		return false;
 	if (balloon->pages.listed[PAGES_OLD] && pages_next(&balloon->pages, PAGES_OLD, &pfn)) {
 		release_block(balloon, pfn);
@@ -247,7 +247,7 @@ static bool release_batched(struct balloon *balloon)
 			release_block(balloon, pfn);
 		/* The remaining ones have waited just as long. */
 		balloon->releases.full_since_ns = balloon->pages.listed[PAGES_FULL]
-							  ? now_ns(balloon) - FULL_WAIT_NS
+							  ? balloon_now_ns(balloon) - FULL_WAIT_NS
 							  : BALLOON_IDLE;
 		return true;
 	}
@@ -287,7 +287,7 @@ void releases_changed(struct balloon *balloon)
 	if (!balloon->pages.listed[PAGES_FULL])
 		balloon->releases.full_since_ns = BALLOON_IDLE;
 	else if (balloon->releases.full_since_ns == BALLOON_IDLE)
-		balloon->releases.full_since_ns = now_ns(balloon);
+		balloon->releases.full_since_ns = balloon_now_ns(balloon);
 	if (balloon->pages.listed[PAGES_YOUNG] && balloon->releases.age_due_ns == BALLOON_IDLE)
 		balloon->releases.age_due_ns = next_aging_ns(balloon);
 }

@@ -21,7 +21,7 @@ bool reporting_check_buffer(struct balloon *balloon)
 static bool may_release_reports(const struct balloon *balloon)
 {
 	return balloon->reporting.on &&
-	       !(acknowledged(balloon, BALLOON_F_PAGE_POISON) && balloon->config.poison);
+	       !(is_acknowledged(balloon, BALLOON_F_PAGE_POISON) && balloon->config.poison);
 }
 
 /*

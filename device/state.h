@@ -114,7 +114,8 @@ struct balloon {
 	struct audit_state audit;
 };
 
-static inline uint64_t now_ns(const struct balloon *balloon)
+/* The host's clock. */
+static inline uint64_t balloon_now_ns(const struct balloon *balloon)
 {
 	return balloon->host.now_ns(balloon->host.data);
 }
@@ -147,7 +148,7 @@ void balloon_fault(struct balloon *balloon, enum balloon_counter counter, const 
  */
 
 /* Did the driver acknowledge @feature? */
-static inline bool acknowledged(const struct balloon *balloon, enum balloon_feature feature)
+static inline bool is_acknowledged(const struct balloon *balloon, enum balloon_feature feature)
 {
 	return balloon->driver.acknowledged & BALLOON_BIT(feature);
 }
@@ -155,7 +156,7 @@ static inline bool acknowledged(const struct balloon *balloon, enum balloon_feat
 /* The byte order of rings and buffers.  VIRTIO 1 is little-endian, whatever the transport says. */
 static inline bool is_big_endian(const struct balloon *balloon)
 {
-	return balloon->driver.big_endian && !acknowledged(balloon, VIRTIO_F_VERSION_1);
+	return balloon->driver.big_endian && !is_acknowledged(balloon, VIRTIO_F_VERSION_1);
 }
 
 /* Converts 32 bits at @wire from the driver's byte order; called once per page number. */

@@ -82,7 +82,7 @@ static bool read_sample(struct balloon *balloon, struct balloon_stats *stats)
 void stats_take_buffer(struct balloon *balloon)
 {
 	struct stats_state *state = &balloon->stats;
-	struct balloon_stats sample = { .arrived_ns = now_ns(balloon) };
+	struct balloon_stats sample = { .arrived_ns = balloon_now_ns(balloon) };
 	bool first = !state->seen;
 
 	if (!read_sample(balloon, &sample)) {
@@ -98,7 +98,7 @@ void stats_take_buffer(struct balloon *balloon)
 	state->held = true;
 	state->token = buffers_keep(balloon);
 	/* VIRTIO 5.5.6.3.2: a transitional device ignores the first sample. */
-	if (first && !acknowledged(balloon, VIRTIO_F_VERSION_1))
+	if (first && !is_acknowledged(balloon, VIRTIO_F_VERSION_1))
 		return;
 	state->sample = sample;
 	balloon_count(balloon, BALLOON_C_STATS_RECEIVED, 1);

@@ -5,7 +5,7 @@
  * Theory of operation
  * -------------------
  * One ring of descriptors (address, length, buffer id, flags) that both sides
- * write.  Each side goes round it with a wrap counter of one bit, which starts
+ * write.  Each side goes through it with a wrap counter of one bit, which starts
  * at 1 and flips at the end of the ring.  An entry is available when its AVAIL
  * flag equals the driver's counter and its USED flag does not.  It is used when
  * both equal the device's counter.
@@ -151,7 +151,7 @@ static int packed_pop(struct virtqueue *queue, const struct memory *memory,
 	uint16_t count = 0;
 
 	/*
-	 * After a fault the walk goes on, since the last entry has the id.  In an
+	 * After a fault the walk continues, since the last entry has the id.  In an
 	 * unchanging ring the walk ends at the latest where the wrap counter flips;
 	 * the count ends it even if the driver changes flags meanwhile.
 	 */
