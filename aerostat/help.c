@@ -47,7 +47,7 @@ static void print_help_json(void)
 	cli_print_json(json_pack("{s:o, s:o}", "verbs", verbs, "exit_codes", codes));
 }
 
-static int run_help(struct context *ctx, const struct verb *verb, int argc, char **argv)
+static int run_help_verb(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	g_auto(GStrv) args = NULL;
 	const struct verb *topic;
@@ -74,5 +74,5 @@ const struct verb verb_help = {
 	.summary = "list the verbs, or describe one",
 	.details = "Without a verb: all verbs, where to look for guests, and the exit codes.",
 	.examples = "  aerostat help setmem\n",
-	.run = run_help,
+	.run = run_help_verb,
 };

@@ -41,6 +41,7 @@ struct resize_result {
 	char *reason; /* why it stopped short; NULL if it did not */
 	char *remedy;
 };
+/* Frees the texts in *result. */
 void resize_result_clear(struct resize_result *result);
 
 /*

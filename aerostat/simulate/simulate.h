@@ -51,6 +51,7 @@ struct plot {
 
 /* An empty plot; takes ownership of @title. */
 struct plot *plot_new(char *title, guint guests);
+/* NULL is fine. */
 void plot_free(struct plot *plot);
 /* Writes the picture to the file @path; false with errno on failure. */
 bool plot_write(const struct plot *plot, const char *path);
