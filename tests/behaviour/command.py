@@ -62,8 +62,8 @@ class Aerostat:
                                 env={**self.env, **(env or {})})
 
     def wait_until_asked(self, process):
-        """Until a setmem in the background has left its claim: it asks next, and waits."""
-        claims = pathlib.Path(self.env["XDG_RUNTIME_DIR"], "aerostat")
+        """Until a setmem in the background has written its target file, just before it asks."""
+        files = pathlib.Path(self.env["XDG_RUNTIME_DIR"], "aerostat")
         wait_for(lambda: process.poll() is not None or any(
-            f" {process.pid} " in file.read_text() for file in claims.glob("*.target")),
+            f" {process.pid} " in file.read_text() for file in files.glob("*.target")),
             "setmem to ask")

@@ -59,7 +59,7 @@ def lab():
 
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory):
-    """Where the commands under test keep their claims."""
+    """Where the commands under test keep their target files."""
     folder = tmp_path_factory.mktemp("runtime")
     folder.chmod(0o777)
     return folder
