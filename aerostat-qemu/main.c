@@ -25,22 +25,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "aerostat-qemu/listen.h"
+#include "aerostat-qemu/guest_socket.h"
+#include "aerostat-qemu/qemu_args.h"
 #include "aerostat-qemu/supervise.h"
-#include "aerostat-qemu/words.h"
 #include "hypervisor/adopt.h"
 #include "hypervisor/hypervisor.h"
 
 #define FREE_MS 10000 /* for what served this guest's last QEMU to be gone */
 
-static bool fail_errno(GError **error, const char *what)
+static bool set_errno_error(GError **error, const char *what)
 {
 	g_set_error(error, HV_ERROR, HV_ERROR_FAILED, "cannot %s: %s", what, g_strerror(errno));
 	return false;
 }
 
 /* In the supervisor-to-be: only its own descriptors are left, at their places. */
-static bool place_fds(int *fds)
+static bool place_supervisor_fds(int *fds)
 {
 	for (int i = 0; i < SUPERVISE_FDS_END - SUPERVISE_SOCKET; i++) {
 		fds[i] = fcntl(fds[i], F_DUPFD, SUPERVISE_FDS_END);
@@ -58,11 +58,11 @@ static void become_supervisor(const struct supervised *guest, int *fds)
 	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
 	g_auto(GStrv) words = NULL;
 
-	g_strv_builder_add_many(argv, "aerostat-qemu", SUPERVISE_WORD, guest->name, guest->uuid,
+	g_strv_builder_add_many(argv, "aerostat-qemu", SUPERVISE_OPTION, guest->name, guest->uuid,
 				guest->uri, guest->socket, guest->control, NULL);
 	g_strv_builder_addv(argv, (const char **)guest->device);
 	words = g_strv_builder_end(argv);
-	if (place_fds(fds))
+	if (place_supervisor_fds(fds))
 		execv("/proc/self/exe", words);
 	perror("aerostat-qemu: cannot start the supervisor");
 	if (write(SUPERVISE_READY, "!", 1) < 0)
@@ -71,7 +71,7 @@ static void become_supervisor(const struct supervised *guest, int *fds)
 }
 
 /* A process that is nobody's child. */
-static bool fork_away(const struct supervised *guest, int *fds, GError **error)
+static bool fork_supervisor(const struct supervised *guest, int *fds, GError **error)
 {
 	pid_t between = fork();
 
@@ -82,14 +82,14 @@ static bool fork_away(const struct supervised *guest, int *fds, GError **error)
 		_exit(0);
 	}
 	if (between < 0)
-		return fail_errno(error, "make a process");
+		return set_errno_error(error, "make a process");
 	while (waitpid(between, NULL, 0) < 0 && errno == EINTR)
 		;
 	return true;
 }
 
 /* The supervisor has closed this when it is there; it says nothing unless it cannot be. */
-static bool wait_ready(int fd, GError **error)
+static bool wait_for_supervisor(int fd, GError **error)
 {
 	char byte;
 	ssize_t length;
@@ -110,11 +110,11 @@ static bool start_supervisor(const struct supervised *guest, int socket, GError 
 	bool ok;
 
 	if (qemu < 0 || pipe2(ready, O_CLOEXEC) < 0) {
-		ok = fail_errno(error, "watch QEMU");
+		ok = set_errno_error(error, "watch QEMU");
 	} else {
-		ok = fork_away(guest, (int[]){ socket, qemu, ready[1] }, error);
+		ok = fork_supervisor(guest, (int[]){ socket, qemu, ready[1] }, error);
 		close(ready[1]);
-		ok = ok && wait_ready(ready[0], error);
+		ok = ok && wait_for_supervisor(ready[0], error);
 		close(ready[0]);
 	}
 	if (qemu >= 0)
@@ -123,7 +123,7 @@ static bool start_supervisor(const struct supervised *guest, int socket, GError 
 }
 
 /* That it can be run; only how it fares will show whether it works. */
-static bool check_device(const char *program, GError **error)
+static bool check_device_program(const char *program, GError **error)
 {
 	if (access(program, X_OK) == 0)
 		return true;
@@ -132,18 +132,18 @@ static bool check_device(const char *program, GError **error)
 	return false;
 }
 
-static bool open_and_start(const struct supervised *guest, GError **error)
+static bool open_socket_and_supervise(const struct supervised *guest, GError **error)
 {
 	int socket;
 	bool ok;
 
-	if (!listen_wait_free(guest->socket, hv_deadline_ms(FREE_MS))) {
+	if (!guest_socket_wait_free(guest->socket, hv_deadline_ms(FREE_MS))) {
 		g_set_error(error, HV_ERROR, HV_ERROR_BUSY,
 			    "another process listens on %s: end it, or the guest that it serves",
 			    guest->socket);
 		return false;
 	}
-	socket = listen_open(guest->socket, error);
+	socket = guest_socket_open(guest->socket, error);
 	if (socket < 0)
 		return false;
 	ok = start_supervisor(guest, socket, error);
@@ -154,9 +154,9 @@ static bool open_and_start(const struct supervised *guest, GError **error)
 }
 
 /* Starts what serves the device that the words name. */
-static bool start_device(const struct launch_words *words, GError **error)
+static bool start_guest_device(const struct qemu_args *words, GError **error)
 {
-	g_autofree char *control = adopt_control_path(words->socket);
+	g_autofree char *control = adopt_format_control(words->socket);
 	const char *uri = g_getenv(ADOPT_ENV_URI);
 	const char *line = g_getenv(ADOPT_ENV_DEVICE);
 	g_auto(GStrv) device = NULL;
@@ -178,20 +178,20 @@ static bool start_device(const struct launch_words *words, GError **error)
 	if (!g_shell_parse_argv(line, NULL, &device, error))
 		return false;
 	guest.device = device;
-	return check_device(device[0], error) && open_and_start(&guest, error);
+	return check_device_program(device[0], error) && open_socket_and_supervise(&guest, error);
 }
 
-static int supervise_or_settle(char **argv)
+static int run_helper_process(char **argv)
 {
-	bool settle = !strcmp(argv[1], SETTLE_WORD);
+	bool settle = !strcmp(argv[1], SETTINGS_OPTION);
 	char **words = argv + 2;
 	const struct supervised guest = {
-		.name = words[WORD_NAME],
-		.uuid = words[WORD_UUID],
-		.uri = words[WORD_URI],
-		.socket = words[WORD_SOCKET],
-		.control = words[WORD_CONTROL],
-		.device = words + WORDS,
+		.name = words[SUPERVISE_ARG_NAME],
+		.uuid = words[SUPERVISE_ARG_UUID],
+		.uri = words[SUPERVISE_ARG_URI],
+		.socket = words[SUPERVISE_ARG_SOCKET],
+		.control = words[SUPERVISE_ARG_CONTROL],
+		.device = words + SUPERVISE_ARGS,
 	};
 	g_autofree char *sockets = g_path_get_dirname(guest.control);
 	g_autofree char *runtime = g_path_get_dirname(sockets);
@@ -199,10 +199,10 @@ static int supervise_or_settle(char **argv)
 	/* libvirt has none in QEMU's environment, and a session's daemon is found there. */
 	if (settle)
 		g_setenv("XDG_RUNTIME_DIR", runtime, TRUE);
-	return settle ? supervise_settle(&guest) : supervise(&guest);
+	return settle ? supervise_initial_settings(&guest) : supervise_guest(&guest);
 }
 
-static int explain(const char *self)
+static int explain_usage(const char *self)
 {
 	fprintf(stderr,
 		"aerostat-qemu: libvirt runs this as the emulator of guests that aerostat adopt "
@@ -213,17 +213,17 @@ static int explain(const char *self)
 
 int main(int argc, char **argv)
 {
-	const char *emulator = argc > 0 ? adopt_link_emulator(argv[0]) : NULL;
-	g_auto(launch_words) words = { 0 };
+	const char *emulator = argc > 0 ? adopt_parse_link(argv[0]) : NULL;
+	g_auto(qemu_args) words = { 0 };
 	g_autoptr(GError) error = NULL;
 
-	if (argc >= 2 + WORDS &&
-	    (!strcmp(argv[1], SUPERVISE_WORD) || !strcmp(argv[1], SETTLE_WORD)))
-		return supervise_or_settle(argv);
+	if (argc >= 2 + SUPERVISE_ARGS &&
+	    (!strcmp(argv[1], SUPERVISE_OPTION) || !strcmp(argv[1], SETTINGS_OPTION)))
+		return run_helper_process(argv);
 	if (!emulator)
-		return explain(argc > 0 ? argv[0] : "");
-	words_read(argv, &words);
-	if (words.socket && !start_device(&words, &error)) {
+		return explain_usage(argc > 0 ? argv[0] : "");
+	qemu_args_parse(argv, &words);
+	if (words.socket && !start_guest_device(&words, &error)) {
 		fprintf(stderr, "aerostat-qemu: %s: %s\n", words.name, error->message);
 		return 1;
 	}

@@ -10,7 +10,7 @@
  * when there is a new connection.  One that
  * ends before has crashed.  QEMU cannot connect to another under the same plug,
  * and would not survive without: the connection is kept, and answered for a dead
- * device (orphan.c), until somebody replaces that (aerostat adopt --replug).
+ * device (stub_device.c), until somebody replaces that (aerostat adopt --replug).
  * The control socket is there as long as there is a device to be steered.
  *
  * When QEMU ends, the device sees its connection close and ends too, or is told
@@ -35,8 +35,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "aerostat-qemu/listen.h"
-#include "aerostat-qemu/orphan.h"
+#include "aerostat-qemu/guest_socket.h"
+#include "aerostat-qemu/stub_device.h"
 #include "hypervisor/domain_xml.h"
 
 #define DEVICE_SOCKET 3	 /* of the device: QEMU's connection */
@@ -46,7 +46,7 @@
 #define SETTLE_MS 120000
 #define SETTLE_POLL_MS 200
 
-enum watched { WATCH_QEMU, WATCH_SOCKET, WATCH_DEVICE, WATCH_ORPHAN, WATCH_SETTLER, WATCHED };
+enum watched { WATCH_QEMU, WATCH_SOCKET, WATCH_DEVICE, WATCH_STUB, WATCH_SETTINGS, WATCHED };
 
 struct child {
 	GPid pid; /* 0: none */
@@ -56,9 +56,9 @@ struct child {
 struct supervisor {
 	const struct supervised *guest;
 	struct child device;
-	struct child settler;
+	struct child settings;
 	/* QEMU's connection; it is the device's to read as long as there is one. */
-	struct orphan orphan;
+	struct stub_device stub;
 };
 
 void supervise_log(const struct supervised *guest, const char *format, ...)
@@ -83,7 +83,7 @@ struct child_fds {
 };
 
 /* In the child, between fork and exec. */
-static void place_fds(gpointer data)
+static void place_child_fds(gpointer data)
 {
 	const struct child_fds *fds = data;
 	int first = fds ? DEVICE_FDS_END : DEVICE_SOCKET;
@@ -100,12 +100,12 @@ static void place_fds(gpointer data)
 }
 
 /* Takes @argv over; @fds may be NULL. */
-static bool child_start(struct child *child, GStrv argv, struct child_fds *fds, GError **error)
+static bool child_spawn(struct child *child, GStrv argv, struct child_fds *fds, GError **error)
 {
 	bool ok = g_spawn_async(NULL, argv, NULL,
 				G_SPAWN_LEAVE_DESCRIPTORS_OPEN | G_SPAWN_DO_NOT_REAP_CHILD |
 					G_SPAWN_SEARCH_PATH,
-				place_fds, fds, &child->pid, error);
+				place_child_fds, fds, &child->pid, error);
 
 	g_strfreev(argv);
 	if (!ok) {
@@ -128,7 +128,7 @@ static int child_reap(struct child *child)
 	return status;
 }
 
-static bool child_ends_in(const struct child *child, int ms)
+static bool child_wait(const struct child *child, int ms)
 {
 	struct pollfd wait = { .fd = child->pidfd, .events = POLLIN };
 	int ready;
@@ -143,9 +143,9 @@ static void child_end(struct child *child, int grace_ms)
 {
 	if (!child->pid)
 		return;
-	if (!child_ends_in(child, grace_ms)) {
+	if (!child_wait(child, grace_ms)) {
 		kill(child->pid, SIGTERM);
-		if (!child_ends_in(child, END_MS))
+		if (!child_wait(child, END_MS))
 			kill(child->pid, SIGKILL);
 	}
 	child_reap(child);
@@ -153,30 +153,30 @@ static void child_end(struct child *child, int grace_ms)
 
 /* ---- the device ---- */
 
-static bool device_start(struct supervisor *s, GError **error)
+static bool spawn_device(struct supervisor *s, GError **error)
 {
 	const struct supervised *guest = s->guest;
 	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
 	g_autofree char *socket = g_strdup_printf("--fd=%d", DEVICE_SOCKET);
 	g_autofree char *control = g_strdup_printf("--control-fd=%d", DEVICE_CONTROL);
 	g_autofree char *name = g_strconcat("--name=", guest->name, NULL);
-	struct child_fds fds = { s->orphan.fd, listen_open(guest->control, error) };
+	struct child_fds fds = { s->stub.fd, guest_socket_open(guest->control, error) };
 	bool ok;
 
 	if (fds.control < 0)
 		return false;
 	g_strv_builder_addv(argv, (const char **)guest->device);
 	g_strv_builder_add_many(argv, socket, control, name, NULL);
-	ok = child_start(&s->device, g_strv_builder_end(argv), &fds, error);
+	ok = child_spawn(&s->device, g_strv_builder_end(argv), &fds, error);
 	close(fds.control);
 	return ok;
 }
 
-static void disconnect(struct supervisor *s)
+static void drop_qemu_connection(struct supervisor *s)
 {
-	if (s->orphan.fd >= 0)
-		close(s->orphan.fd);
-	s->orphan = (struct orphan){ .fd = -1 };
+	if (s->stub.fd >= 0)
+		close(s->stub.fd);
+	s->stub = (struct stub_device){ .fd = -1 };
 }
 
 /*
@@ -184,18 +184,18 @@ static void disconnect(struct supervisor *s)
  * has been unplugged, and QEMU, which has but one of ours, may not close its
  * connection before this one is answered.
  */
-static void connected(struct supervisor *s)
+static void accept_qemu(struct supervisor *s)
 {
 	g_autoptr(GError) error = NULL;
 
 	child_end(&s->device, 0);
-	disconnect(s);
-	s->orphan = (struct orphan){ .fd = accept4(SUPERVISE_SOCKET, NULL, NULL, SOCK_CLOEXEC) };
-	if (s->orphan.fd < 0 || device_start(s, &error))
+	drop_qemu_connection(s);
+	s->stub = (struct stub_device){ .fd = accept4(SUPERVISE_SOCKET, NULL, NULL, SOCK_CLOEXEC) };
+	if (s->stub.fd < 0 || spawn_device(s, &error))
 		return;
 	supervise_log(s->guest, "cannot start the balloon device: %s", error->message);
 	unlink(s->guest->control);
-	disconnect(s);
+	drop_qemu_connection(s);
 }
 
 /* How it crashed; NULL when it did not. */
@@ -209,7 +209,7 @@ static char *describe_crash(int status)
 	return NULL;
 }
 
-static void device_ended(struct supervisor *s)
+static void handle_device_end(struct supervisor *s)
 {
 	const struct supervised *guest = s->guest;
 	GPid pid = s->device.pid;
@@ -224,66 +224,65 @@ static void device_ended(struct supervisor *s)
 		return;
 	}
 	supervise_log(guest, "aerostat-device (pid %d) has ended", (int)pid);
-	disconnect(s);
+	drop_qemu_connection(s);
 }
 
 /* ---- the loop ---- */
 
-static void settler_start(struct supervisor *s)
+static void start_settings_child(struct supervisor *s)
 {
 	const struct supervised *guest = s->guest;
-	const char *words[] = { "/proc/self/exe", SETTLE_WORD,	 guest->name,	 guest->uuid,
-				guest->uri,	  guest->socket, guest->control, NULL };
+	const char *words[] = { "/proc/self/exe", SETTINGS_OPTION, guest->name,	   guest->uuid,
+				guest->uri,	  guest->socket,   guest->control, NULL };
 	g_autoptr(GError) error = NULL;
 
 	if (!*guest->uri)
 		return;
-	if (!child_start(&s->settler, g_strdupv((char **)words), NULL, &error))
+	if (!child_spawn(&s->settings, g_strdupv((char **)words), NULL, &error))
 		supervise_log(guest, "%s", error->message);
 }
 
-static struct pollfd watch_child(const struct child *child)
+static struct pollfd make_child_pollfd(const struct child *child)
 {
 	return (struct pollfd){ .fd = child->pid ? child->pidfd : -1, .events = POLLIN };
 }
 
 /* Until QEMU ends. */
-static void watch(struct supervisor *s)
+static void run_supervisor_loop(struct supervisor *s)
 {
 	for (;;) {
 		struct pollfd fds[WATCHED] = {
 			[WATCH_QEMU] = { .fd = SUPERVISE_QEMU, .events = POLLIN },
 			[WATCH_SOCKET] = { .fd = SUPERVISE_SOCKET, .events = POLLIN },
-			[WATCH_DEVICE] = watch_child(&s->device),
-			[WATCH_ORPHAN] = { .fd = s->device.pid ? -1 : s->orphan.fd,
-					   .events = POLLIN },
-			[WATCH_SETTLER] = watch_child(&s->settler),
+			[WATCH_DEVICE] = make_child_pollfd(&s->device),
+			[WATCH_STUB] = { .fd = s->device.pid ? -1 : s->stub.fd, .events = POLLIN },
+			[WATCH_SETTINGS] = make_child_pollfd(&s->settings),
 		};
 
 		if (poll(fds, WATCHED, -1) < 0)
 			continue;
 		if (fds[WATCH_QEMU].revents)
 			return;
-		if (fds[WATCH_SETTLER].revents)
-			child_reap(&s->settler);
+		if (fds[WATCH_SETTINGS].revents)
+			child_reap(&s->settings);
 		if (fds[WATCH_DEVICE].revents)
-			device_ended(s);
+			handle_device_end(s);
 		else if (fds[WATCH_SOCKET].revents)
-			connected(s);
-		else if (fds[WATCH_ORPHAN].revents && !orphan_answer(&s->orphan))
-			disconnect(s);
+			accept_qemu(s);
+		else if (fds[WATCH_STUB].revents && !stub_device_serve(&s->stub))
+			drop_qemu_connection(s);
 	}
 }
 
-int supervise(const struct supervised *guest)
+int supervise_guest(const struct supervised *guest)
 {
-	struct supervisor s = { .guest = guest, .orphan = { .fd = -1 } };
+	struct supervisor s = { .guest = guest, .stub = { .fd = -1 } };
 
 	close(SUPERVISE_READY);
-	settler_start(&s);
-	watch(&s);
-	disconnect(&s);
-	child_end(&s.settler, 0);
+	start_settings_child(&s);
+	run_supervisor_loop(&s);
+	drop_qemu_connection(&s);
+	child_end(&s.settings, 0);
 	child_end(&s.device, END_MS);
 	unlink(guest->control);
 	unlink(guest->socket);
@@ -292,8 +291,8 @@ int supervise(const struct supervised *guest)
 
 /* ---- what the guest starts with ---- */
 
-static bool settle_size(const struct supervised *guest, hv_guest *hv, uint64_t max_bytes,
-			uint64_t bytes, GError **error)
+static bool apply_initial_size(const struct supervised *guest, hv_guest *hv, uint64_t max_bytes,
+			       uint64_t bytes, GError **error)
 {
 	if (bytes == HV_UNSET || bytes >= max_bytes)
 		return true;
@@ -306,7 +305,7 @@ static bool settle_size(const struct supervised *guest, hv_guest *hv, uint64_t m
 }
 
 /* True when there is nothing more to do. */
-static bool try_to_settle(const struct supervised *guest, hv_guest *hv, GError **error)
+static bool try_initial_settings(const struct supervised *guest, hv_guest *hv, GError **error)
 {
 	int64_t deadline = hv_deadline_ms(SETTLE_MS);
 	g_autofree char *text = NULL;
@@ -318,13 +317,13 @@ static bool try_to_settle(const struct supervised *guest, hv_guest *hv, GError *
 		return false;
 	text = hv_guest_xml_get(hv, deadline, HV_SCOPE_CONFIG, error);
 	if (!text || !domain_xml_parse(text, &domain, error) ||
-	    !settle_size(guest, hv, info.max_bytes, domain.current_bytes, error))
+	    !apply_initial_size(guest, hv, info.max_bytes, domain.current_bytes, error))
 		return false;
 	return !domain.stats_period_s ||
 	       hv_guest_stats_period_set(hv, deadline, domain.stats_period_s, HV_SCOPE_LIVE, error);
 }
 
-int supervise_settle(const struct supervised *guest)
+int supervise_initial_settings(const struct supervised *guest)
 {
 	g_autoptr(hv_guest) hv = hv_libvirt_open(guest->uri, guest->uuid);
 	int64_t end = hv_deadline_ms(SETTLE_MS);
@@ -332,7 +331,7 @@ int supervise_settle(const struct supervised *guest)
 	for (;;) {
 		g_autoptr(GError) error = NULL;
 
-		if (try_to_settle(guest, hv, &error))
+		if (try_initial_settings(guest, hv, &error))
 			return 0;
 		if (g_get_monotonic_time() >= end) {
 			supervise_log(guest, "starts with all of its memory: %s", error->message);

@@ -5,8 +5,8 @@
  * It is started by the launcher with these descriptors, and holds them until
  * the guest's QEMU ends.
  */
-#ifndef AEROSTAT_LAUNCHER_SUPERVISE_H
-#define AEROSTAT_LAUNCHER_SUPERVISE_H
+#ifndef AEROSTAT_QEMU_SUPERVISE_H
+#define AEROSTAT_QEMU_SUPERVISE_H
 
 #include <glib.h>
 
@@ -25,20 +25,27 @@ struct supervised {
 };
 
 /* Words of its command line, in front of the device's. */
-#define SUPERVISE_WORD "--supervise"
-#define SETTLE_WORD "--settle"
-enum supervise_word { WORD_NAME, WORD_UUID, WORD_URI, WORD_SOCKET, WORD_CONTROL, WORDS };
+#define SUPERVISE_OPTION "--supervise"
+#define SETTINGS_OPTION "--settle"
+enum supervise_arg {
+	SUPERVISE_ARG_NAME,
+	SUPERVISE_ARG_UUID,
+	SUPERVISE_ARG_URI,
+	SUPERVISE_ARG_SOCKET,
+	SUPERVISE_ARG_CONTROL,
+	SUPERVISE_ARGS
+};
 
 /* Until QEMU ends; the exit status of the process. */
-int supervise(const struct supervised *guest);
+int supervise_guest(const struct supervised *guest);
 
 /*
- * supervise_settle - give a guest that starts the memory that libvirt says it has
+ * supervise_initial_settings - give a guest that starts the memory that libvirt says it has
  *
  * QEMU's own balloon gets that from libvirt; ours starts with all of it.  Waits
  * until libvirt answers.  The exit status of the process.
  */
-int supervise_settle(const struct supervised *guest);
+int supervise_initial_settings(const struct supervised *guest);
 
 /* One line in the guest's log, which is our standard error. */
 void supervise_log(const struct supervised *guest, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -11,23 +11,23 @@
 #define SOCKET_SUFFIX ".sock"
 #define CONTROL_SUFFIX ".qmp"
 
-void adopt_places_clear(struct adopt_places *places)
+void adopt_dirs_clear(struct adopt_dirs *places)
 {
 	g_clear_pointer(&places->emulators, g_free);
 	g_clear_pointer(&places->sockets, g_free);
 }
 
 /* "qemu:///system?socket=…" and its like: all other URIs are a user's own. */
-static bool is_system(const char *uri)
+static bool is_system_uri(const char *uri)
 {
 	g_autofree char *plain = g_strndup(uri, strcspn(uri, "?"));
 
 	return g_str_has_suffix(plain, "/system");
 }
 
-void adopt_places_find(const char *uri, struct adopt_places *places)
+void adopt_dirs_find(const char *uri, struct adopt_dirs *places)
 {
-	bool system = is_system(uri);
+	bool system = is_system_uri(uri);
 	const char *data = system ? "/var/lib" : g_get_user_data_dir();
 	const char *runtime = system ? "/run" : g_get_user_runtime_dir();
 
@@ -35,19 +35,19 @@ void adopt_places_find(const char *uri, struct adopt_places *places)
 	places->sockets = g_build_filename(runtime, "aerostat", NULL);
 }
 
-char *adopt_link_path(const struct adopt_places *places, const char *emulator)
+char *adopt_format_link(const struct adopt_dirs *places, const char *emulator)
 {
 	return g_strconcat(places->emulators, emulator, NULL);
 }
 
-const char *adopt_link_emulator(const char *link)
+const char *adopt_parse_link(const char *link)
 {
 	const char *end = strstr(link, EMULATORS "/");
 
 	return end ? end + strlen(EMULATORS) : NULL;
 }
 
-static bool fail(GError **error, const char *what, const char *path)
+static bool set_path_error(GError **error, const char *what, const char *path)
 {
 	int code = errno == EACCES || errno == EPERM ? HV_ERROR_DENIED : HV_ERROR_FAILED;
 
@@ -55,7 +55,7 @@ static bool fail(GError **error, const char *what, const char *path)
 	return false;
 }
 
-bool adopt_link_make(const char *link, const char *launcher, bool *made, GError **error)
+bool adopt_make_link(const char *link, const char *launcher, bool *made, GError **error)
 {
 	g_autofree char *folder = g_path_get_dirname(link);
 	g_autofree char *target = g_file_read_link(link, NULL);
@@ -64,17 +64,17 @@ bool adopt_link_make(const char *link, const char *launcher, bool *made, GError 
 	if (!g_strcmp0(target, launcher))
 		return true;
 	if (g_mkdir_with_parents(folder, 0755) < 0)
-		return fail(error, "create the directory", folder);
+		return set_path_error(error, "create the directory", folder);
 	/* A launcher that was installed elsewhere before. */
 	if (target && unlink(link) < 0)
-		return fail(error, "replace", link);
+		return set_path_error(error, "replace", link);
 	if (symlink(launcher, link) < 0)
-		return fail(error, "create the link", link);
+		return set_path_error(error, "create the link", link);
 	*made = true;
 	return true;
 }
 
-char *adopt_socket_path(const struct adopt_places *places, const char *name, GError **error)
+char *adopt_format_socket(const struct adopt_dirs *places, const char *name, GError **error)
 {
 	g_autofree char *path = g_strconcat(places->sockets, "/", name, SOCKET_SUFFIX, NULL);
 
@@ -88,7 +88,7 @@ char *adopt_socket_path(const struct adopt_places *places, const char *name, GEr
 	return NULL;
 }
 
-char *adopt_control_path(const char *socket)
+char *adopt_format_control(const char *socket)
 {
 	size_t length = strlen(socket);
 
@@ -97,7 +97,7 @@ char *adopt_control_path(const char *socket)
 	return g_strdup_printf("%.*s%s", (int)length, socket, CONTROL_SUFFIX);
 }
 
-char *adopt_program(const char *name, GError **error)
+char *adopt_find_program(const char *name, GError **error)
 {
 	g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
 	g_autofree char *folder = g_path_get_dirname(self ? self : "");
@@ -118,7 +118,8 @@ char *adopt_program(const char *name, GError **error)
 }
 
 /* What the program prints when run with these words; NULL when it cannot be run or fails. */
-static char *output_of(const char *program, const char *word, const char *more, GError **error)
+static char *read_program_output(const char *program, const char *word, const char *more,
+				 GError **error)
 {
 	const char *argv[] = { program, word, more, NULL };
 	g_autofree char *out = NULL;
@@ -132,10 +133,10 @@ static char *output_of(const char *program, const char *word, const char *more, 
 	return g_steal_pointer(&out);
 }
 
-bool adopt_emulator_check(const char *emulator, GError **error)
+bool adopt_check_emulator(const char *emulator, GError **error)
 {
 	g_autoptr(GError) failed = NULL;
-	g_autofree char *version = output_of(emulator, "--version", NULL, &failed);
+	g_autofree char *version = read_program_output(emulator, "--version", NULL, &failed);
 	g_autofree char *device = NULL;
 
 	if (!version) {
@@ -144,7 +145,7 @@ bool adopt_emulator_check(const char *emulator, GError **error)
 			    emulator, failed->message);
 		return false;
 	}
-	device = output_of(emulator, "-device", "vfio-user-pci,help", NULL);
+	device = read_program_output(emulator, "-device", "vfio-user-pci,help", NULL);
 	/* Before QEMU 8 it says so, and succeeds. */
 	if (device && *device)
 		return true;

@@ -45,12 +45,12 @@ static const struct {
 	{ "memballoon", true },
 };
 
-static xmlNode *our_element(xmlNode *root)
+static xmlNode *find_our_element(xmlNode *root)
 {
 	return xml_child_ns(xml_child(root, "metadata"), DOMAIN_XML_NAMESPACE, DOMAIN_XML_DEVICE);
 }
 
-static xmlNode *new_child(xmlNode *parent, const char *name)
+static xmlNode *add_child(xmlNode *parent, const char *name)
 {
 	/* NULL would mean the parent's namespace. */
 	xmlNode *node = xmlNewDocNode(parent->doc, NULL, (const xmlChar *)name, NULL);
@@ -58,7 +58,7 @@ static xmlNode *new_child(xmlNode *parent, const char *name)
 	return xmlAddChild(parent, node);
 }
 
-static void set(xmlNode *node, const char *name, const char *value)
+static void set_attribute(xmlNode *node, const char *name, const char *value)
 {
 	xmlSetProp(node, (const xmlChar *)name, (const xmlChar *)value);
 }
@@ -69,7 +69,7 @@ static bool is_element(const xmlNode *node)
 }
 
 /* The next node of the tree below @root, in document order; NULL after the last. */
-static xmlNode *next_node(xmlNode *node, const xmlNode *root)
+static xmlNode *find_next_node(xmlNode *node, const xmlNode *root)
 {
 	if (node->children && is_element(node))
 		return node->children;
@@ -89,7 +89,7 @@ char *adopt_xml_emulator(const char *text, GError **error)
 
 /* ---- the command line ---- */
 
-static xmlNode *next_commandline(xmlNode *node)
+static xmlNode *find_next_commandline(xmlNode *node)
 {
 	while (node && (!is_element(node) || !node->ns ||
 			strcmp((const char *)node->ns->href, QEMU_NAMESPACE) ||
@@ -98,14 +98,14 @@ static xmlNode *next_commandline(xmlNode *node)
 	return node;
 }
 
-static xmlNode *next_arg(xmlNode *node)
+static xmlNode *find_next_arg(xmlNode *node)
 {
 	while (node && (!is_element(node) || strcmp((const char *)node->name, "arg")))
 		node = node->next;
 	return node;
 }
 
-static bool has_our_id(const char *json)
+static bool is_our_id(const char *json)
 {
 	json_auto_t *device = json ? json_loads(json, 0, NULL) : NULL;
 	const char *id = json_string_value(json_object_get(device, "id"));
@@ -114,35 +114,35 @@ static bool has_our_id(const char *json)
 }
 
 /* Is @arg the "-device" in front of one of ours?  Then *@device is that one's. */
-static bool is_our_device(xmlNode *arg, xmlNode **device)
+static bool match_our_device(xmlNode *arg, xmlNode **device)
 {
 	g_autofree char *option = xml_attribute(arg, "value");
 	g_autofree char *value = NULL;
 
-	*device = next_arg(arg->next);
+	*device = find_next_arg(arg->next);
 	value = xml_attribute(*device, "value");
-	return !g_strcmp0(option, "-device") && has_our_id(value);
+	return !g_strcmp0(option, "-device") && is_our_id(value);
 }
 
-static void add_word(xmlNode *commandline, const char *word)
+static void add_qemu_arg(xmlNode *commandline, const char *word)
 {
 	xmlNode *arg = xmlNewChild(commandline, commandline->ns, (const xmlChar *)"arg", NULL);
 
-	set(arg, "value", word);
+	set_attribute(arg, "value", word);
 }
 
 /* Takes @device over. */
-static void add_device(xmlNode *commandline, json_t *device)
+static void add_device_args(xmlNode *commandline, json_t *device)
 {
 	char *text = json_dumps(device, JSON_COMPACT);
 
-	add_word(commandline, "-device");
-	add_word(commandline, text);
+	add_qemu_arg(commandline, "-device");
+	add_qemu_arg(commandline, text);
 	free(text);
 	json_decref(device);
 }
 
-static void drop_ours(xmlNode *commandline)
+static void remove_our_args(xmlNode *commandline)
 {
 	xmlNode *next;
 
@@ -156,7 +156,7 @@ static void drop_ours(xmlNode *commandline)
 		if (!strcmp((const char *)node->name, "env")) {
 			if (name && g_str_has_prefix(name, ADOPT_ENVIRONMENT))
 				xml_drop(node);
-		} else if (node == next_arg(node) && is_our_device(node, &device)) {
+		} else if (node == find_next_arg(node) && match_our_device(node, &device)) {
 			next = device->next;
 			xml_drop(device);
 			/* What lay between the two, layout, stays with what follows. */
@@ -170,11 +170,12 @@ char *adopt_xml_device(const char *text)
 	g_autoptr(xmlDoc) doc = xml_tree_parse(text, NULL);
 	xmlNode *line = doc ? xmlDocGetRootElement(doc)->children : NULL;
 
-	for (line = next_commandline(line); line; line = next_commandline(line->next)) {
-		for (xmlNode *arg = next_arg(line->children); arg; arg = next_arg(arg->next)) {
+	for (line = find_next_commandline(line); line; line = find_next_commandline(line->next)) {
+		for (xmlNode *arg = find_next_arg(line->children); arg;
+		     arg = find_next_arg(arg->next)) {
 			g_autofree char *value = xml_attribute(arg, "value");
 
-			if (value && has_our_id(value) && strstr(value, "\"" ADOPT_DEVICE_ID "\""))
+			if (value && is_our_id(value) && strstr(value, "\"" ADOPT_DEVICE_ID "\""))
 				return g_steal_pointer(&value);
 		}
 	}
@@ -187,14 +188,14 @@ struct pci_address {
 	unsigned long domain, bus, slot, function;
 };
 
-static unsigned long number(xmlNode *node, const char *name)
+static unsigned long parse_number_attribute(xmlNode *node, const char *name)
 {
 	g_autofree char *text = xml_attribute(node, name);
 
 	return text ? strtoul(text, NULL, 0) : 0;
 }
 
-static bool read_address(xmlNode *node, struct pci_address *address)
+static bool parse_pci_address(xmlNode *node, struct pci_address *address)
 {
 	g_autofree char *type = xml_attribute(node, "type");
 
@@ -202,38 +203,38 @@ static bool read_address(xmlNode *node, struct pci_address *address)
 	    g_strcmp0(type, "pci"))
 		return false;
 	*address = (struct pci_address){
-		.domain = number(node, "domain"),
-		.bus = number(node, "bus"),
-		.slot = number(node, "slot"),
-		.function = number(node, "function"),
+		.domain = parse_number_attribute(node, "domain"),
+		.bus = parse_number_attribute(node, "bus"),
+		.slot = parse_number_attribute(node, "slot"),
+		.function = parse_number_attribute(node, "function"),
 	};
 	return true;
 }
 
 /* The model of the root of all PCI, "pci-root" or "pcie-root"; NULL when there is none. */
-static char *pci_root(xmlNode *devices)
+static char *find_pci_root(xmlNode *devices)
 {
 	for (xmlNode *node = xml_child(devices, "controller"); node;
 	     node = xml_find(node->next, "controller")) {
 		g_autofree char *type = xml_attribute(node, "type");
 		g_autofree char *model = xml_attribute(node, "model");
 
-		if (!g_strcmp0(type, "pci") && number(node, "index") == 0 && model &&
-		    (!strcmp(model, "pci-root") || !strcmp(model, "pcie-root")))
+		if (!g_strcmp0(type, "pci") && parse_number_attribute(node, "index") == 0 &&
+		    model && (!strcmp(model, "pci-root") || !strcmp(model, "pcie-root")))
 			return g_steal_pointer(&model);
 	}
 	return NULL;
 }
 
 /* The highest slot of the root bus that no device of the domain has; 0 when all are taken. */
-static unsigned int free_slot(xmlNode *devices)
+static unsigned int find_free_slot(xmlNode *devices)
 {
 	uint32_t taken = 0;
 
-	for (xmlNode *node = devices; node; node = next_node(node, devices)) {
+	for (xmlNode *node = devices; node; node = find_next_node(node, devices)) {
 		struct pci_address address;
 
-		if (read_address(node, &address) && !address.domain && !address.bus &&
+		if (parse_pci_address(node, &address) && !address.domain && !address.bus &&
 		    address.slot <= TOP_SLOT)
 			taken |= UINT32_C(1) << address.slot;
 	}
@@ -244,14 +245,14 @@ static unsigned int free_slot(xmlNode *devices)
 }
 
 /* Another device of the domain has @node's PCI address. */
-static bool address_is_taken(xmlNode *devices, xmlNode *node)
+static bool is_address_taken(xmlNode *devices, xmlNode *node)
 {
 	struct pci_address wanted, other;
 
-	if (!read_address(node, &wanted))
+	if (!parse_pci_address(node, &wanted))
 		return false;
-	for (xmlNode *at = devices; at; at = next_node(at, devices))
-		if (at != node && read_address(at, &other) &&
+	for (xmlNode *at = devices; at; at = find_next_node(at, devices))
+		if (at != node && parse_pci_address(at, &other) &&
 		    !memcmp(&other, &wanted, sizeof(other)))
 			return true;
 	return false;
@@ -287,7 +288,7 @@ static void G_GNUC_PRINTF(2, 3) add_problem(GPtrArray *problems, const char *for
 	va_end(words);
 }
 
-static bool has_device(xmlNode *devices, const char *name, const char *type)
+static bool find_device_type(xmlNode *devices, const char *name, const char *type)
 {
 	for (xmlNode *node = xml_child(devices, name); node; node = xml_find(node->next, name)) {
 		g_autofree char *found = xml_attribute(node, "type");
@@ -300,21 +301,21 @@ static bool has_device(xmlNode *devices, const char *name, const char *type)
 
 static void check_devices(xmlNode *devices, GPtrArray *problems)
 {
-	g_autofree char *root_bus = pci_root(devices);
+	g_autofree char *root_bus = find_pci_root(devices);
 
 	for (size_t i = 0; i < G_N_ELEMENTS(obstacles); i++)
-		if (has_device(devices, obstacles[i].element, obstacles[i].type))
+		if (find_device_type(devices, obstacles[i].element, obstacles[i].type))
 			add_problem(problems, "%s", obstacles[i].why);
 	if (!root_bus)
 		add_problem(problems, "its machine has no PCI bus, on which our device would be");
-	else if (!free_slot(devices))
+	else if (!find_free_slot(devices))
 		add_problem(problems, "no slot of its PCI bus is free");
 }
 
 /* Memory that is private by an attribute of its own, whatever <memoryBacking> says. */
-static void check_sharing(xmlNode *root, GPtrArray *problems)
+static void check_memory_sharing(xmlNode *root, GPtrArray *problems)
 {
-	for (xmlNode *node = root; node; node = next_node(node, root)) {
+	for (xmlNode *node = root; node; node = find_next_node(node, root)) {
 		bool is_cell = is_element(node) && !strcmp((const char *)node->name, "cell");
 		bool is_memory = is_element(node) && !strcmp((const char *)node->name, "memory");
 		const char *name = is_cell ? "memAccess" : "access";
@@ -330,10 +331,11 @@ static void check_sharing(xmlNode *root, GPtrArray *problems)
 
 static void check_commandline(xmlNode *root, GPtrArray *problems)
 {
-	xmlNode *line = next_commandline(root->children);
+	xmlNode *line = find_next_commandline(root->children);
 
-	for (; line; line = next_commandline(line->next)) {
-		for (xmlNode *arg = next_arg(line->children); arg; arg = next_arg(arg->next)) {
+	for (; line; line = find_next_commandline(line->next)) {
+		for (xmlNode *arg = find_next_arg(line->children); arg;
+		     arg = find_next_arg(arg->next)) {
 			g_autofree char *value = xml_attribute(arg, "value");
 
 			if (value && strstr(value, "virtio-balloon"))
@@ -368,7 +370,7 @@ bool adopt_xml_check(const char *text, GPtrArray *problems)
 		add_problem(problems, "its memory is encrypted (<launchSecurity>): no device can "
 				      "share it");
 	check_devices(xml_child(root, "devices"), problems);
-	check_sharing(root, problems);
+	check_memory_sharing(root, problems);
 	check_commandline(root, problems);
 	return problems->len == had;
 }
@@ -376,32 +378,32 @@ bool adopt_xml_check(const char *text, GPtrArray *problems)
 /* ---- there ---- */
 
 /* What our device needs of <memoryBacking>; the rest, as huge pages, stays. */
-static void share_memory(xmlNode *backing)
+static void set_memory_shared(xmlNode *backing)
 {
 	xmlNode *source = xml_child(backing, "source");
 	xmlNode *access = xml_child(backing, "access");
 	g_autofree char *type = xml_attribute(source, "type");
 
 	if (g_strcmp0(type, "file"))
-		set(source ? source : new_child(backing, "source"), "type", "memfd");
-	set(access ? access : new_child(backing, "access"), "mode", "shared");
+		set_attribute(source ? source : add_child(backing, "source"), "type", "memfd");
+	set_attribute(access ? access : add_child(backing, "access"), "mode", "shared");
 }
 
 /* Moves @old into ours, and puts a copy (or a new element) in its place. */
-static xmlNode *replace(xmlNode *parent, const char *name, xmlNode *ours)
+static xmlNode *replace_element(xmlNode *parent, const char *name, xmlNode *ours)
 {
 	xmlNode *old = xml_child(parent, name);
 	xmlNode *copy;
 
 	if (!old)
-		return new_child(parent, name);
+		return add_child(parent, name);
 	copy = xmlCopyNode(old, 1);
 	xmlReplaceNode(old, copy);
 	xmlAddChild(ours, old);
 	return copy;
 }
 
-static xmlNode *empty(xmlNode *node)
+static xmlNode *clear_element(xmlNode *node)
 {
 	while (node->children)
 		xml_drop(node->children);
@@ -417,54 +419,54 @@ static xmlNode *add_our_element(xmlNode *root, const char *control, GString *cre
 	xmlNode *ours;
 
 	if (!metadata) {
-		metadata = new_child(root, "metadata");
+		metadata = add_child(root, "metadata");
 		g_string_append(created, "metadata ");
 	}
-	ours = new_child(metadata, DOMAIN_XML_DEVICE);
+	ours = add_child(metadata, DOMAIN_XML_DEVICE);
 	xmlSetNs(ours, xmlNewNs(ours, (const xmlChar *)DOMAIN_XML_NAMESPACE,
 				(const xmlChar *)"aerostat"));
-	set(ours, "control", control);
+	set_attribute(ours, "control", control);
 	return ours;
 }
 
 static xmlNode *add_commandline(xmlNode *root, GString *created)
 {
-	xmlNode *line = next_commandline(root->children);
+	xmlNode *line = find_next_commandline(root->children);
 
 	if (line)
 		return line;
-	line = new_child(root, "commandline");
+	line = add_child(root, "commandline");
 	xmlSetNs(line, xmlNewNs(line, (const xmlChar *)QEMU_NAMESPACE, (const xmlChar *)"qemu"));
 	g_string_append(created, "commandline ");
 	return line;
 }
 
-static json_t *new_device(const char *driver, const char *id, const char *bus)
+static json_t *make_device_json(const char *driver, const char *id, const char *bus)
 {
 	return json_pack("{s:s, s:s, s:s}", "driver", driver, "id", id, "bus", bus);
 }
 
-static void add_devices(xmlNode *line, xmlNode *devices, const char *socket)
+static void add_our_devices(xmlNode *line, xmlNode *devices, const char *socket)
 {
-	g_autofree char *root_bus = pci_root(devices);
-	g_autofree char *slot = g_strdup_printf("%#x", free_slot(devices));
+	g_autofree char *root_bus = find_pci_root(devices);
+	g_autofree char *slot = g_strdup_printf("%#x", find_free_slot(devices));
 	bool is_express = !g_strcmp0(root_bus, "pcie-root");
-	json_t *device =
-		new_device("vfio-user-pci", ADOPT_DEVICE_ID, is_express ? ADOPT_PORT_ID : "pci.0");
+	json_t *device = make_device_json("vfio-user-pci", ADOPT_DEVICE_ID,
+					  is_express ? ADOPT_PORT_ID : "pci.0");
 
 	if (is_express) {
-		json_t *port = new_device("pcie-root-port", ADOPT_PORT_ID, "pcie.0");
+		json_t *port = make_device_json("pcie-root-port", ADOPT_PORT_ID, "pcie.0");
 
 		json_object_set_new(port, "addr", json_string(slot));
 		json_object_set_new(port, "chassis", json_integer(CHASSIS));
-		add_device(line, port);
+		add_device_args(line, port);
 	} else {
 		json_object_set_new(device, "addr", json_string(slot));
 	}
 	json_object_set_new(device, "socket",
 			    json_pack("{s:s, s:s}", "type", "unix", "path", socket));
 	json_object_set_new(device, "x-msg-timeout", json_integer(TIMEOUT_MS));
-	add_device(line, device);
+	add_device_args(line, device);
 }
 
 static void add_environment(xmlNode *line, char *const *environment)
@@ -473,12 +475,12 @@ static void add_environment(xmlNode *line, char *const *environment)
 		g_auto(GStrv) pair = g_strsplit(*environment, "=", 2);
 		xmlNode *env = xmlNewChild(line, line->ns, (const xmlChar *)"env", NULL);
 
-		set(env, "name", pair[0]);
-		set(env, "value", pair[1]);
+		set_attribute(env, "name", pair[0]);
+		set_attribute(env, "value", pair[1]);
 	}
 }
 
-char *adopt_xml_apply(const char *text, const struct adopt_words *words, GError **error)
+char *adopt_xml_apply(const char *text, const struct adopt_params *words, GError **error)
 {
 	g_autoptr(xmlDoc) doc = xml_tree_parse(text, error);
 	g_autoptr(GString) created = g_string_new(NULL);
@@ -488,26 +490,26 @@ char *adopt_xml_apply(const char *text, const struct adopt_words *words, GError 
 		return NULL;
 	root = xmlDocGetRootElement(doc);
 	devices = xml_child(root, "devices");
-	if (our_element(root) || !devices) {
+	if (find_our_element(root) || !devices) {
 		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED, "%s",
 			    devices ? "it has aerostat's device already" : "it has no <devices>");
 		return NULL;
 	}
 	ours = add_our_element(root, words->control, created);
 	line = add_commandline(root, created);
-	share_memory(replace(root, "memoryBacking", ours));
-	xmlNodeAddContent(empty(replace(devices, "emulator", ours)),
+	set_memory_shared(replace_element(root, "memoryBacking", ours));
+	xmlNodeAddContent(clear_element(replace_element(devices, "emulator", ours)),
 			  (const xmlChar *)words->emulator);
-	set(empty(replace(devices, "memballoon", ours)), "model", "none");
-	add_devices(line, devices, words->socket);
+	set_attribute(clear_element(replace_element(devices, "memballoon", ours)), "model", "none");
+	add_our_devices(line, devices, words->socket);
 	add_environment(line, words->environment);
-	set(ours, "created", g_strchomp(created->str));
+	set_attribute(ours, "created", g_strchomp(created->str));
 	return xml_tree_text(doc);
 }
 
 /* ---- and back ---- */
 
-static void put_back(xmlNode *parent, const char *name, xmlNode *ours)
+static void restore_element(xmlNode *parent, const char *name, xmlNode *ours)
 {
 	xmlNode *now = xml_child(parent, name);
 	xmlNode *former = xml_child(ours, name);
@@ -523,23 +525,23 @@ static void put_back(xmlNode *parent, const char *name, xmlNode *ours)
 }
 
 /* The slot of the old balloon was free for a while. */
-static void settle_address(xmlNode *devices, GPtrArray *notes)
+static void check_restored_address(xmlNode *devices, GPtrArray *notes)
 {
 	xmlNode *address = xml_child(xml_child(devices, "memballoon"), "address");
 
-	if (!address || !address_is_taken(devices, address))
+	if (!address || !is_address_taken(devices, address))
 		return;
 	xml_drop(address);
 	g_ptr_array_add(notes, g_strdup("another device has the PCI slot of the former balloon, "
 					"which gets a new one"));
 }
 
-static void drop_created(xmlNode *root, xmlNode *ours)
+static void remove_created_elements(xmlNode *root, xmlNode *ours)
 {
 	g_autofree char *created = xml_attribute(ours, "created");
 	bool made_metadata = created && strstr(created, "metadata");
 	bool made_line = created && strstr(created, "commandline");
-	xmlNode *line = next_commandline(root->children);
+	xmlNode *line = find_next_commandline(root->children);
 	xmlNode *metadata = ours->parent;
 
 	xml_drop(ours);
@@ -558,18 +560,18 @@ char *adopt_xml_revert(const char *text, GPtrArray *notes, GError **error)
 		return NULL;
 	root = xmlDocGetRootElement(doc);
 	devices = xml_child(root, "devices");
-	ours = our_element(root);
+	ours = find_our_element(root);
 	if (!ours || !devices) {
 		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
 			    "it does not have aerostat's device");
 		return NULL;
 	}
 	for (size_t i = 0; i < G_N_ELEMENTS(replaced); i++)
-		put_back(replaced[i].is_device ? devices : root, replaced[i].name, ours);
-	settle_address(devices, notes);
-	for (xmlNode *line = next_commandline(root->children); line;
-	     line = next_commandline(line->next))
-		drop_ours(line);
-	drop_created(root, ours);
+		restore_element(replaced[i].is_device ? devices : root, replaced[i].name, ours);
+	check_restored_address(devices, notes);
+	for (xmlNode *line = find_next_commandline(root->children); line;
+	     line = find_next_commandline(line->next))
+		remove_our_args(line);
+	remove_created_elements(root, ours);
 	return xml_tree_text(doc);
 }

@@ -4,8 +4,8 @@
  *
  * All functions are pure: text in, answers out.
  */
-#ifndef AEROSTAT_ADOPT_XML_H
-#define AEROSTAT_ADOPT_XML_H
+#ifndef AEROSTAT_HYPERVISOR_ADOPT_XML_H
+#define AEROSTAT_HYPERVISOR_ADOPT_XML_H
 
 #include "hypervisor/hypervisor.h"
 
@@ -14,7 +14,7 @@
 #define ADOPT_PORT_ID "aerostat-port"
 
 /* What the adopted domain says. */
-struct adopt_words {
+struct adopt_params {
 	const char *emulator; /* the launcher, in the shape of that emulator */
 	const char *socket;   /* where the device waits for QEMU */
 	const char *control;  /* where it is steered */
@@ -36,7 +36,7 @@ char *adopt_xml_emulator(const char *text, GError **error);
 bool adopt_xml_check(const char *text, GPtrArray *problems);
 
 /* The domain with our device.  HV_ERROR_REFUSED when it has it already. */
-char *adopt_xml_apply(const char *text, const struct adopt_words *words, GError **error);
+char *adopt_xml_apply(const char *text, const struct adopt_params *words, GError **error);
 
 /*
  * adopt_xml_revert - the domain as it was before adopt_xml_apply()

@@ -27,7 +27,7 @@ struct job {
 	enum { JOB_RUNNING, JOB_DONE, JOB_ABANDONED } state;
 };
 
-static void job_free(struct job *job)
+static void deadline_job_free(struct job *job)
 {
 	pthread_cond_destroy(&job->changed);
 	pthread_mutex_destroy(&job->lock);
@@ -35,7 +35,7 @@ static void job_free(struct job *job)
 }
 
 /* Signals are for the program's own threads, and a lost peer (SIGPIPE) must not end it. */
-static void block_signals(void)
+static void block_job_signals(void)
 {
 	sigset_t most;
 
@@ -47,12 +47,12 @@ static void block_signals(void)
 	pthread_sigmask(SIG_SETMASK, &most, NULL);
 }
 
-static void *job_thread(void *arg)
+static void *run_deadline_job(void *arg)
 {
 	struct job *job = arg;
 	bool abandoned;
 
-	block_signals();
+	block_job_signals();
 	job->work(job->data);
 
 	pthread_mutex_lock(&job->lock);
@@ -62,7 +62,7 @@ static void *job_thread(void *arg)
 	pthread_mutex_unlock(&job->lock);
 	if (abandoned) {
 		job->free_data(job->data);
-		job_free(job);
+		deadline_job_free(job);
 	}
 	return NULL;
 }
@@ -94,7 +94,7 @@ bool deadline_call(int64_t deadline, void (*work)(void *data), void *data, GDest
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.changed = PTHREAD_COND_INITIALIZER,
 	};
-	g_thread_unref(g_thread_new("deadline", job_thread, job));
+	g_thread_unref(g_thread_new("deadline", run_deadline_job, job));
 
 	pthread_mutex_lock(&job->lock);
 	while (job->state == JOB_RUNNING && deadline_wait(&job->changed, &job->lock, deadline))
@@ -104,6 +104,6 @@ bool deadline_call(int64_t deadline, void (*work)(void *data), void *data, GDest
 		job->state = JOB_ABANDONED;
 	pthread_mutex_unlock(&job->lock);
 	if (done)
-		job_free(job);
+		deadline_job_free(job);
 	return done;
 }

@@ -4,8 +4,8 @@
  *
  * Deadlines are absolute g_get_monotonic_time() microseconds.
  */
-#ifndef AEROSTAT_DEADLINE_H
-#define AEROSTAT_DEADLINE_H
+#ifndef AEROSTAT_HYPERVISOR_DEADLINE_H
+#define AEROSTAT_HYPERVISOR_DEADLINE_H
 
 #include <glib.h>
 #include <pthread.h>

@@ -22,7 +22,7 @@
  * A share of the time until @deadline, for the first of @parts sources that are
  * asked in turn: one that hangs must leave some to the others.
  */
-static int64_t share(int64_t deadline, guint parts)
+static int64_t split_deadline(int64_t deadline, guint parts)
 {
 	int64_t now = g_get_monotonic_time();
 
@@ -37,7 +37,7 @@ static bool is_socket(const char *path)
 }
 
 /* Sockets that @pattern matches, as paths. */
-static GPtrArray *expand_glob(const char *pattern)
+static GPtrArray *expand_socket_glob(const char *pattern)
 {
 	GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
 	glob_t found;
@@ -51,10 +51,10 @@ static GPtrArray *expand_glob(const char *pattern)
 	return paths;
 }
 
-static void list_globs(char **globs, GPtrArray *guests)
+static void list_socket_globs(char **globs, GPtrArray *guests)
 {
 	for (; *globs; globs++) {
-		g_autoptr(GPtrArray) paths = expand_glob(*globs);
+		g_autoptr(GPtrArray) paths = expand_socket_glob(*globs);
 
 		for (guint i = 0; i < paths->len; i++)
 			g_ptr_array_add(guests, hv_qmp_open(paths->pdata[i]));
@@ -68,15 +68,15 @@ GPtrArray *hv_list(const struct hv_sources *sources, bool all, int64_t deadline,
 
 	for (char **uri = sources->libvirt_uris; *uri; uri++) {
 		g_autoptr(GError) error = NULL;
-		g_autoptr(GPtrArray) domains =
-			hv_libvirt_list(*uri, all, share(deadline, g_strv_length(uri)), &error);
+		g_autoptr(GPtrArray) domains = hv_libvirt_list(
+			*uri, all, split_deadline(deadline, g_strv_length(uri)), &error);
 
 		if (domains)
 			g_ptr_array_extend_and_steal(guests, g_steal_pointer(&domains));
 		else if (problems)
 			g_ptr_array_add(problems, g_strdup(error->message));
 	}
-	list_globs(sources->qmp_globs, guests);
+	list_socket_globs(sources->qmp_globs, guests);
 	return guests;
 }
 
@@ -87,7 +87,7 @@ struct match {
 	GError *error;
 };
 
-static void match_free(gpointer data)
+static void guest_match_free(gpointer data)
 {
 	struct match *match = data;
 
@@ -98,14 +98,14 @@ static void match_free(gpointer data)
 }
 
 /* Adds the domain called @name at each URI to @matches; a URI that fails to @problems. */
-static void find_domains(const struct hv_sources *sources, const char *name, int64_t deadline,
-			 GPtrArray *matches, GPtrArray *problems)
+static void find_domain_matches(const struct hv_sources *sources, const char *name,
+				int64_t deadline, GPtrArray *matches, GPtrArray *problems)
 {
 	guint others = *sources->qmp_globs ? 1 : 0;
 
 	for (char **uri = sources->libvirt_uris; *uri; uri++) {
 		struct match *match = g_new0(struct match, 1);
-		int64_t until = share(deadline, g_strv_length(uri) + others);
+		int64_t until = split_deadline(deadline, g_strv_length(uri) + others);
 
 		match->guest = hv_libvirt_open(*uri, name);
 		/* A guest that does not answer in time was found all the same. */
@@ -116,11 +116,11 @@ static void find_domains(const struct hv_sources *sources, const char *name, int
 		}
 		if (!g_error_matches(match->error, HV_ERROR, HV_ERROR_NOT_FOUND))
 			g_ptr_array_add(problems, g_strdup(hv_error_reason(match->error, name)));
-		match_free(match);
+		guest_match_free(match);
 	}
 }
 
-static bool qmp_guest_is_called(hv_guest *guest, const char *name, int64_t deadline)
+static bool matches_guest_name(hv_guest *guest, const char *name, int64_t deadline)
 {
 	g_autofree char *file = g_path_get_basename(guest->address + strlen(QMP_PREFIX));
 	size_t length = strlen(name);
@@ -132,7 +132,7 @@ static bool qmp_guest_is_called(hv_guest *guest, const char *name, int64_t deadl
 	       (!strcmp(info.name, name) || !g_strcmp0(info.uuid, name));
 }
 
-static void add_match(GPtrArray *matches, hv_guest *guest)
+static void add_guest_match(GPtrArray *matches, hv_guest *guest)
 {
 	struct match *match = g_new0(struct match, 1);
 
@@ -140,22 +140,23 @@ static void add_match(GPtrArray *matches, hv_guest *guest)
 	g_ptr_array_add(matches, match);
 }
 
-static void find_sockets(char **globs, const char *name, int64_t deadline, GPtrArray *matches)
+static void find_socket_matches(char **globs, const char *name, int64_t deadline,
+				GPtrArray *matches)
 {
 	g_autoptr(GPtrArray) guests =
 		g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
 
-	list_globs(globs, guests);
+	list_socket_globs(globs, guests);
 	for (guint i = 0; i < guests->len;) {
-		if (qmp_guest_is_called(guests->pdata[i], name,
-					share(deadline, guests->len - i + 1)))
-			add_match(matches, g_ptr_array_steal_index(guests, i));
+		if (matches_guest_name(guests->pdata[i], name,
+				       split_deadline(deadline, guests->len - i + 1)))
+			add_guest_match(matches, g_ptr_array_steal_index(guests, i));
 		else
 			i++;
 	}
 }
 
-static char *join_names(GPtrArray *guests)
+static char *join_guest_names(GPtrArray *guests)
 {
 	GString *text = g_string_new(NULL);
 
@@ -171,11 +172,11 @@ static char *join_names(GPtrArray *guests)
 	return g_string_free(text, FALSE);
 }
 
-static void set_not_found(const struct hv_sources *sources, const char *name, int64_t deadline,
-			  GError **error)
+static void set_not_found_error(const struct hv_sources *sources, const char *name,
+				int64_t deadline, GError **error)
 {
 	g_autoptr(GPtrArray) guests = hv_list(sources, true, deadline, NULL);
-	g_autofree char *names = join_names(guests);
+	g_autofree char *names = join_guest_names(guests);
 
 	g_set_error(error, HV_ERROR, HV_ERROR_NOT_FOUND, "no guest '%s'; %s%s", name,
 		    guests->len ? "there are: "
@@ -185,7 +186,8 @@ static void set_not_found(const struct hv_sources *sources, const char *name, in
 }
 
 /* The guest of the one match, with its settings in @info if they are wanted. */
-static hv_guest *take_match(struct match *match, int64_t deadline, hv_info *info, GError **error)
+static hv_guest *use_guest_match(struct match *match, int64_t deadline, hv_info *info,
+				 GError **error)
 {
 	if (info) {
 		if (match->error) {
@@ -201,14 +203,14 @@ static hv_guest *take_match(struct match *match, int64_t deadline, hv_info *info
 	return g_steal_pointer(&match->guest);
 }
 
-static void set_ambiguous(const char *name, GPtrArray *matches, GError **error)
+static void set_ambiguous_error(const char *name, GPtrArray *matches, GError **error)
 {
 	g_autoptr(GPtrArray) guests = g_ptr_array_new();
 	g_autofree char *names = NULL;
 
 	for (guint i = 0; i < matches->len; i++)
 		g_ptr_array_add(guests, ((struct match *)matches->pdata[i])->guest);
-	names = join_names(guests);
+	names = join_guest_names(guests);
 	g_set_error(error, HV_ERROR, HV_ERROR_AMBIGUOUS,
 		    "'%s' is the name of %u guests: %s; choose one with -c URI or qmp:PATH", name,
 		    matches->len, names);
@@ -217,19 +219,19 @@ static void set_ambiguous(const char *name, GPtrArray *matches, GError **error)
 hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t deadline,
 		  hv_info *info, GError **error)
 {
-	g_autoptr(GPtrArray) matches = g_ptr_array_new_with_free_func(match_free);
+	g_autoptr(GPtrArray) matches = g_ptr_array_new_with_free_func(guest_match_free);
 	g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
 
 	if (g_str_has_prefix(name, QMP_PREFIX) && name[strlen(QMP_PREFIX)]) {
-		add_match(matches, hv_qmp_open(name + strlen(QMP_PREFIX)));
+		add_guest_match(matches, hv_qmp_open(name + strlen(QMP_PREFIX)));
 	} else {
-		find_domains(sources, name, deadline, matches, problems);
-		find_sockets(sources->qmp_globs, name, deadline, matches);
+		find_domain_matches(sources, name, deadline, matches, problems);
+		find_socket_matches(sources->qmp_globs, name, deadline, matches);
 	}
 	if (matches->len == 1)
-		return take_match(matches->pdata[0], deadline, info, error);
+		return use_guest_match(matches->pdata[0], deadline, info, error);
 	if (matches->len > 1) {
-		set_ambiguous(name, matches, error);
+		set_ambiguous_error(name, matches, error);
 	} else if (problems->len) {
 		g_autofree char *reasons = NULL;
 
@@ -238,7 +240,7 @@ hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t de
 		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE, "cannot look for guest '%s': %s",
 			    name, reasons);
 	} else {
-		set_not_found(sources, name, deadline, error);
+		set_not_found_error(sources, name, deadline, error);
 	}
 	return NULL;
 }

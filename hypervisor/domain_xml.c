@@ -4,7 +4,7 @@
  *
  * Theory of operation: libvirt reads sizes in its own way (a bare number is
  * KiB, digits only, rounded up to KiB) and corrects in silence what does not
- * fit together.  read_size() reads as libvirt does, and every check below names
+ * fit together.  parse_size_element() reads as libvirt does, and every check below names
  * one thing that libvirt would refuse with fewer words, correct, or drop.
  */
 #include "hypervisor/domain_xml.h"
@@ -40,7 +40,7 @@ bool domain_xml_has_balloon(const struct domain_xml *domain)
 /* ---- values, read as libvirt reads them ---- */
 
 /* Bytes of one @unit, 0 when libvirt does not know it. */
-static uint64_t unit_bytes(const char *unit)
+static uint64_t parse_unit(const char *unit)
 {
 	static const char prefixes[] = "kmgtpe";
 	const char *prefix;
@@ -66,7 +66,7 @@ static uint64_t unit_bytes(const char *unit)
 }
 
 /* A whole number, with nothing before or after it. */
-static bool read_number(const char *text, uint64_t *number)
+static bool parse_number(const char *text, uint64_t *number)
 {
 	if (!*text || text[strspn(text, "0123456789")])
 		return false;
@@ -76,14 +76,14 @@ static bool read_number(const char *text, uint64_t *number)
 }
 
 /* The size in @node, in bytes.  Returns NULL, or what is wrong with it and how to write it. */
-static char *read_size(xmlNode *node, uint64_t *bytes)
+static char *parse_size_element(xmlNode *node, uint64_t *bytes)
 {
 	g_autofree char *text = xml_content(node);
 	g_autofree char *unit = xml_attribute(node, "unit");
-	uint64_t scale = unit_bytes(unit);
+	uint64_t scale = parse_unit(unit);
 	uint64_t number;
 
-	if (!read_number(text, &number))
+	if (!parse_number(text, &number))
 		return g_strdup_printf("'%s' is not a whole number; write for example "
 				       "<%s unit='MiB'>1536</%s>",
 				       text, node->name, node->name);
@@ -96,25 +96,25 @@ static char *read_size(xmlNode *node, uint64_t *bytes)
 	return NULL;
 }
 
-static uint64_t size_or_unset(xmlNode *node)
+static uint64_t parse_size_or_unset(xmlNode *node)
 {
 	uint64_t bytes = HV_UNSET;
 
-	g_free(node ? read_size(node, &bytes) : NULL);
+	g_free(node ? parse_size_element(node, &bytes) : NULL);
 	return bytes;
 }
 
-static bool read_period(const char *text, int *period_s)
+static bool parse_period_attribute(const char *text, int *period_s)
 {
 	uint64_t number;
 
-	if (!text || !read_number(text, &number) || number > INT_MAX)
+	if (!text || !parse_number(text, &number) || number > INT_MAX)
 		return false;
 	*period_s = (int)number;
 	return true;
 }
 
-static int read_switch(xmlNode *node, const char *name)
+static int parse_switch(xmlNode *node, const char *name)
 {
 	g_autofree char *text = xml_attribute(node, name);
 
@@ -124,7 +124,7 @@ static int read_switch(xmlNode *node, const char *name)
 }
 
 /* Of the devices called @name there is one of this type. */
-static bool has_device(xmlNode *devices, const char *name, const char *type)
+static bool has_device_type(xmlNode *devices, const char *name, const char *type)
 {
 	for (xmlNode *node = xml_child(devices, name); node; node = xml_find(node->next, name)) {
 		g_autofree char *its_type = xml_attribute(node, "type");
@@ -138,13 +138,15 @@ static bool has_device(xmlNode *devices, const char *name, const char *type)
 /* A device that is VFIO's or vDPA's, whatever it is to the guest. */
 static bool has_host_devices(xmlNode *devices)
 {
-	return has_device(devices, "hostdev", "pci") || has_device(devices, "hostdev", "mdev") ||
-	       has_device(devices, "interface", "hostdev") ||
-	       has_device(devices, "interface", "vdpa") || has_device(devices, "disk", "nvme") ||
-	       has_device(devices, "disk", "vhostvdpa");
+	return has_device_type(devices, "hostdev", "pci") ||
+	       has_device_type(devices, "hostdev", "mdev") ||
+	       has_device_type(devices, "interface", "hostdev") ||
+	       has_device_type(devices, "interface", "vdpa") ||
+	       has_device_type(devices, "disk", "nvme") ||
+	       has_device_type(devices, "disk", "vhostvdpa");
 }
 
-static void read_domain(xmlNode *root, struct domain_xml *domain)
+static void parse_domain(xmlNode *root, struct domain_xml *domain)
 {
 	xmlNode *max_memory = xml_child(root, "maxMemory");
 	xmlNode *balloon = xml_child(xml_child(root, "devices"), "memballoon");
@@ -158,21 +160,21 @@ static void read_domain(xmlNode *root, struct domain_xml *domain)
 	*domain = (struct domain_xml){
 		.name = xml_content(xml_child(root, "name")),
 		.uuid = xml_content(xml_child(root, "uuid")),
-		.memory_bytes = size_or_unset(xml_child(root, "memory")),
-		.current_bytes = size_or_unset(xml_child(root, "currentMemory")),
-		.max_memory_bytes = size_or_unset(max_memory),
+		.memory_bytes = parse_size_or_unset(xml_child(root, "memory")),
+		.current_bytes = parse_size_or_unset(xml_child(root, "currentMemory")),
+		.max_memory_bytes = parse_size_or_unset(max_memory),
 		.balloon_model = xml_attribute(balloon, "model"),
-		.autodeflate = read_switch(balloon, "autodeflate"),
-		.free_page_reporting = read_switch(balloon, "freePageReporting"),
+		.autodeflate = parse_switch(balloon, "autodeflate"),
+		.free_page_reporting = parse_switch(balloon, "freePageReporting"),
 		.host_devices = has_host_devices(xml_child(root, "devices")),
 		.locked = xml_child(xml_child(root, "memoryBacking"), "locked"),
 		.control = xml_attribute(ours, "control"),
 	};
 	if (domain->current_bytes == HV_UNSET)
 		domain->current_bytes = domain->memory_bytes;
-	if (slots && read_number(slots, &number) && number <= UINT_MAX)
+	if (slots && parse_number(slots, &number) && number <= UINT_MAX)
 		domain->max_memory_slots = (unsigned int)number;
-	read_period(period, &domain->stats_period_s);
+	parse_period_attribute(period, &domain->stats_period_s);
 }
 
 bool domain_xml_parse(const char *text, struct domain_xml *domain, GError **error)
@@ -180,13 +182,14 @@ bool domain_xml_parse(const char *text, struct domain_xml *domain, GError **erro
 	g_autoptr(xmlDoc) doc = xml_tree_parse(text, error);
 
 	if (doc)
-		read_domain(xmlDocGetRootElement(doc), domain);
+		parse_domain(xmlDocGetRootElement(doc), domain);
 	return doc;
 }
 
 /* ---- validation ---- */
 
-static void G_GNUC_PRINTF(3, 4) note(GPtrArray *notes, xmlNode *node, const char *format, ...)
+static void G_GNUC_PRINTF(3, 4)
+	add_line_note(GPtrArray *notes, xmlNode *node, const char *format, ...)
 {
 	g_autofree char *text = NULL;
 	va_list words;
@@ -204,8 +207,9 @@ static void check_given_once(xmlNode *parent, const char *name, GPtrArray *probl
 	if (!first)
 		return;
 	for (xmlNode *next = xml_find(first->next, name); next; next = xml_find(next->next, name))
-		note(problems, next, "<%s> is given again (first in line %ld); keep one of them",
-		     name, xmlGetLineNo(first));
+		add_line_note(problems, next,
+			      "<%s> is given again (first in line %ld); keep one of them", name,
+			      xmlGetLineNo(first));
 }
 
 /* Sets @bytes, HV_UNSET when it is not there or wrong. */
@@ -216,9 +220,9 @@ static void check_size(xmlNode *node, uint64_t *bytes, GPtrArray *problems)
 	*bytes = HV_UNSET;
 	if (!node)
 		return;
-	wrong = read_size(node, bytes);
+	wrong = parse_size_element(node, bytes);
 	if (wrong)
-		note(problems, node, "<%s>: %s", node->name, wrong);
+		add_line_note(problems, node, "<%s>: %s", node->name, wrong);
 }
 
 static void check_memory(xmlNode *root, GPtrArray *problems)
@@ -230,27 +234,27 @@ static void check_memory(xmlNode *root, GPtrArray *problems)
 	check_size(memory, &bytes, problems);
 	check_size(max_memory, &max_bytes, problems);
 	if (!memory && !xml_child(xml_child(xml_child(root, "cpu"), "numa"), "cell"))
-		note(problems, root,
-		     "<memory> is missing; say how much the guest boots with, for example "
-		     "<memory unit='GiB'>1</memory>");
+		add_line_note(problems, root,
+			      "<memory> is missing; say how much the guest boots with, for example "
+			      "<memory unit='GiB'>1</memory>");
 	if (memory && bytes == 0)
-		note(problems, memory, "<memory> is 0; say how much the guest boots with");
+		add_line_note(problems, memory, "<memory> is 0; say how much the guest boots with");
 	if (bytes != HV_UNSET && max_bytes != HV_UNSET && bytes > max_bytes) {
 		g_autofree char *size = size_format(bytes);
 		g_autofree char *max = size_format(max_bytes);
 
-		note(problems, memory,
-		     "<memory> (%s) is above <maxMemory> (%s); lower it or raise "
-		     "<maxMemory>",
-		     size, max);
+		add_line_note(problems, memory,
+			      "<memory> (%s) is above <maxMemory> (%s); lower it or raise "
+			      "<maxMemory>",
+			      size, max);
 	}
 }
 
-static void check_current(xmlNode *root, uint64_t floor_bytes, GPtrArray *problems,
-			  GPtrArray *warnings)
+static void check_current_memory(xmlNode *root, uint64_t floor_bytes, GPtrArray *problems,
+				 GPtrArray *warnings)
 {
 	xmlNode *current = xml_child(root, "currentMemory");
-	uint64_t bytes, memory_bytes = size_or_unset(xml_child(root, "memory"));
+	uint64_t bytes, memory_bytes = parse_size_or_unset(xml_child(root, "memory"));
 	g_autofree char *size = NULL;
 
 	check_size(current, &bytes, problems);
@@ -258,23 +262,24 @@ static void check_current(xmlNode *root, uint64_t floor_bytes, GPtrArray *proble
 		return;
 	size = size_format(bytes);
 	if (bytes == 0) {
-		note(problems, current,
-		     "<currentMemory> is 0, which libvirt would silently raise to <memory>; "
-		     "write the size meant, or leave it out");
+		add_line_note(
+			problems, current,
+			"<currentMemory> is 0, which libvirt would silently raise to <memory>; "
+			"write the size meant, or leave it out");
 	} else if (memory_bytes != HV_UNSET && bytes > memory_bytes) {
 		g_autofree char *memory = size_format(memory_bytes);
 
-		note(problems, current,
-		     "<currentMemory> (%s) is above <memory> (%s), to which libvirt would "
-		     "silently lower it; write at most %s, or raise <memory>",
-		     size, memory, memory);
+		add_line_note(problems, current,
+			      "<currentMemory> (%s) is above <memory> (%s), to which libvirt would "
+			      "silently lower it; write at most %s, or raise <memory>",
+			      size, memory, memory);
 	} else if (bytes < floor_bytes) {
 		g_autofree char *floor = size_format(floor_bytes);
 
-		note(warnings, current,
-		     "<currentMemory> (%s) is below this guest's floor of %s: it may run "
-		     "out of memory",
-		     size, floor);
+		add_line_note(warnings, current,
+			      "<currentMemory> (%s) is below this guest's floor of %s: it may run "
+			      "out of memory",
+			      size, floor);
 	}
 }
 
@@ -282,12 +287,12 @@ static void check_switch(xmlNode *balloon, const char *name, GPtrArray *problems
 {
 	g_autofree char *text = xml_attribute(balloon, name);
 
-	if (text && read_switch(balloon, name) < 0)
-		note(problems, balloon, "%s='%s' of <memballoon> is unknown; write on or off", name,
-		     text);
+	if (text && parse_switch(balloon, name) < 0)
+		add_line_note(problems, balloon,
+			      "%s='%s' of <memballoon> is unknown; write on or off", name, text);
 }
 
-static void check_stats(xmlNode *balloon, GPtrArray *problems)
+static void check_stats_period(xmlNode *balloon, GPtrArray *problems)
 {
 	xmlNode *stats = xml_child(balloon, "stats");
 	g_autofree char *period = xml_attribute(stats, "period");
@@ -295,16 +300,17 @@ static void check_stats(xmlNode *balloon, GPtrArray *problems)
 
 	check_given_once(balloon, "stats", problems);
 	if (stats && !period)
-		note(problems, stats,
-		     "<stats> has no period; write for example <stats period='5'/>");
-	else if (stats && !read_period(period, &period_s))
-		note(problems, stats,
-		     "<stats period='%s'>: libvirt would silently drop or refuse it; write "
-		     "whole seconds, 0 for none",
-		     period);
+		add_line_note(problems, stats,
+			      "<stats> has no period; write for example <stats period='5'/>");
+	else if (stats && !parse_period_attribute(period, &period_s))
+		add_line_note(
+			problems, stats,
+			"<stats period='%s'>: libvirt would silently drop or refuse it; write "
+			"whole seconds, 0 for none",
+			period);
 }
 
-static void check_balloon(xmlNode *devices, GPtrArray *problems)
+static void check_memballoon(xmlNode *devices, GPtrArray *problems)
 {
 	xmlNode *balloon = xml_child(devices, "memballoon");
 	g_autofree char *known = g_strjoinv(", ", (char **)balloon_models);
@@ -314,17 +320,18 @@ static void check_balloon(xmlNode *devices, GPtrArray *problems)
 	if (!balloon)
 		return;
 	if (!model)
-		note(problems, balloon, "<memballoon> has no model; write one of: %s", known);
+		add_line_note(problems, balloon, "<memballoon> has no model; write one of: %s",
+			      known);
 	else if (!g_strv_contains(balloon_models, model))
-		note(problems, balloon, "<memballoon model='%s'> is unknown; write one of: %s",
-		     model, known);
+		add_line_note(problems, balloon,
+			      "<memballoon model='%s'> is unknown; write one of: %s", model, known);
 	check_switch(balloon, "autodeflate", problems);
 	check_switch(balloon, "freePageReporting", problems);
-	check_stats(balloon, problems);
+	check_stats_period(balloon, problems);
 }
 
 /* UUIDs are the same whatever their case and wherever their dashes are. */
-static char *plain_uuid(const char *uuid)
+static char *normalize_uuid(const char *uuid)
 {
 	GString *plain = g_string_new(NULL);
 
@@ -334,24 +341,25 @@ static char *plain_uuid(const char *uuid)
 	return g_string_free(plain, FALSE);
 }
 
-static void check_same(xmlNode *root, const char *name, const char *old, bool is_uuid,
-		       GPtrArray *problems)
+static void check_unchanged(xmlNode *root, const char *name, const char *old, bool is_uuid,
+			    GPtrArray *problems)
 {
 	xmlNode *node = xml_child(root, name);
 	g_autofree char *new = xml_content(node);
-	g_autofree char *old_plain = is_uuid && old ? plain_uuid(old) : g_strdup(old);
-	g_autofree char *new_plain = is_uuid && new ? plain_uuid(new) : g_strdup(new);
+	g_autofree char *old_plain = is_uuid && old ? normalize_uuid(old) : g_strdup(old);
+	g_autofree char *new_plain = is_uuid && new ? normalize_uuid(new) : g_strdup(new);
 
 	if (!old)
 		return;
 	if (!new)
-		note(problems, root, "<%s> is missing; put back <%s>%s</%s>", name, name, old,
-		     name);
+		add_line_note(problems, root, "<%s> is missing; put back <%s>%s</%s>", name, name,
+			      old, name);
 	else if (strcmp(old_plain, new_plain))
-		note(problems, node,
-		     "<%s> was changed from %s to %s, which would define another guest; put "
-		     "it back",
-		     name, old, new);
+		add_line_note(
+			problems, node,
+			"<%s> was changed from %s to %s, which would define another guest; put "
+			"it back",
+			name, old, new);
 }
 
 bool domain_xml_validate(const char *text, const char *old, uint64_t floor_bytes,
@@ -373,12 +381,12 @@ bool domain_xml_validate(const char *text, const char *old, uint64_t floor_bytes
 	for (size_t i = 0; i < G_N_ELEMENTS(given_once); i++)
 		check_given_once(root, given_once[i], problems);
 	if (old && domain_xml_parse(old, &before, NULL)) {
-		check_same(root, "name", before.name, false, problems);
-		check_same(root, "uuid", before.uuid, true, problems);
+		check_unchanged(root, "name", before.name, false, problems);
+		check_unchanged(root, "uuid", before.uuid, true, problems);
 	}
 	check_memory(root, problems);
-	check_current(root, floor_bytes, problems, warnings);
-	check_balloon(xml_child(root, "devices"), problems);
+	check_current_memory(root, floor_bytes, problems, warnings);
+	check_memballoon(xml_child(root, "devices"), problems);
 	return problems->len == had;
 }
 
@@ -386,7 +394,7 @@ bool domain_xml_validate(const char *text, const char *old, uint64_t floor_bytes
 
 /* Reads @text into @domain, and the rest of it into one string that leaves out layout and comments.
  */
-static char *read_rest(const char *text, struct domain_xml *domain, GError **error)
+static char *parse_all_but_sizes(const char *text, struct domain_xml *domain, GError **error)
 {
 	g_autoptr(xmlDoc) doc = xml_tree_parse(text, error);
 	xmlChar *rest = NULL;
@@ -396,7 +404,7 @@ static char *read_rest(const char *text, struct domain_xml *domain, GError **err
 	if (!doc)
 		return NULL;
 	root = xmlDocGetRootElement(doc);
-	read_domain(root, domain);
+	parse_domain(root, domain);
 	xml_drop(xml_child(root, "memory"));
 	xml_drop(xml_child(root, "currentMemory"));
 	xml_drop(xml_child(xml_child(xml_child(root, "devices"), "memballoon"), "stats"));
@@ -413,8 +421,8 @@ bool domain_xml_compare(const char *old, const char *new, struct domain_xml_chan
 {
 	g_auto(domain_xml) before = { 0 };
 	g_auto(domain_xml) after = { 0 };
-	g_autofree char *old_rest = read_rest(old, &before, error);
-	g_autofree char *new_rest = old_rest ? read_rest(new, &after, error) : NULL;
+	g_autofree char *old_rest = parse_all_but_sizes(old, &before, error);
+	g_autofree char *new_rest = old_rest ? parse_all_but_sizes(new, &after, error) : NULL;
 
 	if (!new_rest)
 		return false;

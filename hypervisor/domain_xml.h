@@ -8,8 +8,8 @@
  * entity is expanded and no file or network address is opened, for a document
  * with a <!DOCTYPE> is refused before it is read.
  */
-#ifndef AEROSTAT_DOMAIN_XML_H
-#define AEROSTAT_DOMAIN_XML_H
+#ifndef AEROSTAT_HYPERVISOR_DOMAIN_XML_H
+#define AEROSTAT_HYPERVISOR_DOMAIN_XML_H
 
 #include "hypervisor/hypervisor.h"
 

@@ -51,7 +51,7 @@ int64_t hv_deadline_ms(unsigned int ms)
 	return g_get_monotonic_time() + (int64_t)ms * 1000;
 }
 
-static void set_unsupported(const struct hv_guest *guest, const char *what, GError **error)
+static void set_unsupported_error(const struct hv_guest *guest, const char *what, GError **error)
 {
 	g_set_error(error, HV_ERROR, HV_ERROR_UNSUPPORTED,
 		    "%s: %s is not possible for a guest that is reached by %s", guest->address,
@@ -61,7 +61,7 @@ static void set_unsupported(const struct hv_guest *guest, const char *what, GErr
 /* Calls op @name if the kind has it; else says that it cannot @what. */
 #define CALL(guest, name, what, failure, error, ...)                                               \
 	((guest)->ops->name ? (guest)->ops->name(guest, __VA_ARGS__, error)                        \
-			    : (set_unsupported(guest, what, error), failure))
+			    : (set_unsupported_error(guest, what, error), failure))
 
 bool hv_guest_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info, GError **error)
 {

@@ -18,7 +18,7 @@
 
 #define STAT_BLOCK_BYTES 512 /* the unit of st_blocks, stat(3type) */
 
-static bool anonymous_bytes(pid_t pid, uint64_t *bytes, GError **error)
+static bool read_anonymous_bytes(pid_t pid, uint64_t *bytes, GError **error)
 {
 	g_autofree char *path = g_strdup_printf("/proc/%d/smaps_rollup", (int)pid);
 	g_autofree char *text = NULL;
@@ -36,7 +36,7 @@ static bool anonymous_bytes(pid_t pid, uint64_t *bytes, GError **error)
 }
 
 /* Blocks of the file behind @fd_path if it is memory; 0 for anything else. */
-static uint64_t memory_file_bytes(const char *fd_path, GHashTable *seen_inodes)
+static uint64_t read_memory_file_bytes(const char *fd_path, GHashTable *seen_inodes)
 {
 	struct statfs fs;
 	struct stat st;
@@ -58,7 +58,7 @@ bool hv_host_bytes(pid_t pid, uint64_t *bytes, GError **error)
 	g_autoptr(GDir) dir = NULL;
 	const char *fd;
 
-	if (!anonymous_bytes(pid, bytes, error))
+	if (!read_anonymous_bytes(pid, bytes, error))
 		return false;
 	dir = g_dir_open(fd_folder, 0, error);
 	if (!dir)
@@ -66,7 +66,7 @@ bool hv_host_bytes(pid_t pid, uint64_t *bytes, GError **error)
 	while ((fd = g_dir_read_name(dir))) {
 		g_autofree char *fd_path = g_build_filename(fd_folder, fd, NULL);
 
-		*bytes += memory_file_bytes(fd_path, seen);
+		*bytes += read_memory_file_bytes(fd_path, seen);
 	}
 	return true;
 }

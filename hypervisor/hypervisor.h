@@ -24,8 +24,8 @@
  *
  * Sizes are bytes, always.
  */
-#ifndef AEROSTAT_HYPERVISOR_H
-#define AEROSTAT_HYPERVISOR_H
+#ifndef AEROSTAT_HYPERVISOR_HYPERVISOR_H
+#define AEROSTAT_HYPERVISOR_HYPERVISOR_H
 
 #include <glib.h>
 #include <stdbool.h>

@@ -32,21 +32,21 @@ G_STATIC_ASSERT(HV_SCOPE_CURRENT == (int)VIR_DOMAIN_AFFECT_CURRENT);
 G_STATIC_ASSERT(HV_SCOPE_LIVE == (int)VIR_DOMAIN_AFFECT_LIVE);
 G_STATIC_ASSERT(HV_SCOPE_CONFIG == (int)VIR_DOMAIN_AFFECT_CONFIG);
 
-static struct libvirt_link *guest_link(struct hv_guest *guest)
+static struct libvirt_link *libvirt_guest_link(struct hv_guest *guest)
 {
 	return ((struct libvirt_guest *)guest)->link;
 }
 
-static struct libvirt_call *guest_call(struct hv_guest *guest, int64_t deadline,
-				       bool (*work)(struct libvirt_call *, virDomainPtr),
-				       char *asked)
+static struct libvirt_call *
+libvirt_guest_new_call(struct hv_guest *guest, int64_t deadline,
+		       bool (*work)(struct libvirt_call *, virDomainPtr), char *asked)
 {
-	return call_new(guest_link(guest), deadline, work, asked);
+	return libvirt_call_new(libvirt_guest_link(guest), deadline, work, asked);
 }
 
 /* ---- reading ---- */
 
-static bool read_xml(virDomainPtr domain, unsigned int flags, struct domain_xml *xml)
+static bool libvirt_read_xml(virDomainPtr domain, unsigned int flags, struct domain_xml *xml)
 {
 	char *text = virDomainGetXMLDesc(domain, flags);
 	bool ok = text && domain_xml_parse(text, xml, NULL);
@@ -55,7 +55,7 @@ static bool read_xml(virDomainPtr domain, unsigned int flags, struct domain_xml 
 	return ok;
 }
 
-static void take_stat(struct hv_stats *stats, const virDomainMemoryStatStruct *raw)
+static void store_domain_stat(struct hv_stats *stats, const virDomainMemoryStatStruct *raw)
 {
 	if (raw->tag == VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE)
 		stats->last_update_s = (int64_t)raw->val;
@@ -68,7 +68,7 @@ static void take_stat(struct hv_stats *stats, const virDomainMemoryStatStruct *r
 }
 
 /* Asks QEMU.  Without a balloon there is an answer as well, about the process. */
-static bool read_stats(virDomainPtr domain, struct hv_stats *stats)
+static bool read_domain_stats(virDomainPtr domain, struct hv_stats *stats)
 {
 	virDomainMemoryStatStruct raw[VIR_DOMAIN_MEMORY_STAT_NR];
 	int count = virDomainMemoryStats(domain, raw, G_N_ELEMENTS(raw), 0);
@@ -79,31 +79,31 @@ static bool read_stats(virDomainPtr domain, struct hv_stats *stats)
 	stats->taken_s = g_get_real_time() / G_USEC_PER_SEC;
 	stats->period_s = -1;
 	for (int i = 0; i < count; i++)
-		take_stat(stats, &raw[i]);
+		store_domain_stat(stats, &raw[i]);
 	return count >= 0;
 }
 
-static bool fail_without_balloon(struct libvirt_call *call)
+static bool libvirt_call_fail_no_balloon(struct libvirt_call *call)
 {
-	return call_fail(call, HV_ERROR_NO_BALLOON,
-			 "the guest has no balloon device, so libvirt (%s) cannot %s; add "
-			 "<memballoon model='virtio'/> with aerostat edit",
-			 call->link->uri, call->asked);
+	return libvirt_call_fail(call, HV_ERROR_NO_BALLOON,
+				 "the guest has no balloon device, so libvirt (%s) cannot %s; add "
+				 "<memballoon model='virtio'/> with aerostat edit",
+				 call->link->uri, call->asked);
 }
 
 /* The statistics lack the balloon's size: there is none, or its QEMU is about to end. */
-static bool fail_without_size(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_call_fail_no_size(struct libvirt_call *call, virDomainPtr domain)
 {
 	g_auto(domain_xml) live = { 0 };
 
-	if (read_xml(domain, 0, &live) && !domain_xml_has_balloon(&live))
-		return fail_without_balloon(call);
-	return call_fail(call, HV_ERROR_UNREACHABLE,
-			 "libvirt (%s) got no answer from QEMU when asked to %s", call->link->uri,
-			 call->asked);
+	if (libvirt_read_xml(domain, 0, &live) && !domain_xml_has_balloon(&live))
+		return libvirt_call_fail_no_balloon(call);
+	return libvirt_call_fail(call, HV_ERROR_UNREACHABLE,
+				 "libvirt (%s) got no answer from QEMU when asked to %s",
+				 call->link->uri, call->asked);
 }
 
-static enum hv_state to_hv_state(int state)
+static enum hv_state convert_domain_state(int state)
 {
 	static const enum hv_state table[] = {
 		[VIR_DOMAIN_NOSTATE] = HV_STATE_UNKNOWN,
@@ -119,11 +119,11 @@ static enum hv_state to_hv_state(int state)
 	return state >= 0 && state < (int)G_N_ELEMENTS(table) ? table[state] : HV_STATE_UNKNOWN;
 }
 
-static bool read_balloon(struct libvirt_call *call, virDomainPtr domain, int period_s)
+static bool read_domain_balloon(struct libvirt_call *call, virDomainPtr domain, int period_s)
 {
 	struct hv_info *info = &call->info;
 
-	if (!read_stats(domain, &call->stats))
+	if (!read_domain_stats(domain, &call->stats))
 		return false;
 	call->stats.period_s = period_s;
 	info->actual_bytes = call->stats.value[HV_STAT_ACTUAL];
@@ -132,7 +132,7 @@ static bool read_balloon(struct libvirt_call *call, virDomainPtr domain, int per
 	return true;
 }
 
-static bool info_work(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_info_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	g_auto(domain_xml) live = { 0 };
 	g_auto(domain_xml) config = { 0 };
@@ -141,14 +141,14 @@ static bool info_work(struct libvirt_call *call, virDomainPtr domain)
 	virDomainInfo raw;
 
 	if (virDomainGetInfo(domain, &raw) < 0 || virDomainGetUUIDString(domain, uuid) < 0 ||
-	    !read_xml(domain, 0, &live))
+	    !libvirt_read_xml(domain, 0, &live))
 		return false;
 	hv_info_clear(info);
 	*info = (struct hv_info){
 		.name = g_strdup(virDomainGetName(domain)),
 		.uuid = g_strdup(uuid),
 		.id = (int)virDomainGetID(domain),
-		.state = to_hv_state(raw.state),
+		.state = convert_domain_state(raw.state),
 		.max_bytes = (uint64_t)raw.maxMem * 1024,
 		.actual_bytes = HV_UNSET,
 		.config_max_bytes = HV_UNSET,
@@ -161,14 +161,14 @@ static bool info_work(struct libvirt_call *call, virDomainPtr domain)
 		.autodeflate = live.autodeflate > 0,
 		.free_page_reporting = live.free_page_reporting > 0,
 	};
-	if (info->persistent && read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config)) {
+	if (info->persistent && libvirt_read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config)) {
 		info->config_max_bytes = config.memory_bytes;
 		info->config_bytes = config.current_bytes;
 	}
 	if (info->id >= 0)
 		call->control = g_steal_pointer(&live.control);
 	return info->id < 0 || !info->has_balloon ||
-	       read_balloon(call, domain, live.stats_period_s);
+	       read_domain_balloon(call, domain, live.stats_period_s);
 }
 
 static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info,
@@ -176,27 +176,27 @@ static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_inf
 {
 	struct libvirt_guest *g = (struct libvirt_guest *)guest;
 	struct libvirt_link *link = g->link;
-	g_autoptr(libvirt_call) call =
-		guest_call(guest, deadline, info_work, g_strdup("get its settings"));
+	g_autoptr(libvirt_call) call = libvirt_guest_new_call(guest, deadline, libvirt_info_work,
+							      g_strdup("get its settings"));
 
-	if (!call_run(&call, error))
+	if (!libvirt_call_run(&call, error))
 		return false;
 	*info = call->info;
 	call->info = (struct hv_info){ 0 };
-	if (info->id >= 0 && link_is_local(link))
+	if (info->id >= 0 && libvirt_link_is_local(link))
 		info->pid = link->pid = vmm_process_find(info->uuid, link->pid);
-	device_settle(g, call->control);
+	libvirt_device_update(g, call->control);
 	if (g->device)
-		device_add_info(g, deadline, info);
+		libvirt_device_add_info(g, deadline, info);
 	return true;
 }
 
-static bool balloon_get_work(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_balloon_get_work(struct libvirt_call *call, virDomainPtr domain)
 {
-	if (!read_stats(domain, &call->stats))
+	if (!read_domain_stats(domain, &call->stats))
 		return false;
 	call->bytes = call->stats.value[HV_STAT_ACTUAL];
-	return call->bytes != HV_UNSET || fail_without_size(call, domain);
+	return call->bytes != HV_UNSET || libvirt_call_fail_no_size(call, domain);
 }
 
 static bool libvirt_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
@@ -204,25 +204,26 @@ static bool libvirt_balloon_get(struct hv_guest *guest, int64_t deadline, uint64
 {
 	g_autoptr(libvirt_call) call = NULL;
 
-	if (device_is_ours(guest, deadline))
-		return device_balloon_get(guest, deadline, actual_bytes, error);
-	call = guest_call(guest, deadline, balloon_get_work, g_strdup("get its memory size"));
+	if (libvirt_device_find(guest, deadline))
+		return libvirt_device_balloon_get(guest, deadline, actual_bytes, error);
+	call = libvirt_guest_new_call(guest, deadline, libvirt_balloon_get_work,
+				      g_strdup("get its memory size"));
 	call->needs_running = true;
-	if (!call_run(&call, error))
+	if (!libvirt_call_run(&call, error))
 		return false;
 	*actual_bytes = call->bytes;
 	return true;
 }
 
-static bool stats_get_work(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_stats_get_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	g_auto(domain_xml) live = { 0 };
 
-	if (!read_stats(domain, &call->stats))
+	if (!read_domain_stats(domain, &call->stats))
 		return false;
 	if (call->stats.value[HV_STAT_ACTUAL] == HV_UNSET)
-		return fail_without_size(call, domain);
-	if (read_xml(domain, 0, &live))
+		return libvirt_call_fail_no_size(call, domain);
+	if (libvirt_read_xml(domain, 0, &live))
 		call->stats.period_s = live.stats_period_s;
 	return true;
 }
@@ -232,11 +233,12 @@ static bool libvirt_stats_get(struct hv_guest *guest, int64_t deadline, struct h
 {
 	g_autoptr(libvirt_call) call = NULL;
 
-	if (device_is_ours(guest, deadline))
-		return device_stats_get(guest, deadline, stats, error);
-	call = guest_call(guest, deadline, stats_get_work, g_strdup("get its statistics"));
+	if (libvirt_device_find(guest, deadline))
+		return libvirt_device_stats_get(guest, deadline, stats, error);
+	call = libvirt_guest_new_call(guest, deadline, libvirt_stats_get_work,
+				      g_strdup("get its statistics"));
 	call->needs_running = true;
-	if (!call_run(&call, error))
+	if (!libvirt_call_run(&call, error))
 		return false;
 	*stats = call->stats;
 	return true;
@@ -245,7 +247,7 @@ static bool libvirt_stats_get(struct hv_guest *guest, int64_t deadline, struct h
 /* ---- what is in the way ---- */
 
 /* Jobs that write the guest's memory down, or end it; a backup of disks is none of them. */
-static bool is_migration(int operation)
+static bool is_migration_job(int operation)
 {
 	switch (operation) {
 	case VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN:
@@ -261,7 +263,7 @@ static bool is_migration(int operation)
 	}
 }
 
-static bool read_migration(virDomainPtr domain, bool *migrating)
+static bool read_domain_migration(virDomainPtr domain, bool *migrating)
 {
 	int operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN, type, count = 0;
 	virTypedParameterPtr params = NULL;
@@ -271,22 +273,22 @@ static bool read_migration(virDomainPtr domain, bool *migrating)
 		return virGetLastErrorCode() == VIR_ERR_NO_SUPPORT;
 	virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_OPERATION, &operation);
 	virTypedParamsFree(params, count);
-	*migrating = type != VIR_DOMAIN_JOB_NONE && is_migration(operation);
+	*migrating = type != VIR_DOMAIN_JOB_NONE && is_migration_job(operation);
 	return true;
 }
 
-static bool obstacle_work(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_obstacle_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	g_auto(domain_xml) live = { 0 };
 	bool migrating = false;
 
-	if (!read_xml(domain, 0, &live))
+	if (!libvirt_read_xml(domain, 0, &live))
 		return false;
 	if (live.host_devices)
 		call->obstacle = HV_OBSTACLE_DEVICES;
 	else if (live.locked)
 		call->obstacle = HV_OBSTACLE_LOCKED;
-	else if (!read_migration(domain, &migrating))
+	else if (!read_domain_migration(domain, &migrating))
 		return false;
 	else
 		call->obstacle = migrating ? HV_OBSTACLE_MIGRATION : HV_OBSTACLE_NONE;
@@ -296,11 +298,12 @@ static bool obstacle_work(struct libvirt_call *call, virDomainPtr domain)
 static bool libvirt_obstacle(struct hv_guest *guest, int64_t deadline, enum hv_obstacle *obstacle,
 			     GError **error)
 {
-	g_autoptr(libvirt_call) call = guest_call(guest, deadline, obstacle_work,
-						  g_strdup("tell what is in the balloon's way"));
+	g_autoptr(libvirt_call) call =
+		libvirt_guest_new_call(guest, deadline, libvirt_obstacle_work,
+				       g_strdup("tell what is in the balloon's way"));
 
 	call->needs_running = true;
-	if (!call_run(&call, error))
+	if (!libvirt_call_run(&call, error))
 		return false;
 	*obstacle = call->obstacle;
 	return true;
@@ -314,7 +317,7 @@ struct effect {
 	bool config;
 };
 
-static struct effect effect_of(struct libvirt_call *call, virDomainPtr domain)
+static struct effect resolve_scope(struct libvirt_call *call, virDomainPtr domain)
 {
 	bool active = virDomainIsActive(domain) == 1;
 
@@ -325,114 +328,118 @@ static struct effect effect_of(struct libvirt_call *call, virDomainPtr domain)
 }
 
 /* A change of --config asked of a guest that has none. */
-static bool is_transient(struct libvirt_call *call, virDomainPtr domain)
+static bool check_transient(struct libvirt_call *call, virDomainPtr domain)
 {
 	if (!(call->scope & HV_SCOPE_CONFIG) || virDomainIsPersistent(domain) != 0)
 		return false;
-	call_fail(call, HV_ERROR_REFUSED,
-		  "the guest is transient, so libvirt (%s) cannot %s at its next start; leave out "
-		  "--config",
-		  call->link->uri, call->asked);
+	libvirt_call_fail(
+		call, HV_ERROR_REFUSED,
+		"the guest is transient, so libvirt (%s) cannot %s at its next start; leave out "
+		"--config",
+		call->link->uri, call->asked);
 	return true;
 }
 
-static bool is_above_max(struct libvirt_call *call, const struct domain_xml *xml)
+static bool check_above_max(struct libvirt_call *call, const struct domain_xml *xml)
 {
 	g_autofree char *max = NULL;
 
 	if (xml->memory_bytes == HV_UNSET || call->bytes <= xml->memory_bytes)
 		return false;
 	max = size_format(xml->memory_bytes);
-	call_fail(call, HV_ERROR_REFUSED,
-		  "libvirt (%s) refused to %s: the guest's maximum is %s; raise it with setmaxmem "
-		  "while the guest is shut off, or with setmaxmem --config for its next start",
-		  call->link->uri, call->asked, max);
+	libvirt_call_fail(
+		call, HV_ERROR_REFUSED,
+		"libvirt (%s) refused to %s: the guest's maximum is %s; raise it with setmaxmem "
+		"while the guest is shut off, or with setmaxmem --config for its next start",
+		call->link->uri, call->asked, max);
 	return true;
 }
 
 /* Keeps what libvirt said unless @explain knows better; returns false. */
-static bool explain_failure(struct libvirt_call *call, virDomainPtr domain,
-			    void (*explain)(struct libvirt_call *, virDomainPtr))
+static bool libvirt_call_explain_failure(struct libvirt_call *call, virDomainPtr domain,
+					 void (*explain)(struct libvirt_call *, virDomainPtr))
 {
-	call_fail_as_libvirt(call);
+	libvirt_call_fail_last_error(call);
 	if (call->error->code != HV_ERROR_DENIED)
 		explain(call, domain);
 	return false;
 }
 
-static void explain_balloon_set(struct libvirt_call *call, virDomainPtr domain)
+static void explain_balloon_set_failure(struct libvirt_call *call, virDomainPtr domain)
 {
-	struct effect effect = effect_of(call, domain);
+	struct effect effect = resolve_scope(call, domain);
 	g_auto(domain_xml) live = { 0 };
 	g_auto(domain_xml) config = { 0 };
 
-	if (is_transient(call, domain))
+	if (check_transient(call, domain))
 		return;
-	if (effect.live && read_xml(domain, 0, &live)) {
+	if (effect.live && libvirt_read_xml(domain, 0, &live)) {
 		if (!domain_xml_has_balloon(&live)) {
-			fail_without_balloon(call);
+			libvirt_call_fail_no_balloon(call);
 			return;
 		}
-		if (is_above_max(call, &live))
+		if (check_above_max(call, &live))
 			return;
 	}
-	if (effect.config && read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config))
-		is_above_max(call, &config);
+	if (effect.config && libvirt_read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config))
+		check_above_max(call, &config);
 }
 
-static bool balloon_set_work(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_balloon_set_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	return virDomainSetMemoryFlags(domain, call->bytes / 1024, call->scope) == 0 ||
-	       explain_failure(call, domain, explain_balloon_set);
+	       libvirt_call_explain_failure(call, domain, explain_balloon_set_failure);
 }
 
 /* Runs a call that changes something. */
-static bool run_change(struct libvirt_call *call, unsigned int scope, GError **error)
+static bool libvirt_call_run_change(struct libvirt_call *call, unsigned int scope, GError **error)
 {
 	g_autoptr(libvirt_call) running = call;
 
 	call->scope = scope;
 	call->changes = true;
 	call->needs_running = scope & HV_SCOPE_LIVE;
-	return call_run(&running, error);
+	return libvirt_call_run(&running, error);
 }
 
-static bool plain_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
-			      unsigned int scope, GError **error)
+static bool libvirt_domain_memory_set(struct hv_guest *guest, int64_t deadline,
+				      uint64_t target_bytes, unsigned int scope, GError **error)
 {
 	g_autofree char *size = size_format(target_bytes);
-	struct libvirt_call *call = guest_call(guest, deadline, balloon_set_work,
-					       g_strdup_printf("set its memory to %s", size));
+	struct libvirt_call *call =
+		libvirt_guest_new_call(guest, deadline, libvirt_balloon_set_work,
+				       g_strdup_printf("set its memory to %s", size));
 
 	call->bytes = target_bytes;
-	return run_change(call, scope, error);
+	return libvirt_call_run_change(call, scope, error);
 }
 
 static bool libvirt_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
 				unsigned int scope, GError **error)
 {
-	if (scope == HV_SCOPE_CONFIG || !device_is_ours(guest, deadline))
-		return plain_balloon_set(guest, deadline, target_bytes, scope, error);
+	if (scope == HV_SCOPE_CONFIG || !libvirt_device_find(guest, deadline))
+		return libvirt_domain_memory_set(guest, deadline, target_bytes, scope, error);
 	/* What starts next time is libvirt's all the same. */
 	return (!(scope & HV_SCOPE_CONFIG) ||
-		plain_balloon_set(guest, deadline, target_bytes, HV_SCOPE_CONFIG, error)) &&
-	       device_balloon_set(guest, deadline, target_bytes, error);
+		libvirt_domain_memory_set(guest, deadline, target_bytes, HV_SCOPE_CONFIG, error)) &&
+	       libvirt_device_balloon_set(guest, deadline, target_bytes, error);
 }
 
-static void explain_max_set(struct libvirt_call *call, virDomainPtr domain)
+static void explain_max_set_failure(struct libvirt_call *call, virDomainPtr domain)
 {
-	if (!is_transient(call, domain) && effect_of(call, domain).live)
-		call_fail(call, HV_ERROR_REFUSED,
-			  "libvirt (%s) cannot %s while the guest is running; shut it down first, "
-			  "or use --config to change its next start",
-			  call->link->uri, call->asked);
+	if (!check_transient(call, domain) && resolve_scope(call, domain).live)
+		libvirt_call_fail(
+			call, HV_ERROR_REFUSED,
+			"libvirt (%s) cannot %s while the guest is running; shut it down first, "
+			"or use --config to change its next start",
+			call->link->uri, call->asked);
 }
 
-static bool max_set_work(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_max_set_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	return virDomainSetMemoryFlags(domain, call->bytes / 1024,
 				       call->scope | VIR_DOMAIN_MEM_MAXIMUM) == 0 ||
-	       explain_failure(call, domain, explain_max_set);
+	       libvirt_call_explain_failure(call, domain, explain_max_set_failure);
 }
 
 static bool libvirt_max_set(struct hv_guest *guest, int64_t deadline, uint64_t max_bytes,
@@ -440,39 +447,40 @@ static bool libvirt_max_set(struct hv_guest *guest, int64_t deadline, uint64_t m
 {
 	g_autofree char *size = size_format(max_bytes);
 	struct libvirt_call *call =
-		guest_call(guest, deadline, max_set_work,
-			   g_strdup_printf("set its maximum memory to %s", size));
+		libvirt_guest_new_call(guest, deadline, libvirt_max_set_work,
+				       g_strdup_printf("set its maximum memory to %s", size));
 
 	call->bytes = max_bytes;
-	return run_change(call, scope, error);
+	return libvirt_call_run_change(call, scope, error);
 }
 
-static void fail_with_our_device(struct libvirt_call *call)
+static void libvirt_call_fail_adopted(struct libvirt_call *call)
 {
-	call_fail(call, HV_ERROR_REFUSED,
-		  "the guest has aerostat's balloon device, so libvirt (%s) cannot %s for its next "
-		  "start; set it while the guest is running, without --config",
-		  call->link->uri, call->asked);
+	libvirt_call_fail(
+		call, HV_ERROR_REFUSED,
+		"the guest has aerostat's balloon device, so libvirt (%s) cannot %s for its next "
+		"start; set it while the guest is running, without --config",
+		call->link->uri, call->asked);
 }
 
-static void explain_period_set(struct libvirt_call *call, virDomainPtr domain)
+static void explain_period_set_failure(struct libvirt_call *call, virDomainPtr domain)
 {
-	unsigned int flags = effect_of(call, domain).live ? 0 : VIR_DOMAIN_XML_INACTIVE;
+	unsigned int flags = resolve_scope(call, domain).live ? 0 : VIR_DOMAIN_XML_INACTIVE;
 	g_auto(domain_xml) xml = { 0 };
 
-	if (is_transient(call, domain) || !read_xml(domain, flags, &xml) ||
+	if (check_transient(call, domain) || !libvirt_read_xml(domain, flags, &xml) ||
 	    domain_xml_has_balloon(&xml))
 		return;
 	if (xml.control)
-		fail_with_our_device(call);
+		libvirt_call_fail_adopted(call);
 	else
-		fail_without_balloon(call);
+		libvirt_call_fail_no_balloon(call);
 }
 
-static bool period_set_work(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_stats_period_set_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	return virDomainSetMemoryStatsPeriod(domain, call->period_s, call->scope) == 0 ||
-	       explain_failure(call, domain, explain_period_set);
+	       libvirt_call_explain_failure(call, domain, explain_period_set_failure);
 }
 
 static bool libvirt_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
@@ -487,22 +495,23 @@ static bool libvirt_stats_period_set(struct hv_guest *guest, int64_t deadline, i
 			guest->address, period_s);
 		return false;
 	}
-	if (!(scope & HV_SCOPE_CONFIG) && device_is_ours(guest, deadline))
-		return device_stats_period_set(guest, deadline, period_s, error);
-	call = guest_call(guest, deadline, period_set_work,
-			  g_strdup_printf("set its statistics period to %d s", period_s));
+	if (!(scope & HV_SCOPE_CONFIG) && libvirt_device_find(guest, deadline))
+		return libvirt_device_stats_period_set(guest, deadline, period_s, error);
+	call = libvirt_guest_new_call(
+		guest, deadline, libvirt_stats_period_set_work,
+		g_strdup_printf("set its statistics period to %d s", period_s));
 	call->period_s = period_s;
-	return run_change(call, scope, error);
+	return libvirt_call_run_change(call, scope, error);
 }
 
 /* ---- XML ---- */
 
-static bool xml_get_work(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_xml_get_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	unsigned int flags = 0;
 	char *text;
 
-	if (is_transient(call, domain) ||
+	if (check_transient(call, domain) ||
 	    (call->scope & HV_SCOPE_LIVE && virDomainIsActive(domain) != 1))
 		return false;
 	/* With its secrets, or they would be lost when it is defined again. */
@@ -517,15 +526,15 @@ static bool xml_get_work(struct libvirt_call *call, virDomainPtr domain)
 static char *libvirt_xml_get(struct hv_guest *guest, int64_t deadline, unsigned int scope,
 			     GError **error)
 {
-	g_autoptr(libvirt_call) call =
-		guest_call(guest, deadline, xml_get_work, g_strdup("tell its XML"));
+	g_autoptr(libvirt_call) call = libvirt_guest_new_call(guest, deadline, libvirt_xml_get_work,
+							      g_strdup("tell its XML"));
 
 	call->scope = scope;
 	call->needs_running = scope & HV_SCOPE_LIVE;
-	return call_run(&call, error) ? g_steal_pointer(&call->xml) : NULL;
+	return libvirt_call_run(&call, error) ? g_steal_pointer(&call->xml) : NULL;
 }
 
-static bool xml_define_work(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_xml_define_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	virDomainPtr defined = virDomainDefineXMLFlags(virDomainGetConnect(domain), call->xml,
 						       VIR_DOMAIN_DEFINE_VALIDATE);
@@ -538,16 +547,16 @@ static bool xml_define_work(struct libvirt_call *call, virDomainPtr domain)
 static bool libvirt_xml_define(struct hv_guest *guest, int64_t deadline, const char *xml,
 			       GError **error)
 {
-	struct libvirt_call *call =
-		guest_call(guest, deadline, xml_define_work, g_strdup("define its new XML"));
+	struct libvirt_call *call = libvirt_guest_new_call(guest, deadline, libvirt_xml_define_work,
+							   g_strdup("define its new XML"));
 
 	call->xml = g_strdup(xml);
-	return run_change(call, HV_SCOPE_CURRENT, error);
+	return libvirt_call_run_change(call, HV_SCOPE_CURRENT, error);
 }
 
 /* ---- starting, and QEMU's monitor ---- */
 
-static bool start_work(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_start_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	(void)call;
 	return virDomainCreate(domain) == 0;
@@ -555,13 +564,14 @@ static bool start_work(struct libvirt_call *call, virDomainPtr domain)
 
 static bool libvirt_start(struct hv_guest *guest, int64_t deadline, GError **error)
 {
-	struct libvirt_call *call = guest_call(guest, deadline, start_work, g_strdup("start it"));
+	struct libvirt_call *call =
+		libvirt_guest_new_call(guest, deadline, libvirt_start_work, g_strdup("start it"));
 
 	((struct libvirt_guest *)guest)->settled = false;
-	return run_change(call, HV_SCOPE_CURRENT, error);
+	return libvirt_call_run_change(call, HV_SCOPE_CURRENT, error);
 }
 
-static bool monitor_work(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_monitor_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	char *answer = NULL;
 
@@ -577,12 +587,12 @@ static bool monitor_work(struct libvirt_call *call, virDomainPtr domain)
 static char *libvirt_monitor(struct hv_guest *guest, int64_t deadline, const char *command,
 			     GError **error)
 {
-	g_autoptr(libvirt_call) call =
-		guest_call(guest, deadline, monitor_work, g_strdup("pass a command to its QEMU"));
+	g_autoptr(libvirt_call) call = libvirt_guest_new_call(
+		guest, deadline, libvirt_monitor_work, g_strdup("pass a command to its QEMU"));
 
 	call->xml = g_strdup(command);
 	call->needs_running = true;
-	return call_run(&call, error) ? g_steal_pointer(&call->xml) : NULL;
+	return libvirt_call_run(&call, error) ? g_steal_pointer(&call->xml) : NULL;
 }
 
 /* ---- events, opening, listing ---- */
@@ -590,15 +600,15 @@ static char *libvirt_monitor(struct hv_guest *guest, int64_t deadline, const cha
 static bool libvirt_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
 			       GError **error)
 {
-	if (device_is_ours(guest, deadline))
-		return device_event_wait(guest, deadline, event, error);
-	return link_event_wait(guest_link(guest), deadline, event, error);
+	if (libvirt_device_find(guest, deadline))
+		return libvirt_device_wait_event(guest, deadline, event, error);
+	return libvirt_link_wait_event(libvirt_guest_link(guest), deadline, event, error);
 }
 
 static void libvirt_close(struct hv_guest *guest)
 {
 	hv_guest_close(((struct libvirt_guest *)guest)->device);
-	link_close(guest_link(guest));
+	libvirt_link_close(libvirt_guest_link(guest));
 	g_free(guest->address);
 	g_free(guest->source);
 	g_free(guest);
@@ -621,30 +631,30 @@ static const struct hv_ops libvirt_ops = {
 	.close = libvirt_close,
 };
 
-static struct hv_guest *open_guest(const char *uri, const char *address, const char *uuid)
+static struct hv_guest *libvirt_guest_new(const char *uri, const char *address, const char *uuid)
 {
 	struct libvirt_guest *guest = g_new0(struct libvirt_guest, 1);
 
 	guest->base.ops = &libvirt_ops;
 	guest->base.address = g_strdup(address);
 	guest->base.source = g_strdup(uri);
-	guest->link = link_new(uri, address, uuid);
+	guest->link = libvirt_link_new(uri, address, uuid);
 	return &guest->base;
 }
 
 struct hv_guest *hv_libvirt_open(const char *uri, const char *name_uuid_or_id)
 {
-	return open_guest(uri, name_uuid_or_id, NULL);
+	return libvirt_guest_new(uri, name_uuid_or_id, NULL);
 }
 
-static int by_address(const void *a, const void *b)
+static int compare_guest_addresses(const void *a, const void *b)
 {
 	const struct hv_guest *const *left = a, *const *right = b;
 
 	return strcmp((*left)->address, (*right)->address);
 }
 
-static bool list_work(struct libvirt_call *call, virDomainPtr no_domain)
+static bool libvirt_list_work(struct libvirt_call *call, virDomainPtr no_domain)
 {
 	struct libvirt_link *link = call->link;
 	char uuid[VIR_UUID_STRING_BUFLEN];
@@ -657,25 +667,27 @@ static bool list_work(struct libvirt_call *call, virDomainPtr no_domain)
 	call->guests = g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
 	for (int i = 0; i < count; i++) {
 		if (virDomainGetUUIDString(domains[i], uuid) == 0)
-			g_ptr_array_add(call->guests,
-					open_guest(link->uri, virDomainGetName(domains[i]), uuid));
+			g_ptr_array_add(
+				call->guests,
+				libvirt_guest_new(link->uri, virDomainGetName(domains[i]), uuid));
 		virDomainFree(domains[i]);
 	}
 	free(domains);
-	g_ptr_array_sort(call->guests, by_address);
+	g_ptr_array_sort(call->guests, compare_guest_addresses);
 	return true;
 }
 
 GPtrArray *hv_libvirt_list(const char *uri, bool all, int64_t deadline, GError **error)
 {
-	struct libvirt_link *link = link_new(uri, NULL, NULL);
-	libvirt_call *call = call_new(link, deadline, list_work, g_strdup("list its guests"));
+	struct libvirt_link *link = libvirt_link_new(uri, NULL, NULL);
+	libvirt_call *call =
+		libvirt_call_new(link, deadline, libvirt_list_work, g_strdup("list its guests"));
 	GPtrArray *guests = NULL;
 
 	call->scope = all ? 0 : VIR_CONNECT_LIST_DOMAINS_ACTIVE;
-	if (call_run(&call, error))
+	if (libvirt_call_run(&call, error))
 		guests = g_steal_pointer(&call->guests);
-	g_clear_pointer(&call, call_free);
-	link_close(link);
+	g_clear_pointer(&call, libvirt_call_free);
+	libvirt_link_close(link);
 	return guests;
 }

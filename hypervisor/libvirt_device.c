@@ -8,12 +8,12 @@
 
 #define EVENT_SLICE_MS 100 /* two sources of events are waited for in turn */
 
-static struct libvirt_guest *libvirt_guest(struct hv_guest *guest)
+static struct libvirt_guest *to_libvirt_guest(struct hv_guest *guest)
 {
 	return (struct libvirt_guest *)guest;
 }
 
-void device_settle(struct libvirt_guest *guest, const char *control)
+void libvirt_device_update(struct libvirt_guest *guest, const char *control)
 {
 	g_autofree char *address = control ? g_strconcat("qmp:", control, NULL) : NULL;
 
@@ -26,7 +26,7 @@ void device_settle(struct libvirt_guest *guest, const char *control)
 }
 
 /* Looks at the XML it runs with, which libvirt tells whatever the state of QEMU. */
-static bool find_work(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_device_find_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	g_auto(domain_xml) live = { 0 };
 	char *text;
@@ -42,30 +42,31 @@ static bool find_work(struct libvirt_call *call, virDomainPtr domain)
 	return ok;
 }
 
-bool device_is_ours(struct hv_guest *guest, int64_t deadline)
+bool libvirt_device_find(struct hv_guest *guest, int64_t deadline)
 {
-	struct libvirt_guest *g = libvirt_guest(guest);
+	struct libvirt_guest *g = to_libvirt_guest(guest);
 
 	if (!g->settled) {
-		g_autoptr(libvirt_call) call =
-			call_new(g->link, deadline, find_work, g_strdup("tell its XML"));
+		g_autoptr(libvirt_call) call = libvirt_call_new(
+			g->link, deadline, libvirt_device_find_work, g_strdup("tell its XML"));
 
-		if (call_run(&call, NULL))
-			device_settle(g, call->control);
+		if (libvirt_call_run(&call, NULL))
+			libvirt_device_update(g, call->control);
 	}
 	if (g->device)
 		hv_guest_hold(g->device, guest->hold);
 	return g->device;
 }
 
-static bool running_work(struct libvirt_call *call, virDomainPtr domain)
+static bool check_running_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	return virDomainIsActive(domain) == 1 ||
-	       call_fail(call, HV_ERROR_NOT_RUNNING, "the guest is not running");
+	       libvirt_call_fail(call, HV_ERROR_NOT_RUNNING, "the guest is not running");
 }
 
 /* What @failed, the device's, means for the guest.  Returns false. */
-static bool fail(struct libvirt_guest *g, int64_t deadline, const GError *failed, GError **error)
+static bool libvirt_device_fail(struct libvirt_guest *g, int64_t deadline, const GError *failed,
+				GError **error)
 {
 	const char *name = g->base.address;
 	g_autoptr(libvirt_call) call = NULL;
@@ -78,8 +79,8 @@ static bool fail(struct libvirt_guest *g, int64_t deadline, const GError *failed
 	}
 	/* Whatever comes next has to look anew. */
 	g->settled = false;
-	call = call_new(g->link, deadline, running_work, g_strdup("get its state"));
-	if (!call_run(&call, &ended))
+	call = libvirt_call_new(g->link, deadline, check_running_work, g_strdup("get its state"));
+	if (!libvirt_call_run(&call, &ended))
 		g_propagate_error(error, g_steal_pointer(&ended));
 	else
 		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE,
@@ -90,7 +91,7 @@ static bool fail(struct libvirt_guest *g, int64_t deadline, const GError *failed
 }
 
 /* Of the device's own settings: those that QEMU cannot know. */
-void device_add_info(struct libvirt_guest *g, int64_t deadline, struct hv_info *info)
+void libvirt_device_add_info(struct libvirt_guest *g, int64_t deadline, struct hv_info *info)
 {
 	g_auto(hv_info) device = { 0 };
 
@@ -104,66 +105,68 @@ void device_add_info(struct libvirt_guest *g, int64_t deadline, struct hv_info *
 	info->driver = device.driver;
 }
 
-bool device_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
-			GError **error)
+bool libvirt_device_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
+				GError **error)
 {
-	struct libvirt_guest *g = libvirt_guest(guest);
+	struct libvirt_guest *g = to_libvirt_guest(guest);
 	g_autoptr(GError) failed = NULL;
 
 	return hv_guest_balloon_get(g->device, deadline, actual_bytes, &failed) ||
-	       fail(g, deadline, failed, error);
+	       libvirt_device_fail(g, deadline, failed, error);
 }
 
-bool device_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
-			GError **error)
+bool libvirt_device_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
+				GError **error)
 {
-	struct libvirt_guest *g = libvirt_guest(guest);
+	struct libvirt_guest *g = to_libvirt_guest(guest);
 	g_autoptr(GError) failed = NULL;
 
 	return hv_guest_balloon_set(g->device, deadline, target_bytes, HV_SCOPE_LIVE, &failed) ||
-	       fail(g, deadline, failed, error);
+	       libvirt_device_fail(g, deadline, failed, error);
 }
 
-bool device_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
-		      GError **error)
+bool libvirt_device_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
+			      GError **error)
 {
-	struct libvirt_guest *g = libvirt_guest(guest);
+	struct libvirt_guest *g = to_libvirt_guest(guest);
 	g_autoptr(GError) failed = NULL;
 
 	if (!hv_guest_stats_get(g->device, deadline, stats, &failed))
-		return fail(g, deadline, failed, error);
+		return libvirt_device_fail(g, deadline, failed, error);
 	/* Not the device's own. */
 	stats->value[HV_STAT_RSS] = g->link->pid ? vmm_process_rss_bytes(g->link->pid) : HV_UNSET;
 	return true;
 }
 
-bool device_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s, GError **error)
+bool libvirt_device_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
+				     GError **error)
 {
-	struct libvirt_guest *g = libvirt_guest(guest);
+	struct libvirt_guest *g = to_libvirt_guest(guest);
 	g_autoptr(GError) failed = NULL;
 
 	return hv_guest_stats_period_set(g->device, deadline, period_s, HV_SCOPE_LIVE, &failed) ||
-	       fail(g, deadline, failed, error);
+	       libvirt_device_fail(g, deadline, failed, error);
 }
 
 /* The device's own lifecycle is not the guest's; its silence is libvirt's to explain. */
-static bool balloon_event(struct libvirt_guest *g, int64_t deadline, struct hv_event *event)
+static bool libvirt_device_poll_event(struct libvirt_guest *g, int64_t deadline,
+				      struct hv_event *event)
 {
 	return g->device && hv_guest_event_wait(g->device, deadline, event, NULL) &&
 	       event->kind == HV_EVENT_BALLOON_CHANGE;
 }
 
-bool device_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
-		       GError **error)
+bool libvirt_device_wait_event(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
+			       GError **error)
 {
-	struct libvirt_guest *g = libvirt_guest(guest);
+	struct libvirt_guest *g = to_libvirt_guest(guest);
 
 	for (;;) {
 		int64_t slice = MIN(deadline, hv_deadline_ms(EVENT_SLICE_MS));
 		g_autoptr(GError) failed = NULL;
 
-		if (balloon_event(g, slice, event) ||
-		    link_event_wait(g->link, slice, event, &failed))
+		if (libvirt_device_poll_event(g, slice, event) ||
+		    libvirt_link_wait_event(g->link, slice, event, &failed))
 			return true;
 		if (!g_error_matches(failed, HV_ERROR, HV_ERROR_TIMEOUT) ||
 		    g_get_monotonic_time() >= deadline) {

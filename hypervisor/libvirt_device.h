@@ -8,8 +8,8 @@
  * and what concerns the balloon is asked there.  Whose fault it is when nobody
  * answers, the device's or the whole guest's, libvirt is asked afterwards.
  */
-#ifndef AEROSTAT_LIBVIRT_DEVICE_H
-#define AEROSTAT_LIBVIRT_DEVICE_H
+#ifndef AEROSTAT_HYPERVISOR_LIBVIRT_DEVICE_H
+#define AEROSTAT_HYPERVISOR_LIBVIRT_DEVICE_H
 
 #include "hypervisor/libvirt_link.h"
 
@@ -21,28 +21,28 @@ struct libvirt_guest {
 };
 
 /* @control: where the running guest's device is steered, NULL when it has none of ours. */
-void device_settle(struct libvirt_guest *guest, const char *control);
+void libvirt_device_update(struct libvirt_guest *guest, const char *control);
 
 /*
  * The guest has our device, so that the device_*() below are to be asked.  Finds
  * out whether it has when that is not known.
  */
-bool device_is_ours(struct hv_guest *guest, int64_t deadline);
+bool libvirt_device_find(struct hv_guest *guest, int64_t deadline);
 
 /* Puts what the device knows into what libvirt told.  A device that does not answer is
  * has_balloon with an unknown size. */
-void device_add_info(struct libvirt_guest *guest, int64_t deadline, struct hv_info *info);
+void libvirt_device_add_info(struct libvirt_guest *guest, int64_t deadline, struct hv_info *info);
 
 /* As the hv_ops of the same names; balloon_set and stats_period_set for the running guest. */
-bool device_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
-			GError **error);
-bool device_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
-			GError **error);
-bool device_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
-		      GError **error);
-bool device_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
-			     GError **error);
-bool device_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
-		       GError **error);
+bool libvirt_device_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
+				GError **error);
+bool libvirt_device_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
+				GError **error);
+bool libvirt_device_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
+			      GError **error);
+bool libvirt_device_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
+				     GError **error);
+bool libvirt_device_wait_event(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
+			       GError **error);
 
 #endif

@@ -5,7 +5,7 @@
  * Theory of operation
  * -------------------
  * Two callbacks, run by the loop's thread (libvirt_loop.c), put what happens
- * into the link's bounded queue; link_event_wait() takes it out.  They are
+ * into the link's bounded queue; libvirt_link_wait_event() takes it out.  They are
  * registered by the first wait, and by the first after the connection was lost.
  * Whether the guest runs is asked after that, so that no stop is missed in
  * between, and again when it has stopped.
@@ -24,7 +24,7 @@
  * changes not yet taken only the newest is kept, and of too many events the
  * newest.
  */
-static void queue_event(struct libvirt_link *link, struct hv_event *event, bool stopped)
+static void queue_libvirt_event(struct libvirt_link *link, struct hv_event *event, bool stopped)
 {
 	const struct hv_event *last;
 
@@ -42,8 +42,8 @@ static void queue_event(struct libvirt_link *link, struct hv_event *event, bool 
 	pthread_mutex_unlock(&link->lock);
 }
 
-static void on_balloon_change(virConnectPtr conn, virDomainPtr domain,
-			      unsigned long long actual_kib, void *data)
+static void on_libvirt_balloon_change(virConnectPtr conn, virDomainPtr domain,
+				      unsigned long long actual_kib, void *data)
 {
 	struct hv_event *event = g_new0(struct hv_event, 1);
 
@@ -51,7 +51,7 @@ static void on_balloon_change(virConnectPtr conn, virDomainPtr domain,
 	(void)domain;
 	event->kind = HV_EVENT_BALLOON_CHANGE;
 	event->actual_bytes = actual_kib * 1024;
-	queue_event(data, event, false);
+	queue_libvirt_event(data, event, false);
 }
 
 /* virsh's words. */
@@ -82,7 +82,8 @@ static const struct {
 	[VIR_DOMAIN_EVENT_CRASHED] = { "Crashed", { "Panicked", "Crashloaded" } },
 };
 
-static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int kind, int detail, void *data)
+static int on_libvirt_lifecycle(virConnectPtr conn, virDomainPtr domain, int kind, int detail,
+				void *data)
 {
 	struct hv_event *event = g_new0(struct hv_event, 1);
 	bool known = kind >= 0 && kind < (int)G_N_ELEMENTS(lifecycle_words);
@@ -96,12 +97,12 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr domain, int kind, int d
 	event->kind = HV_EVENT_LIFECYCLE;
 	g_snprintf(event->detail, sizeof(event->detail), "%s%s%s", word, more ? " " : "",
 		   more ? more : "");
-	queue_event(data, event, kind == VIR_DOMAIN_EVENT_STOPPED);
+	queue_libvirt_event(data, event, kind == VIR_DOMAIN_EVENT_STOPPED);
 	return 0;
 }
 
 /* Takes the oldest event. */
-static bool take_event(struct libvirt_link *link, struct hv_event *event)
+static bool take_libvirt_event(struct libvirt_link *link, struct hv_event *event)
 {
 	g_autofree struct hv_event *first = g_queue_pop_head(&link->events);
 
@@ -110,26 +111,26 @@ static bool take_event(struct libvirt_link *link, struct hv_event *event)
 	return first;
 }
 
-static bool register_event(struct libvirt_link *link, virDomainPtr domain, int slot, int kind,
-			   virConnectDomainEventGenericCallback callback)
+static bool register_libvirt_event(struct libvirt_link *link, virDomainPtr domain, int slot,
+				   int kind, virConnectDomainEventGenericCallback callback)
 {
 	if (link->event_ids[slot] >= 0)
 		return true;
-	link->event_ids[slot] = virConnectDomainEventRegisterAny(link->conn, domain, kind, callback,
-								 link_ref(link), link_unref);
+	link->event_ids[slot] = virConnectDomainEventRegisterAny(
+		link->conn, domain, kind, callback, libvirt_link_ref(link), libvirt_link_unref);
 	if (link->event_ids[slot] < 0)
-		link_unref(link);
+		libvirt_link_unref(link);
 	return link->event_ids[slot] >= 0;
 }
 
-static bool listen_work(struct libvirt_call *call, virDomainPtr domain)
+static bool libvirt_events_register_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	struct libvirt_link *link = call->link;
 
-	if (!register_event(link, domain, 0, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE,
-			    VIR_DOMAIN_EVENT_CALLBACK(on_balloon_change)) ||
-	    !register_event(link, domain, 1, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-			    VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle)))
+	if (!register_libvirt_event(link, domain, 0, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE,
+				    VIR_DOMAIN_EVENT_CALLBACK(on_libvirt_balloon_change)) ||
+	    !register_libvirt_event(link, domain, 1, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+				    VIR_DOMAIN_EVENT_CALLBACK(on_libvirt_lifecycle)))
 		return false;
 	switch (virDomainIsActive(domain)) {
 	case 1:
@@ -138,24 +139,24 @@ static bool listen_work(struct libvirt_call *call, virDomainPtr domain)
 		pthread_mutex_unlock(&link->lock);
 		return true;
 	case 0:
-		return call_fail(call, HV_ERROR_NOT_RUNNING,
-				 "the guest is not running, so it has no events");
+		return libvirt_call_fail(call, HV_ERROR_NOT_RUNNING,
+					 "the guest is not running, so it has no events");
 	default:
 		return false;
 	}
 }
 
-static bool start_listening(struct libvirt_link *link, int64_t deadline, GError **error)
+static bool libvirt_events_register(struct libvirt_link *link, int64_t deadline, GError **error)
 {
-	g_autoptr(libvirt_call) call =
-		call_new(link, deadline, listen_work, g_strdup("tell what happens to it"));
+	g_autoptr(libvirt_call) call = libvirt_call_new(
+		link, deadline, libvirt_events_register_work, g_strdup("tell what happens to it"));
 	g_autoptr(GError) problem = NULL;
 	bool found_before;
 
 	pthread_mutex_lock(&link->lock);
 	found_before = *link->uuid;
 	pthread_mutex_unlock(&link->lock);
-	if (call_run(&call, &problem))
+	if (libvirt_call_run(&call, &problem))
 		return true;
 	/* A transient guest vanishes when it stops. */
 	if (found_before && problem->code == HV_ERROR_NOT_FOUND)
@@ -167,8 +168,8 @@ static bool start_listening(struct libvirt_link *link, int64_t deadline, GError 
 	return false;
 }
 
-bool link_event_wait(struct libvirt_link *link, int64_t deadline, struct hv_event *event,
-		     GError **error)
+bool libvirt_link_wait_event(struct libvirt_link *link, int64_t deadline, struct hv_event *event,
+			     GError **error)
 {
 	bool taken, listening, in_time = true;
 
@@ -176,7 +177,7 @@ bool link_event_wait(struct libvirt_link *link, int64_t deadline, struct hv_even
 		pthread_mutex_lock(&link->lock);
 		while (link->listening && !link->events.length && in_time)
 			in_time = deadline_wait(&link->changed, &link->lock, deadline);
-		taken = take_event(link, event);
+		taken = take_libvirt_event(link, event);
 		listening = link->listening;
 		pthread_mutex_unlock(&link->lock);
 		if (taken)
@@ -186,6 +187,6 @@ bool link_event_wait(struct libvirt_link *link, int64_t deadline, struct hv_even
 				    "%s: no event within the time allowed", link->address);
 			return false;
 		}
-	} while (listening || start_listening(link, deadline, error));
+	} while (listening || libvirt_events_register(link, deadline, error));
 	return false;
 }

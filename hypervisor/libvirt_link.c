@@ -12,7 +12,7 @@
  * Every guest has a connection of its own.  libvirtd works on no more than
  * five requests of one connection at a time, so that over a shared one five
  * stuck guests would block all others.  And a guest has one call at a time,
- * from call_run() to call_free(), also when that one was given up: a stuck
+ * from libvirt_call_run() to libvirt_call_free(), also when that one was given up: a stuck
  * guest would otherwise take up libvirtd's workers one by one, and old requests
  * overtake new ones.  Later calls wait for the earlier one until their own
  * deadline.
@@ -25,7 +25,7 @@
  *
  * References: the guest, each call and each event callback registered with
  * libvirt hold one.  The callbacks belong to the connection and the connection
- * to the link, so link_close() takes the connection apart explicitly.
+ * to the link, so libvirt_link_close() takes the connection apart explicitly.
  */
 #include "hypervisor/libvirt_link.h"
 
@@ -41,7 +41,7 @@
 #define KEEPALIVE_INTERVAL_S 1
 #define KEEPALIVE_COUNT 3
 
-struct libvirt_link *link_new(const char *uri, const char *address, const char *uuid)
+struct libvirt_link *libvirt_link_new(const char *uri, const char *address, const char *uuid)
 {
 	struct libvirt_link *link = g_new(struct libvirt_link, 1);
 
@@ -59,7 +59,7 @@ struct libvirt_link *link_new(const char *uri, const char *address, const char *
 	return link;
 }
 
-struct libvirt_link *link_ref(struct libvirt_link *link)
+struct libvirt_link *libvirt_link_ref(struct libvirt_link *link)
 {
 	pthread_mutex_lock(&link->lock);
 	link->refs++;
@@ -67,7 +67,7 @@ struct libvirt_link *link_ref(struct libvirt_link *link)
 	return link;
 }
 
-void link_unref(void *data)
+void libvirt_link_unref(void *data)
 {
 	struct libvirt_link *link = data;
 	bool last;
@@ -94,15 +94,15 @@ bool hv_uri_is_local(const char *uri)
 	return !host || host[strlen("://")] == '/';
 }
 
-bool link_is_local(const struct libvirt_link *link)
+bool libvirt_link_is_local(const struct libvirt_link *link)
 {
 	return hv_uri_is_local(link->uri);
 }
 
 /* ---- errors ---- */
 
-static char *G_GNUC_PRINTF(2, 0)
-	describe(const struct libvirt_link *link, const char *format, va_list words)
+static char *G_GNUC_PRINTF(2, 0) libvirt_link_format_error(const struct libvirt_link *link,
+							   const char *format, va_list words)
 {
 	g_autofree char *text = g_strdup_vprintf(format, words);
 
@@ -110,20 +110,20 @@ static char *G_GNUC_PRINTF(2, 0)
 			   NULL);
 }
 
-bool call_fail(struct libvirt_call *call, enum hv_error code, const char *format, ...)
+bool libvirt_call_fail(struct libvirt_call *call, enum hv_error code, const char *format, ...)
 {
 	g_autofree char *text = NULL;
 	va_list words;
 
 	va_start(words, format);
-	text = describe(call->link, format, words);
+	text = libvirt_link_format_error(call->link, format, words);
 	va_end(words);
 	g_clear_error(&call->error);
 	call->error = g_error_new_literal(HV_ERROR, code, text);
 	return false;
 }
 
-static enum hv_error to_hv_error(const virError *error)
+static enum hv_error convert_libvirt_error(const virError *error)
 {
 	static const struct {
 		int libvirt;
@@ -156,15 +156,15 @@ static enum hv_error to_hv_error(const virError *error)
 	return HV_ERROR_FAILED;
 }
 
-static bool is_denied(const virError *error)
+static bool is_denied_error(const virError *error)
 {
-	return to_hv_error(error) == HV_ERROR_DENIED ||
+	return convert_libvirt_error(error) == HV_ERROR_DENIED ||
 	       (error->code == VIR_ERR_SYSTEM_ERROR &&
 		(error->int1 == EACCES || error->int1 == EPERM));
 }
 
 /* libvirt's last error in this thread, its text fit for the end of ours. */
-static virError last_error(char **text)
+static virError copy_libvirt_error(char **text)
 {
 	const virError *last = virGetLastError();
 	virError error = last ? *last : (virError){ .code = VIR_ERR_INTERNAL_ERROR };
@@ -176,29 +176,30 @@ static virError last_error(char **text)
 }
 
 /* Turns what libvirt said about the work, or about finding the domain, into our error. */
-bool call_fail_as_libvirt(struct libvirt_call *call)
+bool libvirt_call_fail_last_error(struct libvirt_call *call)
 {
 	struct libvirt_link *link = call->link;
 	g_autofree char *text = NULL;
-	virError error = last_error(&text);
-	enum hv_error code = to_hv_error(&error);
+	virError error = copy_libvirt_error(&text);
+	enum hv_error code = convert_libvirt_error(&error);
 
 	if (code == HV_ERROR_NOT_FOUND)
-		return call_fail(call, code, "libvirt (%s) has no such guest", link->uri);
+		return libvirt_call_fail(call, code, "libvirt (%s) has no such guest", link->uri);
 	if (code == HV_ERROR_DENIED && link->denied)
-		return call_fail(
+		return libvirt_call_fail(
 			call, code,
 			"no permission to %s: libvirt (%s) allows this user only to read (%s); "
 			"run this as root or as a member of the group libvirt",
 			call->asked, link->uri, link->denied);
-	return call_fail(call, code, "libvirt (%s) %s to %s: %s", link->uri,
-			 code == HV_ERROR_FAILED || code == HV_ERROR_TIMEOUT ? "failed" : "refused",
-			 call->asked, text);
+	return libvirt_call_fail(call, code, "libvirt (%s) %s to %s: %s", link->uri,
+				 code == HV_ERROR_FAILED || code == HV_ERROR_TIMEOUT ? "failed"
+										     : "refused",
+				 call->asked, text);
 }
 
 /* ---- the connection ---- */
 
-static void on_close(virConnectPtr conn, int reason, void *data)
+static void on_libvirt_close(virConnectPtr conn, int reason, void *data)
 {
 	struct libvirt_link *link = data;
 
@@ -211,7 +212,7 @@ static void on_close(virConnectPtr conn, int reason, void *data)
 	pthread_mutex_unlock(&link->lock);
 }
 
-static bool is_lost(struct libvirt_link *link)
+static bool libvirt_link_is_lost(struct libvirt_link *link)
 {
 	bool lost;
 
@@ -222,7 +223,7 @@ static bool is_lost(struct libvirt_link *link)
 }
 
 /* Takes the connection apart; whether libvirtd still answers does not matter. */
-static void link_disconnect(struct libvirt_link *link)
+static void libvirt_link_disconnect(struct libvirt_link *link)
 {
 	if (!link->conn)
 		return;
@@ -232,7 +233,7 @@ static void link_disconnect(struct libvirt_link *link)
 		link->event_ids[i] = -1;
 	}
 	/* After this no close callback runs any more: it needs no reference. */
-	virConnectUnregisterCloseCallback(link->conn, on_close);
+	virConnectUnregisterCloseCallback(link->conn, on_libvirt_close);
 	virConnectClose(link->conn);
 	link->conn = NULL;
 	g_clear_pointer(&link->denied, g_free);
@@ -243,7 +244,7 @@ static void link_disconnect(struct libvirt_link *link)
 }
 
 /* Answers libvirt's questions for names and passwords: there is nobody to ask. */
-static int ask_nobody(virConnectCredentialPtr credentials, unsigned int count, void *data)
+static int refuse_credentials(virConnectCredentialPtr credentials, unsigned int count, void *data)
 {
 	(void)credentials;
 	(void)count;
@@ -251,48 +252,48 @@ static int ask_nobody(virConnectCredentialPtr credentials, unsigned int count, v
 	return -1;
 }
 
-static virConnectPtr open_uri(const char *uri, unsigned int flags)
+static virConnectPtr open_libvirt_uri(const char *uri, unsigned int flags)
 {
 	static int kinds[] = { VIR_CRED_AUTHNAME, VIR_CRED_PASSPHRASE, VIR_CRED_ECHOPROMPT,
 			       VIR_CRED_NOECHOPROMPT, VIR_CRED_REALM };
-	virConnectAuth auth = { kinds, G_N_ELEMENTS(kinds), ask_nobody, NULL };
+	virConnectAuth auth = { kinds, G_N_ELEMENTS(kinds), refuse_credentials, NULL };
 
 	return virConnectOpenAuth(uri, &auth, flags);
 }
 
 /* For reading only when more is denied, so that looking still works. */
-static bool link_connect(struct libvirt_call *call)
+static bool libvirt_link_connect(struct libvirt_call *call)
 {
 	struct libvirt_link *link = call->link;
 	g_autofree char *text = NULL;
 
-	if (link->conn && !is_lost(link))
+	if (link->conn && !libvirt_link_is_lost(link))
 		return true;
-	link_disconnect(link);
+	libvirt_link_disconnect(link);
 	libvirt_loop_start();
-	link->conn = open_uri(link->uri, 0);
+	link->conn = open_libvirt_uri(link->uri, 0);
 	if (!link->conn) {
-		virError error = last_error(&text);
-		bool denied = is_denied(&error);
+		virError error = copy_libvirt_error(&text);
+		bool denied = is_denied_error(&error);
 
 		if (denied)
-			link->conn = open_uri(link->uri, VIR_CONNECT_RO);
+			link->conn = open_libvirt_uri(link->uri, VIR_CONNECT_RO);
 		if (!link->conn)
-			return call_fail(call, denied ? HV_ERROR_DENIED : HV_ERROR_UNREACHABLE,
-					 "cannot reach libvirt (%s): %s; %s", link->uri, text,
-					 denied ? "run this as root or as a member of the group "
-						  "libvirt"
-						: "is libvirtd running?");
+			return libvirt_call_fail(
+				call, denied ? HV_ERROR_DENIED : HV_ERROR_UNREACHABLE,
+				"cannot reach libvirt (%s): %s; %s", link->uri, text,
+				denied ? "run this as root or as a member of the group libvirt"
+				       : "is libvirtd running?");
 		link->denied = g_steal_pointer(&text);
 	}
 	link->connected_before = true;
 	virConnectSetKeepAlive(link->conn, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT);
-	virConnectRegisterCloseCallback(link->conn, on_close, link, NULL);
+	virConnectRegisterCloseCallback(link->conn, on_libvirt_close, link, NULL);
 	return true;
 }
 
 /* By UUID once that is known; before, as virsh does: by id, UUID or name. */
-static virDomainPtr find_domain(struct libvirt_link *link)
+static virDomainPtr libvirt_link_find_domain(struct libvirt_link *link)
 {
 	char uuid[VIR_UUID_STRING_BUFLEN];
 	virDomainPtr domain = NULL;
@@ -324,7 +325,7 @@ static virDomainPtr find_domain(struct libvirt_link *link)
 /* ---- calls ---- */
 
 /* Takes the link for one call; false when another had it until @deadline. */
-static bool link_reserve(struct libvirt_link *link, int64_t deadline)
+static bool libvirt_link_reserve(struct libvirt_link *link, int64_t deadline)
 {
 	bool free;
 
@@ -338,7 +339,7 @@ static bool link_reserve(struct libvirt_link *link, int64_t deadline)
 	return free;
 }
 
-static void link_release(struct libvirt_link *link)
+static void libvirt_link_release(struct libvirt_link *link)
 {
 	bool closing;
 
@@ -350,28 +351,29 @@ static void link_release(struct libvirt_link *link)
 	}
 	pthread_mutex_unlock(&link->lock);
 	if (closing)
-		link_disconnect(link);
+		libvirt_link_disconnect(link);
 }
 
-struct libvirt_call *call_new(struct libvirt_link *link, int64_t deadline,
-			      bool (*work)(struct libvirt_call *, virDomainPtr), char *asked)
+struct libvirt_call *libvirt_call_new(struct libvirt_link *link, int64_t deadline,
+				      bool (*work)(struct libvirt_call *, virDomainPtr),
+				      char *asked)
 {
 	struct libvirt_call *call = g_new0(struct libvirt_call, 1);
 
-	call->link = link_ref(link);
+	call->link = libvirt_link_ref(link);
 	call->deadline = deadline;
 	call->work = work;
 	call->asked = asked;
 	return call;
 }
 
-void call_free(void *data)
+void libvirt_call_free(void *data)
 {
 	struct libvirt_call *call = data;
 
 	if (call->holds_link)
-		link_release(call->link);
-	link_unref(call->link);
+		libvirt_link_release(call->link);
+	libvirt_link_unref(call->link);
 	hv_info_clear(&call->info);
 	g_clear_pointer(&call->guests, g_ptr_array_unref);
 	g_clear_error(&call->error);
@@ -381,57 +383,58 @@ void call_free(void *data)
 	g_free(call);
 }
 
-static bool is_late(const struct libvirt_call *call)
+static bool libvirt_call_is_late(const struct libvirt_call *call)
 {
 	return g_get_monotonic_time() >= call->deadline;
 }
 
 /* Finds the domain and does the work on it, over the connection there is. */
-static bool work_on_domain(struct libvirt_call *call)
+static bool libvirt_call_work(struct libvirt_call *call)
 {
 	virDomainPtr domain = NULL;
 	bool ok;
 
 	if (call->link->address) {
-		domain = find_domain(call->link);
+		domain = libvirt_link_find_domain(call->link);
 		if (!domain)
-			return call_fail_as_libvirt(call);
+			return libvirt_call_fail_last_error(call);
 	}
 	/* When nobody waits any more, nobody expects a change either. */
-	if (is_late(call))
-		ok = call_fail(call, HV_ERROR_TIMEOUT, "no time left to %s", call->asked);
+	if (libvirt_call_is_late(call))
+		ok = libvirt_call_fail(call, HV_ERROR_TIMEOUT, "no time left to %s", call->asked);
 	else
 		ok = call->work(call, domain);
 	if (!ok && !call->error)
-		call_fail_as_libvirt(call);
+		libvirt_call_fail_last_error(call);
 	if (!ok && call->needs_running && call->error->code != HV_ERROR_DENIED &&
 	    virDomainIsActive(domain) == 0)
-		call_fail(call, HV_ERROR_NOT_RUNNING,
-			  "the guest is not running, so libvirt (%s) cannot %s%s", call->link->uri,
-			  call->asked,
-			  call->changes ? "; use --config to change its next start" : "");
+		libvirt_call_fail(call, HV_ERROR_NOT_RUNNING,
+				  "the guest is not running, so libvirt (%s) cannot %s%s",
+				  call->link->uri, call->asked,
+				  call->changes ? "; use --config to change its next start" : "");
 	if (domain)
 		virDomainFree(domain);
 	return ok;
 }
 
 /* One try.  Returns whether another may help: the connection was lost, or not yet to be had. */
-static bool try_call(struct libvirt_call *call)
+static bool libvirt_call_try(struct libvirt_call *call)
 {
 	struct libvirt_link *link = call->link;
 
 	g_clear_error(&call->error);
-	if (!link_connect(call))
+	if (!libvirt_link_connect(call))
 		return link->connected_before && call->error->code == HV_ERROR_UNREACHABLE;
-	if (work_on_domain(call) || !is_lost(link))
+	if (libvirt_call_work(call) || !libvirt_link_is_lost(link))
 		return false;
-	call_fail(call, HV_ERROR_UNREACHABLE,
-		  "lost the connection to libvirt (%s) while trying to %s", link->uri, call->asked);
+	libvirt_call_fail(call, HV_ERROR_UNREACHABLE,
+			  "lost the connection to libvirt (%s) while trying to %s", link->uri,
+			  call->asked);
 	return true;
 }
 
 /* False when there is no time for another try. */
-static bool wait_before_retry(struct libvirt_call *call)
+static bool libvirt_call_wait_retry(struct libvirt_call *call)
 {
 	int64_t until = g_get_monotonic_time() + RETRY_US;
 	struct libvirt_link *link = call->link;
@@ -447,16 +450,17 @@ static bool wait_before_retry(struct libvirt_call *call)
 	return !closing;
 }
 
-static void call_thread(void *data)
+static void libvirt_call_retry(void *data)
 {
 	struct libvirt_call *call = data;
 
-	while (try_call(call) && wait_before_retry(call))
+	while (libvirt_call_try(call) && libvirt_call_wait_retry(call))
 		;
 }
 
 /* What the deadline is blamed on: libvirt, or a stopped QEMU.  @fate is the request's. */
-static void set_late(struct libvirt_link *link, const char *asked, const char *fate, GError **error)
+static void libvirt_link_set_late_error(struct libvirt_link *link, const char *asked,
+					const char *fate, GError **error)
 {
 	const char *address = link->address ? link->address : "";
 	const char *colon = link->address ? ": " : "";
@@ -465,7 +469,7 @@ static void set_late(struct libvirt_link *link, const char *asked, const char *f
 	pthread_mutex_lock(&link->lock);
 	uuid = g_strdup(link->uuid);
 	pthread_mutex_unlock(&link->lock);
-	link->pid = *uuid && link_is_local(link) ? vmm_process_find(uuid, link->pid) : 0;
+	link->pid = *uuid && libvirt_link_is_local(link) ? vmm_process_find(uuid, link->pid) : 0;
 	if (!*uuid)
 		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE,
 			    "%s%slibvirt (%s) does not answer", address, colon, link->uri);
@@ -481,38 +485,39 @@ static void set_late(struct libvirt_link *link, const char *asked, const char *f
 			    link->uri, asked, fate);
 }
 
-bool call_run(struct libvirt_call **call, GError **error)
+bool libvirt_call_run(struct libvirt_call **call, GError **error)
 {
 	libvirt_call *taken = g_steal_pointer(call);
-	struct libvirt_link *link = link_ref(taken->link);
+	struct libvirt_link *link = libvirt_link_ref(taken->link);
 	g_autofree char *asked = g_strdup(taken->asked);
 	const char *fate = taken->changes ? "; the request may still be applied later" : "";
 	bool ok = false;
 
-	taken->holds_link = link_reserve(link, taken->deadline);
+	taken->holds_link = libvirt_link_reserve(link, taken->deadline);
 	if (!taken->holds_link) {
-		call_free(taken);
-		set_late(link, asked,
-			 "; an earlier request is still unanswered, so it was not asked again",
-			 error);
-	} else if (!deadline_call(taken->deadline, call_thread, taken, call_free)) {
-		set_late(link, asked, fate, error);
+		libvirt_call_free(taken);
+		libvirt_link_set_late_error(
+			link, asked,
+			"; an earlier request is still unanswered, so it was not asked again",
+			error);
+	} else if (!deadline_call(taken->deadline, libvirt_call_retry, taken, libvirt_call_free)) {
+		libvirt_link_set_late_error(link, asked, fate, error);
 	} else {
 		ok = !taken->error;
 		if (!ok)
 			g_propagate_error(error, g_steal_pointer(&taken->error));
 		*call = taken;
 	}
-	link_unref(link);
+	libvirt_link_unref(link);
 	return ok;
 }
 
-static void disconnect_thread(void *data)
+static void libvirt_link_disconnect_work(void *data)
 {
-	link_disconnect(data);
+	libvirt_link_disconnect(data);
 }
 
-void link_close(struct libvirt_link *link)
+void libvirt_link_close(struct libvirt_link *link)
 {
 	bool busy;
 
@@ -524,6 +529,7 @@ void link_close(struct libvirt_link *link)
 
 	/* Saying goodbye may block as well; a call that was given up does it when it ends. */
 	if (busy || !link->conn ||
-	    deadline_call(g_get_monotonic_time() + CLOSE_US, disconnect_thread, link, link_unref))
-		link_unref(link);
+	    deadline_call(g_get_monotonic_time() + CLOSE_US, libvirt_link_disconnect_work, link,
+			  libvirt_link_unref))
+		libvirt_link_unref(link);
 }

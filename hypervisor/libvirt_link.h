@@ -3,8 +3,8 @@
  * A guest's own connection to libvirt, and calls over it that end at their
  * deadline (private to libvirt*.c).
  */
-#ifndef AEROSTAT_LIBVIRT_LINK_H
-#define AEROSTAT_LIBVIRT_LINK_H
+#ifndef AEROSTAT_HYPERVISOR_LIBVIRT_LINK_H
+#define AEROSTAT_HYPERVISOR_LIBVIRT_LINK_H
 
 #include "hypervisor/hypervisor.h"
 
@@ -68,38 +68,39 @@ typedef struct libvirt_call {
 } libvirt_call;
 
 /* @address may be NULL; @uuid too, or it is what finds the domain. */
-struct libvirt_link *link_new(const char *uri, const char *address, const char *uuid);
-struct libvirt_link *link_ref(struct libvirt_link *link);
-void link_unref(void *link);
+struct libvirt_link *libvirt_link_new(const char *uri, const char *address, const char *uuid);
+struct libvirt_link *libvirt_link_ref(struct libvirt_link *link);
+void libvirt_link_unref(void *link);
 
 /* Ends the connection, now or when a call that was given up ends; drops the caller's reference. */
-void link_close(struct libvirt_link *link);
+void libvirt_link_close(struct libvirt_link *link);
 
 /* The URI leads to this host: the guest's process can be found here. */
-bool link_is_local(const struct libvirt_link *link);
+bool libvirt_link_is_local(const struct libvirt_link *link);
 
-struct libvirt_call *call_new(struct libvirt_link *link, int64_t deadline,
-			      bool (*work)(struct libvirt_call *, virDomainPtr), char *asked);
-void call_free(void *call);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(libvirt_call, call_free)
+struct libvirt_call *libvirt_call_new(struct libvirt_link *link, int64_t deadline,
+				      bool (*work)(struct libvirt_call *, virDomainPtr),
+				      char *asked);
+void libvirt_call_free(void *call);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(libvirt_call, libvirt_call_free)
 
 /*
- * call_run - do the call's work in a thread, connecting first if need be
+ * libvirt_call_run - do the call's work in a thread, connecting first if need be
  *
  * Returns true when it succeeded.  At the deadline the thread keeps the call
  * and *@call becomes NULL.  The next call waits until this one is freed.
  */
-bool call_run(struct libvirt_call **call, GError **error);
+bool libvirt_call_run(struct libvirt_call **call, GError **error);
 
 /* As hv_ops.event_wait (libvirt_events.c). */
-bool link_event_wait(struct libvirt_link *link, int64_t deadline, struct hv_event *event,
-		     GError **error);
+bool libvirt_link_wait_event(struct libvirt_link *link, int64_t deadline, struct hv_event *event,
+			     GError **error);
 
 /* For the works: sets the call's error, the guest's name in front; returns false. */
-bool call_fail(struct libvirt_call *call, enum hv_error code, const char *format, ...)
+bool libvirt_call_fail(struct libvirt_call *call, enum hv_error code, const char *format, ...)
 	G_GNUC_PRINTF(3, 4);
 
 /* The same, from libvirt's last error in this thread. */
-bool call_fail_as_libvirt(struct libvirt_call *call);
+bool libvirt_call_fail_last_error(struct libvirt_call *call);
 
 #endif

@@ -57,7 +57,7 @@ static GIOCondition to_glib_condition(int events)
 	       (events & VIR_EVENT_HANDLE_HANGUP ? G_IO_HUP : 0);
 }
 
-static gboolean fd_ready(int fd, GIOCondition condition, void *data)
+static gboolean dispatch_libvirt_fd(int fd, GIOCondition condition, void *data)
 {
 	struct watch *watch = data;
 
@@ -65,7 +65,7 @@ static gboolean fd_ready(int fd, GIOCondition condition, void *data)
 	return G_SOURCE_CONTINUE;
 }
 
-static gboolean time_over(void *data)
+static gboolean dispatch_libvirt_timeout(void *data)
 {
 	struct watch *watch = data;
 
@@ -73,7 +73,7 @@ static gboolean time_over(void *data)
 	return G_SOURCE_CONTINUE;
 }
 
-static void watch_unset(struct watch *watch)
+static void libvirt_watch_disarm(struct watch *watch)
 {
 	if (!watch->source)
 		return;
@@ -82,45 +82,46 @@ static void watch_unset(struct watch *watch)
 }
 
 /* @when: events of a file descriptor (0: none), or a timer's milliseconds (-1: off). */
-static void watch_set(struct watch *watch, int when)
+static void libvirt_watch_arm(struct watch *watch, int when)
 {
-	watch_unset(watch);
+	libvirt_watch_disarm(watch);
 	if (when == (watch->fd >= 0 ? 0 : -1))
 		return;
 	if (watch->fd >= 0) {
 		watch->source = g_unix_fd_source_new(watch->fd, to_glib_condition(when));
-		g_source_set_callback(watch->source, G_SOURCE_FUNC(fd_ready), watch, NULL);
+		g_source_set_callback(watch->source, G_SOURCE_FUNC(dispatch_libvirt_fd), watch,
+				      NULL);
 	} else {
 		watch->source = g_timeout_source_new(when);
-		g_source_set_callback(watch->source, time_over, watch, NULL);
+		g_source_set_callback(watch->source, dispatch_libvirt_timeout, watch, NULL);
 	}
 	g_source_attach(watch->source, context);
 }
 
-static int watch_add(struct watch *watch, int when)
+static int libvirt_watch_add(struct watch *watch, int when)
 {
 	int id;
 
 	pthread_mutex_lock(&lock);
 	id = watch->id = ++last_id;
 	g_hash_table_insert(watches, GINT_TO_POINTER(id), watch);
-	watch_set(watch, when);
+	libvirt_watch_arm(watch, when);
 	pthread_mutex_unlock(&lock);
 	return id;
 }
 
-static void watch_update(int id, int when)
+static void libvirt_watch_update(int id, int when)
 {
 	struct watch *watch;
 
 	pthread_mutex_lock(&lock);
 	watch = g_hash_table_lookup(watches, GINT_TO_POINTER(id));
 	if (watch)
-		watch_set(watch, when);
+		libvirt_watch_arm(watch, when);
 	pthread_mutex_unlock(&lock);
 }
 
-static gboolean watch_free(void *data)
+static gboolean libvirt_watch_free(void *data)
 {
 	struct watch *watch = data;
 
@@ -130,7 +131,7 @@ static gboolean watch_free(void *data)
 	return G_SOURCE_REMOVE;
 }
 
-static int watch_remove(int id)
+static int libvirt_watch_remove(int id)
 {
 	struct watch *watch;
 	GSource *idle;
@@ -139,40 +140,40 @@ static int watch_remove(int id)
 	watch = g_hash_table_lookup(watches, GINT_TO_POINTER(id));
 	if (watch) {
 		g_hash_table_remove(watches, GINT_TO_POINTER(id));
-		watch_unset(watch);
+		libvirt_watch_disarm(watch);
 	}
 	pthread_mutex_unlock(&lock);
 	if (!watch)
 		return -1;
 
 	idle = g_idle_source_new();
-	g_source_set_callback(idle, watch_free, watch, NULL);
+	g_source_set_callback(idle, libvirt_watch_free, watch, NULL);
 	g_source_attach(idle, context);
 	g_source_unref(idle);
 	return 0;
 }
 
-static int add_handle(int fd, int events, virEventHandleCallback callback, void *opaque,
-		      virFreeCallback free_opaque)
+static int libvirt_loop_add_handle(int fd, int events, virEventHandleCallback callback,
+				   void *opaque, virFreeCallback free_opaque)
 {
 	struct watch *watch = g_new0(struct watch, 1);
 
 	*watch = (struct watch){ .fd = fd, .opaque = opaque, .free_opaque = free_opaque };
 	watch->on_fd = callback;
-	return watch_add(watch, events);
+	return libvirt_watch_add(watch, events);
 }
 
-static int add_timeout(int milliseconds, virEventTimeoutCallback callback, void *opaque,
-		       virFreeCallback free_opaque)
+static int libvirt_loop_add_timeout(int milliseconds, virEventTimeoutCallback callback,
+				    void *opaque, virFreeCallback free_opaque)
 {
 	struct watch *watch = g_new0(struct watch, 1);
 
 	*watch = (struct watch){ .fd = -1, .opaque = opaque, .free_opaque = free_opaque };
 	watch->on_time = callback;
-	return watch_add(watch, milliseconds);
+	return libvirt_watch_add(watch, milliseconds);
 }
 
-static void *loop_thread(void *data)
+static void *run_libvirt_loop(void *data)
 {
 	for (;;)
 		g_main_context_iteration(context, TRUE);
@@ -180,26 +181,26 @@ static void *loop_thread(void *data)
 }
 
 /* Errors are taken from each call; libvirt's own habit is to print them. */
-static void print_nothing(void *opaque, virErrorPtr error)
+static void ignore_libvirt_error(void *opaque, virErrorPtr error)
 {
 	(void)opaque;
 	(void)error;
 }
 
-static void start(void)
+static void libvirt_loop_init(void)
 {
 	context = g_main_context_new();
 	watches = g_hash_table_new(NULL, NULL);
-	virSetErrorFunc(NULL, print_nothing);
-	virEventRegisterImpl(add_handle, watch_update, watch_remove, add_timeout, watch_update,
-			     watch_remove);
+	virSetErrorFunc(NULL, ignore_libvirt_error);
+	virEventRegisterImpl(libvirt_loop_add_handle, libvirt_watch_update, libvirt_watch_remove,
+			     libvirt_loop_add_timeout, libvirt_watch_update, libvirt_watch_remove);
 	virInitialize();
-	g_thread_unref(g_thread_new("libvirt", loop_thread, NULL));
+	g_thread_unref(g_thread_new("libvirt", run_libvirt_loop, NULL));
 }
 
 void libvirt_loop_start(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	pthread_once(&once, start);
+	pthread_once(&once, libvirt_loop_init);
 }

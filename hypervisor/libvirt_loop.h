@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The event loop that libvirt's events and keepalive need, in a thread of its own. */
-#ifndef AEROSTAT_LIBVIRT_LOOP_H
-#define AEROSTAT_LIBVIRT_LOOP_H
+#ifndef AEROSTAT_HYPERVISOR_LIBVIRT_LOOP_H
+#define AEROSTAT_HYPERVISOR_LIBVIRT_LOOP_H
 
 /*
  * Starts it, once a process.  To be called before a connection is opened, in

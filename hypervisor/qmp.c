@@ -4,9 +4,9 @@
  *
  * Theory of operation
  * -------------------
- * Every call is a session: connect, greet, ask, close; qmp_run() makes one out of
+ * Every call is a session: connect, greet, ask, close; qmp_run_session() makes one out of
  * a work function.  A guest that is held, or whose events are waited for, keeps
- * its connection.  When a connection is lost, qmp_run() opens another and does the
+ * its connection.  When a connection is lost, qmp_run_session() opens another and does the
  * work from its beginning, until the deadline; when nobody listens any more,
  * QEMU is gone and that is said at once.
  *
@@ -52,8 +52,8 @@ static const struct {
 	{ "GUEST_CRASHLOADED", "Crashed Crashloaded" },
 };
 
-static void push_event(struct qmp_guest *g, enum hv_event_kind kind, uint64_t actual_bytes,
-		       const char *detail)
+static void qmp_push_event(struct qmp_guest *g, enum hv_event_kind kind, uint64_t actual_bytes,
+			   const char *detail)
 {
 	struct hv_event *event = g_new0(struct hv_event, 1);
 
@@ -66,17 +66,17 @@ static void push_event(struct qmp_guest *g, enum hv_event_kind kind, uint64_t ac
 		g_free(g_queue_pop_head(&g->events));
 }
 
-bool qmp_bad_answer(const char *what, const json_t *answer, GError **error)
+bool qmp_fail_bad_answer(const char *what, const json_t *answer, GError **error)
 {
 	g_autofree char *text = json_dumps(answer, JSON_COMPACT | JSON_ENCODE_ANY);
-	g_autofree char *excerpt = qmp_excerpt(text, strlen(text));
+	g_autofree char *excerpt = qmp_format_excerpt(text, strlen(text));
 
 	g_set_error(error, HV_ERROR, HV_ERROR_PROTOCOL, "QEMU sent an invalid %s: %s", what,
 		    excerpt);
 	return false;
 }
 
-static bool on_event(const json_t *message, void *data, GError **error)
+static bool qmp_handle_event(const json_t *message, void *data, GError **error)
 {
 	const char *name = json_string_value(json_object_get(message, "event"));
 	const json_t *details = json_object_get(message, "data");
@@ -84,13 +84,13 @@ static bool on_event(const json_t *message, void *data, GError **error)
 	uint64_t actual_bytes;
 
 	if (g_str_equal(name, "BALLOON_CHANGE")) {
-		if (!qmp_u64(json_object_get(details, "actual"), &actual_bytes))
-			return qmp_bad_answer(name, message, error);
-		push_event(g, HV_EVENT_BALLOON_CHANGE, actual_bytes, "");
+		if (!qmp_parse_u64(json_object_get(details, "actual"), &actual_bytes))
+			return qmp_fail_bad_answer(name, message, error);
+		qmp_push_event(g, HV_EVENT_BALLOON_CHANGE, actual_bytes, "");
 	}
 	for (size_t i = 0; i < G_N_ELEMENTS(lifecycle); i++)
 		if (g_str_equal(name, lifecycle[i].event))
-			push_event(g, HV_EVENT_LIFECYCLE, 0, lifecycle[i].detail);
+			qmp_push_event(g, HV_EVENT_LIFECYCLE, 0, lifecycle[i].detail);
 	return true;
 }
 
@@ -98,28 +98,28 @@ static bool on_event(const json_t *message, void *data, GError **error)
  * Sessions
  */
 
-static void close_session(struct qmp_guest *g)
+static void qmp_close_session(struct qmp_guest *g)
 {
 	g_clear_pointer(&g->wire, qmp_wire_free);
 	g_clear_pointer(&g->device, g_free);
 }
 
-static bool open_session(struct qmp_guest *g, int64_t deadline, GError **error)
+static bool qmp_open_session(struct qmp_guest *g, int64_t deadline, GError **error)
 {
 	if (!g->wire) {
-		g->wire = qmp_wire_connect(g->path, deadline, on_event, g, error);
+		g->wire = qmp_wire_connect(g->path, deadline, qmp_handle_event, g, error);
 		g->absent = !g->wire && g_error_matches(*error, HV_ERROR, HV_ERROR_UNREACHABLE);
 		if (!g->wire)
 			return false;
 	}
-	if (!qmp_wire_greet(g->wire, deadline, error))
+	if (!qmp_wire_negotiate(g->wire, deadline, error))
 		return false;
 	g->seen = true;
 	return true;
 }
 
 /* @failed in words for a person: whose it is, the state of QEMU, and what helps. */
-static GError *explain(const struct qmp_guest *g, const GError *failed)
+static GError *qmp_explain_failure(const struct qmp_guest *g, const GError *failed)
 {
 	bool late = failed->code == HV_ERROR_TIMEOUT || failed->code == HV_ERROR_BUSY;
 	const char *command = late && g->wire ? g->wire->command : NULL;
@@ -143,22 +143,23 @@ static GError *explain(const struct qmp_guest *g, const GError *failed)
 			   stopped ? stopped : failed->message, remedy);
 }
 
-bool qmp_run(struct qmp_guest *g, int64_t deadline, qmp_work_fn work, void *arg, GError **error)
+bool qmp_run_session(struct qmp_guest *g, int64_t deadline, qmp_work_fn work, void *arg,
+		     GError **error)
 {
 	unsigned int pause_ms = 0;
 
 	for (;;) {
 		g_autoptr(GError) failed = NULL;
-		bool ok = open_session(g, deadline, &failed) && work(g, deadline, arg, &failed);
+		bool ok = qmp_open_session(g, deadline, &failed) && work(g, deadline, arg, &failed);
 		bool lost = g->wire && g->wire->state == QMP_WIRE_LOST;
 		/* Leave the last attempt some time, or it would end as a timeout. */
 		bool again =
 			!ok && lost && deadline - g_get_monotonic_time() > 2000 * (int64_t)pause_ms;
 
 		if (!ok && !again)
-			g_propagate_error(error, explain(g, failed));
+			g_propagate_error(error, qmp_explain_failure(g, failed));
 		if (g->wire && (g->wire->state != QMP_WIRE_OPEN || !(g->base.hold || g->watching)))
-			close_session(g);
+			qmp_close_session(g);
 		if (!again)
 			return ok;
 		poll(NULL, 0, (int)pause_ms);
@@ -166,20 +167,20 @@ bool qmp_run(struct qmp_guest *g, int64_t deadline, qmp_work_fn work, void *arg,
 	}
 }
 
-json_t *qmp_ask(struct qmp_guest *g, int64_t deadline, const char *command, json_t *arguments,
-		GError **error)
+json_t *qmp_execute(struct qmp_guest *g, int64_t deadline, const char *command, json_t *arguments,
+		    GError **error)
 {
-	return qmp_wire_ask(g->wire, deadline, command, arguments, error);
+	return qmp_wire_execute(g->wire, deadline, command, arguments, error);
 }
 
-/* As qmp_ask(), but an error that QEMU answers is fine too: *answer is NULL then. */
-bool qmp_ask_optional(struct qmp_guest *g, int64_t deadline, const char *command, json_t *arguments,
-		      json_t **answer, GError **error)
+/* As qmp_execute(), but an error that QEMU answers is fine too: *answer is NULL then. */
+bool qmp_execute_optional(struct qmp_guest *g, int64_t deadline, const char *command,
+			  json_t *arguments, json_t **answer, GError **error)
 {
 	g_autoptr(GError) failed = NULL;
 
-	*answer = qmp_ask(g, deadline, command, arguments, &failed);
-	if (*answer || qmp_answered(failed))
+	*answer = qmp_execute(g, deadline, command, arguments, &failed);
+	if (*answer || qmp_is_answer(failed))
 		return true;
 	g_propagate_error(error, g_steal_pointer(&failed));
 	return false;
@@ -191,39 +192,39 @@ bool qmp_ask_optional(struct qmp_guest *g, int64_t deadline, const char *command
 
 bool qmp_query_actual(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
 {
-	json_auto_t *answer = qmp_ask(g, deadline, "query-balloon", NULL, error);
+	json_auto_t *answer = qmp_execute(g, deadline, "query-balloon", NULL, error);
 
 	if (!answer)
 		return false;
-	return qmp_u64(json_object_get(answer, "actual"), arg) ||
-	       qmp_bad_answer("answer to query-balloon", answer, error);
+	return qmp_parse_u64(json_object_get(answer, "actual"), arg) ||
+	       qmp_fail_bad_answer("answer to query-balloon", answer, error);
 }
 
 bool qmp_query_max(struct qmp_guest *g, int64_t deadline, uint64_t *max_bytes, GError **error)
 {
-	json_auto_t *answer = qmp_ask(g, deadline, "query-memory-size-summary", NULL, error);
+	json_auto_t *answer = qmp_execute(g, deadline, "query-memory-size-summary", NULL, error);
 	const json_t *plugged = json_object_get(answer, "plugged-memory");
 	uint64_t base_bytes, plugged_bytes = 0;
 
 	if (!answer)
 		return false;
-	if (!qmp_u64(json_object_get(answer, "base-memory"), &base_bytes) ||
-	    (plugged && !qmp_u64(plugged, &plugged_bytes)))
-		return qmp_bad_answer("answer to query-memory-size-summary", answer, error);
+	if (!qmp_parse_u64(json_object_get(answer, "base-memory"), &base_bytes) ||
+	    (plugged && !qmp_parse_u64(plugged, &plugged_bytes)))
+		return qmp_fail_bad_answer("answer to query-memory-size-summary", answer, error);
 	*max_bytes = base_bytes + plugged_bytes;
 	return true;
 }
 
 /* Looks for a balloon among the children of @folder. */
-static bool find_device_in(struct qmp_guest *g, int64_t deadline, const char *folder,
-			   GError **error)
+static bool qmp_find_balloon_in(struct qmp_guest *g, int64_t deadline, const char *folder,
+				GError **error)
 {
 	json_auto_t *children = NULL;
 	json_t *child;
 	size_t i;
 
-	if (!qmp_ask_optional(g, deadline, "qom-list", json_pack("{s:s}", "path", folder),
-			      &children, error))
+	if (!qmp_execute_optional(g, deadline, "qom-list", json_pack("{s:s}", "path", folder),
+				  &children, error))
 		return false;
 	json_array_foreach (children, i, child) {
 		const char *name = json_string_value(json_object_get(child, "name"));
@@ -240,10 +241,10 @@ static bool find_device_in(struct qmp_guest *g, int64_t deadline, const char *fo
 	return true;
 }
 
-static bool find_device(struct qmp_guest *g, int64_t deadline, GError **error)
+static bool qmp_find_balloon(struct qmp_guest *g, int64_t deadline, GError **error)
 {
-	if (!find_device_in(g, deadline, "/machine/peripheral", error) ||
-	    (!g->device && !find_device_in(g, deadline, "/machine/peripheral-anon", error)))
+	if (!qmp_find_balloon_in(g, deadline, "/machine/peripheral", error) ||
+	    (!g->device && !qmp_find_balloon_in(g, deadline, "/machine/peripheral-anon", error)))
 		return false;
 	if (g->device)
 		return true;
@@ -252,22 +253,22 @@ static bool find_device(struct qmp_guest *g, int64_t deadline, GError **error)
 }
 
 /* Reads property @name of the balloon, or writes @value to it. */
-json_t *qmp_property(struct qmp_guest *g, int64_t deadline, const char *name, json_t *value,
-		     GError **error)
+json_t *qmp_access_property(struct qmp_guest *g, int64_t deadline, const char *name, json_t *value,
+			    GError **error)
 {
 	for (;;) {
 		g_autoptr(GError) failed = NULL;
 		bool known = g->device;
 		json_t *answer;
 
-		if (!known && !find_device(g, deadline, error))
+		if (!known && !qmp_find_balloon(g, deadline, error))
 			return NULL;
-		answer = qmp_ask(g, deadline, value ? "qom-set" : "qom-get",
-				 json_pack("{s:s, s:s, s:O*}", "path", g->device, "property", name,
-					   "value", value),
-				 &failed);
+		answer = qmp_execute(g, deadline, value ? "qom-set" : "qom-get",
+				     json_pack("{s:s, s:s, s:O*}", "path", g->device, "property",
+					       name, "value", value),
+				     &failed);
 		/* A device that was known may have been unplugged and another plugged. */
-		if (known && qmp_answered(failed)) {
+		if (known && qmp_is_answer(failed)) {
 			g_clear_pointer(&g->device, g_free);
 			continue;
 		}
@@ -287,7 +288,7 @@ bool qmp_refuse_config(const struct qmp_guest *g, unsigned int scope, GError **e
 	return true;
 }
 
-static bool set_target(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+static bool qmp_set_target(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
 {
 	const uint64_t target_bytes = *(const uint64_t *)arg;
 	json_auto_t *answer = NULL;
@@ -303,15 +304,16 @@ static bool set_target(struct qmp_guest *g, int64_t deadline, void *arg, GError 
 			    (target_bytes - 1) / 1024 + 1, max_bytes / 1024);
 		return false;
 	}
-	answer = qmp_ask(g, deadline, "balloon",
-			 json_pack("{s:I}", "value", (json_int_t)target_bytes), error);
+	answer = qmp_execute(g, deadline, "balloon",
+			     json_pack("{s:I}", "value", (json_int_t)target_bytes), error);
 	return answer != NULL;
 }
 
 static bool qmp_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
 			    GError **error)
 {
-	return qmp_run((struct qmp_guest *)guest, deadline, qmp_query_actual, actual_bytes, error);
+	return qmp_run_session((struct qmp_guest *)guest, deadline, qmp_query_actual, actual_bytes,
+			       error);
 }
 
 static bool qmp_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
@@ -327,7 +329,7 @@ static bool qmp_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t t
 			    guest->address);
 		return false;
 	}
-	return qmp_run(g, deadline, set_target, &target_bytes, error);
+	return qmp_run_session(g, deadline, qmp_set_target, &target_bytes, error);
 }
 
 static bool qmp_max_set(struct hv_guest *guest, int64_t deadline, uint64_t max_bytes,
@@ -362,15 +364,16 @@ static const struct {
 	{ "debug", HV_STATE_PAUSED },		{ "colo", HV_STATE_PAUSED },
 };
 
-static bool read_state(struct qmp_guest *g, int64_t deadline, enum hv_state *state, GError **error)
+static bool qmp_read_state(struct qmp_guest *g, int64_t deadline, enum hv_state *state,
+			   GError **error)
 {
-	json_auto_t *answer = qmp_ask(g, deadline, "query-status", NULL, error);
+	json_auto_t *answer = qmp_execute(g, deadline, "query-status", NULL, error);
 	const char *word = json_string_value(json_object_get(answer, "status"));
 
 	if (!answer)
 		return false;
 	if (!word)
-		return qmp_bad_answer("answer to query-status", answer, error);
+		return qmp_fail_bad_answer("answer to query-status", answer, error);
 	*state = HV_STATE_UNKNOWN;
 	for (size_t i = 0; i < G_N_ELEMENTS(run_states); i++)
 		if (g_str_equal(word, run_states[i].word))
@@ -379,23 +382,23 @@ static bool read_state(struct qmp_guest *g, int64_t deadline, enum hv_state *sta
 }
 
 /* A string member of a command's answer; NULL when QEMU has none to tell. */
-static bool read_string(struct qmp_guest *g, int64_t deadline, const char *command,
-			const char *member, char **value, GError **error)
+static bool qmp_read_string(struct qmp_guest *g, int64_t deadline, const char *command,
+			    const char *member, char **value, GError **error)
 {
 	json_auto_t *answer = NULL;
 	const json_t *string;
 
-	if (!qmp_ask_optional(g, deadline, command, NULL, &answer, error))
+	if (!qmp_execute_optional(g, deadline, command, NULL, &answer, error))
 		return false;
 	string = json_object_get(answer, member);
 	if (string && !json_is_string(string))
-		return qmp_bad_answer(member, answer, error);
+		return qmp_fail_bad_answer(member, answer, error);
 	*value = g_strdup(json_string_value(string));
 	return true;
 }
 
 /* The name of the socket without its suffix. */
-static char *name_of_path(const char *path)
+static char *qmp_format_socket_name(const char *path)
 {
 	char *name = g_path_get_basename(path);
 	char *dot = strrchr(name, '.');
@@ -405,15 +408,15 @@ static char *name_of_path(const char *path)
 	return name;
 }
 
-static bool read_identity(struct qmp_guest *g, int64_t deadline, struct hv_info *info,
-			  GError **error)
+static bool qmp_read_identity(struct qmp_guest *g, int64_t deadline, struct hv_info *info,
+			      GError **error)
 {
-	if (!read_string(g, deadline, "query-name", "name", &info->name, error) ||
-	    !read_string(g, deadline, "query-uuid", "UUID", &info->uuid, error))
+	if (!qmp_read_string(g, deadline, "query-name", "name", &info->name, error) ||
+	    !qmp_read_string(g, deadline, "query-uuid", "UUID", &info->uuid, error))
 		return false;
 	if (!info->name || !*info->name) {
 		g_free(info->name);
-		info->name = name_of_path(g->path);
+		info->name = qmp_format_socket_name(g->path);
 	}
 	if (g_strcmp0(info->uuid, "00000000-0000-0000-0000-000000000000") == 0)
 		g_clear_pointer(&info->uuid, g_free);
@@ -421,7 +424,7 @@ static bool read_identity(struct qmp_guest *g, int64_t deadline, struct hv_info 
 }
 
 /* "QEMU 7.2.22", or what a device of our own says in the package's name. */
-static char *version_text(json_t *version)
+static char *qmp_format_version(json_t *version)
 {
 	const char *package = json_string_value(json_object_get(version, "package"));
 	double major, minor, micro;
@@ -434,38 +437,38 @@ static char *version_text(json_t *version)
 	return g_strdup_printf("QEMU %.0f.%.0f.%.0f", major, minor, micro);
 }
 
-static bool read_machine(struct qmp_guest *g, int64_t deadline, struct hv_info *info,
-			 GError **error)
+static bool qmp_read_machine(struct qmp_guest *g, int64_t deadline, struct hv_info *info,
+			     GError **error)
 {
 	json_auto_t *cpus = NULL, *version = NULL;
 
-	if (!read_state(g, deadline, &info->state, error) ||
+	if (!qmp_read_state(g, deadline, &info->state, error) ||
 	    !qmp_query_max(g, deadline, &info->max_bytes, error) ||
-	    !qmp_ask_optional(g, deadline, "query-cpus-fast", NULL, &cpus, error) ||
-	    !qmp_ask_optional(g, deadline, "query-version", NULL, &version, error))
+	    !qmp_execute_optional(g, deadline, "query-cpus-fast", NULL, &cpus, error) ||
+	    !qmp_execute_optional(g, deadline, "query-version", NULL, &version, error))
 		return false;
 	info->vcpus = (unsigned int)json_array_size(cpus);
-	info->version = version_text(version);
+	info->version = qmp_format_version(version);
 	return true;
 }
 
 /* 1, 0, or -1 when the device has no such property. */
-static bool read_flag(struct qmp_guest *g, int64_t deadline, const char *name, int *flag,
-		      GError **error)
+static bool qmp_read_flag(struct qmp_guest *g, int64_t deadline, const char *name, int *flag,
+			  GError **error)
 {
 	g_autoptr(GError) failed = NULL;
-	json_auto_t *answer = qmp_property(g, deadline, name, NULL, &failed);
+	json_auto_t *answer = qmp_access_property(g, deadline, name, NULL, &failed);
 
 	*flag = json_is_boolean(answer) ? json_is_true(answer) : -1;
-	if (answer || qmp_answered(failed))
+	if (answer || qmp_is_answer(failed))
 		return true;
 	g_propagate_error(error, g_steal_pointer(&failed));
 	return false;
 }
 
 /* The driver has set DRIVER_OK: "VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready". */
-static bool read_driver(struct qmp_guest *g, int64_t deadline, enum hv_driver *driver,
-			GError **error)
+static bool qmp_read_driver(struct qmp_guest *g, int64_t deadline, enum hv_driver *driver,
+			    GError **error)
 {
 	json_auto_t *answer = NULL;
 	const json_t *bits;
@@ -475,8 +478,8 @@ static bool read_driver(struct qmp_guest *g, int64_t deadline, enum hv_driver *d
 	*driver = HV_DRIVER_UNKNOWN;
 	if (!g->device)
 		return true;
-	if (!qmp_ask_optional(g, deadline, "x-query-virtio-status",
-			      json_pack("{s:s}", "path", g->device), &answer, error))
+	if (!qmp_execute_optional(g, deadline, "x-query-virtio-status",
+				  json_pack("{s:s}", "path", g->device), &answer, error))
 		return false;
 	bits = json_object_get(json_object_get(answer, "status"), "statuses");
 	if (json_is_array(bits))
@@ -487,8 +490,8 @@ static bool read_driver(struct qmp_guest *g, int64_t deadline, enum hv_driver *d
 	return true;
 }
 
-static bool read_balloon(struct qmp_guest *g, int64_t deadline, struct hv_info *info,
-			 GError **error)
+static bool qmp_read_balloon(struct qmp_guest *g, int64_t deadline, struct hv_info *info,
+			     GError **error)
 {
 	g_autoptr(GError) failed = NULL;
 
@@ -499,12 +502,13 @@ static bool read_balloon(struct qmp_guest *g, int64_t deadline, struct hv_info *
 		g_propagate_error(error, g_steal_pointer(&failed));
 		return false;
 	}
-	return read_flag(g, deadline, "deflate-on-oom", &info->autodeflate, error) &&
-	       read_flag(g, deadline, "free-page-reporting", &info->free_page_reporting, error) &&
-	       read_driver(g, deadline, &info->driver, error);
+	return qmp_read_flag(g, deadline, "deflate-on-oom", &info->autodeflate, error) &&
+	       qmp_read_flag(g, deadline, "free-page-reporting", &info->free_page_reporting,
+			     error) &&
+	       qmp_read_driver(g, deadline, &info->driver, error);
 }
 
-static bool read_info(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+static bool qmp_read_info(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
 {
 	struct hv_info *info = arg;
 
@@ -519,14 +523,15 @@ static bool read_info(struct qmp_guest *g, int64_t deadline, void *arg, GError *
 		.autodeflate = -1,
 		.free_page_reporting = -1,
 	};
-	return read_identity(g, deadline, info, error) && read_machine(g, deadline, info, error) &&
-	       read_balloon(g, deadline, info, error);
+	return qmp_read_identity(g, deadline, info, error) &&
+	       qmp_read_machine(g, deadline, info, error) &&
+	       qmp_read_balloon(g, deadline, info, error);
 }
 
 static bool qmp_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info, GError **error)
 {
 	*info = (struct hv_info){ 0 };
-	if (qmp_run((struct qmp_guest *)guest, deadline, read_info, info, error))
+	if (qmp_run_session((struct qmp_guest *)guest, deadline, qmp_read_info, info, error))
 		return true;
 	hv_info_clear(info);
 	return false;
@@ -536,7 +541,7 @@ static bool qmp_info(struct hv_guest *guest, int64_t deadline, struct hv_info *i
  * Waiting for events
  */
 
-static bool wait_event(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+static bool qmp_receive_event(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
 {
 	(void)arg;
 	/* At least once, so that a deadline of now asks for what is there already. */
@@ -563,13 +568,14 @@ static bool qmp_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_e
 		return false;
 	}
 	g->watching = true;
-	if (g_queue_is_empty(&g->events) && !qmp_run(g, deadline, wait_event, NULL, &failed)) {
+	if (g_queue_is_empty(&g->events) &&
+	    !qmp_run_session(g, deadline, qmp_receive_event, NULL, &failed)) {
 		if (!g->absent || !g->seen) {
 			g_propagate_error(error, g_steal_pointer(&failed));
 			return false;
 		}
 		g->gone = true;
-		push_event(g, HV_EVENT_LIFECYCLE, 0, "Stopped");
+		qmp_push_event(g, HV_EVENT_LIFECYCLE, 0, "Stopped");
 	}
 	next = g_queue_pop_head(&g->events);
 	*event = *next;
@@ -580,7 +586,7 @@ static void qmp_close(struct hv_guest *guest)
 {
 	struct qmp_guest *g = (struct qmp_guest *)guest;
 
-	close_session(g);
+	qmp_close_session(g);
 	g_queue_clear_full(&g->events, g_free);
 	g_free(g->path);
 	g_free(guest->address);

@@ -25,7 +25,7 @@ struct devices {
 	bool pinning, vfio_user, balloon;
 };
 
-static void take_device(struct devices *devices, const char *type)
+static void classify_qom_type(struct devices *devices, const char *type)
 {
 	if (g_str_has_prefix(type, "child<vfio-user-"))
 		devices->vfio_user = true;
@@ -36,50 +36,51 @@ static void take_device(struct devices *devices, const char *type)
 		devices->balloon = true;
 }
 
-static bool list_devices(struct qmp_guest *g, int64_t deadline, const char *folder,
-			 struct devices *devices, GError **error)
+static bool qmp_list_devices(struct qmp_guest *g, int64_t deadline, const char *folder,
+			     struct devices *devices, GError **error)
 {
 	json_auto_t *children = NULL;
 	json_t *child;
 	size_t i;
 
-	if (!qmp_ask_optional(g, deadline, "qom-list", json_pack("{s:s}", "path", folder),
-			      &children, error))
+	if (!qmp_execute_optional(g, deadline, "qom-list", json_pack("{s:s}", "path", folder),
+				  &children, error))
 		return false;
 	json_array_foreach (children, i, child) {
 		const char *type = json_string_value(json_object_get(child, "type"));
 
 		if (type)
-			take_device(devices, type);
+			classify_qom_type(devices, type);
 	}
 	return true;
 }
 
 /* A network device's back end that is vDPA. */
-static bool find_vdpa_net(struct qmp_guest *g, int64_t deadline, bool *found, GError **error)
+static bool qmp_find_vdpa_net(struct qmp_guest *g, int64_t deadline, bool *found, GError **error)
 {
 	json_auto_t *text = NULL;
 
-	if (!qmp_ask_optional(g, deadline, "human-monitor-command",
-			      json_pack("{s:s}", "command-line", "info network"), &text, error))
+	if (!qmp_execute_optional(g, deadline, "human-monitor-command",
+				  json_pack("{s:s}", "command-line", "info network"), &text, error))
 		return false;
 	*found = json_is_string(text) && strstr(json_string_value(text), ",type=vhost-vdpa");
 	return true;
 }
 
-static bool has_devices(struct qmp_guest *g, int64_t deadline, bool *found, GError **error)
+static bool qmp_find_pinning_device(struct qmp_guest *g, int64_t deadline, bool *found,
+				    GError **error)
 {
 	struct devices devices = { 0 };
 
-	if (!list_devices(g, deadline, "/machine/peripheral", &devices, error) ||
-	    !list_devices(g, deadline, "/machine/peripheral-anon", &devices, error))
+	if (!qmp_list_devices(g, deadline, "/machine/peripheral", &devices, error) ||
+	    !qmp_list_devices(g, deadline, "/machine/peripheral-anon", &devices, error))
 		return false;
 	*found = devices.pinning || (devices.vfio_user && devices.balloon);
-	return *found || find_vdpa_net(g, deadline, found, error);
+	return *found || qmp_find_vdpa_net(g, deadline, found, error);
 }
 
 /* All of the guest's memory, and of QEMU's, is locked or none is. */
-static bool is_locked(struct qmp_guest *g, int64_t deadline, bool *locked, GError **error)
+static bool qmp_check_locked(struct qmp_guest *g, int64_t deadline, bool *locked, GError **error)
 {
 	uint64_t locked_bytes = vmm_process_locked_bytes(g->wire->pid);
 	uint64_t max_bytes;
@@ -93,31 +94,32 @@ static bool is_locked(struct qmp_guest *g, int64_t deadline, bool *locked, GErro
 	return true;
 }
 
-static bool is_migrating(struct qmp_guest *g, int64_t deadline, bool *migrating, GError **error)
+static bool qmp_check_migrating(struct qmp_guest *g, int64_t deadline, bool *migrating,
+				GError **error)
 {
 	static const char *const at_rest[] = { "none", "completed", "failed", "cancelled", NULL };
 	json_auto_t *answer = NULL;
 	const json_t *status;
 
-	if (!qmp_ask_optional(g, deadline, "query-migrate", NULL, &answer, error))
+	if (!qmp_execute_optional(g, deadline, "query-migrate", NULL, &answer, error))
 		return false;
 	/* No status: it was never migrated. */
 	status = json_object_get(answer, "status");
 	if (answer && (!json_is_object(answer) || (status && !json_is_string(status))))
-		return qmp_bad_answer("answer to query-migrate", answer, error);
+		return qmp_fail_bad_answer("answer to query-migrate", answer, error);
 	*migrating = status && !g_strv_contains(at_rest, json_string_value(status));
 	return true;
 }
 
-static bool find_obstacle(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+static bool qmp_find_obstacle(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
 {
 	static const struct {
 		enum hv_obstacle obstacle;
 		bool (*is_there)(struct qmp_guest *, int64_t, bool *, GError **);
 	} checks[] = {
-		{ HV_OBSTACLE_DEVICES, has_devices },
-		{ HV_OBSTACLE_LOCKED, is_locked },
-		{ HV_OBSTACLE_MIGRATION, is_migrating },
+		{ HV_OBSTACLE_DEVICES, qmp_find_pinning_device },
+		{ HV_OBSTACLE_LOCKED, qmp_check_locked },
+		{ HV_OBSTACLE_MIGRATION, qmp_check_migrating },
 	};
 	enum hv_obstacle *obstacle = arg;
 	bool found = false;
@@ -135,5 +137,6 @@ static bool find_obstacle(struct qmp_guest *g, int64_t deadline, void *arg, GErr
 bool qmp_obstacle(struct hv_guest *guest, int64_t deadline, enum hv_obstacle *obstacle,
 		  GError **error)
 {
-	return qmp_run((struct qmp_guest *)guest, deadline, find_obstacle, obstacle, error);
+	return qmp_run_session((struct qmp_guest *)guest, deadline, qmp_find_obstacle, obstacle,
+			       error);
 }

@@ -5,28 +5,29 @@
 
 #include <limits.h>
 
-static bool read_period(struct qmp_guest *g, int64_t deadline, int *period_s, GError **error)
+static bool qmp_read_stats_period(struct qmp_guest *g, int64_t deadline, int *period_s,
+				  GError **error)
 {
 	json_auto_t *answer =
-		qmp_property(g, deadline, "guest-stats-polling-interval", NULL, error);
+		qmp_access_property(g, deadline, "guest-stats-polling-interval", NULL, error);
 	uint64_t seconds;
 
 	if (!answer)
 		return false;
-	if (!qmp_u64(answer, &seconds) || seconds > INT_MAX)
-		return qmp_bad_answer("guest-stats-polling-interval", answer, error);
+	if (!qmp_parse_u64(answer, &seconds) || seconds > INT_MAX)
+		return qmp_fail_bad_answer("guest-stats-polling-interval", answer, error);
 	*period_s = (int)seconds;
 	return true;
 }
 
-static bool parse_stats(const json_t *answer, struct hv_stats *stats, GError **error)
+static bool qmp_parse_stats(const json_t *answer, struct hv_stats *stats, GError **error)
 {
 	const json_t *values = json_object_get(answer, "stats");
 	uint64_t last_update_s;
 
 	if (!json_is_object(values) ||
-	    !qmp_u64(json_object_get(answer, "last-update"), &last_update_s))
-		return qmp_bad_answer("guest-stats", answer, error);
+	    !qmp_parse_u64(json_object_get(answer, "last-update"), &last_update_s))
+		return qmp_fail_bad_answer("guest-stats", answer, error);
 	stats->last_update_s = (int64_t)last_update_s;
 
 	for (int i = 0; i < HV_STAT_COUNT; i++) {
@@ -36,13 +37,13 @@ static bool parse_stats(const json_t *answer, struct hv_stats *stats, GError **e
 		/* From 2^63 on it is QEMU's 2^64 - 1: the guest did not send this one. */
 		if (!value || json_real_value(value) >= 0x1p63)
 			continue;
-		if (!qmp_u64(value, &stats->value[i]))
-			return qmp_bad_answer(name, value, error);
+		if (!qmp_parse_u64(value, &stats->value[i]))
+			return qmp_fail_bad_answer(name, value, error);
 	}
 	return true;
 }
 
-static bool read_stats(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+static bool qmp_read_stats(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
 {
 	struct hv_stats *stats = arg;
 	json_auto_t *answer = NULL;
@@ -51,28 +52,28 @@ static bool read_stats(struct qmp_guest *g, int64_t deadline, void *arg, GError 
 	for (int i = 0; i < HV_STAT_COUNT; i++)
 		stats->value[i] = HV_UNSET;
 	if (!qmp_query_actual(g, deadline, &stats->value[HV_STAT_ACTUAL], error) ||
-	    !read_period(g, deadline, &stats->period_s, error))
+	    !qmp_read_stats_period(g, deadline, &stats->period_s, error))
 		return false;
-	answer = qmp_property(g, deadline, "guest-stats", NULL, error);
-	if (!answer || !parse_stats(answer, stats, error))
+	answer = qmp_access_property(g, deadline, "guest-stats", NULL, error);
+	if (!answer || !qmp_parse_stats(answer, stats, error))
 		return false;
 	stats->value[HV_STAT_RSS] = vmm_process_rss_bytes(g->wire->pid);
 	stats->taken_s = g_get_real_time() / G_USEC_PER_SEC;
 	return true;
 }
 
-static bool write_period(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+static bool qmp_write_stats_period(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
 {
 	json_auto_t *value = json_integer(*(const int *)arg);
 	json_auto_t *answer =
-		qmp_property(g, deadline, "guest-stats-polling-interval", value, error);
+		qmp_access_property(g, deadline, "guest-stats-polling-interval", value, error);
 
 	return answer != NULL;
 }
 
 bool qmp_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats, GError **error)
 {
-	return qmp_run((struct qmp_guest *)guest, deadline, read_stats, stats, error);
+	return qmp_run_session((struct qmp_guest *)guest, deadline, qmp_read_stats, stats, error);
 }
 
 bool qmp_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
@@ -89,5 +90,5 @@ bool qmp_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s
 			guest->address, period_s);
 		return false;
 	}
-	return qmp_run(g, deadline, write_period, &period_s, error);
+	return qmp_run_session(g, deadline, qmp_write_stats_period, &period_s, error);
 }

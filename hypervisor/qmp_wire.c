@@ -5,7 +5,7 @@
  * QEMU greets, we send "qmp_capabilities", and from then on each line is one
  * JSON object: a command of ours, its answer, or an event of QEMU's, which may
  * come at any time.  The socket does not block; whatever waits does so in
- * wait_for(), which knows the deadline.
+ * qmp_wire_wait_ready(), which knows the deadline.
  *
  * At most one command is in flight.  One whose answer did not come in time
  * stays in flight, and the next exchange begins by waiting for that answer.
@@ -38,7 +38,7 @@
 #define EXCERPT_MAX 80
 #define CONNECT_RETRY_MS 20
 
-static pid_t peer_pid(int fd)
+static pid_t read_peer_pid(int fd)
 {
 	struct ucred peer = { 0 };
 	socklen_t length = sizeof(peer);
@@ -51,7 +51,7 @@ struct qmp_wire *qmp_wire_new(int fd, qmp_event_fn on_event, void *data)
 	struct qmp_wire *wire = g_new0(struct qmp_wire, 1);
 
 	wire->fd = fd;
-	wire->pid = peer_pid(fd);
+	wire->pid = read_peer_pid(fd);
 	/* A clock, so that no two connections use the same ids. */
 	wire->serial = g_get_monotonic_time();
 	wire->in = g_string_new(NULL);
@@ -71,7 +71,7 @@ void qmp_wire_free(struct qmp_wire *wire)
 	g_free(wire);
 }
 
-char *qmp_excerpt(const char *text, size_t length)
+char *qmp_format_excerpt(const char *text, size_t length)
 {
 	GString *out = g_string_new(NULL);
 
@@ -86,7 +86,7 @@ char *qmp_excerpt(const char *text, size_t length)
 	return g_string_free(out, FALSE);
 }
 
-bool qmp_u64(const json_t *number, uint64_t *value)
+bool qmp_parse_u64(const json_t *number, uint64_t *value)
 {
 	double real = json_real_value(number);
 
@@ -99,7 +99,7 @@ bool qmp_u64(const json_t *number, uint64_t *value)
 }
 
 /* What the wire waits for, in words for an error. */
-static char *awaited(const struct qmp_wire *wire)
+static char *qmp_wire_describe_wait(const struct qmp_wire *wire)
 {
 	if (!wire->greeted)
 		return g_strdup("its greeting");
@@ -108,9 +108,9 @@ static char *awaited(const struct qmp_wire *wire)
 	return g_strdup("the next event");
 }
 
-static bool fail_timeout(const struct qmp_wire *wire, GError **error)
+static bool qmp_wire_fail_timeout(const struct qmp_wire *wire, GError **error)
 {
-	g_autofree char *what = awaited(wire);
+	g_autofree char *what = qmp_wire_describe_wait(wire);
 
 	if (!wire->greeted)
 		g_set_error(error, HV_ERROR, HV_ERROR_BUSY,
@@ -123,13 +123,13 @@ static bool fail_timeout(const struct qmp_wire *wire, GError **error)
 	return false;
 }
 
-static bool fail_lost(struct qmp_wire *wire, const char *why, GError **error)
+static bool qmp_wire_fail_lost(struct qmp_wire *wire, const char *why, GError **error)
 {
-	g_autofree char *what = awaited(wire);
+	g_autofree char *what = qmp_wire_describe_wait(wire);
 
 	wire->state = QMP_WIRE_LOST;
 	if (wire->in->len && !memchr(wire->in->str, '\n', wire->in->len)) {
-		g_autofree char *excerpt = qmp_excerpt(wire->in->str, wire->in->len);
+		g_autofree char *excerpt = qmp_format_excerpt(wire->in->str, wire->in->len);
 
 		g_set_error(error, HV_ERROR, HV_ERROR_PROTOCOL,
 			    "the connection ended in the middle of a message: %s", excerpt);
@@ -140,10 +140,10 @@ static bool fail_lost(struct qmp_wire *wire, const char *why, GError **error)
 	return false;
 }
 
-static bool fail_protocol(struct qmp_wire *wire, const char *text, size_t length, const char *why,
-			  GError **error)
+static bool qmp_wire_fail_protocol(struct qmp_wire *wire, const char *text, size_t length,
+				   const char *why, GError **error)
 {
-	g_autofree char *excerpt = qmp_excerpt(text, length);
+	g_autofree char *excerpt = qmp_format_excerpt(text, length);
 
 	wire->state = QMP_WIRE_BROKEN;
 	g_set_error(error, HV_ERROR, HV_ERROR_PROTOCOL, "QEMU sent %s: %s%s", excerpt, why,
@@ -151,16 +151,17 @@ static bool fail_protocol(struct qmp_wire *wire, const char *text, size_t length
 	return false;
 }
 
-static bool fail_message(struct qmp_wire *wire, const json_t *message, const char *why,
-			 GError **error)
+static bool qmp_wire_fail_message(struct qmp_wire *wire, const json_t *message, const char *why,
+				  GError **error)
 {
 	g_autofree char *text = json_dumps(message, JSON_COMPACT | JSON_ENCODE_ANY);
 
-	return fail_protocol(wire, text, strlen(text), why, error);
+	return qmp_wire_fail_protocol(wire, text, strlen(text), why, error);
 }
 
 /* Waits until the socket is ready for POLLIN or POLLOUT. */
-static bool wait_for(struct qmp_wire *wire, short events, int64_t deadline, GError **error)
+static bool qmp_wire_wait_ready(struct qmp_wire *wire, short events, int64_t deadline,
+				GError **error)
 {
 	struct pollfd pfd = { .fd = wire->fd, .events = events };
 	int64_t left_us;
@@ -170,11 +171,11 @@ static bool wait_for(struct qmp_wire *wire, short events, int64_t deadline, GErr
 		left_us = CLAMP(deadline - g_get_monotonic_time(), 0, G_MAXINT);
 		n = poll(&pfd, 1, (int)((left_us + 999) / 1000));
 	} while (n < 0 && errno == EINTR);
-	return n > 0 || fail_timeout(wire, error);
+	return n > 0 || qmp_wire_fail_timeout(wire, error);
 }
 
 /* Appends what has arrived to the buffer. */
-static bool receive(struct qmp_wire *wire, int64_t deadline, GError **error)
+static bool qmp_wire_receive(struct qmp_wire *wire, int64_t deadline, GError **error)
 {
 	char chunk[CHUNK];
 	ssize_t n;
@@ -183,17 +184,17 @@ static bool receive(struct qmp_wire *wire, int64_t deadline, GError **error)
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN)
-			return fail_lost(wire, g_strerror(errno), error);
-		if (!wait_for(wire, POLLIN, deadline, error))
+			return qmp_wire_fail_lost(wire, g_strerror(errno), error);
+		if (!qmp_wire_wait_ready(wire, POLLIN, deadline, error))
 			return false;
 	}
 	if (n == 0)
-		return fail_lost(wire, "it was closed", error);
+		return qmp_wire_fail_lost(wire, "it was closed", error);
 	g_string_append_len(wire->in, chunk, n);
 	return true;
 }
 
-static json_t *read_message(struct qmp_wire *wire, int64_t deadline, GError **error)
+static json_t *qmp_wire_read_message(struct qmp_wire *wire, int64_t deadline, GError **error)
 {
 	size_t seen = 0, length;
 	json_t *message;
@@ -202,10 +203,11 @@ static json_t *read_message(struct qmp_wire *wire, int64_t deadline, GError **er
 	while (!(end = memchr(wire->in->str + seen, '\n', wire->in->len - seen))) {
 		seen = wire->in->len;
 		if (seen > QMP_WIRE_MESSAGE_MAX) {
-			fail_protocol(wire, wire->in->str, seen, "a message over 4 MiB", error);
+			qmp_wire_fail_protocol(wire, wire->in->str, seen, "a message over 4 MiB",
+					       error);
 			return NULL;
 		}
-		if (!receive(wire, deadline, error))
+		if (!qmp_wire_receive(wire, deadline, error))
 			return NULL;
 	}
 	length = (size_t)(end - wire->in->str);
@@ -213,12 +215,12 @@ static json_t *read_message(struct qmp_wire *wire, int64_t deadline, GError **er
 	if (message)
 		g_string_erase(wire->in, 0, (gssize)length + 1);
 	else
-		fail_protocol(wire, wire->in->str, length, "not a line of JSON", error);
+		qmp_wire_fail_protocol(wire, wire->in->str, length, "not a line of JSON", error);
 	return message;
 }
 
-static bool send_command(struct qmp_wire *wire, int64_t deadline, const char *command,
-			 json_t *arguments, GError **error)
+static bool qmp_wire_send_command(struct qmp_wire *wire, int64_t deadline, const char *command,
+				  json_t *arguments, GError **error)
 {
 	json_auto_t *message = NULL;
 	g_autofree char *text = NULL, *line = NULL;
@@ -238,21 +240,22 @@ static bool send_command(struct qmp_wire *wire, int64_t deadline, const char *co
 		if (n >= 0) {
 			sent += (size_t)n;
 		} else if (errno == EAGAIN) {
-			if (!wait_for(wire, POLLOUT, deadline, error)) {
+			if (!qmp_wire_wait_ready(wire, POLLOUT, deadline, error)) {
 				wire->state = QMP_WIRE_BROKEN;
 				return false;
 			}
 		} else if (errno != EINTR) {
-			return fail_lost(wire, g_strerror(errno), error);
+			return qmp_wire_fail_lost(wire, g_strerror(errno), error);
 		}
 	}
 	return true;
 }
 
 /* Reads one message; events and strays are dealt with here, the answer is for the caller. */
-static bool take_message(struct qmp_wire *wire, int64_t deadline, json_t **answer, GError **error)
+static bool qmp_wire_handle_message(struct qmp_wire *wire, int64_t deadline, json_t **answer,
+				    GError **error)
 {
-	json_auto_t *message = read_message(wire, deadline, error);
+	json_auto_t *message = qmp_wire_read_message(wire, deadline, error);
 	const char *id;
 
 	if (!message)
@@ -264,7 +267,8 @@ static bool take_message(struct qmp_wire *wire, int64_t deadline, json_t **answe
 		return false;
 	}
 	if (!json_object_get(message, "return") && !json_object_get(message, "error"))
-		return fail_message(wire, message, "neither an answer nor an event", error);
+		return qmp_wire_fail_message(wire, message, "neither an answer nor an event",
+					     error);
 	id = json_string_value(json_object_get(message, "id"));
 	if (wire->id && g_strcmp0(id, wire->id) == 0) {
 		*answer = g_steal_pointer(&message);
@@ -275,21 +279,21 @@ static bool take_message(struct qmp_wire *wire, int64_t deadline, json_t **answe
 }
 
 /* The answer to the command in flight. */
-static json_t *await_answer(struct qmp_wire *wire, int64_t deadline, GError **error)
+static json_t *qmp_wire_await_answer(struct qmp_wire *wire, int64_t deadline, GError **error)
 {
 	json_t *answer = NULL;
 
 	do {
-		if (!take_message(wire, deadline, &answer, error))
+		if (!qmp_wire_handle_message(wire, deadline, &answer, error))
 			return NULL;
 		if (answer)
 			return answer;
 	} while (g_get_monotonic_time() < deadline);
-	fail_timeout(wire, error);
+	qmp_wire_fail_timeout(wire, error);
 	return NULL;
 }
 
-static enum hv_error error_of_class(const char *class)
+static enum hv_error qmp_convert_error_class(const char *class)
 {
 	if (g_str_equal(class, "DeviceNotActive"))
 		return HV_ERROR_NO_BALLOON;
@@ -298,7 +302,7 @@ static enum hv_error error_of_class(const char *class)
 	return HV_ERROR_REFUSED;
 }
 
-bool qmp_answered(const GError *error)
+bool qmp_is_answer(const GError *error)
 {
 	return g_error_matches(error, HV_ERROR, HV_ERROR_NO_BALLOON) ||
 	       g_error_matches(error, HV_ERROR, HV_ERROR_UNSUPPORTED) ||
@@ -306,8 +310,8 @@ bool qmp_answered(const GError *error)
 }
 
 /* What @answer returns, or the error that it is. */
-static json_t *open_answer(struct qmp_wire *wire, const char *command, const json_t *answer,
-			   GError **error)
+static json_t *qmp_wire_unwrap_answer(struct qmp_wire *wire, const char *command,
+				      const json_t *answer, GError **error)
 {
 	g_autofree char *excerpt = NULL;
 	const char *class, *desc;
@@ -317,55 +321,56 @@ static json_t *open_answer(struct qmp_wire *wire, const char *command, const jso
 		return json_incref(result);
 	if (json_unpack((json_t *)answer, "{s:{s:s, s:s}}", "error", "class", &class, "desc",
 			&desc)) {
-		fail_message(wire, answer, "an error that does not say what is wrong", error);
+		qmp_wire_fail_message(wire, answer, "an error that does not say what is wrong",
+				      error);
 		return NULL;
 	}
-	excerpt = qmp_excerpt(desc, strlen(desc));
-	g_set_error(error, HV_ERROR, error_of_class(class), "QEMU refused %s: %s", command,
+	excerpt = qmp_format_excerpt(desc, strlen(desc));
+	g_set_error(error, HV_ERROR, qmp_convert_error_class(class), "QEMU refused %s: %s", command,
 		    excerpt);
 	return NULL;
 }
 
-json_t *qmp_wire_ask(struct qmp_wire *wire, int64_t deadline, const char *command,
-		     json_t *arguments, GError **error)
+json_t *qmp_wire_execute(struct qmp_wire *wire, int64_t deadline, const char *command,
+			 json_t *arguments, GError **error)
 {
 	json_auto_t *owned = arguments, *late = NULL, *answer = NULL;
 
-	if (wire->command && !(late = await_answer(wire, deadline, error)))
+	if (wire->command && !(late = qmp_wire_await_answer(wire, deadline, error)))
 		return NULL;
-	if (!send_command(wire, deadline, command, g_steal_pointer(&owned), error))
+	if (!qmp_wire_send_command(wire, deadline, command, g_steal_pointer(&owned), error))
 		return NULL;
-	answer = await_answer(wire, deadline, error);
-	return answer ? open_answer(wire, command, answer, error) : NULL;
+	answer = qmp_wire_await_answer(wire, deadline, error);
+	return answer ? qmp_wire_unwrap_answer(wire, command, answer, error) : NULL;
 }
 
 bool qmp_wire_pump(struct qmp_wire *wire, int64_t deadline, GError **error)
 {
 	json_auto_t *late = NULL;
 
-	return take_message(wire, deadline, &late, error);
+	return qmp_wire_handle_message(wire, deadline, &late, error);
 }
 
-bool qmp_wire_greet(struct qmp_wire *wire, int64_t deadline, GError **error)
+bool qmp_wire_negotiate(struct qmp_wire *wire, int64_t deadline, GError **error)
 {
 	json_auto_t *answer = NULL, *result = NULL;
 
 	if (wire->ready)
 		return true;
 	if (!wire->greeted) {
-		json_auto_t *greeting = read_message(wire, deadline, error);
+		json_auto_t *greeting = qmp_wire_read_message(wire, deadline, error);
 
 		if (!greeting)
 			return false;
 		if (!json_is_object(json_object_get(greeting, "QMP")))
-			return fail_message(wire, greeting, "not a greeting", error);
+			return qmp_wire_fail_message(wire, greeting, "not a greeting", error);
 		wire->greeted = true;
-		if (!send_command(wire, deadline, "qmp_capabilities", NULL, error))
+		if (!qmp_wire_send_command(wire, deadline, "qmp_capabilities", NULL, error))
 			return false;
 	}
-	if (!(answer = await_answer(wire, deadline, error)))
+	if (!(answer = qmp_wire_await_answer(wire, deadline, error)))
 		return false;
-	result = open_answer(wire, "qmp_capabilities", answer, error);
+	result = qmp_wire_unwrap_answer(wire, "qmp_capabilities", answer, error);
 	wire->ready = result != NULL;
 	if (!wire->ready)
 		wire->state = QMP_WIRE_BROKEN;
@@ -373,7 +378,7 @@ bool qmp_wire_greet(struct qmp_wire *wire, int64_t deadline, GError **error)
 }
 
 /* One attempt: a connected socket, or -1 with errno. */
-static int connect_once(const struct sockaddr_un *address)
+static int qmp_wire_try_connect(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int saved;
@@ -386,7 +391,7 @@ static int connect_once(const struct sockaddr_un *address)
 	return -1;
 }
 
-static void fail_connect(const char *path, int saved, GError **error)
+static void qmp_wire_fail_connect(const char *path, int saved, GError **error)
 {
 	enum hv_error code = HV_ERROR_UNREACHABLE;
 	const char *what = g_strerror(saved);
@@ -425,11 +430,11 @@ struct qmp_wire *qmp_wire_connect(const char *path, int64_t deadline, qmp_event_
 	}
 	strcpy(address.sun_path, path);
 	/* A full queue cannot be waited for by other means. */
-	while ((fd = connect_once(&address)) < 0 && errno == EAGAIN &&
+	while ((fd = qmp_wire_try_connect(&address)) < 0 && errno == EAGAIN &&
 	       g_get_monotonic_time() < deadline)
 		poll(NULL, 0, CONNECT_RETRY_MS);
 	if (fd < 0) {
-		fail_connect(path, errno, error);
+		qmp_wire_fail_connect(path, errno, error);
 		return NULL;
 	}
 	return qmp_wire_new(fd, on_event, data);

@@ -5,8 +5,8 @@
  * Functions fail as hypervisor.h says, but their texts name no guest: the
  * caller knows it and puts it in front.  @deadline is as there, too.
  */
-#ifndef AEROSTAT_QMP_WIRE_H
-#define AEROSTAT_QMP_WIRE_H
+#ifndef AEROSTAT_HYPERVISOR_QMP_WIRE_H
+#define AEROSTAT_HYPERVISOR_QMP_WIRE_H
 
 #include <glib.h>
 #include <jansson.h>
@@ -61,33 +61,33 @@ struct qmp_wire *qmp_wire_connect(const char *path, int64_t deadline, qmp_event_
 pid_t qmp_listener_pid(const char *path);
 
 /*
- * qmp_wire_greet - wait for QEMU's greeting and leave negotiation mode
+ * qmp_wire_negotiate - wait for QEMU's greeting and leave negotiation mode
  *
  * HV_ERROR_BUSY says that no greeting came.  May be called again after that.
  */
-bool qmp_wire_greet(struct qmp_wire *wire, int64_t deadline, GError **error);
+bool qmp_wire_negotiate(struct qmp_wire *wire, int64_t deadline, GError **error);
 
 /*
- * qmp_wire_ask - one command and its answer
+ * qmp_wire_execute - one command and its answer
  * @arguments: taken over; may be NULL
  *
  * Returns what QEMU returned, for the caller to json_decref(), or NULL.  An
  * error that QEMU answered is HV_ERROR_NO_BALLOON, _UNSUPPORTED (no such
- * command) or _REFUSED (any other), see qmp_answered().
+ * command) or _REFUSED (any other), see qmp_is_answer().
  */
-json_t *qmp_wire_ask(struct qmp_wire *wire, int64_t deadline, const char *command,
-		     json_t *arguments, GError **error);
+json_t *qmp_wire_execute(struct qmp_wire *wire, int64_t deadline, const char *command,
+			 json_t *arguments, GError **error);
 
 /* Is @error an answer of QEMU's, rather than the lack of one? */
-bool qmp_answered(const GError *error);
+bool qmp_is_answer(const GError *error);
 
 /* Reads one message outside of an exchange; HV_ERROR_TIMEOUT when none came. */
 bool qmp_wire_pump(struct qmp_wire *wire, int64_t deadline, GError **error);
 
 /* Is @number a whole one from 0 to 2^63 - 1?  Puts it into @value. */
-bool qmp_u64(const json_t *number, uint64_t *value);
+bool qmp_parse_u64(const json_t *number, uint64_t *value);
 
 /* The beginning of @text, on one line and harmless on a terminal; the caller frees. */
-char *qmp_excerpt(const char *text, size_t length);
+char *qmp_format_excerpt(const char *text, size_t length);
 
 #endif

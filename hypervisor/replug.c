@@ -10,8 +10,8 @@
 #define POLL_MS 50
 
 /* One command; QEMU's answer, or NULL.  Takes @arguments over. */
-static json_t *ask(hv_guest *guest, int64_t deadline, const char *command, json_t *arguments,
-		   GError **error)
+static json_t *replug_execute(hv_guest *guest, int64_t deadline, const char *command,
+			      json_t *arguments, GError **error)
 {
 	json_auto_t *request = json_pack("{s:s, s:o*}", "execute", command, "arguments", arguments);
 	char *text = json_dumps(request, JSON_COMPACT);
@@ -28,11 +28,11 @@ static json_t *ask(hv_guest *guest, int64_t deadline, const char *command, json_
 	return json_incref(value);
 }
 
-static bool is_plugged(hv_guest *guest, int64_t deadline, const char *id, bool *plugged,
-		       GError **error)
+static bool replug_find_device(hv_guest *guest, int64_t deadline, const char *id, bool *plugged,
+			       GError **error)
 {
-	json_auto_t *children =
-		ask(guest, deadline, "qom-list", json_pack("{s:s}", "path", PERIPHERAL), error);
+	json_auto_t *children = replug_execute(guest, deadline, "qom-list",
+					       json_pack("{s:s}", "path", PERIPHERAL), error);
 	json_t *child;
 	size_t i;
 
@@ -45,12 +45,12 @@ static bool is_plugged(hv_guest *guest, int64_t deadline, const char *id, bool *
 	return true;
 }
 
-static bool wait_until_gone(hv_guest *guest, int64_t deadline, const char *id, GError **error)
+static bool replug_wait_unplugged(hv_guest *guest, int64_t deadline, const char *id, GError **error)
 {
 	bool plugged = true;
 
 	for (;;) {
-		if (!is_plugged(guest, deadline, id, &plugged, error))
+		if (!replug_find_device(guest, deadline, id, &plugged, error))
 			return false;
 		if (!plugged)
 			return true;
@@ -72,18 +72,18 @@ bool replug_unplug(hv_guest *guest, int64_t deadline, const char *device, GError
 	json_auto_t *answer = NULL;
 	bool plugged;
 
-	if (!is_plugged(guest, deadline, id, &plugged, error))
+	if (!replug_find_device(guest, deadline, id, &plugged, error))
 		return false;
 	if (!plugged)
 		return true;
-	answer = ask(guest, deadline, "device_del", json_pack("{s:s}", "id", id), error);
-	return answer && wait_until_gone(guest, deadline, id, error);
+	answer = replug_execute(guest, deadline, "device_del", json_pack("{s:s}", "id", id), error);
+	return answer && replug_wait_unplugged(guest, deadline, id, error);
 }
 
 bool replug_plug(hv_guest *guest, int64_t deadline, const char *device, GError **error)
 {
 	json_auto_t *answer =
-		ask(guest, deadline, "device_add", json_loads(device, 0, NULL), error);
+		replug_execute(guest, deadline, "device_add", json_loads(device, 0, NULL), error);
 
 	return answer;
 }

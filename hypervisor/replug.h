@@ -3,8 +3,8 @@
  * The only way to a new process of our balloon device under a running guest:
  * unplug the device, which the guest has to let go, and plug it in again.
  */
-#ifndef AEROSTAT_REPLUG_H
-#define AEROSTAT_REPLUG_H
+#ifndef AEROSTAT_HYPERVISOR_REPLUG_H
+#define AEROSTAT_HYPERVISOR_REPLUG_H
 
 #include "hypervisor/hypervisor.h"
 

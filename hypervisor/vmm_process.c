@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* Does @pid run a guest (-name guest=…) with the UUID @uuid? */
-static bool runs_guest(pid_t pid, const char *uuid)
+static bool is_guest_process(pid_t pid, const char *uuid)
 {
 	g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int)pid);
 	g_autofree char *arguments = NULL;
@@ -33,13 +33,13 @@ pid_t vmm_process_find(const char *uuid, pid_t guess)
 	pid_t found = 0;
 	const char *name;
 
-	if (guess && runs_guest(guess, uuid))
+	if (guess && is_guest_process(guess, uuid))
 		return guess;
 	proc = g_dir_open("/proc", 0, NULL);
 	while (proc && (name = g_dir_read_name(proc))) {
 		pid_t pid = atoi(name);
 
-		if (pid <= 0 || !runs_guest(pid, uuid))
+		if (pid <= 0 || !is_guest_process(pid, uuid))
 			continue;
 		if (found)
 			return 0;
@@ -49,7 +49,7 @@ pid_t vmm_process_find(const char *uuid, pid_t guess)
 }
 
 /* The fields of /proc/PID/stat from the state on: the name before it may hold anything. */
-static char *read_stat(pid_t pid)
+static char *read_process_stat(pid_t pid)
 {
 	g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
 	g_autofree char *text = NULL;
@@ -63,14 +63,14 @@ static char *read_stat(pid_t pid)
 
 bool vmm_process_stopped(pid_t pid)
 {
-	g_autofree char *fields = read_stat(pid);
+	g_autofree char *fields = read_process_stat(pid);
 
 	return fields && (*fields == 'T' || *fields == 't');
 }
 
 uint64_t vmm_process_cpu_ns(pid_t pid)
 {
-	g_autofree char *fields = read_stat(pid);
+	g_autofree char *fields = read_process_stat(pid);
 	unsigned long user, system;
 
 	if (!fields || sscanf(fields, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What /proc tells of the process that runs a guest. */
-#ifndef AEROSTAT_VMM_PROCESS_H
-#define AEROSTAT_VMM_PROCESS_H
+#ifndef AEROSTAT_HYPERVISOR_VMM_PROCESS_H
+#define AEROSTAT_HYPERVISOR_VMM_PROCESS_H
 
 #include <stdbool.h>
 #include <stdint.h>

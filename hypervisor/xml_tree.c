@@ -68,7 +68,7 @@ xmlDoc *xml_tree_parse(const char *text, GError **error)
 	return doc;
 }
 
-static char *take_string(xmlChar *string)
+static char *copy_xml_string(xmlChar *string)
 {
 	char *copy = g_strdup((const char *)string);
 
@@ -113,12 +113,12 @@ xmlNode *xml_child_ns(xmlNode *parent, const char *uri, const char *name)
 
 char *xml_content(xmlNode *node)
 {
-	return node ? take_string(xmlNodeGetContent(node)) : NULL;
+	return node ? copy_xml_string(xmlNodeGetContent(node)) : NULL;
 }
 
 char *xml_attribute(xmlNode *node, const char *name)
 {
-	return node ? take_string(xmlGetNoNsProp(node, (const xmlChar *)name)) : NULL;
+	return node ? copy_xml_string(xmlGetNoNsProp(node, (const xmlChar *)name)) : NULL;
 }
 
 void xml_drop(xmlNode *node)

@@ -9,8 +9,8 @@
  * Elements are looked for by name and outside of any namespace, as libvirt's
  * own are.
  */
-#ifndef AEROSTAT_XML_TREE_H
-#define AEROSTAT_XML_TREE_H
+#ifndef AEROSTAT_HYPERVISOR_XML_TREE_H
+#define AEROSTAT_HYPERVISOR_XML_TREE_H
 
 #include <glib.h>
 #include <libxml/parser.h>

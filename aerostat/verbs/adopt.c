@@ -107,7 +107,7 @@ static char *find_real_emulator(const struct adopt *adopt, GError **error)
 {
 	g_autofree char *emulator = adopt->emulator ? g_canonicalize_filename(adopt->emulator, NULL)
 						    : adopt_xml_emulator(adopt->old, error);
-	const char *linked = emulator ? adopt_link_emulator(emulator) : NULL;
+	const char *linked = emulator ? adopt_parse_link(emulator) : NULL;
 
 	if (linked)
 		return g_strdup(linked);
@@ -120,7 +120,7 @@ static char *find_real_emulator(const struct adopt *adopt, GError **error)
 /* The device's command line, with the features of the guest's present balloon. */
 static char *device_command_line(const struct adopt *adopt, GError **error)
 {
-	g_autofree char *program = adopt_program(ADOPT_DEVICE, error);
+	g_autofree char *program = adopt_find_program(ADOPT_DEVICE, error);
 	g_autofree char *quoted = program ? g_shell_quote(program) : NULL;
 	g_auto(domain_xml) domain = { 0 };
 
@@ -131,16 +131,16 @@ static char *device_command_line(const struct adopt *adopt, GError **error)
 			   NULL);
 }
 
-static char *rewrite_adopted_xml(const struct adopt *adopt, const struct adopt_places *places,
+static char *rewrite_adopted_xml(const struct adopt *adopt, const struct adopt_dirs *places,
 				 const char *link, GError **error)
 {
-	g_autofree char *socket = adopt_socket_path(places, adopt->info->name, error);
-	g_autofree char *control = socket ? adopt_control_path(socket) : NULL;
+	g_autofree char *socket = adopt_format_socket(places, adopt->info->name, error);
+	g_autofree char *control = socket ? adopt_format_control(socket) : NULL;
 	g_autofree char *device = socket ? device_command_line(adopt, error) : NULL;
 	g_autofree char *device_variable = g_strconcat(ADOPT_ENV_DEVICE "=", device, NULL);
 	g_autofree char *uri_variable = g_strconcat(ADOPT_ENV_URI "=", adopt->guest->source, NULL);
 	char *environment[] = { device_variable, uri_variable, NULL };
-	const struct adopt_words words = {
+	const struct adopt_params words = {
 		.emulator = link,
 		.socket = socket,
 		.control = control,
@@ -152,19 +152,19 @@ static char *rewrite_adopted_xml(const struct adopt *adopt, const struct adopt_p
 
 static bool define_adopted_guest(struct adopt *adopt, GError **error)
 {
-	g_auto(adopt_places) places = { 0 };
+	g_auto(adopt_dirs) places = { 0 };
 	g_autofree char *emulator = find_real_emulator(adopt, error);
 	g_autofree char *launcher = NULL;
 	g_autofree char *link = NULL;
 	bool made;
 
-	if (!emulator || !adopt_emulator_check(emulator, error))
+	if (!emulator || !adopt_check_emulator(emulator, error))
 		return false;
-	adopt_places_find(adopt->guest->source, &places);
-	link = adopt_link_path(&places, emulator);
+	adopt_dirs_find(adopt->guest->source, &places);
+	link = adopt_format_link(&places, emulator);
 	adopt->new = rewrite_adopted_xml(adopt, &places, link, error);
-	launcher = adopt->new ? adopt_program(ADOPT_LAUNCHER, error) : NULL;
-	if (!launcher || !adopt_link_make(link, launcher, &made, error))
+	launcher = adopt->new ? adopt_find_program(ADOPT_LAUNCHER, error) : NULL;
+	if (!launcher || !adopt_make_link(link, launcher, &made, error))
 		return false;
 	if (hv_guest_xml_define(adopt->guest, hv_deadline_ms(DEFINE_MS), adopt->new, error))
 		return true;

@@ -33,7 +33,7 @@
 #define PLAIN DOMAIN("", PCI BALLOON)
 #define SHARED "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
 
-static const struct adopt_words words = {
+static const struct adopt_params words = {
 	.emulator = LINK,
 	.socket = SOCKET,
 	.control = CONTROL,
@@ -244,7 +244,7 @@ static void words_of_the_users_command_line_stay_in_their_order(void **state)
 
 static void a_path_may_hold_what_xml_and_json_escape(void **state)
 {
-	struct adopt_words odd = words;
+	struct adopt_params odd = words;
 	g_autofree char *adopted = NULL;
 	g_autofree char *device = NULL;
 

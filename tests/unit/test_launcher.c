@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the launcher reads from its words, where its things are, and its sockets. */
-#include "aerostat-qemu/listen.h"
-#include "aerostat-qemu/words.h"
+#include "aerostat-qemu/guest_socket.h"
+#include "aerostat-qemu/qemu_args.h"
 #include "hypervisor/adopt.h"
 
 #include <glib/gstdio.h>
@@ -15,14 +15,14 @@
 
 #include <cmocka.h>
 
-#define READ(words, ...) words_read((char *[]){ (char *)"qemu", __VA_ARGS__ NULL }, words)
+#define READ(words, ...) qemu_args_parse((char *[]){ (char *)"qemu", __VA_ARGS__ NULL }, words)
 #define W(word) (char *)word,
 
 /* ---- words ---- */
 
 static void the_device_of_ours_tells_its_socket(void **state)
 {
-	g_auto(launch_words) words = { 0 };
+	g_auto(qemu_args) words = { 0 };
 
 	(void)state;
 	READ(&words,
@@ -45,7 +45,7 @@ static void devices_of_others_do_not(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
-		g_auto(launch_words) words = { 0 };
+		g_auto(qemu_args) words = { 0 };
 
 		READ(&words, W("-device") W(others[i]));
 		assert_null(words.socket);
@@ -54,7 +54,7 @@ static void devices_of_others_do_not(void **state)
 
 static void a_probe_for_capabilities_has_no_device(void **state)
 {
-	g_auto(launch_words) words = { 0 };
+	g_auto(qemu_args) words = { 0 };
 
 	(void)state;
 	READ(&words, W("-S") W("-machine") W("none,accel=tcg") W("-device"));
@@ -63,7 +63,7 @@ static void a_probe_for_capabilities_has_no_device(void **state)
 
 static void the_guests_name_and_uuid_are_read(void **state)
 {
-	g_auto(launch_words) words = { 0 };
+	g_auto(qemu_args) words = { 0 };
 
 	(void)state;
 	READ(&words, W("-name") W("guest=alpha,debug-threads=on") W("-uuid") W("u-u"));
@@ -73,7 +73,7 @@ static void the_guests_name_and_uuid_are_read(void **state)
 
 static void a_comma_in_a_name_is_written_twice(void **state)
 {
-	g_auto(launch_words) words = { 0 };
+	g_auto(qemu_args) words = { 0 };
 
 	(void)state;
 	READ(&words, W("-name") W("guest=a,,b,,,debug-threads=on"));
@@ -82,16 +82,16 @@ static void a_comma_in_a_name_is_written_twice(void **state)
 
 /* ---- places ---- */
 
-static void places_of(const char *uri, struct adopt_places *places)
+static void places_of(const char *uri, struct adopt_dirs *places)
 {
 	g_setenv("XDG_RUNTIME_DIR", "/run/user/7", TRUE);
-	adopt_places_find(uri, places);
+	adopt_dirs_find(uri, places);
 }
 
 static void system_and_session_have_folders_of_their_own(void **state)
 {
-	g_auto(adopt_places) system = { 0 };
-	g_auto(adopt_places) session = { 0 };
+	g_auto(adopt_dirs) system = { 0 };
+	g_auto(adopt_dirs) session = { 0 };
 
 	(void)state;
 	places_of("qemu:///system?socket=/x/session", &system);
@@ -103,43 +103,43 @@ static void system_and_session_have_folders_of_their_own(void **state)
 
 static void a_link_tells_the_emulator_it_stands_for(void **state)
 {
-	g_auto(adopt_places) places = { 0 };
+	g_auto(adopt_dirs) places = { 0 };
 	g_autofree char *link = NULL;
 
 	(void)state;
 	places_of("qemu:///system", &places);
-	link = adopt_link_path(&places, "/usr/bin/qemu-system-x86_64");
-	assert_string_equal(adopt_link_emulator(link), "/usr/bin/qemu-system-x86_64");
-	assert_null(adopt_link_emulator("/usr/bin/aerostat-qemu"));
-	assert_null(adopt_link_emulator("/var/lib/aerostat/emulators"));
+	link = adopt_format_link(&places, "/usr/bin/qemu-system-x86_64");
+	assert_string_equal(adopt_parse_link(link), "/usr/bin/qemu-system-x86_64");
+	assert_null(adopt_parse_link("/usr/bin/aerostat-qemu"));
+	assert_null(adopt_parse_link("/var/lib/aerostat/emulators"));
 }
 
 static void the_two_sockets_lie_side_by_side(void **state)
 {
-	g_auto(adopt_places) places = { 0 };
+	g_auto(adopt_dirs) places = { 0 };
 	g_autofree char *socket = NULL;
 	g_autofree char *control = NULL;
 
 	(void)state;
 	places_of("qemu:///system", &places);
-	socket = adopt_socket_path(&places, "a.sock.b", NULL);
-	control = adopt_control_path(socket);
+	socket = adopt_format_socket(&places, "a.sock.b", NULL);
+	control = adopt_format_control(socket);
 	assert_string_equal(socket, "/run/aerostat/a.sock.b.sock");
 	assert_string_equal(control, "/run/aerostat/a.sock.b.qmp");
 }
 
 static void a_name_too_long_for_a_socket_is_refused(void **state)
 {
-	g_auto(adopt_places) places = { 0 };
+	g_auto(adopt_dirs) places = { 0 };
 	g_autofree char *name = g_strnfill(108 - strlen("/run/aerostat/.sock"), 'n');
 	g_autoptr(GError) error = NULL;
 	g_autofree char *longest = NULL;
 
 	(void)state;
 	places_of("qemu:///system", &places);
-	assert_null(adopt_socket_path(&places, name, &error));
+	assert_null(adopt_format_socket(&places, name, &error));
 	assert_true(g_error_matches(error, HV_ERROR, HV_ERROR_REFUSED));
-	longest = adopt_socket_path(&places, name + 1, NULL);
+	longest = adopt_format_socket(&places, name + 1, NULL);
 	assert_non_null(longest);
 }
 
@@ -167,11 +167,11 @@ static void a_link_is_made_once_and_follows_the_launcher(void **state)
 	g_autofree char *target = NULL;
 	bool made;
 
-	assert_true(adopt_link_make(link, "/bin/one", &made, NULL));
+	assert_true(adopt_make_link(link, "/bin/one", &made, NULL));
 	assert_true(made);
-	assert_true(adopt_link_make(link, "/bin/one", &made, NULL));
+	assert_true(adopt_make_link(link, "/bin/one", &made, NULL));
 	assert_false(made);
-	assert_true(adopt_link_make(link, "/bin/two", &made, NULL));
+	assert_true(adopt_make_link(link, "/bin/two", &made, NULL));
 	target = g_file_read_link(link, NULL);
 	assert_string_equal(target, "/bin/two");
 }
@@ -179,24 +179,24 @@ static void a_link_is_made_once_and_follows_the_launcher(void **state)
 static void a_socket_listens_for_its_user_only(void **state)
 {
 	g_autofree char *path = g_build_filename(*state, "new/a.sock", NULL);
-	int fd = listen_open(path, NULL);
+	int fd = guest_socket_open(path, NULL);
 	struct stat st;
 
 	assert_true(fd >= 0);
 	assert_int_equal(g_lstat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
-	assert_false(listen_wait_free(path, 0));
+	assert_false(guest_socket_wait_free(path, 0));
 	close(fd);
 }
 
 static void what_a_dead_process_left_is_free_and_replaced(void **state)
 {
 	g_autofree char *path = g_build_filename(*state, "a.sock", NULL);
-	int fd = listen_open(path, NULL);
+	int fd = guest_socket_open(path, NULL);
 
 	close(fd);
-	assert_true(listen_wait_free(path, 0));
-	fd = listen_open(path, NULL);
+	assert_true(guest_socket_wait_free(path, 0));
+	fd = guest_socket_open(path, NULL);
 	assert_true(fd >= 0);
 	close(fd);
 }
@@ -205,7 +205,7 @@ static void a_path_that_is_not_there_is_free(void **state)
 {
 	g_autofree char *path = g_build_filename(*state, "none", NULL);
 
-	assert_true(listen_wait_free(path, 0));
+	assert_true(guest_socket_wait_free(path, 0));
 }
 
 static void a_path_too_long_is_said(void **state)
@@ -214,7 +214,7 @@ static void a_path_too_long_is_said(void **state)
 	g_autofree char *path = g_build_filename(*state, name, NULL);
 	g_autoptr(GError) error = NULL;
 
-	assert_int_equal(listen_open(path, &error), -1);
+	assert_int_equal(guest_socket_open(path, &error), -1);
 	assert_non_null(strstr(error->message, path));
 }
 

@@ -115,7 +115,7 @@ static void ask_fails(struct pair *pair, enum hv_error code, const char *part)
 {
 	GError *error = NULL;
 
-	assert_null(qmp_wire_ask(pair->wire, SOON, "query-balloon", NULL, &error));
+	assert_null(qmp_wire_execute(pair->wire, SOON, "query-balloon", NULL, &error));
 	assert_error(&error, code, part);
 }
 
@@ -125,8 +125,8 @@ static void greets_and_leaves_negotiation_mode(void **state)
 	g_autofree char *sent = NULL;
 
 	say(pair, GREETING "{\"return\": {}, \"id\": \"aerostat-1\"}\r\n");
-	assert_true(qmp_wire_greet(pair->wire, LATER, NULL));
-	assert_true(qmp_wire_greet(pair->wire, LATER, NULL));
+	assert_true(qmp_wire_negotiate(pair->wire, LATER, NULL));
+	assert_true(qmp_wire_negotiate(pair->wire, LATER, NULL));
 	sent = heard(pair);
 	assert_string_equal(sent, "{\"execute\":\"qmp_capabilities\",\"id\":\"aerostat-1\"}\n");
 }
@@ -136,13 +136,13 @@ static void a_silent_monitor_is_busy_and_may_be_waited_for_again(void **state)
 	struct pair *pair = *state;
 	GError *error = NULL;
 
-	assert_false(qmp_wire_greet(pair->wire, SOON, &error));
+	assert_false(qmp_wire_negotiate(pair->wire, SOON, &error));
 	assert_error(&error, HV_ERROR_BUSY, "another program holds the monitor");
 	say(pair, GREETING);
-	assert_false(qmp_wire_greet(pair->wire, SOON, &error));
+	assert_false(qmp_wire_negotiate(pair->wire, SOON, &error));
 	assert_error(&error, HV_ERROR_TIMEOUT, "the answer to qmp_capabilities");
 	say(pair, "{\"return\": {}, \"id\": \"aerostat-1\"}\n");
-	assert_true(qmp_wire_greet(pair->wire, LATER, NULL));
+	assert_true(qmp_wire_negotiate(pair->wire, LATER, NULL));
 }
 
 static void a_human_monitor_is_told_apart(void **state)
@@ -151,7 +151,7 @@ static void a_human_monitor_is_told_apart(void **state)
 	GError *error = NULL;
 
 	say(pair, "QEMU 7.2.22 monitor - type 'help' for more information\r\n(qemu) ");
-	assert_false(qmp_wire_greet(pair->wire, LATER, &error));
+	assert_false(qmp_wire_negotiate(pair->wire, LATER, &error));
 	assert_error(&error, HV_ERROR_PROTOCOL, "is this a socket of QEMU's option -qmp?");
 	assert_int_equal(pair->wire->state, QMP_WIRE_BROKEN);
 }
@@ -162,7 +162,7 @@ static void json_that_does_not_greet_is_refused(void **state)
 	GError *error = NULL;
 
 	say(pair, "{\"QMP\": 5}\n");
-	assert_false(qmp_wire_greet(pair->wire, LATER, &error));
+	assert_false(qmp_wire_negotiate(pair->wire, LATER, &error));
 	assert_error(&error, HV_ERROR_PROTOCOL, "not a greeting");
 }
 
@@ -173,7 +173,7 @@ static void refused_negotiation_breaks_the_wire(void **state)
 
 	say(pair, GREETING "{\"id\": \"aerostat-1\", \"error\": {\"class\": \"GenericError\", "
 			   "\"desc\": \"no\"}}\n");
-	assert_false(qmp_wire_greet(pair->wire, LATER, &error));
+	assert_false(qmp_wire_negotiate(pair->wire, LATER, &error));
 	assert_error(&error, HV_ERROR_REFUSED, "QEMU refused qmp_capabilities: no");
 	assert_int_equal(pair->wire->state, QMP_WIRE_BROKEN);
 }
@@ -185,8 +185,8 @@ static void arguments_are_sent_and_the_answer_returned(void **state)
 	json_auto_t *answer = NULL;
 
 	say(pair, "{\"return\": [7], \"id\": \"aerostat-1\"}\n");
-	answer =
-		qmp_wire_ask(pair->wire, LATER, "balloon", json_pack("{s:i}", "value", 4096), NULL);
+	answer = qmp_wire_execute(pair->wire, LATER, "balloon", json_pack("{s:i}", "value", 4096),
+				  NULL);
 	assert_int_equal(json_array_size(answer), 1);
 	assert_null(pair->wire->command);
 	sent = heard(pair);
@@ -203,7 +203,7 @@ static void answers_to_others_are_skipped(void **state)
 		  "{\"return\": {\"x\": 2}}\n"
 		  "{\"return\": {\"x\": 3}, \"id\": 1}\n"
 		  "{\"return\": {\"x\": 4}, \"id\": \"aerostat-1\"}\n");
-	answer = qmp_wire_ask(pair->wire, LATER, "query-balloon", NULL, NULL);
+	answer = qmp_wire_execute(pair->wire, LATER, "query-balloon", NULL, NULL);
 	assert_true(json_real_value(json_object_get(answer, "x")) == 4);
 }
 
@@ -214,7 +214,7 @@ static void events_before_the_answer_are_handed_over(void **state)
 
 	say(pair, "{\"event\": \"STOP\"}\n{\"event\": \"RESUME\"}\n"
 		  "{\"return\": {}, \"id\": \"aerostat-1\"}\n{\"event\": \"RESET\"}\n");
-	answer = qmp_wire_ask(pair->wire, LATER, "query-balloon", NULL, NULL);
+	answer = qmp_wire_execute(pair->wire, LATER, "query-balloon", NULL, NULL);
 	assert_non_null(answer);
 	assert_int_equal(pair->events, 2);
 	assert_true(qmp_wire_pump(pair->wire, LATER, NULL));
@@ -260,7 +260,7 @@ static void only_one_command_is_ever_in_flight(void **state)
 
 	say(pair, "{\"return\": {\"x\": 1}, \"id\": \"aerostat-1\"}\n"
 		  "{\"return\": {\"x\": 2}, \"id\": \"aerostat-2\"}\n");
-	answer = qmp_wire_ask(pair->wire, LATER, "query-status", NULL, NULL);
+	answer = qmp_wire_execute(pair->wire, LATER, "query-status", NULL, NULL);
 	assert_true(json_real_value(json_object_get(answer, "x")) == 2);
 	third = heard(pair);
 	assert_non_null(strstr(third, "query-status"));
@@ -351,7 +351,7 @@ static void ask_under_flood(struct pair *pair, const char *text, enum hv_error c
 	GThread *writer = g_thread_new("writer", write_forever, arguments);
 	GError *error = NULL;
 
-	assert_null(qmp_wire_ask(pair->wire, deadline, "query-balloon", NULL, &error));
+	assert_null(qmp_wire_execute(pair->wire, deadline, "query-balloon", NULL, &error));
 	shutdown(pair->wire->fd, SHUT_RDWR);
 	g_thread_join(writer);
 	assert_error(&error, code, part);
@@ -370,8 +370,8 @@ static void a_flood_of_events_does_not_outlast_the_deadline(void **state)
 	GError *error = NULL;
 
 	say(pair, "{\"event\": \"STOP\"}\n{\"event\": \"RESUME\"}\n{\"event\": \"STOP\"}\n");
-	assert_null(
-		qmp_wire_ask(pair->wire, g_get_monotonic_time(), "query-balloon", NULL, &error));
+	assert_null(qmp_wire_execute(pair->wire, g_get_monotonic_time(), "query-balloon", NULL,
+				     &error));
 	assert_error(&error, HV_ERROR_TIMEOUT, "the answer to query-balloon");
 	assert_int_equal(pair->events, 1);
 }
@@ -406,8 +406,8 @@ static void a_peer_that_does_not_read_does_not_block(void **state)
 	g_autofree char *long_word = g_strnfill(4 << 20, 'x');
 	GError *error = NULL;
 
-	assert_null(qmp_wire_ask(pair->wire, SOON, "query-balloon",
-				 json_pack("{s:s}", "x", long_word), &error));
+	assert_null(qmp_wire_execute(pair->wire, SOON, "query-balloon",
+				     json_pack("{s:s}", "x", long_word), &error));
 	assert_error(&error, HV_ERROR_TIMEOUT, "query-balloon");
 	assert_int_equal(pair->wire->state, QMP_WIRE_BROKEN);
 }
@@ -426,22 +426,22 @@ static void only_whole_numbers_below_2_to_the_63_are_sizes(void **state)
 			json_loads(bad[i], JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
 
 		assert_non_null(json);
-		assert_false(qmp_u64(json, &value));
+		assert_false(qmp_parse_u64(json, &value));
 	}
-	assert_false(qmp_u64(NULL, &value));
+	assert_false(qmp_parse_u64(NULL, &value));
 	assert_int_equal(value, 42);
 
 	json_auto_t *good =
 		json_loads("1099511627776", JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
-	assert_true(qmp_u64(good, &value));
+	assert_true(qmp_parse_u64(good, &value));
 	assert_int_equal(value, UINT64_C(1) << 40);
 }
 
 static void excerpts_are_short_and_harmless(void **state)
 {
-	g_autofree char *escaped = qmp_excerpt("a\033[2J\n\xff", 7);
+	g_autofree char *escaped = qmp_format_excerpt("a\033[2J\n\xff", 7);
 	g_autofree char *text = g_strnfill(1000, 'x');
-	g_autofree char *excerpt = qmp_excerpt(text, 1000);
+	g_autofree char *excerpt = qmp_format_excerpt(text, 1000);
 
 	(void)state;
 	assert_string_equal(escaped, "a\\x1b[2J\\x0a\\xff");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "aerostat-qemu/words.h"
+#include "aerostat-qemu/qemu_args.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 
 #define GUEST "guest="
 
-void launch_words_clear(struct launch_words *words)
+void qemu_args_clear(struct qemu_args *words)
 {
 	g_clear_pointer(&words->name, g_free);
 	g_clear_pointer(&words->uuid, g_free);
@@ -17,7 +17,7 @@ void launch_words_clear(struct launch_words *words)
 }
 
 /* The socket's path in the JSON of our device; NULL in all else. */
-static char *read_socket(const char *device)
+static char *parse_device_socket(const char *device)
 {
 	json_auto_t *root = json_loads(device, 0, NULL);
 	const char *id = json_string_value(json_object_get(root, "id"));
@@ -29,7 +29,7 @@ static char *read_socket(const char *device)
 }
 
 /* "guest=NAME,debug-threads=on"; a comma of the name itself is written twice. */
-static char *read_name(const char *value)
+static char *parse_guest_name(const char *value)
 {
 	GString *name = g_string_new(NULL);
 
@@ -41,7 +41,7 @@ static char *read_name(const char *value)
 	return g_string_free(name, FALSE);
 }
 
-static void take(char **field, char *value)
+static void replace_string(char **field, char *value)
 {
 	if (!value)
 		return;
@@ -49,15 +49,15 @@ static void take(char **field, char *value)
 	*field = value;
 }
 
-void words_read(char *const *argv, struct launch_words *words)
+void qemu_args_parse(char *const *argv, struct qemu_args *words)
 {
-	*words = (struct launch_words){ .name = g_strdup("guest"), .uuid = g_strdup("") };
+	*words = (struct qemu_args){ .name = g_strdup("guest"), .uuid = g_strdup("") };
 	for (; argv[0] && argv[1]; argv++) {
 		if (!strcmp(argv[0], "-device"))
-			take(&words->socket, read_socket(argv[1]));
+			replace_string(&words->socket, parse_device_socket(argv[1]));
 		else if (!strcmp(argv[0], "-uuid"))
-			take(&words->uuid, g_strdup(argv[1]));
+			replace_string(&words->uuid, g_strdup(argv[1]));
 		else if (!strcmp(argv[0], "-name") && g_str_has_prefix(argv[1], GUEST))
-			take(&words->name, read_name(argv[1]));
+			replace_string(&words->name, parse_guest_name(argv[1]));
 	}
 }

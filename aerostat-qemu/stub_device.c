@@ -15,7 +15,7 @@
  *
  * A new connection (VERSION) is for a device and never answered here.
  */
-#include "aerostat-qemu/orphan.h"
+#include "aerostat-qemu/stub_device.h"
 
 #include <errno.h>
 #include <string.h>
@@ -29,7 +29,7 @@ struct message {
 };
 
 /* The length of the answer, made in place; 0: the connection cannot go on. */
-static size_t make_answer(struct message *message)
+static size_t stub_device_make_reply(struct message *message)
 {
 	struct vfio_user_header *header = &message->header;
 	size_t with_access = sizeof(*header) + sizeof(message->access);
@@ -53,10 +53,10 @@ static size_t make_answer(struct message *message)
 	}
 }
 
-static bool answer(struct orphan *orphan)
+static bool stub_device_reply(struct stub_device *stub)
 {
-	struct message *message = (struct message *)orphan->message;
-	size_t length = make_answer(message);
+	struct message *message = (struct message *)stub->message;
+	size_t length = stub_device_make_reply(message);
 
 	if (!length || message->header.flags & VFIO_USER_NO_REPLY)
 		return length;
@@ -64,34 +64,34 @@ static bool answer(struct orphan *orphan)
 	message->header.flags = VFIO_USER_TYPE_REPLY;
 	message->header.error = 0;
 	/* QEMU waits for each of them, so the socket has room. */
-	return send(orphan->fd, message, length, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)length;
+	return send(stub->fd, message, length, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)length;
 }
 
 /* How many bytes the message in hand has in all; 0: none that can be. */
-static size_t wanted(const struct orphan *orphan)
+static size_t stub_device_message_size(const struct stub_device *stub)
 {
 	struct vfio_user_header header;
 
-	if (orphan->have < sizeof(header))
+	if (stub->have < sizeof(header))
 		return sizeof(header);
-	memcpy(&header, orphan->message, sizeof(header));
-	return header.size < sizeof(header) || header.size > sizeof(orphan->message) ? 0
-										     : header.size;
+	memcpy(&header, stub->message, sizeof(header));
+	return header.size < sizeof(header) || header.size > sizeof(stub->message) ? 0
+										   : header.size;
 }
 
-bool orphan_answer(struct orphan *orphan)
+bool stub_device_serve(struct stub_device *stub)
 {
-	size_t size = wanted(orphan);
+	size_t size = stub_device_message_size(stub);
 	ssize_t got;
 
 	/* Descriptors that come along are dropped by the kernel, with no room for them. */
-	got = recv(orphan->fd, orphan->message + orphan->have, size - orphan->have, MSG_DONTWAIT);
+	got = recv(stub->fd, stub->message + stub->have, size - stub->have, MSG_DONTWAIT);
 	if (got <= 0)
 		return got < 0 && (errno == EAGAIN || errno == EINTR);
-	orphan->have += (size_t)got;
-	size = wanted(orphan);
-	if (!size || orphan->have < size)
+	stub->have += (size_t)got;
+	size = stub_device_message_size(stub);
+	if (!size || stub->have < size)
 		return size;
-	orphan->have = 0;
-	return answer(orphan);
+	stub->have = 0;
+	return stub_device_reply(stub);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "aerostat-qemu/listen.h"
+#include "aerostat-qemu/guest_socket.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,14 +15,14 @@
 #define POLL_MS 20
 #define ACCEPTS 0x10000u /* __SO_ACCEPTCON: it listens */
 
-static bool make_address(const char *path, struct sockaddr_un *address)
+static bool guest_socket_make_address(const char *path, struct sockaddr_un *address)
 {
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	return g_strlcpy(address->sun_path, path, sizeof(address->sun_path)) <
 	       sizeof(address->sun_path);
 }
 
-static int fail(int fd, const char *what, const char *path, GError **error)
+static int guest_socket_fail(int fd, const char *what, const char *path, GError **error)
 {
 	int reason = errno;
 
@@ -33,33 +33,33 @@ static int fail(int fd, const char *what, const char *path, GError **error)
 	return -1;
 }
 
-int listen_open(const char *path, GError **error)
+int guest_socket_open(const char *path, GError **error)
 {
 	g_autofree char *folder = g_path_get_dirname(path);
 	struct sockaddr_un address;
 	mode_t mask;
 	int fd, bound;
 
-	if (!make_address(path, &address)) {
+	if (!guest_socket_make_address(path, &address)) {
 		errno = ENAMETOOLONG;
-		return fail(-1, "listen on", path, error);
+		return guest_socket_fail(-1, "listen on", path, error);
 	}
 	if (g_mkdir_with_parents(folder, 0755) < 0)
-		return fail(-1, "make the folder", folder, error);
+		return guest_socket_fail(-1, "make the folder", folder, error);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return fail(-1, "make a socket for", path, error);
+		return guest_socket_fail(-1, "make a socket for", path, error);
 	unlink(path);
 	mask = umask(0077);
 	bound = bind(fd, (struct sockaddr *)&address, sizeof(address));
 	umask(mask);
 	if (bound < 0 || listen(fd, SOMAXCONN) < 0)
-		return fail(fd, "listen on", path, error);
+		return guest_socket_fail(fd, "listen on", path, error);
 	return fd;
 }
 
 /* Not by connecting to it, which would be taken for a guest's QEMU. */
-static bool is_served(const char *path)
+static bool guest_socket_is_served(const char *path)
 {
 	g_autofree char *text = NULL;
 	g_auto(GStrv) lines = NULL;
@@ -79,9 +79,9 @@ static bool is_served(const char *path)
 	return false;
 }
 
-bool listen_wait_free(const char *path, int64_t deadline)
+bool guest_socket_wait_free(const char *path, int64_t deadline)
 {
-	while (is_served(path)) {
+	while (guest_socket_is_served(path)) {
 		if (g_get_monotonic_time() >= deadline)
 			return false;
 		poll(NULL, 0, POLL_MS);
