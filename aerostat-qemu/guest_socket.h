@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Listening sockets that other processes serve, and that are gone with their keeper. */
+/*
+ * The listening sockets of a guest: the one on which QEMU reaches the device, and
+ * the device's control socket.
+ */
 #ifndef AEROSTAT_QEMU_GUEST_SOCKET_H
 #define AEROSTAT_QEMU_GUEST_SOCKET_H
 
@@ -8,16 +11,17 @@
 #include <stdint.h>
 
 /*
- * guest_socket_open - a socket that listens on @path, for this user only
+ * guest_socket_open - listen on @path, for this user only
  *
- * Makes its folder.  Whatever is there is replaced: ask guest_socket_wait_free() first.
- * Whoever listens may remove the file, for nobody replaces it meanwhile.
+ * Creates the directory.  Replaces a file that exists, so call
+ * guest_socket_wait_free() first.  No other process replaces the file while this
+ * one listens, so it may remove the file at its end.
  *
- * Returns the descriptor, close-on-exec, or -1.
+ * Returns a close-on-exec descriptor, or -1.
  */
 int guest_socket_open(const char *path, GError **error);
 
-/* Until nobody listens on @path any more; false when somebody still does at @deadline. */
+/* Waits until no process listens on @path; false if one still does at @deadline. */
 bool guest_socket_wait_free(const char *path, int64_t deadline);
 
 #endif

@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What is in the way of ballooning, over QMP.
+ * What prevents ballooning, asked over QMP.
  *
- * Theory of operation: asked every few seconds of each guest, so of each obstacle only what
- * tells at once.
+ * Theory of operation: the daemon asks this every few seconds, so each check is
+ * limited to what takes one or two commands.
  *
- * - Devices: QEMU's balloon releases nothing while a device has the memory of the guest pinned.
- *   VFIO and vDPA devices stand below /machine with a type of their own, and vDPA behind a network
- *   device only in the list of back ends, which is text for people.  A vfio-user device
- *   has nothing pinned, but stops QEMU's own balloon all the same; where QEMU has none
- *   the vfio-user device may well be the balloon (aerostat-device).
- * - Locks: QEMU does not tell of -overcommit mem-lock=on, the kernel does.
- * - Migration: a status that is not one of those in which it rests.
+ * - Devices: QEMU's balloon releases nothing while a device has the guest's
+ *   memory pinned.  VFIO and vDPA devices are children of /machine with a type of
+ *   their own; a vDPA back end of a network device appears only in the text of
+ *   "info network".  A vfio-user device pins nothing, but inhibits QEMU's own
+ *   balloon too.  Without a balloon of QEMU's, the vfio-user device may itself be
+ *   the balloon (aerostat-device).
+ * - Locked memory: QMP does not report -overcommit mem-lock=on, but the kernel
+ *   counts the locked pages of QEMU's process.
+ * - Migration: query-migrate reports a status in which it is not at rest.
  *
- * Our own device's control socket knows none of these commands: nothing is in the way.
+ * The control socket of aerostat-device has none of these commands, so it never
+ * reports an obstacle.
  */
+#include "hypervisor/qmp_obstacle.h"
+
 #include "hypervisor/qmp_guest.h"
 #include "hypervisor/vmm_process.h"
 
 #include <string.h>
 
-/* What of interest stands below /machine. */
+/* Which kinds of devices were found below /machine. */
 struct devices {
 	bool pinning, vfio_user, balloon;
 };
@@ -36,14 +41,14 @@ static void classify_qom_type(struct devices *devices, const char *type)
 		devices->balloon = true;
 }
 
-static bool qmp_list_devices(struct qmp_guest *g, int64_t deadline, const char *folder,
+static bool qmp_list_devices(struct qmp_guest *g, int64_t deadline, const char *parent,
 			     struct devices *devices, GError **error)
 {
 	json_auto_t *children = NULL;
 	json_t *child;
 	size_t i;
 
-	if (!qmp_execute_optional(g, deadline, "qom-list", json_pack("{s:s}", "path", folder),
+	if (!qmp_execute_optional(g, deadline, "qom-list", json_pack("{s:s}", "path", parent),
 				  &children, error))
 		return false;
 	json_array_foreach (children, i, child) {
@@ -55,7 +60,7 @@ static bool qmp_list_devices(struct qmp_guest *g, int64_t deadline, const char *
 	return true;
 }
 
-/* A network device's back end that is vDPA. */
+/* Looks for a network device with a vDPA back end. */
 static bool qmp_find_vdpa_net(struct qmp_guest *g, int64_t deadline, bool *found, GError **error)
 {
 	json_auto_t *text = NULL;
@@ -79,10 +84,10 @@ static bool qmp_find_pinning_device(struct qmp_guest *g, int64_t deadline, bool 
 	return *found || qmp_find_vdpa_net(g, deadline, found, error);
 }
 
-/* All of the guest's memory, and of QEMU's, is locked or none is. */
+/* QEMU locks either all memory, the guest's and its own, or none. */
 static bool qmp_check_locked(struct qmp_guest *g, int64_t deadline, bool *locked, GError **error)
 {
-	uint64_t locked_bytes = vmm_process_locked_bytes(g->wire->pid);
+	uint64_t locked_bytes = vmm_process_locked_bytes(qmp_guest_pid(g));
 	uint64_t max_bytes;
 
 	*locked = false;
@@ -103,7 +108,7 @@ static bool qmp_check_migrating(struct qmp_guest *g, int64_t deadline, bool *mig
 
 	if (!qmp_execute_optional(g, deadline, "query-migrate", NULL, &answer, error))
 		return false;
-	/* No status: it was never migrated. */
+	/* Without a status it was never migrated. */
 	status = json_object_get(answer, "status");
 	if (answer && (!json_is_object(answer) || (status && !json_is_string(status))))
 		return qmp_fail_bad_answer("answer to query-migrate", answer, error);

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The balloon's statistics over QMP: properties of the device that QEMU polls the guest for. */
+/*
+ * The balloon's statistics over QMP are properties of the device.  QEMU polls
+ * the guest for them, at a period that is a property too.
+ */
+#include "hypervisor/qmp_stats.h"
+
 #include "hypervisor/qmp_guest.h"
+#include "hypervisor/qmp_wire.h"
 #include "hypervisor/vmm_process.h"
 
 #include <limits.h>
@@ -34,7 +40,7 @@ static bool qmp_parse_stats(const json_t *answer, struct hv_stats *stats, GError
 		const char *name = hv_stat_table[i].qmp_name;
 		const json_t *value = name ? json_object_get(values, name) : NULL;
 
-		/* From 2^63 on it is QEMU's 2^64 - 1: the guest did not send this one. */
+		/* QEMU's 2^64 - 1 means that the guest did not send this one. */
 		if (!value || json_real_value(value) >= 0x1p63)
 			continue;
 		if (!qmp_parse_u64(value, &stats->value[i]))
@@ -57,7 +63,7 @@ static bool qmp_read_stats(struct qmp_guest *g, int64_t deadline, void *arg, GEr
 	answer = qmp_access_property(g, deadline, "guest-stats", NULL, error);
 	if (!answer || !qmp_parse_stats(answer, stats, error))
 		return false;
-	stats->value[HV_STAT_RSS] = vmm_process_rss_bytes(g->wire->pid);
+	stats->value[HV_STAT_RSS] = vmm_process_rss_bytes(qmp_guest_pid(g));
 	stats->taken_s = g_get_real_time() / G_USEC_PER_SEC;
 	return true;
 }

@@ -2,20 +2,20 @@
 /*
  * Theory of operation
  * -------------------
- * QEMU greets, we send "qmp_capabilities", and from then on each line is one
- * JSON object: a command of ours, its answer, or an event of QEMU's, which may
- * come at any time.  The socket does not block; whatever waits does so in
- * qmp_wire_wait_ready(), which knows the deadline.
+ * QEMU sends a greeting, we answer "qmp_capabilities", and from then on each line
+ * is one JSON object: a command from us, its answer, or an event, which QEMU may
+ * send at any time.  The socket does not block; all waiting happens in
+ * qmp_wire_wait_ready(), up to the deadline.
  *
- * At most one command is in flight.  One whose answer did not come in time
- * stays in flight, and the next exchange begins by waiting for that answer.
- * So a QEMU that was stopped wakes up to one old command, never to a pile of
- * them.  Answers are told apart by id; one with an id that was not asked for
- * is left over from somebody else's connection and is skipped.
+ * At most one command is in flight.  A command whose answer did not come in time
+ * stays in flight, and the next one is sent only after that answer has come.  So
+ * a QEMU that was stopped has one old command to execute when it resumes, never a
+ * queue of them.  Answers are matched to commands by id; an answer with another
+ * id belongs to an earlier client's connection and is skipped.
  *
- * Nothing that arrives is believed: a message has a greatest length, must be
- * JSON and must be of a known shape.  A wire on which that failed cannot be
- * used again, as nobody knows what comes next on it.
+ * Input is not trusted: a message has a maximum length and must be JSON of a
+ * known shape.  After invalid input the wire cannot be used again, because the
+ * position in the stream is lost.
  *
  * Numbers are read as doubles, because QEMU writes 2^64 - 1 for "unset", which
  * jansson's integers cannot hold.  Doubles are exact up to 2^53, that is 8 PiB.
@@ -52,7 +52,7 @@ struct qmp_wire *qmp_wire_new(int fd, qmp_event_fn on_event, void *data)
 
 	wire->fd = fd;
 	wire->pid = read_peer_pid(fd);
-	/* A clock, so that no two connections use the same ids. */
+	/* The clock, so that no two connections use the same ids. */
 	wire->serial = g_get_monotonic_time();
 	wire->in = g_string_new(NULL);
 	wire->on_event = on_event;
@@ -98,7 +98,7 @@ bool qmp_parse_u64(const json_t *number, uint64_t *value)
 	return true;
 }
 
-/* What the wire waits for, in words for an error. */
+/* What the wire is waiting for, for an error message; the caller frees. */
 static char *qmp_wire_describe_wait(const struct qmp_wire *wire)
 {
 	if (!wire->greeted)
@@ -174,7 +174,7 @@ static bool qmp_wire_wait_ready(struct qmp_wire *wire, short events, int64_t dea
 	return n > 0 || qmp_wire_fail_timeout(wire, error);
 }
 
-/* Appends what has arrived to the buffer. */
+/* Appends what has arrived to the buffer, waiting for it if necessary. */
 static bool qmp_wire_receive(struct qmp_wire *wire, int64_t deadline, GError **error)
 {
 	char chunk[CHUNK];
@@ -251,7 +251,10 @@ static bool qmp_wire_send_command(struct qmp_wire *wire, int64_t deadline, const
 	return true;
 }
 
-/* Reads one message; events and strays are dealt with here, the answer is for the caller. */
+/*
+ * Reads one message.  Passes on an event, skips an answer to someone else's
+ * command, and stores the answer to ours in *answer.
+ */
 static bool qmp_wire_handle_message(struct qmp_wire *wire, int64_t deadline, json_t **answer,
 				    GError **error)
 {
@@ -278,7 +281,7 @@ static bool qmp_wire_handle_message(struct qmp_wire *wire, int64_t deadline, jso
 	return true;
 }
 
-/* The answer to the command in flight. */
+/* Waits for the answer to the command in flight. */
 static json_t *qmp_wire_await_answer(struct qmp_wire *wire, int64_t deadline, GError **error)
 {
 	json_t *answer = NULL;
@@ -309,7 +312,7 @@ bool qmp_is_answer(const GError *error)
 	       g_error_matches(error, HV_ERROR, HV_ERROR_REFUSED);
 }
 
-/* What @answer returns, or the error that it is. */
+/* What QEMU returned in @answer; NULL with QEMU's error if it is one. */
 static json_t *qmp_wire_unwrap_answer(struct qmp_wire *wire, const char *command,
 				      const json_t *answer, GError **error)
 {
@@ -377,7 +380,7 @@ bool qmp_wire_negotiate(struct qmp_wire *wire, int64_t deadline, GError **error)
 	return wire->ready;
 }
 
-/* One attempt: a connected socket, or -1 with errno. */
+/* Makes one attempt; returns a connected socket, or -1 with errno. */
 static int qmp_wire_try_connect(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -429,7 +432,7 @@ struct qmp_wire *qmp_wire_connect(const char *path, int64_t deadline, qmp_event_
 		return NULL;
 	}
 	strcpy(address.sun_path, path);
-	/* A full queue cannot be waited for by other means. */
+	/* No system call waits for room in a listener's full queue. */
 	while ((fd = qmp_wire_try_connect(&address)) < 0 && errno == EAGAIN &&
 	       g_get_monotonic_time() < deadline)
 		poll(NULL, 0, CONNECT_RETRY_MS);
@@ -438,53 +441,4 @@ struct qmp_wire *qmp_wire_connect(const char *path, int64_t deadline, qmp_event_
 		return NULL;
 	}
 	return qmp_wire_new(fd, on_event, data);
-}
-
-/* The inode of the socket that listens on @path, as text; NULL when there is none. */
-static char *listener_inode(const char *path)
-{
-	g_autofree char *text = NULL;
-	g_auto(GStrv) lines = NULL;
-
-	if (!g_file_get_contents("/proc/net/unix", &text, NULL, NULL))
-		return NULL;
-	lines = g_strsplit(text, "\n", -1);
-	for (size_t i = 0; lines[i]; i++) {
-		unsigned long flags, inode;
-		int name = 0;
-
-		if (sscanf(lines[i], "%*s %*x %*x %lx %*x %*x %lu %n", &flags, &inode, &name) ==
-			    2 &&
-		    flags & 0x10000 /* listens */ && g_str_equal(lines[i] + name, path))
-			return g_strdup_printf("socket:[%lu]", inode);
-	}
-	return NULL;
-}
-
-static bool process_holds(const char *pid, const char *inode)
-{
-	g_autofree char *fds = g_strdup_printf("/proc/%s/fd", pid);
-	g_autoptr(GDir) dir = g_dir_open(fds, 0, NULL);
-	const char *fd;
-
-	while (dir && (fd = g_dir_read_name(dir))) {
-		g_autofree char *link = g_build_filename(fds, fd, NULL);
-		g_autofree char *target = g_file_read_link(link, NULL);
-
-		if (g_strcmp0(target, inode) == 0)
-			return true;
-	}
-	return false;
-}
-
-pid_t qmp_listener_pid(const char *path)
-{
-	g_autofree char *inode = listener_inode(path);
-	g_autoptr(GDir) dir = g_dir_open("/proc", 0, NULL);
-	const char *name;
-
-	while (inode && dir && (name = g_dir_read_name(dir)))
-		if (g_ascii_isdigit(*name) && process_holds(name, inode))
-			return atoi(name);
-	return 0;
 }

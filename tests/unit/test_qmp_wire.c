@@ -5,6 +5,7 @@
  * is set to aerostat-1.
  */
 #include "hypervisor/qmp_wire.h"
+#include "hypervisor/unix_listener.h"
 
 #include "hypervisor/hypervisor.h"
 #include "tests/hang.h"
@@ -509,13 +510,13 @@ static void a_full_queue_is_busy_and_its_owner_is_found(void **state)
 	struct qmp_wire *first;
 
 	(void)state;
-	assert_int_equal(qmp_listener_pid(path), 0);
+	assert_int_equal(unix_listener_find_pid(path), 0);
 	assert_int_equal(listen(listener, 0), 0);
 	first = qmp_wire_connect(path, LATER, NULL, NULL, NULL);
 	assert_non_null(first);
 	assert_int_equal(first->pid, getpid());
 	connect_fails(path, HV_ERROR_BUSY, "queue is full");
-	assert_int_equal(qmp_listener_pid(path), getpid());
+	assert_int_equal(unix_listener_find_pid(path), getpid());
 	qmp_wire_free(first);
 	close(listener);
 	g_unlink(path);
