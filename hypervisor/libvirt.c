@@ -4,21 +4,22 @@
  *
  * Theory of operation
  * -------------------
- * Each operation is a pair: NAME_work() speaks to libvirt, in the thread of a
- * call that may be given up (libvirt_link.c), and libvirt_NAME() fills the call
- * and takes the answer out of it.
+ * Each operation is a pair of functions: libvirt_NAME_work() calls libvirt, in the
+ * thread of a call that may be given up (libvirt_link.c), and libvirt_NAME() fills
+ * in the call's arguments and uses its answer.
  *
- * A guest's memory and statistics come from virDomainMemoryStats(), which asks
- * QEMU; virDomainGetInfo() only tells what events have reported so far.  A
- * guest without statistics still tells its balloon's size there.
+ * A guest's size and statistics come from virDomainMemoryStats(), which asks QEMU;
+ * virDomainGetInfo() returns only the size of the last event.  The statistics
+ * include the balloon's size even if the guest sends none.
  *
- * A running guest whose balloon is our own device is asked for it there
- * (libvirt_device.c).
+ * If a running guest has aerostat's own balloon device, what concerns the balloon
+ * is asked of the device (libvirt_device.c).
  *
- * Why a change was refused is found out afterwards, from the guest's state:
- * libvirt has few error codes and its texts are translated.
+ * When libvirt refuses a change we find the reason in the guest's state, because
+ * libvirt has few error codes and translates its texts.
  */
 #include "hypervisor/libvirt_device.h"
+#include "hypervisor/libvirt_events.h"
 
 #include "common/size.h"
 #include "hypervisor/domain_xml.h"
@@ -46,15 +47,6 @@ libvirt_guest_new_call(struct hv_guest *guest, int64_t deadline,
 
 /* ---- reading ---- */
 
-static bool libvirt_read_xml(virDomainPtr domain, unsigned int flags, struct domain_xml *xml)
-{
-	char *text = virDomainGetXMLDesc(domain, flags);
-	bool ok = text && domain_xml_parse(text, xml, NULL);
-
-	free(text);
-	return ok;
-}
-
 static void store_domain_stat(struct hv_stats *stats, const virDomainMemoryStatStruct *raw)
 {
 	if (raw->tag == VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE)
@@ -67,7 +59,7 @@ static void store_domain_stat(struct hv_stats *stats, const virDomainMemoryStatS
 	}
 }
 
-/* Asks QEMU.  Without a balloon there is an answer as well, about the process. */
+/* Asks QEMU.  A guest without a balloon has statistics too: those of its process. */
 static bool read_domain_stats(virDomainPtr domain, struct hv_stats *stats)
 {
 	virDomainMemoryStatStruct raw[VIR_DOMAIN_MEMORY_STAT_NR];
@@ -91,7 +83,7 @@ static bool libvirt_call_fail_no_balloon(struct libvirt_call *call)
 				 call->link->uri, call->asked);
 }
 
-/* The statistics lack the balloon's size: there is none, or its QEMU is about to end. */
+/* For statistics without a size: there is no balloon, or QEMU is about to end. */
 static bool libvirt_call_fail_no_size(struct libvirt_call *call, virDomainPtr domain)
 {
 	g_auto(domain_xml) live = { 0 };
@@ -121,13 +113,13 @@ static enum hv_state convert_domain_state(int state)
 
 static bool read_domain_balloon(struct libvirt_call *call, virDomainPtr domain, int period_s)
 {
-	struct hv_info *info = &call->info;
+	struct hv_info *info = &call->answer.info;
 
-	if (!read_domain_stats(domain, &call->stats))
+	if (!read_domain_stats(domain, &call->answer.stats))
 		return false;
-	call->stats.period_s = period_s;
-	info->actual_bytes = call->stats.value[HV_STAT_ACTUAL];
-	if (!hv_stats_stale(&call->stats))
+	call->answer.stats.period_s = period_s;
+	info->actual_bytes = call->answer.stats.value[HV_STAT_ACTUAL];
+	if (!hv_stats_stale(&call->answer.stats))
 		info->driver = HV_DRIVER_READY;
 	return true;
 }
@@ -137,7 +129,7 @@ static bool libvirt_info_work(struct libvirt_call *call, virDomainPtr domain)
 	g_auto(domain_xml) live = { 0 };
 	g_auto(domain_xml) config = { 0 };
 	char uuid[VIR_UUID_STRING_BUFLEN];
-	struct hv_info *info = &call->info;
+	struct hv_info *info = &call->answer.info;
 	virDomainInfo raw;
 
 	if (virDomainGetInfo(domain, &raw) < 0 || virDomainGetUUIDString(domain, uuid) < 0 ||
@@ -157,7 +149,7 @@ static bool libvirt_info_work(struct libvirt_call *call, virDomainPtr domain)
 		.cpu_time_ns = raw.cpuTime,
 		.persistent = virDomainIsPersistent(domain) == 1,
 		.has_balloon = domain_xml_has_balloon(&live),
-		/* libvirt leaves both off unless told otherwise. */
+		/* In libvirt the default of both is off. */
 		.autodeflate = live.autodeflate > 0,
 		.free_page_reporting = live.free_page_reporting > 0,
 	};
@@ -166,7 +158,7 @@ static bool libvirt_info_work(struct libvirt_call *call, virDomainPtr domain)
 		info->config_bytes = config.current_bytes;
 	}
 	if (info->id >= 0)
-		call->control = g_steal_pointer(&live.control);
+		call->answer.control = g_steal_pointer(&live.control);
 	return info->id < 0 || !info->has_balloon ||
 	       read_domain_balloon(call, domain, live.stats_period_s);
 }
@@ -181,11 +173,11 @@ static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_inf
 
 	if (!libvirt_call_run(&call, error))
 		return false;
-	*info = call->info;
-	call->info = (struct hv_info){ 0 };
-	if (info->id >= 0 && libvirt_link_is_local(link))
-		info->pid = link->pid = vmm_process_find(info->uuid, link->pid);
-	libvirt_device_update(g, call->control);
+	*info = call->answer.info;
+	call->answer.info = (struct hv_info){ 0 };
+	if (info->id >= 0)
+		info->pid = libvirt_link_find_pid(link);
+	libvirt_device_update(g, call->answer.control);
 	if (g->device)
 		libvirt_device_add_info(g, deadline, info);
 	return true;
@@ -193,10 +185,10 @@ static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_inf
 
 static bool libvirt_balloon_get_work(struct libvirt_call *call, virDomainPtr domain)
 {
-	if (!read_domain_stats(domain, &call->stats))
+	if (!read_domain_stats(domain, &call->answer.stats))
 		return false;
-	call->bytes = call->stats.value[HV_STAT_ACTUAL];
-	return call->bytes != HV_UNSET || libvirt_call_fail_no_size(call, domain);
+	call->answer.bytes = call->answer.stats.value[HV_STAT_ACTUAL];
+	return call->answer.bytes != HV_UNSET || libvirt_call_fail_no_size(call, domain);
 }
 
 static bool libvirt_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
@@ -211,7 +203,7 @@ static bool libvirt_balloon_get(struct hv_guest *guest, int64_t deadline, uint64
 	call->needs_running = true;
 	if (!libvirt_call_run(&call, error))
 		return false;
-	*actual_bytes = call->bytes;
+	*actual_bytes = call->answer.bytes;
 	return true;
 }
 
@@ -219,12 +211,12 @@ static bool libvirt_stats_get_work(struct libvirt_call *call, virDomainPtr domai
 {
 	g_auto(domain_xml) live = { 0 };
 
-	if (!read_domain_stats(domain, &call->stats))
+	if (!read_domain_stats(domain, &call->answer.stats))
 		return false;
-	if (call->stats.value[HV_STAT_ACTUAL] == HV_UNSET)
+	if (call->answer.stats.value[HV_STAT_ACTUAL] == HV_UNSET)
 		return libvirt_call_fail_no_size(call, domain);
 	if (libvirt_read_xml(domain, 0, &live))
-		call->stats.period_s = live.stats_period_s;
+		call->answer.stats.period_s = live.stats_period_s;
 	return true;
 }
 
@@ -240,13 +232,13 @@ static bool libvirt_stats_get(struct hv_guest *guest, int64_t deadline, struct h
 	call->needs_running = true;
 	if (!libvirt_call_run(&call, error))
 		return false;
-	*stats = call->stats;
+	*stats = call->answer.stats;
 	return true;
 }
 
-/* ---- what is in the way ---- */
+/* ---- obstacles ---- */
 
-/* Jobs that write the guest's memory down, or end it; a backup of disks is none of them. */
+/* Whether a job copies the guest's memory; a backup, for one, copies only disks. */
 static bool is_migration_job(int operation)
 {
 	switch (operation) {
@@ -268,7 +260,7 @@ static bool read_domain_migration(virDomainPtr domain, bool *migrating)
 	int operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN, type, count = 0;
 	virTypedParameterPtr params = NULL;
 
-	/* A driver that knows no jobs has none. */
+	/* A libvirt driver that does not support jobs has none. */
 	if (virDomainGetJobStats(domain, &type, &params, &count, 0) < 0)
 		return virGetLastErrorCode() == VIR_ERR_NO_SUPPORT;
 	virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_OPERATION, &operation);
@@ -285,33 +277,32 @@ static bool libvirt_obstacle_work(struct libvirt_call *call, virDomainPtr domain
 	if (!libvirt_read_xml(domain, 0, &live))
 		return false;
 	if (live.host_devices)
-		call->obstacle = HV_OBSTACLE_DEVICES;
+		call->answer.obstacle = HV_OBSTACLE_DEVICES;
 	else if (live.locked)
-		call->obstacle = HV_OBSTACLE_LOCKED;
+		call->answer.obstacle = HV_OBSTACLE_LOCKED;
 	else if (!read_domain_migration(domain, &migrating))
 		return false;
 	else
-		call->obstacle = migrating ? HV_OBSTACLE_MIGRATION : HV_OBSTACLE_NONE;
+		call->answer.obstacle = migrating ? HV_OBSTACLE_MIGRATION : HV_OBSTACLE_NONE;
 	return true;
 }
 
 static bool libvirt_obstacle(struct hv_guest *guest, int64_t deadline, enum hv_obstacle *obstacle,
 			     GError **error)
 {
-	g_autoptr(libvirt_call) call =
-		libvirt_guest_new_call(guest, deadline, libvirt_obstacle_work,
-				       g_strdup("tell what is in the balloon's way"));
+	g_autoptr(libvirt_call) call = libvirt_guest_new_call(
+		guest, deadline, libvirt_obstacle_work, g_strdup("check what prevents ballooning"));
 
 	call->needs_running = true;
 	if (!libvirt_call_run(&call, error))
 		return false;
-	*obstacle = call->obstacle;
+	*obstacle = call->answer.obstacle;
 	return true;
 }
 
 /* ---- changing ---- */
 
-/* Which settings a change is for, CURRENT resolved as libvirt does. */
+/* What a change applies to, with HV_SCOPE_CURRENT resolved as libvirt does. */
 struct effect {
 	bool live;
 	bool config;
@@ -322,15 +313,15 @@ static struct effect resolve_scope(struct libvirt_call *call, virDomainPtr domai
 	bool active = virDomainIsActive(domain) == 1;
 
 	return (struct effect){
-		.live = active && call->scope != HV_SCOPE_CONFIG,
-		.config = call->scope & HV_SCOPE_CONFIG || (!active && !call->scope),
+		.live = active && call->args.scope != HV_SCOPE_CONFIG,
+		.config = call->args.scope & HV_SCOPE_CONFIG || (!active && !call->args.scope),
 	};
 }
 
-/* A change of --config asked of a guest that has none. */
+/* Sets the error if --config was asked of a guest without a persistent configuration. */
 static bool check_transient(struct libvirt_call *call, virDomainPtr domain)
 {
-	if (!(call->scope & HV_SCOPE_CONFIG) || virDomainIsPersistent(domain) != 0)
+	if (!(call->args.scope & HV_SCOPE_CONFIG) || virDomainIsPersistent(domain) != 0)
 		return false;
 	libvirt_call_fail(
 		call, HV_ERROR_REFUSED,
@@ -344,7 +335,7 @@ static bool check_above_max(struct libvirt_call *call, const struct domain_xml *
 {
 	g_autofree char *max = NULL;
 
-	if (xml->memory_bytes == HV_UNSET || call->bytes <= xml->memory_bytes)
+	if (xml->memory_bytes == HV_UNSET || call->args.bytes <= xml->memory_bytes)
 		return false;
 	max = size_format(xml->memory_bytes);
 	libvirt_call_fail(
@@ -355,7 +346,7 @@ static bool check_above_max(struct libvirt_call *call, const struct domain_xml *
 	return true;
 }
 
-/* Keeps what libvirt said unless @explain knows better; returns false. */
+/* Sets libvirt's error, or a better one if @explain finds the reason; returns false. */
 static bool libvirt_call_explain_failure(struct libvirt_call *call, virDomainPtr domain,
 					 void (*explain)(struct libvirt_call *, virDomainPtr))
 {
@@ -387,16 +378,16 @@ static void explain_balloon_set_failure(struct libvirt_call *call, virDomainPtr 
 
 static bool libvirt_balloon_set_work(struct libvirt_call *call, virDomainPtr domain)
 {
-	return virDomainSetMemoryFlags(domain, call->bytes / 1024, call->scope) == 0 ||
+	return virDomainSetMemoryFlags(domain, call->args.bytes / 1024, call->args.scope) == 0 ||
 	       libvirt_call_explain_failure(call, domain, explain_balloon_set_failure);
 }
 
-/* Runs a call that changes something. */
+/* Runs a call that changes something, and frees it. */
 static bool libvirt_call_run_change(struct libvirt_call *call, unsigned int scope, GError **error)
 {
 	g_autoptr(libvirt_call) running = call;
 
-	call->scope = scope;
+	call->args.scope = scope;
 	call->changes = true;
 	call->needs_running = scope & HV_SCOPE_LIVE;
 	return libvirt_call_run(&running, error);
@@ -410,7 +401,7 @@ static bool libvirt_domain_memory_set(struct hv_guest *guest, int64_t deadline,
 		libvirt_guest_new_call(guest, deadline, libvirt_balloon_set_work,
 				       g_strdup_printf("set its memory to %s", size));
 
-	call->bytes = target_bytes;
+	call->args.bytes = target_bytes;
 	return libvirt_call_run_change(call, scope, error);
 }
 
@@ -419,7 +410,7 @@ static bool libvirt_balloon_set(struct hv_guest *guest, int64_t deadline, uint64
 {
 	if (scope == HV_SCOPE_CONFIG || !libvirt_device_find(guest, deadline))
 		return libvirt_domain_memory_set(guest, deadline, target_bytes, scope, error);
-	/* What starts next time is libvirt's all the same. */
+	/* The persistent configuration is libvirt's in any case. */
 	return (!(scope & HV_SCOPE_CONFIG) ||
 		libvirt_domain_memory_set(guest, deadline, target_bytes, HV_SCOPE_CONFIG, error)) &&
 	       libvirt_device_balloon_set(guest, deadline, target_bytes, error);
@@ -437,8 +428,8 @@ static void explain_max_set_failure(struct libvirt_call *call, virDomainPtr doma
 
 static bool libvirt_max_set_work(struct libvirt_call *call, virDomainPtr domain)
 {
-	return virDomainSetMemoryFlags(domain, call->bytes / 1024,
-				       call->scope | VIR_DOMAIN_MEM_MAXIMUM) == 0 ||
+	return virDomainSetMemoryFlags(domain, call->args.bytes / 1024,
+				       call->args.scope | VIR_DOMAIN_MEM_MAXIMUM) == 0 ||
 	       libvirt_call_explain_failure(call, domain, explain_max_set_failure);
 }
 
@@ -450,7 +441,7 @@ static bool libvirt_max_set(struct hv_guest *guest, int64_t deadline, uint64_t m
 		libvirt_guest_new_call(guest, deadline, libvirt_max_set_work,
 				       g_strdup_printf("set its maximum memory to %s", size));
 
-	call->bytes = max_bytes;
+	call->args.bytes = max_bytes;
 	return libvirt_call_run_change(call, scope, error);
 }
 
@@ -479,7 +470,7 @@ static void explain_period_set_failure(struct libvirt_call *call, virDomainPtr d
 
 static bool libvirt_stats_period_set_work(struct libvirt_call *call, virDomainPtr domain)
 {
-	return virDomainSetMemoryStatsPeriod(domain, call->period_s, call->scope) == 0 ||
+	return virDomainSetMemoryStatsPeriod(domain, call->args.period_s, call->args.scope) == 0 ||
 	       libvirt_call_explain_failure(call, domain, explain_period_set_failure);
 }
 
@@ -500,7 +491,7 @@ static bool libvirt_stats_period_set(struct hv_guest *guest, int64_t deadline, i
 	call = libvirt_guest_new_call(
 		guest, deadline, libvirt_stats_period_set_work,
 		g_strdup_printf("set its statistics period to %d s", period_s));
-	call->period_s = period_s;
+	call->args.period_s = period_s;
 	return libvirt_call_run_change(call, scope, error);
 }
 
@@ -512,31 +503,31 @@ static bool libvirt_xml_get_work(struct libvirt_call *call, virDomainPtr domain)
 	char *text;
 
 	if (check_transient(call, domain) ||
-	    (call->scope & HV_SCOPE_LIVE && virDomainIsActive(domain) != 1))
+	    (call->args.scope & HV_SCOPE_LIVE && virDomainIsActive(domain) != 1))
 		return false;
-	/* With its secrets, or they would be lost when it is defined again. */
-	if (call->scope & HV_SCOPE_CONFIG)
+	/* With its secrets: they would be lost if this XML was defined again. */
+	if (call->args.scope & HV_SCOPE_CONFIG)
 		flags = VIR_DOMAIN_XML_INACTIVE | (call->link->denied ? 0 : VIR_DOMAIN_XML_SECURE);
 	text = virDomainGetXMLDesc(domain, flags);
-	call->xml = g_strdup(text);
+	call->answer.text = g_strdup(text);
 	free(text);
-	return call->xml;
+	return call->answer.text;
 }
 
 static char *libvirt_xml_get(struct hv_guest *guest, int64_t deadline, unsigned int scope,
 			     GError **error)
 {
 	g_autoptr(libvirt_call) call = libvirt_guest_new_call(guest, deadline, libvirt_xml_get_work,
-							      g_strdup("tell its XML"));
+							      g_strdup("read its XML"));
 
-	call->scope = scope;
+	call->args.scope = scope;
 	call->needs_running = scope & HV_SCOPE_LIVE;
-	return libvirt_call_run(&call, error) ? g_steal_pointer(&call->xml) : NULL;
+	return libvirt_call_run(&call, error) ? g_steal_pointer(&call->answer.text) : NULL;
 }
 
 static bool libvirt_xml_define_work(struct libvirt_call *call, virDomainPtr domain)
 {
-	virDomainPtr defined = virDomainDefineXMLFlags(virDomainGetConnect(domain), call->xml,
+	virDomainPtr defined = virDomainDefineXMLFlags(virDomainGetConnect(domain), call->args.text,
 						       VIR_DOMAIN_DEFINE_VALIDATE);
 
 	if (defined)
@@ -550,7 +541,7 @@ static bool libvirt_xml_define(struct hv_guest *guest, int64_t deadline, const c
 	struct libvirt_call *call = libvirt_guest_new_call(guest, deadline, libvirt_xml_define_work,
 							   g_strdup("define its new XML"));
 
-	call->xml = g_strdup(xml);
+	call->args.text = g_strdup(xml);
 	return libvirt_call_run_change(call, HV_SCOPE_CURRENT, error);
 }
 
@@ -567,7 +558,7 @@ static bool libvirt_start(struct hv_guest *guest, int64_t deadline, GError **err
 	struct libvirt_call *call =
 		libvirt_guest_new_call(guest, deadline, libvirt_start_work, g_strdup("start it"));
 
-	((struct libvirt_guest *)guest)->settled = false;
+	((struct libvirt_guest *)guest)->device_known = false;
 	return libvirt_call_run_change(call, HV_SCOPE_CURRENT, error);
 }
 
@@ -575,11 +566,10 @@ static bool libvirt_monitor_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	char *answer = NULL;
 
-	if (virDomainQemuMonitorCommand(domain, call->xml, &answer,
+	if (virDomainQemuMonitorCommand(domain, call->args.text, &answer,
 					VIR_DOMAIN_QEMU_MONITOR_COMMAND_DEFAULT) < 0)
 		return false;
-	g_free(call->xml);
-	call->xml = g_strdup(answer);
+	call->answer.text = g_strdup(answer);
 	free(answer);
 	return true;
 }
@@ -590,9 +580,9 @@ static char *libvirt_monitor(struct hv_guest *guest, int64_t deadline, const cha
 	g_autoptr(libvirt_call) call = libvirt_guest_new_call(
 		guest, deadline, libvirt_monitor_work, g_strdup("pass a command to its QEMU"));
 
-	call->xml = g_strdup(command);
+	call->args.text = g_strdup(command);
 	call->needs_running = true;
-	return libvirt_call_run(&call, error) ? g_steal_pointer(&call->xml) : NULL;
+	return libvirt_call_run(&call, error) ? g_steal_pointer(&call->answer.text) : NULL;
 }
 
 /* ---- events, opening, listing ---- */
@@ -659,21 +649,21 @@ static bool libvirt_list_work(struct libvirt_call *call, virDomainPtr no_domain)
 	struct libvirt_link *link = call->link;
 	char uuid[VIR_UUID_STRING_BUFLEN];
 	virDomainPtr *domains;
-	int count = virConnectListAllDomains(link->conn, &domains, call->scope);
+	int count = virConnectListAllDomains(link->conn, &domains, call->args.scope);
 
 	(void)no_domain;
 	if (count < 0)
 		return false;
-	call->guests = g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
+	call->answer.guests = g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
 	for (int i = 0; i < count; i++) {
 		if (virDomainGetUUIDString(domains[i], uuid) == 0)
 			g_ptr_array_add(
-				call->guests,
+				call->answer.guests,
 				libvirt_guest_new(link->uri, virDomainGetName(domains[i]), uuid));
 		virDomainFree(domains[i]);
 	}
 	free(domains);
-	g_ptr_array_sort(call->guests, compare_guest_addresses);
+	g_ptr_array_sort(call->answer.guests, compare_guest_addresses);
 	return true;
 }
 
@@ -684,9 +674,9 @@ GPtrArray *hv_libvirt_list(const char *uri, bool all, int64_t deadline, GError *
 		libvirt_call_new(link, deadline, libvirt_list_work, g_strdup("list its guests"));
 	GPtrArray *guests = NULL;
 
-	call->scope = all ? 0 : VIR_CONNECT_LIST_DOMAINS_ACTIVE;
+	call->args.scope = all ? 0 : VIR_CONNECT_LIST_DOMAINS_ACTIVE;
 	if (libvirt_call_run(&call, error))
-		guests = g_steal_pointer(&call->guests);
+		guests = g_steal_pointer(&call->answer.guests);
 	g_clear_pointer(&call, libvirt_call_free);
 	libvirt_link_close(link);
 	return guests;

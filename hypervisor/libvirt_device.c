@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "hypervisor/libvirt_device.h"
 
-#include <stdlib.h>
-
-#include "hypervisor/domain_xml.h"
+#include "hypervisor/libvirt_events.h"
 #include "hypervisor/vmm_process.h"
 
-#define EVENT_SLICE_MS 100 /* two sources of events are waited for in turn */
+#define EVENT_SLICE_MS 100 /* the device's and libvirt's events are awaited in turn */
 
 static struct libvirt_guest *to_libvirt_guest(struct hv_guest *guest)
 {
@@ -17,7 +15,7 @@ void libvirt_device_update(struct libvirt_guest *guest, const char *control)
 {
 	g_autofree char *address = control ? g_strconcat("qmp:", control, NULL) : NULL;
 
-	guest->settled = true;
+	guest->device_known = true;
 	if (guest->device && !g_strcmp0(guest->device->address, address))
 		return;
 	g_clear_pointer(&guest->device, hv_guest_close);
@@ -25,33 +23,29 @@ void libvirt_device_update(struct libvirt_guest *guest, const char *control)
 		guest->device = hv_qmp_open(control);
 }
 
-/* Looks at the XML it runs with, which libvirt tells whatever the state of QEMU. */
+/* Reads the live XML, which libvirt has even if QEMU does not answer. */
 static bool libvirt_device_find_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	g_auto(domain_xml) live = { 0 };
-	char *text;
-	bool ok;
 
 	if (virDomainIsActive(domain) != 1)
 		return true;
-	text = virDomainGetXMLDesc(domain, 0);
-	ok = text && domain_xml_parse(text, &live, NULL);
-	if (ok)
-		call->control = g_steal_pointer(&live.control);
-	free(text);
-	return ok;
+	if (!libvirt_read_xml(domain, 0, &live))
+		return false;
+	call->answer.control = g_steal_pointer(&live.control);
+	return true;
 }
 
 bool libvirt_device_find(struct hv_guest *guest, int64_t deadline)
 {
 	struct libvirt_guest *g = to_libvirt_guest(guest);
 
-	if (!g->settled) {
+	if (!g->device_known) {
 		g_autoptr(libvirt_call) call = libvirt_call_new(
-			g->link, deadline, libvirt_device_find_work, g_strdup("tell its XML"));
+			g->link, deadline, libvirt_device_find_work, g_strdup("read its XML"));
 
 		if (libvirt_call_run(&call, NULL))
-			libvirt_device_update(g, call->control);
+			libvirt_device_update(g, call->answer.control);
 	}
 	if (g->device)
 		hv_guest_hold(g->device, guest->hold);
@@ -64,7 +58,10 @@ static bool check_running_work(struct libvirt_call *call, virDomainPtr domain)
 	       libvirt_call_fail(call, HV_ERROR_NOT_RUNNING, "the guest is not running");
 }
 
-/* What @failed, the device's, means for the guest.  Returns false. */
+/*
+ * Turns @failed, an error of the device, into one of the guest.  When the device does
+ * not answer, libvirt knows whether the guest is still running.  Returns false.
+ */
 static bool libvirt_device_fail(struct libvirt_guest *g, int64_t deadline, const GError *failed,
 				GError **error)
 {
@@ -77,8 +74,8 @@ static bool libvirt_device_fail(struct libvirt_guest *g, int64_t deadline, const
 			    hv_error_reason(failed, g->device->address));
 		return false;
 	}
-	/* Whatever comes next has to look anew. */
-	g->settled = false;
+	/* The next operation must look the device up again. */
+	g->device_known = false;
 	call = libvirt_call_new(g->link, deadline, check_running_work, g_strdup("get its state"));
 	if (!libvirt_call_run(&call, &ended))
 		g_propagate_error(error, g_steal_pointer(&ended));
@@ -90,7 +87,6 @@ static bool libvirt_device_fail(struct libvirt_guest *g, int64_t deadline, const
 	return false;
 }
 
-/* Of the device's own settings: those that QEMU cannot know. */
 void libvirt_device_add_info(struct libvirt_guest *g, int64_t deadline, struct hv_info *info)
 {
 	g_auto(hv_info) device = { 0 };
@@ -133,7 +129,7 @@ bool libvirt_device_stats_get(struct hv_guest *guest, int64_t deadline, struct h
 
 	if (!hv_guest_stats_get(g->device, deadline, stats, &failed))
 		return libvirt_device_fail(g, deadline, failed, error);
-	/* Not the device's own. */
+	/* The device reported the RSS of its own process. */
 	stats->value[HV_STAT_RSS] = g->link->pid ? vmm_process_rss_bytes(g->link->pid) : HV_UNSET;
 	return true;
 }
@@ -148,7 +144,7 @@ bool libvirt_device_stats_period_set(struct hv_guest *guest, int64_t deadline, i
 	       libvirt_device_fail(g, deadline, failed, error);
 }
 
-/* The device's own lifecycle is not the guest's; its silence is libvirt's to explain. */
+/* Only balloon changes: libvirt reports the guest's lifecycle, and why a device is silent. */
 static bool libvirt_device_poll_event(struct libvirt_guest *g, int64_t deadline,
 				      struct hv_event *event)
 {

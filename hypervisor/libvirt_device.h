@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The balloon of a running libvirt guest that has our own device: it is steered
- * by that device's control socket (private to libvirt*.c).
+ * The balloon of a running libvirt guest that has aerostat's own device, reached
+ * through the device's control socket (private to libvirt*.c).
  *
- * Theory of operation: libvirt takes such a guest for one without a balloon.
- * The XML it runs with tells the control socket, which is one more QMP guest,
- * and what concerns the balloon is asked there.  Whose fault it is when nobody
- * answers, the device's or the whole guest's, libvirt is asked afterwards.
+ * Theory of operation: for libvirt such a guest has no balloon.  Its live XML
+ * contains the path of the device's control socket (domain_xml.h), which is one
+ * more QMP guest.  What concerns the balloon is asked there.  When nothing answers,
+ * libvirt is asked afterwards whether the whole guest has stopped.
  */
 #ifndef AEROSTAT_HYPERVISOR_LIBVIRT_DEVICE_H
 #define AEROSTAT_HYPERVISOR_LIBVIRT_DEVICE_H
@@ -16,32 +16,45 @@
 struct libvirt_guest {
 	struct hv_guest base;
 	struct libvirt_link *link;
-	bool settled;		 /* it is known whether there is a device of ours */
-	struct hv_guest *device; /* its control socket; NULL: the balloon is QEMU's, or none */
+	bool device_known;	 /* @device is up to date */
+	struct hv_guest *device; /* its control socket; NULL when it has no device of aerostat's */
 };
 
-/* @control: where the running guest's device is steered, NULL when it has none of ours. */
+/*
+ * Stores what the live XML says of the device.  @control: its control socket; NULL
+ * when the guest has no device of aerostat's.
+ */
 void libvirt_device_update(struct libvirt_guest *guest, const char *control);
 
 /*
- * The guest has our device, so that the device_*() below are to be asked.  Finds
- * out whether it has when that is not known.
+ * Whether the guest has aerostat's device, so that the functions below can be used.
+ * Reads the live XML when that is not known.
  */
 bool libvirt_device_find(struct hv_guest *guest, int64_t deadline);
 
-/* Puts what the device knows into what libvirt told.  A device that does not answer is
- * has_balloon with an unknown size. */
+/*
+ * Adds the device's settings to @info, which has libvirt's.  When the device does
+ * not answer, has_balloon is true and the size unknown.
+ */
 void libvirt_device_add_info(struct libvirt_guest *guest, int64_t deadline, struct hv_info *info);
 
-/* As the hv_ops of the same names; balloon_set and stats_period_set for the running guest. */
+/* As hv_guest_balloon_get(). */
 bool libvirt_device_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
 				GError **error);
+
+/* As hv_guest_balloon_set() with HV_SCOPE_LIVE. */
 bool libvirt_device_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
 				GError **error);
+
+/* As hv_guest_stats_get(). */
 bool libvirt_device_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
 			      GError **error);
+
+/* As hv_guest_stats_period_set() with HV_SCOPE_LIVE. */
 bool libvirt_device_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
 				     GError **error);
+
+/* As hv_guest_event_wait(): the device's balloon changes, and libvirt's events. */
 bool libvirt_device_wait_event(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
 			       GError **error);
 

@@ -1,28 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Events of a libvirt domain.
- *
  * Theory of operation
  * -------------------
- * Two callbacks, run by the loop's thread (libvirt_loop.c), put what happens
- * into the link's bounded queue; libvirt_link_wait_event() takes it out.  They are
- * registered by the first wait, and by the first after the connection was lost.
- * Whether the guest runs is asked after that, so that no stop is missed in
- * between, and again when it has stopped.
+ * Two callbacks, run by the loop's thread (libvirt_loop.c), put events into the
+ * link's bounded queue, from which libvirt_link_wait_event() takes them.  The first
+ * wait registers the callbacks, and so does the first wait after the connection
+ * was lost or the guest stopped.  Only after that does it ask whether the guest is
+ * running, so that it misses no stop in between.
  *
- * Waiting itself needs no call, so that a stuck QEMU's events are waited for
- * as well as any other's.
+ * The wait itself makes no libvirt call, so it works for a stuck QEMU too.
  */
-#include "hypervisor/libvirt_link.h"
+#include "hypervisor/libvirt_events.h"
 
 #include "hypervisor/deadline.h"
 
 #define EVENTS_MAX 64
 
 /*
- * Adds @event, after which the guest does not run if @stopped.  Of balloon
- * changes not yet taken only the newest is kept, and of too many events the
- * newest.
+ * Adds @event; @stopped: it says that the guest stopped.  Of consecutive balloon
+ * changes only the last is kept.  When the queue is full, the oldest event is
+ * dropped.
  */
 static void queue_libvirt_event(struct libvirt_link *link, struct hv_event *event, bool stopped)
 {
@@ -30,14 +27,14 @@ static void queue_libvirt_event(struct libvirt_link *link, struct hv_event *even
 
 	event->time_us = g_get_real_time();
 	pthread_mutex_lock(&link->lock);
-	last = g_queue_peek_tail(&link->events);
+	last = g_queue_peek_tail(&link->events.queue);
 	if (last && last->kind == HV_EVENT_BALLOON_CHANGE && event->kind == HV_EVENT_BALLOON_CHANGE)
-		g_free(g_queue_pop_tail(&link->events));
-	else if (link->events.length == EVENTS_MAX)
-		g_free(g_queue_pop_head(&link->events));
-	g_queue_push_tail(&link->events, event);
+		g_free(g_queue_pop_tail(&link->events.queue));
+	else if (link->events.queue.length == EVENTS_MAX)
+		g_free(g_queue_pop_head(&link->events.queue));
+	g_queue_push_tail(&link->events.queue, event);
 	if (stopped)
-		link->listening = false;
+		link->events.active = false;
 	pthread_cond_broadcast(&link->changed);
 	pthread_mutex_unlock(&link->lock);
 }
@@ -54,12 +51,12 @@ static void on_libvirt_balloon_change(virConnectPtr conn, virDomainPtr domain,
 	queue_libvirt_event(data, event, false);
 }
 
-/* virsh's words. */
+/* Names as virsh prints them. */
 #define DETAILS_MAX 10
 static const struct {
 	const char *event;
 	const char *details[DETAILS_MAX];
-} lifecycle_words[] = {
+} lifecycle_names[] = {
 	[VIR_DOMAIN_EVENT_DEFINED] = { "Defined", { "Added", "Updated", "Renamed", "Snapshot" } },
 	[VIR_DOMAIN_EVENT_UNDEFINED] = { "Undefined", { "Removed", "Renamed" } },
 	[VIR_DOMAIN_EVENT_STARTED] = { "Started",
@@ -86,25 +83,25 @@ static int on_libvirt_lifecycle(virConnectPtr conn, virDomainPtr domain, int kin
 				void *data)
 {
 	struct hv_event *event = g_new0(struct hv_event, 1);
-	bool known = kind >= 0 && kind < (int)G_N_ELEMENTS(lifecycle_words);
-	const char *word = known ? lifecycle_words[kind].event : "Unknown";
+	bool known = kind >= 0 && kind < (int)G_N_ELEMENTS(lifecycle_names);
+	const char *name = known ? lifecycle_names[kind].event : "Unknown";
 	const char *more = known && detail >= 0 && detail < DETAILS_MAX
-				   ? lifecycle_words[kind].details[detail]
+				   ? lifecycle_names[kind].details[detail]
 				   : NULL;
 
 	(void)conn;
 	(void)domain;
 	event->kind = HV_EVENT_LIFECYCLE;
-	g_snprintf(event->detail, sizeof(event->detail), "%s%s%s", word, more ? " " : "",
+	g_snprintf(event->detail, sizeof(event->detail), "%s%s%s", name, more ? " " : "",
 		   more ? more : "");
 	queue_libvirt_event(data, event, kind == VIR_DOMAIN_EVENT_STOPPED);
 	return 0;
 }
 
-/* Takes the oldest event. */
+/* Takes the oldest event; called with the lock held. */
 static bool take_libvirt_event(struct libvirt_link *link, struct hv_event *event)
 {
-	g_autofree struct hv_event *first = g_queue_pop_head(&link->events);
+	g_autofree struct hv_event *first = g_queue_pop_head(&link->events.queue);
 
 	if (first)
 		*event = *first;
@@ -114,13 +111,13 @@ static bool take_libvirt_event(struct libvirt_link *link, struct hv_event *event
 static bool register_libvirt_event(struct libvirt_link *link, virDomainPtr domain, int slot,
 				   int kind, virConnectDomainEventGenericCallback callback)
 {
-	if (link->event_ids[slot] >= 0)
+	if (link->events.ids[slot] >= 0)
 		return true;
-	link->event_ids[slot] = virConnectDomainEventRegisterAny(
+	link->events.ids[slot] = virConnectDomainEventRegisterAny(
 		link->conn, domain, kind, callback, libvirt_link_ref(link), libvirt_link_unref);
-	if (link->event_ids[slot] < 0)
+	if (link->events.ids[slot] < 0)
 		libvirt_link_unref(link);
-	return link->event_ids[slot] >= 0;
+	return link->events.ids[slot] >= 0;
 }
 
 static bool libvirt_events_register_work(struct libvirt_call *call, virDomainPtr domain)
@@ -135,7 +132,7 @@ static bool libvirt_events_register_work(struct libvirt_call *call, virDomainPtr
 	switch (virDomainIsActive(domain)) {
 	case 1:
 		pthread_mutex_lock(&link->lock);
-		link->listening = !link->lost;
+		link->events.active = !link->lost;
 		pthread_mutex_unlock(&link->lock);
 		return true;
 	case 0:
@@ -149,7 +146,7 @@ static bool libvirt_events_register_work(struct libvirt_call *call, virDomainPtr
 static bool libvirt_events_register(struct libvirt_link *link, int64_t deadline, GError **error)
 {
 	g_autoptr(libvirt_call) call = libvirt_call_new(
-		link, deadline, libvirt_events_register_work, g_strdup("tell what happens to it"));
+		link, deadline, libvirt_events_register_work, g_strdup("report its events"));
 	g_autoptr(GError) problem = NULL;
 	bool found_before;
 
@@ -158,7 +155,7 @@ static bool libvirt_events_register(struct libvirt_link *link, int64_t deadline,
 	pthread_mutex_unlock(&link->lock);
 	if (libvirt_call_run(&call, &problem))
 		return true;
-	/* A transient guest vanishes when it stops. */
+	/* A transient guest ceases to exist when it stops. */
 	if (found_before && problem->code == HV_ERROR_NOT_FOUND)
 		g_set_error(error, HV_ERROR, HV_ERROR_NOT_RUNNING,
 			    "%s: the guest no longer exists, so it has no more events",
@@ -175,10 +172,10 @@ bool libvirt_link_wait_event(struct libvirt_link *link, int64_t deadline, struct
 
 	do {
 		pthread_mutex_lock(&link->lock);
-		while (link->listening && !link->events.length && in_time)
+		while (link->events.active && !link->events.queue.length && in_time)
 			in_time = deadline_wait(&link->changed, &link->lock, deadline);
 		taken = take_libvirt_event(link, event);
-		listening = link->listening;
+		listening = link->events.active;
 		pthread_mutex_unlock(&link->lock);
 		if (taken)
 			return true;

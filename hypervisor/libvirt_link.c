@@ -1,31 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A guest's own connection to libvirt, and calls over it that end at their
- * deadline.
- *
  * Theory of operation
  * -------------------
- * libvirt's calls block: for 30 s or for good when QEMU or libvirtd is
- * stopped.  So each runs in a thread (deadline.h) which is left alone with its
- * struct libvirt_call when the deadline comes first.
+ * libvirt's functions block for 30 s, or forever, when QEMU or libvirtd is
+ * stopped.  So each call runs in its own thread (deadline.h).  When the deadline
+ * comes first, the thread is left running and owns its struct libvirt_call.
  *
- * Every guest has a connection of its own.  libvirtd works on no more than
- * five requests of one connection at a time, so that over a shared one five
- * stuck guests would block all others.  And a guest has one call at a time,
- * from libvirt_call_run() to libvirt_call_free(), also when that one was given up: a stuck
- * guest would otherwise take up libvirtd's workers one by one, and old requests
- * overtake new ones.  Later calls wait for the earlier one until their own
- * deadline.
+ * Each guest has its own connection.  libvirtd works on at most five requests per
+ * connection at a time (max_client_requests), so five stuck guests on a shared
+ * connection would block all others.  Each guest has one call at a time, from
+ * libvirt_call_run() to libvirt_call_free(), even if that call was given up:
+ * otherwise a stuck guest would occupy libvirtd's workers one by one, and old
+ * requests could overtake new ones.  A later call waits for the earlier one, up to
+ * its own deadline.
  *
- * libvirt does not reconnect.  A lost connection shows by the close callback
- * (end of file, or keepalive after some 4 s), or by a call that fails over a
- * connection no longer alive.  The call then connects again, at short
- * intervals because libvirtd may just be restarting, until its deadline.  Only
- * the first connection of all is tried once.
+ * libvirt does not reconnect.  We notice a lost connection by the close callback
+ * (end of file, or keepalive after about 4 s), or by a call that fails on a
+ * connection that is not alive.  The call then connects again, at short intervals
+ * because libvirtd may be restarting, until its deadline.  Only a guest's very
+ * first connection is attempted once.
  *
- * References: the guest, each call and each event callback registered with
+ * References: the guest, each call, and each event callback registered with
  * libvirt hold one.  The callbacks belong to the connection and the connection
- * to the link, so libvirt_link_close() takes the connection apart explicitly.
+ * to the link, so libvirt_link_close() has to break this cycle.
  */
 #include "hypervisor/libvirt_link.h"
 
@@ -37,7 +34,7 @@
 #include <string.h>
 
 #define RETRY_US 100000
-#define CLOSE_US 250000 /* for saying goodbye to libvirtd */
+#define CLOSE_US 250000 /* for libvirtd to confirm the close */
 #define KEEPALIVE_INTERVAL_S 1
 #define KEEPALIVE_COUNT 3
 
@@ -48,11 +45,10 @@ struct libvirt_link *libvirt_link_new(const char *uri, const char *address, cons
 	*link = (struct libvirt_link){
 		.uri = g_strdup(uri),
 		.address = g_strdup(address),
-		.event_ids = { -1, -1 },
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.changed = PTHREAD_COND_INITIALIZER,
 		.refs = 1,
-		.events = G_QUEUE_INIT,
+		.events = { .ids = { -1, -1 }, .queue = G_QUEUE_INIT },
 	};
 	if (uuid)
 		g_strlcpy(link->uuid, uuid, sizeof(link->uuid));
@@ -77,7 +73,7 @@ void libvirt_link_unref(void *data)
 	pthread_mutex_unlock(&link->lock);
 	if (!last)
 		return;
-	g_queue_clear_full(&link->events, g_free);
+	g_queue_clear_full(&link->events.queue, g_free);
 	pthread_cond_destroy(&link->changed);
 	pthread_mutex_destroy(&link->lock);
 	g_free(link->denied);
@@ -86,7 +82,7 @@ void libvirt_link_unref(void *data)
 	g_free(link);
 }
 
-/* "SCHEME://HOST/…" leads elsewhere, "SCHEME:///…" stays here. */
+/* "SCHEME://HOST/…" names a host, "SCHEME:///…" does not. */
 bool hv_uri_is_local(const char *uri)
 {
 	const char *host = strstr(uri, "://");
@@ -94,17 +90,31 @@ bool hv_uri_is_local(const char *uri)
 	return !host || host[strlen("://")] == '/';
 }
 
-bool libvirt_link_is_local(const struct libvirt_link *link)
+/* Whether the domain was found at least once. */
+static bool libvirt_link_copy_uuid(struct libvirt_link *link, char uuid[VIR_UUID_STRING_BUFLEN])
 {
-	return hv_uri_is_local(link->uri);
+	pthread_mutex_lock(&link->lock);
+	g_strlcpy(uuid, link->uuid, VIR_UUID_STRING_BUFLEN);
+	pthread_mutex_unlock(&link->lock);
+	return *uuid;
+}
+
+pid_t libvirt_link_find_pid(struct libvirt_link *link)
+{
+	char uuid[VIR_UUID_STRING_BUFLEN];
+
+	link->pid = libvirt_link_copy_uuid(link, uuid) && hv_uri_is_local(link->uri)
+			    ? vmm_process_find(uuid, link->pid)
+			    : 0;
+	return link->pid;
 }
 
 /* ---- errors ---- */
 
-static char *G_GNUC_PRINTF(2, 0) libvirt_link_format_error(const struct libvirt_link *link,
-							   const char *format, va_list words)
+static char *G_GNUC_PRINTF(2, 0)
+	libvirt_link_format_error(const struct libvirt_link *link, const char *format, va_list args)
 {
-	g_autofree char *text = g_strdup_vprintf(format, words);
+	g_autofree char *text = g_strdup_vprintf(format, args);
 
 	return g_strconcat(link->address ? link->address : "", link->address ? ": " : "", text,
 			   NULL);
@@ -113,11 +123,11 @@ static char *G_GNUC_PRINTF(2, 0) libvirt_link_format_error(const struct libvirt_
 bool libvirt_call_fail(struct libvirt_call *call, enum hv_error code, const char *format, ...)
 {
 	g_autofree char *text = NULL;
-	va_list words;
+	va_list args;
 
-	va_start(words, format);
-	text = libvirt_link_format_error(call->link, format, words);
-	va_end(words);
+	va_start(args, format);
+	text = libvirt_link_format_error(call->link, format, args);
+	va_end(args);
 	g_clear_error(&call->error);
 	call->error = g_error_new_literal(HV_ERROR, code, text);
 	return false;
@@ -163,7 +173,7 @@ static bool is_denied_error(const virError *error)
 		(error->int1 == EACCES || error->int1 == EPERM));
 }
 
-/* libvirt's last error in this thread, its text fit for the end of ours. */
+/* libvirt's last error in this thread; @text receives its text in one line. */
 static virError copy_libvirt_error(char **text)
 {
 	const virError *last = virGetLastError();
@@ -175,7 +185,6 @@ static virError copy_libvirt_error(char **text)
 	return error;
 }
 
-/* Turns what libvirt said about the work, or about finding the domain, into our error. */
 bool libvirt_call_fail_last_error(struct libvirt_call *call)
 {
 	struct libvirt_link *link = call->link;
@@ -207,7 +216,7 @@ static void on_libvirt_close(virConnectPtr conn, int reason, void *data)
 	(void)reason;
 	pthread_mutex_lock(&link->lock);
 	link->lost = true;
-	link->listening = false;
+	link->events.active = false;
 	pthread_cond_broadcast(&link->changed);
 	pthread_mutex_unlock(&link->lock);
 }
@@ -222,28 +231,28 @@ static bool libvirt_link_is_lost(struct libvirt_link *link)
 	return lost || virConnectIsAlive(link->conn) == 0;
 }
 
-/* Takes the connection apart; whether libvirtd still answers does not matter. */
+/* Closes the connection, whether or not libvirtd still answers. */
 static void libvirt_link_disconnect(struct libvirt_link *link)
 {
 	if (!link->conn)
 		return;
 	for (int i = 0; i < LINK_EVENT_KINDS; i++) {
-		if (link->event_ids[i] >= 0)
-			virConnectDomainEventDeregisterAny(link->conn, link->event_ids[i]);
-		link->event_ids[i] = -1;
+		if (link->events.ids[i] >= 0)
+			virConnectDomainEventDeregisterAny(link->conn, link->events.ids[i]);
+		link->events.ids[i] = -1;
 	}
-	/* After this no close callback runs any more: it needs no reference. */
+	/* After this the close callback does not run again, so it needs no reference. */
 	virConnectUnregisterCloseCallback(link->conn, on_libvirt_close);
 	virConnectClose(link->conn);
 	link->conn = NULL;
 	g_clear_pointer(&link->denied, g_free);
 	pthread_mutex_lock(&link->lock);
 	link->lost = false;
-	link->listening = false;
+	link->events.active = false;
 	pthread_mutex_unlock(&link->lock);
 }
 
-/* Answers libvirt's questions for names and passwords: there is nobody to ask. */
+/* libvirt may ask for names and passwords; there is no user to enter them. */
 static int refuse_credentials(virConnectCredentialPtr credentials, unsigned int count, void *data)
 {
 	(void)credentials;
@@ -261,7 +270,7 @@ static virConnectPtr open_libvirt_uri(const char *uri, unsigned int flags)
 	return virConnectOpenAuth(uri, &auth, flags);
 }
 
-/* For reading only when more is denied, so that looking still works. */
+/* Connects read-only if read-write access is denied, so that reading still works. */
 static bool libvirt_link_connect(struct libvirt_call *call)
 {
 	struct libvirt_link *link = call->link;
@@ -292,7 +301,7 @@ static bool libvirt_link_connect(struct libvirt_call *call)
 	return true;
 }
 
-/* By UUID once that is known; before, as virsh does: by id, UUID or name. */
+/* Looks the domain up by UUID once that is known; before, by id, UUID or name, as virsh does. */
 static virDomainPtr libvirt_link_find_domain(struct libvirt_link *link)
 {
 	char uuid[VIR_UUID_STRING_BUFLEN];
@@ -300,10 +309,7 @@ static virDomainPtr libvirt_link_find_domain(struct libvirt_link *link)
 	char *end;
 	long id;
 
-	pthread_mutex_lock(&link->lock);
-	g_strlcpy(uuid, link->uuid, sizeof(uuid));
-	pthread_mutex_unlock(&link->lock);
-	if (*uuid)
+	if (libvirt_link_copy_uuid(link, uuid))
 		return virDomainLookupByUUIDString(link->conn, uuid);
 
 	errno = 0;
@@ -322,9 +328,20 @@ static virDomainPtr libvirt_link_find_domain(struct libvirt_link *link)
 	return domain;
 }
 
+/* ---- reading ---- */
+
+bool libvirt_read_xml(virDomainPtr domain, unsigned int flags, struct domain_xml *xml)
+{
+	char *text = virDomainGetXMLDesc(domain, flags);
+	bool ok = text && domain_xml_parse(text, xml, NULL);
+
+	free(text);
+	return ok;
+}
+
 /* ---- calls ---- */
 
-/* Takes the link for one call; false when another had it until @deadline. */
+/* Reserves the link for one call; false when another call had it until @deadline. */
 static bool libvirt_link_reserve(struct libvirt_link *link, int64_t deadline)
 {
 	bool free;
@@ -374,12 +391,13 @@ void libvirt_call_free(void *data)
 	if (call->holds_link)
 		libvirt_link_release(call->link);
 	libvirt_link_unref(call->link);
-	hv_info_clear(&call->info);
-	g_clear_pointer(&call->guests, g_ptr_array_unref);
+	hv_info_clear(&call->answer.info);
+	g_clear_pointer(&call->answer.guests, g_ptr_array_unref);
 	g_clear_error(&call->error);
 	g_free(call->asked);
-	g_free(call->xml);
-	g_free(call->control);
+	g_free(call->args.text);
+	g_free(call->answer.text);
+	g_free(call->answer.control);
 	g_free(call);
 }
 
@@ -399,7 +417,7 @@ static bool libvirt_call_work(struct libvirt_call *call)
 		if (!domain)
 			return libvirt_call_fail_last_error(call);
 	}
-	/* When nobody waits any more, nobody expects a change either. */
+	/* After the deadline no caller waits, or expects a change. */
 	if (libvirt_call_is_late(call))
 		ok = libvirt_call_fail(call, HV_ERROR_TIMEOUT, "no time left to %s", call->asked);
 	else
@@ -417,7 +435,7 @@ static bool libvirt_call_work(struct libvirt_call *call)
 	return ok;
 }
 
-/* One try.  Returns whether another may help: the connection was lost, or not yet to be had. */
+/* One attempt.  Returns whether to try again: the connection was lost, or was refused later on. */
 static bool libvirt_call_try(struct libvirt_call *call)
 {
 	struct libvirt_link *link = call->link;
@@ -433,7 +451,7 @@ static bool libvirt_call_try(struct libvirt_call *call)
 	return true;
 }
 
-/* False when there is no time for another try. */
+/* Returns false when there is no time for another attempt. */
 static bool libvirt_call_wait_retry(struct libvirt_call *call)
 {
 	int64_t until = g_get_monotonic_time() + RETRY_US;
@@ -458,19 +476,17 @@ static void libvirt_call_retry(void *data)
 		;
 }
 
-/* What the deadline is blamed on: libvirt, or a stopped QEMU.  @fate is the request's. */
+/* Reports a missed deadline: libvirt, or a stopped QEMU, did not answer.  @fate is the request's.
+ */
 static void libvirt_link_set_late_error(struct libvirt_link *link, const char *asked,
 					const char *fate, GError **error)
 {
 	const char *address = link->address ? link->address : "";
 	const char *colon = link->address ? ": " : "";
-	g_autofree char *uuid = NULL;
+	char uuid[VIR_UUID_STRING_BUFLEN];
 
-	pthread_mutex_lock(&link->lock);
-	uuid = g_strdup(link->uuid);
-	pthread_mutex_unlock(&link->lock);
-	link->pid = *uuid && libvirt_link_is_local(link) ? vmm_process_find(uuid, link->pid) : 0;
-	if (!*uuid)
+	libvirt_link_find_pid(link);
+	if (!libvirt_link_copy_uuid(link, uuid))
 		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE,
 			    "%s%slibvirt (%s) does not answer", address, colon, link->uri);
 	else if (link->pid && vmm_process_stopped(link->pid))
@@ -527,7 +543,7 @@ void libvirt_link_close(struct libvirt_link *link)
 	pthread_cond_broadcast(&link->changed);
 	pthread_mutex_unlock(&link->lock);
 
-	/* Saying goodbye may block as well; a call that was given up does it when it ends. */
+	/* Closing may block too.  A call that was given up closes the connection when it ends. */
 	if (busy || !link->conn ||
 	    deadline_call(g_get_monotonic_time() + CLOSE_US, libvirt_link_disconnect_work, link,
 			  libvirt_link_unref))

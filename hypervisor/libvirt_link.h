@@ -2,11 +2,15 @@
 /*
  * A guest's own connection to libvirt, and calls over it that end at their
  * deadline (private to libvirt*.c).
+ *
+ * An operation (struct hv_ops) is split in two: a work function, which calls
+ * libvirt in the thread of a struct libvirt_call, and a caller, which fills in
+ * the call's arguments and uses its answer.
  */
 #ifndef AEROSTAT_HYPERVISOR_LIBVIRT_LINK_H
 #define AEROSTAT_HYPERVISOR_LIBVIRT_LINK_H
 
-#include "hypervisor/hypervisor.h"
+#include "hypervisor/domain_xml.h"
 
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
@@ -16,91 +20,129 @@
 
 struct libvirt_link {
 	char *uri;
-	char *address; /* the guest as its user named it; NULL: no guest, the URI itself */
+	char *address; /* the guest as the user named it; NULL: the link is for the URI itself */
 
-	/* The thread that uses the guest. */
-	pid_t pid; /* what was found last, see vmm_process_find() */
+	/* Used only by the thread that uses the guest. */
+	pid_t pid; /* the last result of libvirt_link_find_pid() */
 
-	/* The thread of the one call there is. */
-	virConnectPtr conn; /* NULL: not connected */
-	char *denied;	    /* why the connection is for reading only; NULL when it is not */
+	/* Used only by the thread of the current call. */
+	virConnectPtr conn; /* NULL when not connected */
+	char *denied;	    /* why the connection is read-only; NULL when it is not */
 	bool connected_before;
-	int event_ids[LINK_EVENT_KINDS]; /* libvirt's, -1 while not registered */
 
-	pthread_mutex_t lock; /* guards all below */
+	pthread_mutex_t lock; /* protects what follows, except events.ids */
 	pthread_cond_t changed;
 	int refs;
-	bool busy;			   /* there is a call, waited for or given up */
-	bool closing;			   /* the guest was closed: whoever is last disconnects */
-	bool lost;			   /* libvirt said that the connection broke */
-	bool listening;			   /* events are registered, over a connection not lost */
-	char uuid[VIR_UUID_STRING_BUFLEN]; /* "" until the guest was found once */
-	GQueue events;			   /* struct hv_event *, oldest first */
+	bool busy;			   /* there is a call, which may have been given up */
+	bool closing;			   /* the guest was closed: the last user disconnects */
+	bool lost;			   /* libvirt reported that the connection broke */
+	char uuid[VIR_UUID_STRING_BUFLEN]; /* "" until the domain was found */
+
+	struct {
+		int ids[LINK_EVENT_KINDS]; /* libvirt's, -1 when not registered; as conn above */
+		bool active;		   /* registered, and the connection is not lost */
+		GQueue queue;		   /* struct hv_event *, oldest first */
+	} events;
 };
 
-/* One call: what it asks and what came back.  Each work uses what it needs. */
+/* One call.  Each work function uses those arguments and answers that it needs. */
 typedef struct libvirt_call {
 	struct libvirt_link *link;
 	int64_t deadline;
 	bool holds_link;
 
 	/*
-	 * The work, in the call's thread.  @domain is NULL for a link without
-	 * a guest.  Returns false with either @error or libvirt's last error
-	 * set.
+	 * The work, run in the call's thread.  @domain is NULL for a link without
+	 * a guest.  On failure returns false with either @error or libvirt's last
+	 * error set.
 	 */
 	bool (*work)(struct libvirt_call *call, virDomainPtr domain);
-	char *asked;  /* "set its memory to 512 MiB"; for messages */
-	bool changes; /* it asks for a change, which may happen after the deadline */
+	char *asked;  /* for error messages: "set its memory to 512 MiB" */
+	bool changes; /* it asks for a change, which may still be made after the deadline */
 	bool needs_running;
 
-	unsigned int scope;
-	uint64_t bytes; /* the target asked for, or the actual size told */
-	int period_s;
-	char *xml;     /* asked for or told; or a monitor command, and its answer */
-	char *control; /* of the running guest's own device of ours, see libvirt_device.h */
-	struct hv_info info;
-	struct hv_stats stats;
-	enum hv_obstacle obstacle;
-	GPtrArray *guests; /* struct hv_guest * */
+	/* Set by the caller before libvirt_call_run(). */
+	struct {
+		unsigned int scope; /* enum hv_scope, or libvirt's flags for a list */
+		uint64_t bytes;
+		int period_s;
+		char *text; /* XML, or a monitor command */
+	} args;
+
+	/* Set by the work function. */
+	struct {
+		uint64_t bytes;
+		char *text;    /* XML, or the answer to a monitor command */
+		char *control; /* control socket of aerostat's device; NULL when it has none */
+		struct hv_info info;
+		struct hv_stats stats;
+		enum hv_obstacle obstacle;
+		GPtrArray *guests; /* struct hv_guest * */
+	} answer;
 
 	GError *error;
 } libvirt_call;
 
-/* @address may be NULL; @uuid too, or it is what finds the domain. */
+/*
+ * libvirt_link_new - a link that is not connected yet
+ * @address: the guest's name, UUID or id; NULL for a link to @uri itself
+ * @uuid: of the domain, if known; otherwise NULL
+ *
+ * The caller holds one reference and gives it up with libvirt_link_close().
+ */
 struct libvirt_link *libvirt_link_new(const char *uri, const char *address, const char *uuid);
+
+/* Takes a reference; returns @link. */
 struct libvirt_link *libvirt_link_ref(struct libvirt_link *link);
+
+/* Drops a reference; the last one frees the link.  @link is a struct libvirt_link *. */
 void libvirt_link_unref(void *link);
 
-/* Ends the connection, now or when a call that was given up ends; drops the caller's reference. */
+/*
+ * Closes the connection, or leaves that to a call that was given up and is still
+ * running.  Drops the caller's reference.
+ */
 void libvirt_link_close(struct libvirt_link *link);
 
-/* The URI leads to this host: the guest's process can be found here. */
-bool libvirt_link_is_local(const struct libvirt_link *link);
+/*
+ * The process of the guest's QEMU on this host; 0 when it is unknown.  For the
+ * thread that uses the guest.
+ */
+pid_t libvirt_link_find_pid(struct libvirt_link *link);
 
+/*
+ * libvirt_call_new - prepare a call
+ * @asked: for error messages, see struct libvirt_call; taken over
+ */
 struct libvirt_call *libvirt_call_new(struct libvirt_link *link, int64_t deadline,
 				      bool (*work)(struct libvirt_call *, virDomainPtr),
 				      char *asked);
+
+/* Frees a call, a struct libvirt_call *, and lets the link's next call run. */
 void libvirt_call_free(void *call);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(libvirt_call, libvirt_call_free)
 
 /*
- * libvirt_call_run - do the call's work in a thread, connecting first if need be
+ * libvirt_call_run - run the call's work in a thread, connecting first if necessary
+ * @call: when the deadline comes first, *@call becomes NULL: the thread frees it
  *
- * Returns true when it succeeded.  At the deadline the thread keeps the call
- * and *@call becomes NULL.  The next call waits until this one is freed.
+ * Waits until the link's earlier call, if any, is freed.
  */
 bool libvirt_call_run(struct libvirt_call **call, GError **error);
 
-/* As hv_ops.event_wait (libvirt_events.c). */
-bool libvirt_link_wait_event(struct libvirt_link *link, int64_t deadline, struct hv_event *event,
-			     GError **error);
+/*
+ * libvirt_read_xml - read and parse the XML of @domain
+ * @flags: VIR_DOMAIN_XML_*
+ *
+ * For work functions.  On failure @xml is unchanged.
+ */
+bool libvirt_read_xml(virDomainPtr domain, unsigned int flags, struct domain_xml *xml);
 
-/* For the works: sets the call's error, the guest's name in front; returns false. */
+/* For work functions: sets the call's error, after the guest's name.  Returns false. */
 bool libvirt_call_fail(struct libvirt_call *call, enum hv_error code, const char *format, ...)
 	G_GNUC_PRINTF(3, 4);
 
-/* The same, from libvirt's last error in this thread. */
+/* As libvirt_call_fail(), with libvirt's last error in this thread. */
 bool libvirt_call_fail_last_error(struct libvirt_call *call);
 
 #endif

@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The event loop that libvirt's events and keepalive need, in a thread of its
- * own.
- *
  * Theory of operation
  * -------------------
- * libvirt's default implementation runs the process's default GMainContext,
- * which belongs to the program: run from a second thread it would take the
- * program's own sources there.  So libvirt is given this one, on a private
- * context.
+ * libvirt's own loop (virEventRegisterDefaultImpl()) runs the default GMainContext,
+ * which belongs to the program: from a second thread it would dispatch the
+ * program's own sources there.  So we register our own, on a private context.
  *
- * libvirt knows a file descriptor or a timer (both a struct watch here) by its
- * number and may add, change and remove it from any thread.  GLib's sources
- * cannot be changed much, so a change replaces the source.  A removed watch is
- * freed by the loop's thread, never by the one that removes it: libvirt may
- * hold locks then which the free function takes, and the watch's callback may
- * be running.
+ * libvirt refers to a file descriptor or timer (a struct watch) by a number, and
+ * adds, changes and removes it from any thread.  A GSource can hardly be changed,
+ * so a change replaces the source.  The loop's thread frees a removed watch, never
+ * the thread that removes it: that one may hold locks which the free function
+ * takes, and the watch's callback may be running.
  */
 #include "hypervisor/libvirt_loop.h"
 
@@ -27,7 +22,7 @@
 struct watch {
 	int id;
 	int fd;		 /* -1: a timer */
-	GSource *source; /* NULL while switched off */
+	GSource *source; /* NULL while disarmed */
 	union {
 		virEventHandleCallback on_fd;
 		virEventTimeoutCallback on_time;
@@ -180,7 +175,7 @@ static void *run_libvirt_loop(void *data)
 	return data;
 }
 
-/* Errors are taken from each call; libvirt's own habit is to print them. */
+/* Each call reports its own error; by default libvirt prints it, too. */
 static void ignore_libvirt_error(void *opaque, virErrorPtr error)
 {
 	(void)opaque;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The event loop that libvirt's events and keepalive need, in a thread of its own. */
+/* The event loop that libvirt's events and keepalive need, in its own thread. */
 #ifndef AEROSTAT_HYPERVISOR_LIBVIRT_LOOP_H
 #define AEROSTAT_HYPERVISOR_LIBVIRT_LOOP_H
 
 /*
- * Starts it, once a process.  To be called before a connection is opened, in
- * the thread of a call (deadline.h), from which it inherits that signals are
- * blocked: libvirt may meet a SIGPIPE.
+ * libvirt_loop_start - start the loop, once per process
+ *
+ * Must be called before a connection is opened, from the thread of a call
+ * (deadline.h): the loop's thread inherits its blocked signals, so that a SIGPIPE
+ * does not end the program.
  */
 void libvirt_loop_start(void);
 
