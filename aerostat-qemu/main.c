@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * aerostat-qemu: the <emulator> of a guest that has our balloon device.
+ * aerostat-qemu: the <emulator> of a guest that has aerostat's balloon device.
  *
  * Theory of operation
  * -------------------
- * libvirt runs this program as it would run QEMU, by a link whose path ends in
- * the real one's (hypervisor/adopt.h), and it becomes that: the same process,
- * the same words, so that libvirt's signals, cgroups and logs are QEMU's own.
- * Before, if the words name a device of ours, it makes the socket for QEMU and
- * starts the supervisor, which starts the device (supervise.c).  The supervisor is no
- * child of QEMU's, which would not wait for it.
+ * libvirt runs this program as it would run QEMU, through a link whose path ends in
+ * the real emulator's path (hypervisor/adopt.h).  The program then executes the
+ * real QEMU in the same process and with the same arguments, so that libvirt's
+ * signals, cgroups and logs apply to QEMU.  Before that, if the arguments include a
+ * device of aerostat's, it opens the socket for QEMU and starts the supervisor
+ * (supervise.c), which starts the device.  The supervisor is not a child of QEMU,
+ * which would not reap it.
  *
- * When libvirt asks an emulator for its capabilities there is no device, and
- * this does nothing but find the real one.  All that it needs to know therefore
- * stands in its own path and in the domain's XML.
+ * When libvirt probes an emulator's capabilities there is no device, and the
+ * program only executes the real QEMU.  Therefore it needs no configuration but its
+ * own path and the domain's XML.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,7 @@
 #include "hypervisor/adopt.h"
 #include "hypervisor/hypervisor.h"
 
-#define FREE_MS 10000 /* for what served this guest's last QEMU to be gone */
+#define FREE_MS 10000 /* for the supervisor of the guest's previous QEMU to end */
 
 static bool set_errno_error(GError **error, const char *what)
 {
@@ -39,7 +40,7 @@ static bool set_errno_error(GError **error, const char *what)
 	return false;
 }
 
-/* In the supervisor-to-be: only its own descriptors are left, at their places. */
+/* In the supervisor, before exec: moves @fds to their numbers and closes all others. */
 static bool place_supervisor_fds(int *fds)
 {
 	for (int i = 0; i < SUPERVISE_FDS_END - SUPERVISE_SOCKET; i++) {
@@ -56,21 +57,21 @@ static bool place_supervisor_fds(int *fds)
 static void become_supervisor(const struct supervised *guest, int *fds)
 {
 	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
-	g_auto(GStrv) words = NULL;
+	g_auto(GStrv) args = NULL;
 
 	g_strv_builder_add_many(argv, "aerostat-qemu", SUPERVISE_OPTION, guest->name, guest->uuid,
 				guest->uri, guest->socket, guest->control, NULL);
 	g_strv_builder_addv(argv, (const char **)guest->device);
-	words = g_strv_builder_end(argv);
+	args = g_strv_builder_end(argv);
 	if (place_supervisor_fds(fds))
-		execv("/proc/self/exe", words);
+		execv("/proc/self/exe", args);
 	perror("aerostat-qemu: cannot start the supervisor");
 	if (write(SUPERVISE_READY, "!", 1) < 0)
 		perror("aerostat-qemu");
 	_exit(1);
 }
 
-/* A process that is nobody's child. */
+/* Starts the supervisor as a child of init, by forking twice. */
 static bool fork_supervisor(const struct supervised *guest, int *fds, GError **error)
 {
 	pid_t between = fork();
@@ -82,13 +83,13 @@ static bool fork_supervisor(const struct supervised *guest, int *fds, GError **e
 		_exit(0);
 	}
 	if (between < 0)
-		return set_errno_error(error, "make a process");
+		return set_errno_error(error, "create a process");
 	while (waitpid(between, NULL, 0) < 0 && errno == EINTR)
 		;
 	return true;
 }
 
-/* The supervisor has closed this when it is there; it says nothing unless it cannot be. */
+/* The supervisor closes the pipe @fd once it is ready; it writes a byte if it failed. */
 static bool wait_for_supervisor(int fd, GError **error)
 {
 	char byte;
@@ -99,7 +100,8 @@ static bool wait_for_supervisor(int fd, GError **error)
 	while (length < 0 && errno == EINTR);
 	if (length == 0)
 		return true;
-	g_set_error(error, HV_ERROR, HV_ERROR_FAILED, "its supervisor did not start");
+	g_set_error(error, HV_ERROR, HV_ERROR_FAILED,
+		    "the supervisor of its balloon device did not start");
 	return false;
 }
 
@@ -122,7 +124,7 @@ static bool start_supervisor(const struct supervised *guest, int socket, GError 
 	return ok;
 }
 
-/* That it can be run; only how it fares will show whether it works. */
+/* Checks that it is executable; whether it works is seen only when it runs. */
 static bool check_device_program(const char *program, GError **error)
 {
 	if (access(program, X_OK) == 0)
@@ -139,7 +141,7 @@ static bool open_socket_and_supervise(const struct supervised *guest, GError **e
 
 	if (!guest_socket_wait_free(guest->socket, hv_deadline_ms(FREE_MS))) {
 		g_set_error(error, HV_ERROR, HV_ERROR_BUSY,
-			    "another process listens on %s: end it, or the guest that it serves",
+			    "another process listens on %s; end it, or the guest that it serves",
 			    guest->socket);
 		return false;
 	}
@@ -153,25 +155,25 @@ static bool open_socket_and_supervise(const struct supervised *guest, GError **e
 	return ok;
 }
 
-/* Starts what serves the device that the words name. */
-static bool start_guest_device(const struct qemu_args *words, GError **error)
+/* Starts the supervisor for the device in @args. */
+static bool start_guest_device(const struct qemu_args *args, GError **error)
 {
-	g_autofree char *control = adopt_format_control(words->socket);
+	g_autofree char *control = adopt_format_control(args->socket);
 	const char *uri = g_getenv(ADOPT_ENV_URI);
 	const char *line = g_getenv(ADOPT_ENV_DEVICE);
 	g_auto(GStrv) device = NULL;
 	struct supervised guest = {
-		.name = words->name,
-		.uuid = words->uuid,
+		.name = args->name,
+		.uuid = args->uuid,
 		.uri = uri ? uri : "",
-		.socket = words->socket,
+		.socket = args->socket,
 		.control = control,
 	};
 
 	if (!line) {
 		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
-			    "the domain's XML has no <qemu:env name='%s'>; put it right with "
-			    "aerostat unadopt and aerostat adopt",
+			    "the domain's XML has no <qemu:env name='%s'>; run aerostat unadopt "
+			    "and aerostat adopt again",
 			    ADOPT_ENV_DEVICE);
 		return false;
 	}
@@ -181,32 +183,33 @@ static bool start_guest_device(const struct qemu_args *words, GError **error)
 	return check_device_program(device[0], error) && open_socket_and_supervise(&guest, error);
 }
 
+/* Runs as the supervisor, or as its child that applies the initial settings. */
 static int run_helper_process(char **argv)
 {
-	bool settle = !strcmp(argv[1], SETTINGS_OPTION);
-	char **words = argv + 2;
+	bool initial_settings = !strcmp(argv[1], SETTINGS_OPTION);
+	char **args = argv + 2;
 	const struct supervised guest = {
-		.name = words[SUPERVISE_ARG_NAME],
-		.uuid = words[SUPERVISE_ARG_UUID],
-		.uri = words[SUPERVISE_ARG_URI],
-		.socket = words[SUPERVISE_ARG_SOCKET],
-		.control = words[SUPERVISE_ARG_CONTROL],
-		.device = words + SUPERVISE_ARGS,
+		.name = args[SUPERVISE_ARG_NAME],
+		.uuid = args[SUPERVISE_ARG_UUID],
+		.uri = args[SUPERVISE_ARG_URI],
+		.socket = args[SUPERVISE_ARG_SOCKET],
+		.control = args[SUPERVISE_ARG_CONTROL],
+		.device = args + SUPERVISE_ARGS,
 	};
 	g_autofree char *sockets = g_path_get_dirname(guest.control);
 	g_autofree char *runtime = g_path_get_dirname(sockets);
 
-	/* libvirt has none in QEMU's environment, and a session's daemon is found there. */
-	if (settle)
+	/* A session's libvirtd is found there, but libvirt removes it from QEMU's environment. */
+	if (initial_settings)
 		g_setenv("XDG_RUNTIME_DIR", runtime, TRUE);
-	return settle ? supervise_initial_settings(&guest) : supervise_guest(&guest);
+	return initial_settings ? apply_initial_settings(&guest) : supervise_guest(&guest);
 }
 
 static int explain_usage(const char *self)
 {
 	fprintf(stderr,
-		"aerostat-qemu: libvirt runs this as the emulator of guests that aerostat adopt "
-		"has changed, by a link that names the real emulator; '%s' is none\n",
+		"aerostat-qemu: libvirt runs this as the emulator of guests changed by aerostat "
+		"adopt, through a link that names the real emulator; '%s' is not such a link\n",
 		self);
 	return 1;
 }
@@ -214,7 +217,7 @@ static int explain_usage(const char *self)
 int main(int argc, char **argv)
 {
 	const char *emulator = argc > 0 ? adopt_parse_link(argv[0]) : NULL;
-	g_auto(qemu_args) words = { 0 };
+	g_auto(qemu_args) args = { 0 };
 	g_autoptr(GError) error = NULL;
 
 	if (argc >= 2 + SUPERVISE_ARGS &&
@@ -222,9 +225,9 @@ int main(int argc, char **argv)
 		return run_helper_process(argv);
 	if (!emulator)
 		return explain_usage(argc > 0 ? argv[0] : "");
-	qemu_args_parse(argv, &words);
-	if (words.socket && !start_guest_device(&words, &error)) {
-		fprintf(stderr, "aerostat-qemu: %s: %s\n", words.name, error->message);
+	qemu_args_parse(argv, &args);
+	if (args.socket && !start_guest_device(&args, &error)) {
+		fprintf(stderr, "aerostat-qemu: %s: %s\n", args.name, error->message);
 		return 1;
 	}
 	argv[0] = (char *)emulator;

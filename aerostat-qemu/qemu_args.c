@@ -9,14 +9,14 @@
 
 #define GUEST "guest="
 
-void qemu_args_clear(struct qemu_args *words)
+void qemu_args_clear(struct qemu_args *args)
 {
-	g_clear_pointer(&words->name, g_free);
-	g_clear_pointer(&words->uuid, g_free);
-	g_clear_pointer(&words->socket, g_free);
+	g_clear_pointer(&args->name, g_free);
+	g_clear_pointer(&args->uuid, g_free);
+	g_clear_pointer(&args->socket, g_free);
 }
 
-/* The socket's path in the JSON of our device; NULL in all else. */
+/* The socket's path, if @device is the JSON of aerostat's device; otherwise NULL. */
 static char *parse_device_socket(const char *device)
 {
 	json_auto_t *root = json_loads(device, 0, NULL);
@@ -28,7 +28,7 @@ static char *parse_device_socket(const char *device)
 	return g_strdup(json_string_value(json_object_get(socket, "path")));
 }
 
-/* "guest=NAME,debug-threads=on"; a comma of the name itself is written twice. */
+/* Parses "guest=NAME,debug-threads=on"; a comma in the name is doubled. */
 static char *parse_guest_name(const char *value)
 {
 	GString *name = g_string_new(NULL);
@@ -41,6 +41,7 @@ static char *parse_guest_name(const char *value)
 	return g_string_free(name, FALSE);
 }
 
+/* Stores @value in @field unless it is NULL. */
 static void replace_string(char **field, char *value)
 {
 	if (!value)
@@ -49,15 +50,15 @@ static void replace_string(char **field, char *value)
 	*field = value;
 }
 
-void qemu_args_parse(char *const *argv, struct qemu_args *words)
+void qemu_args_parse(char *const *argv, struct qemu_args *args)
 {
-	*words = (struct qemu_args){ .name = g_strdup("guest"), .uuid = g_strdup("") };
+	*args = (struct qemu_args){ .name = g_strdup("guest"), .uuid = g_strdup("") };
 	for (; argv[0] && argv[1]; argv++) {
 		if (!strcmp(argv[0], "-device"))
-			replace_string(&words->socket, parse_device_socket(argv[1]));
+			replace_string(&args->socket, parse_device_socket(argv[1]));
 		else if (!strcmp(argv[0], "-uuid"))
-			replace_string(&words->uuid, g_strdup(argv[1]));
+			replace_string(&args->uuid, g_strdup(argv[1]));
 		else if (!strcmp(argv[0], "-name") && g_str_has_prefix(argv[1], GUEST))
-			replace_string(&words->name, parse_guest_name(argv[1]));
+			replace_string(&args->name, parse_guest_name(argv[1]));
 	}
 }

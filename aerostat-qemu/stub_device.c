@@ -2,18 +2,18 @@
 /*
  * Theory of operation
  * -------------------
- * QEMU (11.1) takes the end of a vfio-user connection badly: the guest's next
- * reset ends it, and reads of registers yield all ones, on which the guest's
- * driver waits for ever when the device is to be unplugged, with lines in QEMU's
- * log at every poll.  So the connection outlives the device: its supervisor
- * answers instead, for a device that does nothing.  Registers read as zero,
- * which tells the driver that its reset is done; all else is granted and
- * forgotten.  The guest can then let the device go, and be reset.
+ * QEMU (11.1) does not handle the end of a vfio-user connection well: it exits at
+ * the guest's next reset, and register reads return all ones.  When the device is
+ * then unplugged, the guest's driver polls such a register forever, and each poll
+ * adds a line to QEMU's log.  So the supervisor keeps the connection of a crashed
+ * device and answers for a device that does nothing: registers read as zero, which
+ * for the driver completes a reset, and every other request succeeds without an
+ * effect.  The guest can then release the device, and be reset.
  *
- * A request that the device had read and not answered when it died is lost;
- * QEMU gives it up after x-msg-timeout.
+ * A request that the device had read but not answered is lost; QEMU gives up
+ * waiting for it after x-msg-timeout.
  *
- * A new connection (VERSION) is for a device and never answered here.
+ * A new connection (VERSION) needs a real device and is never answered here.
  */
 #include "aerostat-qemu/stub_device.h"
 
@@ -28,7 +28,7 @@ struct message {
 	char data[];
 };
 
-/* The length of the answer, made in place; 0: the connection cannot go on. */
+/* Makes the reply in place; returns its length, or 0 when the connection cannot continue. */
 static size_t stub_device_make_reply(struct message *message)
 {
 	struct vfio_user_header *header = &message->header;
@@ -42,9 +42,9 @@ static size_t stub_device_make_reply(struct message *message)
 		return with_access + message->access.count;
 	case VFIO_USER_REGION_WRITE:
 		return header->size < with_access ? 0 : with_access;
-	case VFIO_USER_DMA_UNMAP: /* answered with what was asked */
+	case VFIO_USER_DMA_UNMAP: /* the reply repeats the request */
 		return header->size;
-	case VFIO_USER_DMA_MAP: /* its descriptor was not taken */
+	case VFIO_USER_DMA_MAP: /* the descriptor was dropped, see stub_device_serve() */
 	case VFIO_USER_SET_IRQS:
 	case VFIO_USER_RESET:
 		return sizeof(*header);
@@ -63,11 +63,11 @@ static bool stub_device_reply(struct stub_device *stub)
 	message->header.size = (uint32_t)length;
 	message->header.flags = VFIO_USER_TYPE_REPLY;
 	message->header.error = 0;
-	/* QEMU waits for each of them, so the socket has room. */
+	/* QEMU waits for each reply, so the socket has room. */
 	return send(stub->fd, message, length, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)length;
 }
 
-/* How many bytes the message in hand has in all; 0: none that can be. */
+/* The size of the current message, as far as known; 0 when it is invalid. */
 static size_t stub_device_message_size(const struct stub_device *stub)
 {
 	struct vfio_user_header header;
@@ -84,7 +84,7 @@ bool stub_device_serve(struct stub_device *stub)
 	size_t size = stub_device_message_size(stub);
 	ssize_t got;
 
-	/* Descriptors that come along are dropped by the kernel, with no room for them. */
+	/* recv() has no room for descriptors, so the kernel drops those that arrive. */
 	got = recv(stub->fd, stub->message + stub->have, size - stub->have, MSG_DONTWAIT);
 	if (got <= 0)
 		return got < 0 && (errno == EAGAIN || errno == EINTR);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Answers for a device that has died, over the connection that it has left.
+ * A stub that answers QEMU in place of a device that has crashed, over the
+ * connection that the device has left.
  */
 #ifndef AEROSTAT_QEMU_STUB_DEVICE_H
 #define AEROSTAT_QEMU_STUB_DEVICE_H
@@ -13,17 +14,16 @@
 #define STUB_DEVICE_MESSAGE_MAX (2 * VFIO_USER_TRANSFER_MAX)
 
 struct stub_device {
-	int fd; /* QEMU's connection, -1: none; the caller's */
-	size_t have;
-	/* One message, of which the first @have bytes are there. */
+	int fd;	     /* QEMU's connection, -1 when there is none; the caller closes it */
+	size_t have; /* bytes of @message that have arrived */
 	_Alignas(struct vfio_user_header) char message[STUB_DEVICE_MESSAGE_MAX];
 };
 
 /*
- * stub_device_serve - read what QEMU has sent, and answer if it is a whole message
+ * stub_device_serve - read from QEMU, and answer once a whole message is there
  *
- * Never waits.  False when the connection is over: QEMU has let the device go, or
- * says what nobody without a device can answer.
+ * Does not wait.  Returns false when the connection cannot continue: QEMU has
+ * closed it, or has sent what only a device can answer.
  */
 bool stub_device_serve(struct stub_device *stub);
 

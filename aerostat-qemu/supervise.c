@@ -2,24 +2,24 @@
 /*
  * Theory of operation
  * -------------------
- * One process a guest.  It listens for QEMU, and starts a device for each
- * connection, with the connection and a control socket that listens; QEMU
- * connects when it starts, and again when the device is plugged in anew.
+ * The supervisor listens for QEMU, which connects when it starts and whenever the
+ * device is plugged in again.  For each connection it starts a device, which
+ * inherits the connection and a listening control socket.
  *
- * A device ends with its connection: after an unplug, or with QEMU; or it is ended
- * when there is a new connection.  One that
- * ends before has crashed.  QEMU cannot connect to another under the same plug,
- * and would not survive without: the connection is kept, and answered for a dead
- * device (stub_device.c), until somebody replaces that (aerostat adopt --replug).
- * The control socket is there as long as there is a device to be steered.
+ * A device ends when its connection closes, that is when it is unplugged or QEMU
+ * ends, or the supervisor ends it when a new connection arrives.  A device that
+ * fails before that has crashed.  QEMU cannot connect to another device without a
+ * replug, and does not survive a closed connection.  So the supervisor keeps the
+ * connection and answers in the device's place (stub_device.c) until the device is
+ * replaced (aerostat adopt --replug).  The control socket exists only while there
+ * is a device.
  *
- * When QEMU ends, the device sees its connection close and ends too, or is told
- * to, and the sockets' files are removed.
+ * When QEMU ends, the device notices that its connection is closed and ends, or is
+ * killed after a while, and the supervisor removes the socket files.
  *
- * What the guest starts with (its size, and how often it is asked for statistics)
- * is asked of libvirt by a child of its own, since libvirt answers only when QEMU
- * has started, and QEMU starts only when the device serves it; and so that this
- * process stays small.
+ * The guest's initial settings (its size, and its statistics period) come from
+ * libvirt.  A child process asks for them, because libvirt answers only once QEMU
+ * has started, which needs the device, and because this process should stay small.
  */
 #include "aerostat-qemu/supervise.h"
 
@@ -39,12 +39,12 @@
 #include "aerostat-qemu/stub_device.h"
 #include "hypervisor/domain_xml.h"
 
-#define DEVICE_SOCKET 3	 /* of the device: QEMU's connection */
-#define DEVICE_CONTROL 4 /* listens */
+#define DEVICE_SOCKET 3	 /* the device's descriptors: QEMU's connection */
+#define DEVICE_CONTROL 4 /* and the listening control socket */
 #define DEVICE_FDS_END 5
-#define END_MS 2000 /* for the device to end by itself, and again by SIGTERM */
-#define SETTLE_MS 120000
-#define SETTLE_POLL_MS 200
+#define END_MS 2000 /* for the device to end by itself, and then after SIGTERM */
+#define SETTINGS_MS 120000
+#define SETTINGS_POLL_MS 200
 
 enum watched { WATCH_QEMU, WATCH_SOCKET, WATCH_DEVICE, WATCH_STUB, WATCH_SETTINGS, WATCHED };
 
@@ -57,7 +57,7 @@ struct supervisor {
 	const struct supervised *guest;
 	struct child device;
 	struct child settings;
-	/* QEMU's connection; it is the device's to read as long as there is one. */
+	/* QEMU's connection.  Only the device reads from it while there is one. */
 	struct stub_device stub;
 };
 
@@ -66,30 +66,30 @@ void supervise_log(const struct supervised *guest, const char *format, ...)
 	g_autoptr(GDateTime) now = g_date_time_new_now_utc();
 	g_autofree char *time = g_date_time_format(now, "%FT%T");
 	g_autofree char *text = NULL;
-	va_list words;
+	va_list args;
 
-	va_start(words, format);
-	text = g_strdup_vprintf(format, words);
-	va_end(words);
+	va_start(args, format);
+	text = g_strdup_vprintf(format, args);
+	va_end(args);
 	fprintf(stderr, "%s.%06dZ aerostat-qemu: %s: %s\n", time, g_date_time_get_microsecond(now),
 		guest->name, text);
 }
 
 /* ---- children ---- */
 
-/* What a child inherits, at the places of the device's; -1: nothing. */
+/* What the device inherits as DEVICE_SOCKET and DEVICE_CONTROL. */
 struct child_fds {
 	int socket, control;
 };
 
-/* In the child, between fork and exec. */
+/* Runs in the child, between fork and exec. */
 static void place_child_fds(gpointer data)
 {
 	const struct child_fds *fds = data;
 	int first = fds ? DEVICE_FDS_END : DEVICE_SOCKET;
 
 	if (fds) {
-		/* Out of the way of both first. */
+		/* First above both targets, which may be open. */
 		int socket = fcntl(fds->socket, F_DUPFD, DEVICE_FDS_END);
 		int control = fcntl(fds->control, F_DUPFD, DEVICE_FDS_END);
 
@@ -99,7 +99,7 @@ static void place_child_fds(gpointer data)
 	close_range((unsigned int)first, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
-/* Takes @argv over; @fds may be NULL. */
+/* Takes over @argv.  @fds may be NULL. */
 static bool child_spawn(struct child *child, GStrv argv, struct child_fds *fds, GError **error)
 {
 	bool ok = g_spawn_async(NULL, argv, NULL,
@@ -116,7 +116,7 @@ static bool child_spawn(struct child *child, GStrv argv, struct child_fds *fds, 
 	return true;
 }
 
-/* The child has ended: how, as waitpid() tells. */
+/* Waits for the child to end; returns its status as waitpid() does. */
 static int child_reap(struct child *child)
 {
 	int status = 0;
@@ -180,9 +180,9 @@ static void drop_qemu_connection(struct supervisor *s)
 }
 
 /*
- * QEMU has connected: the device is plugged in.  If another is still there it
- * has been unplugged, and QEMU, which has but one of ours, may not close its
- * connection before this one is answered.
+ * QEMU has connected, because the device was plugged in.  QEMU has only one device of
+ * ours, so one that is still running has been unplugged.  End it without waiting
+ * for it: QEMU may close its connection only after the new one is answered.
  */
 static void accept_qemu(struct supervisor *s)
 {
@@ -198,7 +198,7 @@ static void accept_qemu(struct supervisor *s)
 	drop_qemu_connection(s);
 }
 
-/* How it crashed; NULL when it did not. */
+/* Describes a crash; NULL for a normal end. */
 static char *describe_crash(int status)
 {
 	if (WIFSIGNALED(status))
@@ -232,13 +232,13 @@ static void handle_device_end(struct supervisor *s)
 static void start_settings_child(struct supervisor *s)
 {
 	const struct supervised *guest = s->guest;
-	const char *words[] = { "/proc/self/exe", SETTINGS_OPTION, guest->name,	   guest->uuid,
-				guest->uri,	  guest->socket,   guest->control, NULL };
+	const char *argv[] = { "/proc/self/exe", SETTINGS_OPTION, guest->name,	  guest->uuid,
+			       guest->uri,	 guest->socket,	  guest->control, NULL };
 	g_autoptr(GError) error = NULL;
 
 	if (!*guest->uri)
 		return;
-	if (!child_spawn(&s->settings, g_strdupv((char **)words), NULL, &error))
+	if (!child_spawn(&s->settings, g_strdupv((char **)argv), NULL, &error))
 		supervise_log(guest, "%s", error->message);
 }
 
@@ -247,7 +247,7 @@ static struct pollfd make_child_pollfd(const struct child *child)
 	return (struct pollfd){ .fd = child->pid ? child->pidfd : -1, .events = POLLIN };
 }
 
-/* Until QEMU ends. */
+/* Returns when QEMU has ended. */
 static void run_supervisor_loop(struct supervisor *s)
 {
 	for (;;) {
@@ -289,14 +289,14 @@ int supervise_guest(const struct supervised *guest)
 	return 0;
 }
 
-/* ---- what the guest starts with ---- */
+/* ---- initial settings ---- */
 
 static bool apply_initial_size(const struct supervised *guest, hv_guest *hv, uint64_t max_bytes,
 			       uint64_t bytes, GError **error)
 {
 	if (bytes == HV_UNSET || bytes >= max_bytes)
 		return true;
-	if (!hv_guest_balloon_set(hv, hv_deadline_ms(SETTLE_MS), bytes, HV_SCOPE_LIVE, error))
+	if (!hv_guest_balloon_set(hv, hv_deadline_ms(SETTINGS_MS), bytes, HV_SCOPE_LIVE, error))
 		return false;
 	supervise_log(guest,
 		      "starts with %" G_GUINT64_FORMAT " KiB, as libvirt's currentMemory says",
@@ -304,15 +304,15 @@ static bool apply_initial_size(const struct supervised *guest, hv_guest *hv, uin
 	return true;
 }
 
-/* True when there is nothing more to do. */
+/* Returns true when all settings are applied. */
 static bool try_initial_settings(const struct supervised *guest, hv_guest *hv, GError **error)
 {
-	int64_t deadline = hv_deadline_ms(SETTLE_MS);
+	int64_t deadline = hv_deadline_ms(SETTINGS_MS);
 	g_autofree char *text = NULL;
 	g_auto(domain_xml) domain = { 0 };
 	g_auto(hv_info) info = { 0 };
 
-	/* It is asked first: only a guest that runs has a device. */
+	/* First this: it fails until the guest is running and has a device. */
 	if (!hv_guest_info(hv, deadline, &info, error))
 		return false;
 	text = hv_guest_xml_get(hv, deadline, HV_SCOPE_CONFIG, error);
@@ -323,10 +323,10 @@ static bool try_initial_settings(const struct supervised *guest, hv_guest *hv, G
 	       hv_guest_stats_period_set(hv, deadline, domain.stats_period_s, HV_SCOPE_LIVE, error);
 }
 
-int supervise_initial_settings(const struct supervised *guest)
+int apply_initial_settings(const struct supervised *guest)
 {
 	g_autoptr(hv_guest) hv = hv_libvirt_open(guest->uri, guest->uuid);
-	int64_t end = hv_deadline_ms(SETTLE_MS);
+	int64_t end = hv_deadline_ms(SETTINGS_MS);
 
 	for (;;) {
 		g_autoptr(GError) error = NULL;
@@ -337,6 +337,6 @@ int supervise_initial_settings(const struct supervised *guest)
 			supervise_log(guest, "starts with all of its memory: %s", error->message);
 			return 1;
 		}
-		poll(NULL, 0, SETTLE_POLL_MS);
+		poll(NULL, 0, SETTINGS_POLL_MS);
 	}
 }

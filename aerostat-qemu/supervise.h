@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The process that keeps a guest's balloon device running.
- *
- * It is started by the launcher with these descriptors, and holds them until
- * the guest's QEMU ends.
+ * The supervisor: the process, one per guest, that starts the guest's balloon
+ * device and watches it until QEMU ends.
  */
 #ifndef AEROSTAT_QEMU_SUPERVISE_H
 #define AEROSTAT_QEMU_SUPERVISE_H
 
 #include <glib.h>
 
+/* The descriptors with which the launcher starts it. */
 enum supervise_fd {
 	SUPERVISE_SOCKET = 3, /* listens for QEMU */
-	SUPERVISE_QEMU,	      /* a pidfd */
-	SUPERVISE_READY,      /* closed when it is at work */
+	SUPERVISE_QEMU,	      /* a pidfd of QEMU */
+	SUPERVISE_READY,      /* closed once it is ready */
 	SUPERVISE_FDS_END,
 };
 
+/* What the supervisor knows of its guest; it owns nothing of it. */
 struct supervised {
 	const char *name, *uuid; /* the guest's */
-	const char *uri;	 /* where to ask for its settings; "" for nowhere */
-	const char *socket, *control;
-	char *const *device; /* the device's command line, but for what is said here */
+	const char *uri;	 /* the libvirt connection that has its settings; "" for none */
+	const char *socket;	 /* on which QEMU reaches the device */
+	const char *control;	 /* the device's control socket */
+	char *const *device;	 /* the device's command line, without the above */
 };
 
-/* Words of its command line, in front of the device's. */
+/* Its command line: an option, these arguments, and the device's command line. */
 #define SUPERVISE_OPTION "--supervise"
 #define SETTINGS_OPTION "--settle"
 enum supervise_arg {
@@ -36,18 +37,19 @@ enum supervise_arg {
 	SUPERVISE_ARGS
 };
 
-/* Until QEMU ends; the exit status of the process. */
+/* The supervisor.  Returns when QEMU has ended, with the exit status of the process. */
 int supervise_guest(const struct supervised *guest);
 
 /*
- * supervise_initial_settings - give a guest that starts the memory that libvirt says it has
+ * apply_initial_settings - apply libvirt's currentMemory and statistics period
  *
- * QEMU's own balloon gets that from libvirt; ours starts with all of it.  Waits
- * until libvirt answers.  The exit status of the process.
+ * libvirt sets them only for QEMU's own balloon, so a guest with our device starts
+ * with all of its memory.  Runs in its own process.  Waits until libvirt answers;
+ * returns the exit status of the process.
  */
-int supervise_initial_settings(const struct supervised *guest);
+int apply_initial_settings(const struct supervised *guest);
 
-/* One line in the guest's log, which is our standard error. */
+/* Writes one line to the guest's log, which is our standard error. */
 void supervise_log(const struct supervised *guest, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 #endif

@@ -11,13 +11,13 @@
 #define SOCKET_SUFFIX ".sock"
 #define CONTROL_SUFFIX ".qmp"
 
-void adopt_dirs_clear(struct adopt_dirs *places)
+void adopt_dirs_clear(struct adopt_dirs *dirs)
 {
-	g_clear_pointer(&places->emulators, g_free);
-	g_clear_pointer(&places->sockets, g_free);
+	g_clear_pointer(&dirs->emulators, g_free);
+	g_clear_pointer(&dirs->sockets, g_free);
 }
 
-/* "qemu:///system?socket=…" and its like: all other URIs are a user's own. */
+/* "qemu:///system?socket=…" and the like; all other URIs are a user's own. */
 static bool is_system_uri(const char *uri)
 {
 	g_autofree char *plain = g_strndup(uri, strcspn(uri, "?"));
@@ -25,19 +25,19 @@ static bool is_system_uri(const char *uri)
 	return g_str_has_suffix(plain, "/system");
 }
 
-void adopt_dirs_find(const char *uri, struct adopt_dirs *places)
+void adopt_dirs_find(const char *uri, struct adopt_dirs *dirs)
 {
 	bool system = is_system_uri(uri);
 	const char *data = system ? "/var/lib" : g_get_user_data_dir();
 	const char *runtime = system ? "/run" : g_get_user_runtime_dir();
 
-	places->emulators = g_strconcat(data, EMULATORS, NULL);
-	places->sockets = g_build_filename(runtime, "aerostat", NULL);
+	dirs->emulators = g_strconcat(data, EMULATORS, NULL);
+	dirs->sockets = g_build_filename(runtime, "aerostat", NULL);
 }
 
-char *adopt_format_link(const struct adopt_dirs *places, const char *emulator)
+char *adopt_format_link(const struct adopt_dirs *dirs, const char *emulator)
 {
-	return g_strconcat(places->emulators, emulator, NULL);
+	return g_strconcat(dirs->emulators, emulator, NULL);
 }
 
 const char *adopt_parse_link(const char *link)
@@ -65,7 +65,7 @@ bool adopt_make_link(const char *link, const char *launcher, bool *made, GError 
 		return true;
 	if (g_mkdir_with_parents(folder, 0755) < 0)
 		return set_path_error(error, "create the directory", folder);
-	/* A launcher that was installed elsewhere before. */
+	/* The link points to a launcher that was installed elsewhere. */
 	if (target && unlink(link) < 0)
 		return set_path_error(error, "replace", link);
 	if (symlink(launcher, link) < 0)
@@ -74,9 +74,9 @@ bool adopt_make_link(const char *link, const char *launcher, bool *made, GError 
 	return true;
 }
 
-char *adopt_format_socket(const struct adopt_dirs *places, const char *name, GError **error)
+char *adopt_format_socket(const struct adopt_dirs *dirs, const char *name, GError **error)
 {
-	g_autofree char *path = g_strconcat(places->sockets, "/", name, SOCKET_SUFFIX, NULL);
+	g_autofree char *path = g_strconcat(dirs->sockets, "/", name, SOCKET_SUFFIX, NULL);
 
 	if (strlen(path) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		return g_steal_pointer(&path);
@@ -117,11 +117,11 @@ char *adopt_find_program(const char *name, GError **error)
 	return g_steal_pointer(&on_path);
 }
 
-/* What the program prints when run with these words; NULL when it cannot be run or fails. */
-static char *read_program_output(const char *program, const char *word, const char *more,
+/* The first line that @program prints; NULL when it cannot be run or fails.  @more may be NULL. */
+static char *read_program_output(const char *program, const char *option, const char *more,
 				 GError **error)
 {
-	const char *argv[] = { program, word, more, NULL };
+	const char *argv[] = { program, option, more, NULL };
 	g_autofree char *out = NULL;
 	int status;
 
@@ -146,7 +146,7 @@ bool adopt_check_emulator(const char *emulator, GError **error)
 		return false;
 	}
 	device = read_program_output(emulator, "-device", "vfio-user-pci,help", NULL);
-	/* Before QEMU 8 it says so, and succeeds. */
+	/* Before QEMU 8 an unknown device is reported on stderr, but with success. */
 	if (device && *device)
 		return true;
 	g_set_error(

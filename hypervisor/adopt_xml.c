@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Rewriting domain XML from QEMU's balloon device to our own, and back.
- *
  * Theory of operation
  * -------------------
- * libvirt knows nothing of vfio-user, so our device comes by <qemu:commandline>,
- * as the words "-device" and a JSON object whose id begins with "aerostat".  It
- * needs guest RAM that another process can map (<memoryBacking>), no balloon of
- * QEMU's beside it (<memballoon model='none'>), and somebody to start it before
- * QEMU: the launcher, which becomes the <emulator> (aerostat-qemu/).
+ * libvirt does not support vfio-user, so our device is added by
+ * <qemu:commandline>: the argument "-device" and a JSON object whose id begins
+ * with "aerostat".  It needs guest RAM that another process can map
+ * (<memoryBacking>), no balloon of QEMU's (<memballoon model='none'>), and a
+ * process that is started before QEMU: the launcher (aerostat-qemu/), which
+ * becomes the <emulator>.
  *
- * The three elements that are replaced move, whole, into an element of ours in
- * <metadata>, from where they return: to revert takes nothing but the XML.  No
- * layout is added or removed, so there and back is the same text.
+ * The three elements that are replaced move unchanged into our element in
+ * <metadata> and are restored from there, so reverting needs only the XML.  No
+ * layout is added or removed, so apply and revert give back the same text.
  *
- * libvirt gives out PCI slots from the lowest free one up and does not know of
- * our device, so that takes the highest free one and stays clear of devices that
- * are plugged in later.  On PCI Express, where the root complex lets nothing be
- * unplugged, it gets a root port of its own.
+ * libvirt assigns the lowest free PCI slots and does not know of our device.  So
+ * the device takes the highest free slot, to avoid conflicts with devices that are
+ * plugged in later.  On PCI Express a device on the root complex cannot be
+ * unplugged, so ours gets its own root port.
  */
 #include "hypervisor/adopt_xml.h"
 
@@ -31,11 +30,11 @@
 #define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
 #define OUR_ID_PREFIX "aerostat"
 
-#define TOP_SLOT 0x1e	 /* 0x1f is the chipset's own on PCI Express */
+#define TOP_SLOT 0x1e	 /* on PCI Express, the chipset has slot 0x1f */
 #define CHASSIS 250	 /* of our root port; libvirt counts its own from 1 */
-#define TIMEOUT_MS 60000 /* for an answer; after that QEMU drops the device for good */
+#define TIMEOUT_MS 60000 /* for an answer, or QEMU drops the device for good */
 
-/* Elements that are replaced, and kept as they were in ours. */
+/* The elements that are replaced, and kept in our element. */
 static const struct {
 	const char *name;
 	bool is_device;
@@ -52,7 +51,7 @@ static xmlNode *find_our_element(xmlNode *root)
 
 static xmlNode *add_child(xmlNode *parent, const char *name)
 {
-	/* NULL would mean the parent's namespace. */
+	/* Not xmlNewChild(): with NULL that would take the parent's namespace. */
 	xmlNode *node = xmlNewDocNode(parent->doc, NULL, (const xmlChar *)name, NULL);
 
 	return xmlAddChild(parent, node);
@@ -113,7 +112,7 @@ static bool is_our_id(const char *json)
 	return id && g_str_has_prefix(id, OUR_ID_PREFIX);
 }
 
-/* Is @arg the "-device" in front of one of ours?  Then *@device is that one's. */
+/* Whether @arg is the "-device" before one of our devices; *@device is the argument after it. */
 static bool match_our_device(xmlNode *arg, xmlNode **device)
 {
 	g_autofree char *option = xml_attribute(arg, "value");
@@ -124,14 +123,14 @@ static bool match_our_device(xmlNode *arg, xmlNode **device)
 	return !g_strcmp0(option, "-device") && is_our_id(value);
 }
 
-static void add_qemu_arg(xmlNode *commandline, const char *word)
+static void add_qemu_arg(xmlNode *commandline, const char *value)
 {
 	xmlNode *arg = xmlNewChild(commandline, commandline->ns, (const xmlChar *)"arg", NULL);
 
-	set_attribute(arg, "value", word);
+	set_attribute(arg, "value", value);
 }
 
-/* Takes @device over. */
+/* Takes over @device. */
 static void add_device_args(xmlNode *commandline, json_t *device)
 {
 	char *text = json_dumps(device, JSON_COMPACT);
@@ -159,7 +158,7 @@ static void remove_our_args(xmlNode *commandline)
 		} else if (node == find_next_arg(node) && match_our_device(node, &device)) {
 			next = device->next;
 			xml_drop(device);
-			/* What lay between the two, layout, stays with what follows. */
+			/* The layout between the two stays. */
 			xml_drop(node);
 		}
 	}
@@ -258,7 +257,7 @@ static bool is_address_taken(xmlNode *devices, xmlNode *node)
 	return false;
 }
 
-/* ---- what speaks against it ---- */
+/* ---- checks ---- */
 
 #define PINS                                                                                       \
 	"pins all of the guest's memory, so that nothing the balloon gives back reaches the host"
@@ -281,11 +280,11 @@ static const struct {
 
 static void G_GNUC_PRINTF(2, 3) add_problem(GPtrArray *problems, const char *format, ...)
 {
-	va_list words;
+	va_list args;
 
-	va_start(words, format);
-	g_ptr_array_add(problems, g_strdup_vprintf(format, words));
-	va_end(words);
+	va_start(args, format);
+	g_ptr_array_add(problems, g_strdup_vprintf(format, args));
+	va_end(args);
 }
 
 static bool find_device_type(xmlNode *devices, const char *name, const char *type)
@@ -312,7 +311,7 @@ static void check_devices(xmlNode *devices, GPtrArray *problems)
 		add_problem(problems, "no slot of its PCI bus is free");
 }
 
-/* Memory that is private by an attribute of its own, whatever <memoryBacking> says. */
+/* Finds memory that an attribute of its own makes private, whatever <memoryBacking> says. */
 static void check_memory_sharing(xmlNode *root, GPtrArray *problems)
 {
 	for (xmlNode *node = root; node; node = find_next_node(node, root)) {
@@ -375,9 +374,9 @@ bool adopt_xml_check(const char *text, GPtrArray *problems)
 	return problems->len == had;
 }
 
-/* ---- there ---- */
+/* ---- apply ---- */
 
-/* What our device needs of <memoryBacking>; the rest, as huge pages, stays. */
+/* Makes the memory shared; other settings, such as huge pages, stay. */
 static void set_memory_shared(xmlNode *backing)
 {
 	xmlNode *source = xml_child(backing, "source");
@@ -389,7 +388,7 @@ static void set_memory_shared(xmlNode *backing)
 	set_attribute(access ? access : add_child(backing, "access"), "mode", "shared");
 }
 
-/* Moves @old into ours, and puts a copy (or a new element) in its place. */
+/* Moves child @name into @ours, and puts a copy, or a new element, in its place. */
 static xmlNode *replace_element(xmlNode *parent, const char *name, xmlNode *ours)
 {
 	xmlNode *old = xml_child(parent, name);
@@ -412,7 +411,7 @@ static xmlNode *clear_element(xmlNode *node)
 	return node;
 }
 
-/* <metadata> and our element in it; @created tells revert what was not there before. */
+/* Adds our element, and <metadata> if necessary; @created receives what revert has to remove. */
 static xmlNode *add_our_element(xmlNode *root, const char *control, GString *created)
 {
 	xmlNode *metadata = xml_child(root, "metadata");
@@ -480,7 +479,7 @@ static void add_environment(xmlNode *line, char *const *environment)
 	}
 }
 
-char *adopt_xml_apply(const char *text, const struct adopt_params *words, GError **error)
+char *adopt_xml_apply(const char *text, const struct adopt_params *params, GError **error)
 {
 	g_autoptr(xmlDoc) doc = xml_tree_parse(text, error);
 	g_autoptr(GString) created = g_string_new(NULL);
@@ -495,19 +494,19 @@ char *adopt_xml_apply(const char *text, const struct adopt_params *words, GError
 			    devices ? "it has aerostat's device already" : "it has no <devices>");
 		return NULL;
 	}
-	ours = add_our_element(root, words->control, created);
+	ours = add_our_element(root, params->control, created);
 	line = add_commandline(root, created);
 	set_memory_shared(replace_element(root, "memoryBacking", ours));
 	xmlNodeAddContent(clear_element(replace_element(devices, "emulator", ours)),
-			  (const xmlChar *)words->emulator);
+			  (const xmlChar *)params->emulator);
 	set_attribute(clear_element(replace_element(devices, "memballoon", ours)), "model", "none");
-	add_our_devices(line, devices, words->socket);
-	add_environment(line, words->environment);
+	add_our_devices(line, devices, params->socket);
+	add_environment(line, params->environment);
 	set_attribute(ours, "created", g_strchomp(created->str));
 	return xml_tree_text(doc);
 }
 
-/* ---- and back ---- */
+/* ---- revert ---- */
 
 static void restore_element(xmlNode *parent, const char *name, xmlNode *ours)
 {
@@ -524,7 +523,7 @@ static void restore_element(xmlNode *parent, const char *name, xmlNode *ours)
 	}
 }
 
-/* The slot of the old balloon was free for a while. */
+/* Another device may have taken the PCI slot of the former balloon. */
 static void check_restored_address(xmlNode *devices, GPtrArray *notes)
 {
 	xmlNode *address = xml_child(xml_child(devices, "memballoon"), "address");

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Blocking calls that are given up at a deadline.
- *
  * Theory of operation
  * -------------------
- * Each call has a thread and a struct job of its own.  Caller and thread meet
- * in the job's state, under its lock: whoever comes second finds what the
- * other has done and cleans up.  The thread comes second when the caller has
- * given up, and then frees the data; else the caller does, and keeps it.
+ * Each call has its own thread and its own struct job.  The job's state, under
+ * its lock, decides who frees the job: if the caller has given up (JOB_ABANDONED),
+ * the thread frees it with the data when the work ends; otherwise the caller frees
+ * it and keeps the data.
  *
- * The locks are pthread's and not GLib's, whose futexes ThreadSanitizer does
- * not see.
+ * The locks are pthread's, since ThreadSanitizer does not see GLib's futexes.
  */
 #include "hypervisor/deadline.h"
 
@@ -34,7 +31,10 @@ static void deadline_job_free(struct job *job)
 	g_free(job);
 }
 
-/* Signals are for the program's own threads, and a lost peer (SIGPIPE) must not end it. */
+/*
+ * Signals are for the program's own threads, and a lost peer (SIGPIPE) must not end
+ * the program.  Signals of program errors stay: blocking them is undefined.
+ */
 static void block_job_signals(void)
 {
 	sigset_t most;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Blocking calls that are given up at a deadline.
- *
- * Deadlines are absolute g_get_monotonic_time() microseconds.
+ * Giving up blocking calls at a deadline, an absolute g_get_monotonic_time() in
+ * microseconds.
  */
 #ifndef AEROSTAT_HYPERVISOR_DEADLINE_H
 #define AEROSTAT_HYPERVISOR_DEADLINE_H
@@ -15,16 +14,24 @@
 /*
  * deadline_call - run @work(@data) in a thread and wait for it until @deadline
  *
- * Returns true when the work was done in time: @data is the caller's again.
- * Returns false when it was not: @data belongs to the thread, which frees it
- * with @free_data whenever the work ends at last, and the caller must not
- * touch it.  With a deadline already past nothing is run and @data is freed.
- * The thread, and those that @work starts, get no signals.
+ * @free_data: frees @data if the call is given up; may run in the thread
+ *
+ * Returns true when @work ended in time; the caller then owns @data again.
+ * Returns false at the deadline: @data then belongs to the thread, which frees it
+ * when @work ends, and the caller must not use it.  With a deadline in the past
+ * @work does not run, and @data is freed.
+ *
+ * All signals but those of program errors are blocked in the thread and in the
+ * threads that @work starts.
  */
 bool deadline_call(int64_t deadline, void (*work)(void *data), void *data,
 		   GDestroyNotify free_data);
 
-/* Waits for @cond; false when @deadline came first.  As any such wait it may wake for nothing. */
+/*
+ * deadline_wait - pthread_cond_wait() with a deadline
+ *
+ * Returns false when @deadline came first.  May wake up spuriously.
+ */
 bool deadline_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Finding guests: all of them, or the one that a person named.
+ * Finding guests: all of them, or the one that the user named.
  *
- * Theory of operation: a "qmp:PATH" is taken at its word.  Any other name is
- * asked of each libvirt URI and matched against the QMP sockets that the globs
- * yield, first by the socket's file name, then by the name that its QEMU was
- * given.  Exactly one match is an answer; the errors for none and for several
- * list what there is.
+ * Theory of operation: "qmp:PATH" is opened without a search.  Any other name is
+ * looked up at each libvirt URI and compared with each QMP socket that the globs
+ * match: first with the socket's file name, then with the name and UUID that QEMU
+ * was started with.  The search succeeds with exactly one match; otherwise the
+ * error lists the guests that exist, or those that match.
  */
 #include "hypervisor/hypervisor.h"
 
@@ -15,12 +15,12 @@
 #include <sys/stat.h>
 
 #define QMP_PREFIX "qmp:"
-#define PROBE_MS 1000 /* how long one QMP socket of a glob may take to say its name */
+#define PROBE_MS 1000 /* the time for one QMP socket to report the guest's name */
 #define NAMES_SHOWN 8
 
 /*
- * A share of the time until @deadline, for the first of @parts sources that are
- * asked in turn: one that hangs must leave some to the others.
+ * The deadline for the next of @parts sources, which are asked in turn: an equal
+ * share of the time left, so that a source that hangs leaves time for the others.
  */
 static int64_t split_deadline(int64_t deadline, guint parts)
 {
@@ -36,7 +36,7 @@ static bool is_socket(const char *path)
 	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-/* Sockets that @pattern matches, as paths. */
+/* The paths of the sockets that @pattern matches. */
 static GPtrArray *expand_socket_glob(const char *pattern)
 {
 	GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
@@ -80,7 +80,7 @@ GPtrArray *hv_list(const struct hv_sources *sources, bool all, int64_t deadline,
 	return guests;
 }
 
-/* A guest that fits, and what came of asking it for its settings, if it was asked. */
+/* A guest that matches, and the result of reading its settings, if they were read. */
 struct match {
 	hv_guest *guest;
 	hv_info info;
@@ -97,7 +97,7 @@ static void guest_match_free(gpointer data)
 	g_free(match);
 }
 
-/* Adds the domain called @name at each URI to @matches; a URI that fails to @problems. */
+/* Adds the domain @name of each URI to @matches, and each URI that fails to @problems. */
 static void find_domain_matches(const struct hv_sources *sources, const char *name,
 				int64_t deadline, GPtrArray *matches, GPtrArray *problems)
 {
@@ -108,7 +108,7 @@ static void find_domain_matches(const struct hv_sources *sources, const char *na
 		int64_t until = split_deadline(deadline, g_strv_length(uri) + others);
 
 		match->guest = hv_libvirt_open(*uri, name);
-		/* A guest that does not answer in time was found all the same. */
+		/* A guest that exists but does not answer in time is a match. */
 		if (hv_guest_info(match->guest, until, &match->info, &match->error) ||
 		    g_error_matches(match->error, HV_ERROR, HV_ERROR_TIMEOUT)) {
 			g_ptr_array_add(matches, match);
@@ -185,7 +185,7 @@ static void set_not_found_error(const struct hv_sources *sources, const char *na
 		    names);
 }
 
-/* The guest of the one match, with its settings in @info if they are wanted. */
+/* Returns the guest of the only match, and its settings in @info unless that is NULL. */
 static hv_guest *use_guest_match(struct match *match, int64_t deadline, hv_info *info,
 				 GError **error)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What libvirt's domain XML says about memory and the balloon.
- *
- * Theory of operation: libvirt reads sizes in its own way (a bare number is
- * KiB, digits only, rounded up to KiB) and corrects in silence what does not
- * fit together.  parse_size_element() reads as libvirt does, and every check below names
- * one thing that libvirt would refuse with fewer words, correct, or drop.
+ * Theory of operation: libvirt reads sizes by its own rules (a number without a
+ * unit is KiB; digits only; rounded up to KiB) and silently corrects values that
+ * contradict each other.  parse_size_element() reads as libvirt does.  Each check
+ * below finds one mistake that libvirt would refuse without a clear reason, correct
+ * or drop.
  */
 #include "hypervisor/domain_xml.h"
 
@@ -37,9 +36,9 @@ bool domain_xml_has_balloon(const struct domain_xml *domain)
 	return domain->balloon_model && strcmp(domain->balloon_model, "none");
 }
 
-/* ---- values, read as libvirt reads them ---- */
+/* ---- parsing, by libvirt's rules ---- */
 
-/* Bytes of one @unit, 0 when libvirt does not know it. */
+/* The bytes in one @unit; 0 when libvirt does not accept it. */
 static uint64_t parse_unit(const char *unit)
 {
 	static const char prefixes[] = "kmgtpe";
@@ -65,7 +64,7 @@ static uint64_t parse_unit(const char *unit)
 	return bytes;
 }
 
-/* A whole number, with nothing before or after it. */
+/* Parses a whole number with nothing before or after it. */
 static bool parse_number(const char *text, uint64_t *number)
 {
 	if (!*text || text[strspn(text, "0123456789")])
@@ -75,7 +74,7 @@ static bool parse_number(const char *text, uint64_t *number)
 	return !errno;
 }
 
-/* The size in @node, in bytes.  Returns NULL, or what is wrong with it and how to write it. */
+/* Parses the size in @node.  Returns NULL, or the mistake and its correction. */
 static char *parse_size_element(xmlNode *node, uint64_t *bytes)
 {
 	g_autofree char *text = xml_content(node);
@@ -123,7 +122,7 @@ static int parse_switch(xmlNode *node, const char *name)
 	return g_strcmp0(text, "off") ? -1 : 0;
 }
 
-/* Of the devices called @name there is one of this type. */
+/* Whether there is a device element @name of this type. */
 static bool has_device_type(xmlNode *devices, const char *name, const char *type)
 {
 	for (xmlNode *node = xml_child(devices, name); node; node = xml_find(node->next, name)) {
@@ -135,7 +134,7 @@ static bool has_device_type(xmlNode *devices, const char *name, const char *type
 	return false;
 }
 
-/* A device that is VFIO's or vDPA's, whatever it is to the guest. */
+/* Whether there is a VFIO or vDPA device, whatever the guest sees it as. */
 static bool has_host_devices(xmlNode *devices)
 {
 	return has_device_type(devices, "hostdev", "pci") ||
@@ -192,11 +191,11 @@ static void G_GNUC_PRINTF(3, 4)
 	add_line_note(GPtrArray *notes, xmlNode *node, const char *format, ...)
 {
 	g_autofree char *text = NULL;
-	va_list words;
+	va_list args;
 
-	va_start(words, format);
-	text = g_strdup_vprintf(format, words);
-	va_end(words);
+	va_start(args, format);
+	text = g_strdup_vprintf(format, args);
+	va_end(args);
 	g_ptr_array_add(notes, g_strdup_printf("line %ld: %s", xmlGetLineNo(node), text));
 }
 
@@ -212,7 +211,7 @@ static void check_given_once(xmlNode *parent, const char *name, GPtrArray *probl
 			      xmlGetLineNo(first));
 }
 
-/* Sets @bytes, HV_UNSET when it is not there or wrong. */
+/* Stores the size in @bytes; HV_UNSET when it is missing or invalid. */
 static void check_size(xmlNode *node, uint64_t *bytes, GPtrArray *problems)
 {
 	g_autofree char *wrong = NULL;
@@ -330,7 +329,7 @@ static void check_memballoon(xmlNode *devices, GPtrArray *problems)
 	check_stats_period(balloon, problems);
 }
 
-/* UUIDs are the same whatever their case and wherever their dashes are. */
+/* UUIDs are compared without regard to case and dashes. */
 static char *normalize_uuid(const char *uuid)
 {
 	GString *plain = g_string_new(NULL);
@@ -392,7 +391,9 @@ bool domain_xml_validate(const char *text, const char *old, uint64_t floor_bytes
 
 /* ---- comparison ---- */
 
-/* Reads @text into @domain, and the rest of it into one string that leaves out layout and comments.
+/*
+ * Parses @text into @domain.  Returns everything else in it as canonical XML, without
+ * layout and comments.
  */
 static char *parse_all_but_sizes(const char *text, struct domain_xml *domain, GError **error)
 {

@@ -1,67 +1,76 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What libvirt's domain XML says about memory and the balloon: reading it,
- * finding mistakes before libvirt silently corrects them, and telling what an
- * edit changed.
+ * What libvirt's domain XML says about memory and the balloon: reading it, finding
+ * mistakes before libvirt silently corrects them, and comparing two versions.
  *
- * All functions are pure: text in, answers out.  The text may be hostile: no
- * entity is expanded and no file or network address is opened, for a document
- * with a <!DOCTYPE> is refused before it is read.
+ * All functions are pure.  The text may be hostile: a document with a <!DOCTYPE> is
+ * refused before it is read, so no entity is expanded and no file or network
+ * address is opened.
  */
 #ifndef AEROSTAT_HYPERVISOR_DOMAIN_XML_H
 #define AEROSTAT_HYPERVISOR_DOMAIN_XML_H
 
 #include "hypervisor/hypervisor.h"
 
-/* Our note in the <metadata> of a domain whose balloon is our own device (adopt_xml.c). */
+/* Aerostat's element in the <metadata> of a domain that has its device (adopt_xml.c). */
 #define DOMAIN_XML_NAMESPACE "urn:aerostat:domain"
 #define DOMAIN_XML_DEVICE "device"
 
+/* What was read of a domain. */
 typedef struct domain_xml {
 	char *name;		/* NULL when not given */
 	char *uuid;		/* NULL when not given */
 	uint64_t memory_bytes;	/* HV_UNSET when not given, here and below */
-	uint64_t current_bytes; /* as libvirt: memory_bytes when not given */
+	uint64_t current_bytes; /* memory_bytes when not given, as in libvirt */
 	uint64_t max_memory_bytes;
 	unsigned int max_memory_slots;
 	char *balloon_model;	 /* NULL when there is no <memballoon> */
 	int autodeflate;	 /* 1 on, 0 off, -1 not given */
 	int free_page_reporting; /* 1 on, 0 off, -1 not given */
-	int stats_period_s;	 /* 0 off or not given; when adopted, of the former balloon */
-	bool host_devices;	 /* VFIO or vDPA: a device has all of its memory pinned */
+	int stats_period_s;	 /* 0: off, not given; adopted: of the former balloon */
+	bool host_devices;	 /* a VFIO or vDPA device pins all of its memory */
 	bool locked;		 /* its memory is locked */
-	char *control;		 /* where our own device is steered; NULL when not adopted */
+	char *control;		 /* control socket of aerostat's device; NULL if not adopted */
 } domain_xml;
+
+/* Frees the strings in @domain. */
 void domain_xml_clear(struct domain_xml *domain);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(domain_xml, domain_xml_clear)
 
-/* There is a <memballoon>, and its model is not "none". */
+/* Whether there is a <memballoon> whose model is not "none". */
 bool domain_xml_has_balloon(const struct domain_xml *domain);
 
-/* Reads @text; what libvirt would not understand counts as not given.  HV_ERROR_INVALID. */
+/*
+ * domain_xml_parse - read @text
+ * @domain: overwritten; on success the caller frees it with domain_xml_clear()
+ *
+ * Values that libvirt would not accept count as not given.  Fails with
+ * HV_ERROR_INVALID when @text is not the XML of a domain.
+ */
 bool domain_xml_parse(const char *text, struct domain_xml *domain, GError **error);
 
 /*
- * domain_xml_validate - everything wrong with @text as new XML of a domain
- * @old: the domain's XML until now, or NULL
- * @floor_bytes: the least that the guest needs, 0 when unknown
- * @problems: receives one line (char *) each
- * @warnings: the same for what is allowed but unwise
+ * domain_xml_validate - find all mistakes in @text, the new XML of a domain
+ * @old: the domain's current XML, or NULL
+ * @floor_bytes: the least memory that the guest needs, 0 when unknown
+ * @problems: receives one line (char *) per mistake
+ * @warnings: receives one line (char *) per setting that is allowed but unwise
  *
- * Each line says where, what, and how to put it right.  Returns true when there
- * is no problem.
+ * Each line says where the mistake is, what it is, and how to correct it.  Returns
+ * true when there is no mistake.
  */
 bool domain_xml_validate(const char *text, const char *old, uint64_t floor_bytes,
 			 GPtrArray *problems, GPtrArray *warnings);
 
-/* What an edit changed.  Current memory and statistics period can be changed live. */
+/* What differs between two versions of a domain's XML. */
 struct domain_xml_changes {
-	bool memory;
-	bool current;
-	bool stats_period;
-	bool other; /* anything else but layout and comments */
+	bool memory;	   /* <memory> */
+	bool current;	   /* <currentMemory>, which can be changed live */
+	bool stats_period; /* likewise */
+	bool other;	   /* anything else, except layout and comments */
 };
 
+/* Compares two versions of a domain's XML.  HV_ERROR_INVALID as domain_xml_parse(). */
 bool domain_xml_compare(const char *old, const char *new, struct domain_xml_changes *changes,
 			GError **error);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kind-independent half of hypervisor.h: wrappers over the ops table. */
+/* What does not depend on the kind of guest: calls through the ops table, and names. */
 #include "hypervisor/hypervisor.h"
 
 #include <string.h>
@@ -58,7 +58,7 @@ static void set_unsupported_error(const struct hv_guest *guest, const char *what
 		    what, guest->ops->kind);
 }
 
-/* Calls op @name if the kind has it; else says that it cannot @what. */
+/* Calls operation @name, or fails with HV_ERROR_UNSUPPORTED and the text @what. */
 #define CALL(guest, name, what, failure, error, ...)                                               \
 	((guest)->ops->name ? (guest)->ops->name(guest, __VA_ARGS__, error)                        \
 			    : (set_unsupported_error(guest, what, error), failure))

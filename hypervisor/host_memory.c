@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a guest's RAM costs the host, measured.
+ * Measuring what a guest's RAM costs the host.
  *
- * Theory of operation: guest RAM lives in one of two places.  Private
- * anonymous memory shows in the process's smaps_rollup as "Anonymous".  Shared
- * RAM is a memfd or a file of tmpfs or hugetlbfs that the process holds open:
- * its st_blocks are the pages really allocated, mapped or not, each inode
- * counted once.  (RSS would miss pages that only another process maps, and
- * falls when a huge page is merely split: see docs/architecture.md.)
+ * Theory of operation: guest RAM is in one of two places.  Private anonymous
+ * memory is the line "Anonymous" of the process's smaps_rollup.  Shared RAM is a
+ * memfd, or a file of tmpfs or hugetlbfs, that the process holds open; its
+ * st_blocks count the allocated pages, whether mapped or not.  Each inode is
+ * counted once.  RSS would not do: it misses pages that only another process
+ * maps, and drops when a huge page is split.
  */
 #include "hypervisor/hypervisor.h"
 
@@ -35,7 +35,7 @@ static bool read_anonymous_bytes(pid_t pid, uint64_t *bytes, GError **error)
 	return true;
 }
 
-/* Blocks of the file behind @fd_path if it is memory; 0 for anything else. */
+/* Bytes allocated to the file behind @fd_path if it is in memory; otherwise 0. */
 static uint64_t read_memory_file_bytes(const char *fd_path, GHashTable *seen_inodes)
 {
 	struct statfs fs;

@@ -1,28 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How a guest is reached.
+ * How to reach a guest.
  *
  * Theory of operation
  * -------------------
- * A guest is reached through one ops table (struct hv_ops), of which there is
- * one implementation a kind: qmp.c speaks to a QEMU monitor socket, libvirt.c
- * to a libvirt connection.  Callers use the hv_guest_*() functions below and
- * never see which kind they hold.
+ * Callers hold a hv_guest and use the hv_guest_*() functions.  Each calls
+ * through the guest's ops table (struct hv_ops), which has one implementation
+ * per kind of guest: qmp.c for a QEMU monitor socket, libvirt.c for a domain of
+ * a libvirt connection.  No caller depends on the kind.
  *
- * Calls block, and each takes a deadline: an absolute g_get_monotonic_time()
- * in microseconds (hv_deadline_ms() makes one).  No call returns later than a
- * few milliseconds after its deadline, whatever the guest, QEMU or libvirtd
- * does.  A call that loses its connection opens it anew and asks again, which
- * is safe because every operation here may be repeated.
+ * Opening a guest does no I/O: hv_qmp_open() and hv_libvirt_open() only store
+ * where it is.  hv_find() and hv_list() find guests.
  *
- * Errors: functions return false (or NULL) and fill a GError of HV_ERROR whose
- * text says which guest, what was asked and what came back, with no newline
- * and no full stop, ready to be shown behind "error: ".
+ * Deadlines: each call blocks until @deadline at most, an absolute
+ * g_get_monotonic_time() in microseconds; hv_deadline_ms() makes one.  A call
+ * returns at most a few milliseconds later, whatever the guest, QEMU or libvirtd
+ * does.  A call that loses its connection connects again and repeats the request,
+ * until @deadline; every operation here may safely be repeated.
  *
- * Threads: one struct hv_guest is used by one thread at a time; different
- * guests may be used by different threads.
+ * Errors: a function that fails returns false (or NULL) and sets a GError of
+ * domain HV_ERROR.  Its text names the guest, what was asked, what came back and
+ * the remedy, without a newline or a full stop, to be printed after "error: ".
  *
- * Sizes are bytes, always.
+ * Threads: a hv_guest may be used by one thread at a time.  Different guests may
+ * be used by different threads.
+ *
+ * All sizes are in bytes.
  */
 #ifndef AEROSTAT_HYPERVISOR_HYPERVISOR_H
 #define AEROSTAT_HYPERVISOR_HYPERVISOR_H
@@ -32,23 +35,24 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* The error domain of all functions here. */
 #define HV_ERROR hv_error_quark()
 GQuark hv_error_quark(void);
 
 enum hv_error {
-	HV_ERROR_FAILED,      /* asked and answered with an error that fits nothing below */
-	HV_ERROR_NOT_FOUND,   /* no such guest */
-	HV_ERROR_AMBIGUOUS,   /* the name fits several guests */
+	HV_ERROR_FAILED,      /* an error that fits none of the codes below */
+	HV_ERROR_NOT_FOUND,   /* there is no such guest */
+	HV_ERROR_AMBIGUOUS,   /* several guests have this name */
 	HV_ERROR_NOT_RUNNING, /* the guest is shut off */
-	HV_ERROR_UNREACHABLE, /* no socket, nobody listens, the connection was lost for good */
-	HV_ERROR_TIMEOUT,     /* connected, but no answer before the deadline */
-	HV_ERROR_BUSY,	      /* another client holds the monitor */
+	HV_ERROR_UNREACHABLE, /* no process listens, or the connection was lost for good */
+	HV_ERROR_TIMEOUT,     /* connected, but there was no answer before the deadline */
+	HV_ERROR_BUSY,	      /* another client uses the monitor */
 	HV_ERROR_NO_BALLOON,  /* the guest has no balloon device */
-	HV_ERROR_REFUSED,     /* the hypervisor understood and will not */
-	HV_ERROR_DENIED,      /* permission */
-	HV_ERROR_PROTOCOL,    /* garbage, truncated or oversized replies */
-	HV_ERROR_UNSUPPORTED, /* this kind of guest cannot do that (e.g. XML over QMP) */
-	HV_ERROR_INVALID,     /* the caller's input is unusable */
+	HV_ERROR_REFUSED,     /* QEMU or libvirt refused the request */
+	HV_ERROR_DENIED,      /* this user lacks the permission */
+	HV_ERROR_PROTOCOL,    /* the answer was invalid, truncated or too long */
+	HV_ERROR_UNSUPPORTED, /* this kind of guest has no such operation (e.g. XML over QMP) */
+	HV_ERROR_INVALID,     /* the caller's input is invalid */
 };
 
 enum hv_state {
@@ -58,45 +62,48 @@ enum hv_state {
 	HV_STATE_SHUTOFF,
 	HV_STATE_CRASHED, /* the guest panicked */
 };
-const char *
-hv_state_name(enum hv_state state); /* libvirt's words: "running", "paused", "shut off", … */
 
-/* Is a balloon driver at work in the guest? */
+/* @state as virsh prints it: "running", "paused", "shut off", "crashed", "no state". */
+const char *hv_state_name(enum hv_state state);
+
+/* Whether a balloon driver is active in the guest. */
 enum hv_driver {
-	HV_DRIVER_UNKNOWN, /* the hypervisor has no way to say */
-	HV_DRIVER_ABSENT,  /* the device was never set up, or was let go */
-	HV_DRIVER_READY,   /* DRIVER_OK is set */
+	HV_DRIVER_UNKNOWN, /* the hypervisor does not report it */
+	HV_DRIVER_ABSENT,  /* no driver has set up the device, or it has reset it */
+	HV_DRIVER_READY,   /* the driver has set DRIVER_OK (VIRTIO 1.3, 2.1) */
 };
 
-/* What ballooning would break, or be broken by. */
+/* What prevents ballooning, or would be broken by it. */
 enum hv_obstacle {
 	HV_OBSTACLE_NONE,
-	HV_OBSTACLE_DEVICES,   /* a device of the host (VFIO) has all of its memory pinned */
-	HV_OBSTACLE_LOCKED,    /* its memory is locked: what it gives up stays allocated */
-	HV_OBSTACLE_MIGRATION, /* it is being migrated or saved right now */
+	HV_OBSTACLE_DEVICES,   /* a host device (VFIO) pins all of the guest's memory */
+	HV_OBSTACLE_LOCKED,    /* the memory is locked: the host gets none of it back */
+	HV_OBSTACLE_MIGRATION, /* the guest is being migrated or saved */
 };
-/* "" or what is in the way, for people: "a host device (VFIO) pins its memory" */
+
+/* @obstacle for people, e.g. "a host device (VFIO) pins its memory"; "" for none. */
 const char *hv_obstacle_text(enum hv_obstacle obstacle);
 
-/* Which of libvirt's two settings a change is for; a bit mask. */
+/* Which of libvirt's two configurations a change applies to; a bit mask. */
 enum hv_scope {
-	HV_SCOPE_CURRENT = 0, /* running: live; shut off: config */
-	HV_SCOPE_LIVE = 1 << 0,
-	HV_SCOPE_CONFIG = 1 << 1,
+	HV_SCOPE_CURRENT = 0,	  /* a running guest: LIVE; a guest that is shut off: CONFIG */
+	HV_SCOPE_LIVE = 1 << 0,	  /* the running guest */
+	HV_SCOPE_CONFIG = 1 << 1, /* the persistent configuration, for the next start */
 };
 
-#define HV_UNSET UINT64_MAX /* "not known" in every uint64_t below */
+#define HV_UNSET UINT64_MAX /* "unknown" in every uint64_t below */
 
+/* A guest's settings. */
 typedef struct hv_info {
 	char *name;
 	char *uuid; /* NULL when unknown */
-	int id;	    /* libvirt's id, -1 when none */
+	int id;	    /* libvirt's id; -1 when it has none */
 	enum hv_state state;
 	pid_t pid;		   /* the VMM's process on this host, 0 when unknown */
-	uint64_t max_bytes;	   /* RAM at boot, libvirt <memory> */
+	uint64_t max_bytes;	   /* RAM at boot: libvirt's <memory> */
 	uint64_t actual_bytes;	   /* max minus the balloon; HV_UNSET without a balloon */
-	uint64_t config_max_bytes; /* persistent <memory>, for the next start; as config_bytes */
-	uint64_t config_bytes;	   /* persistent currentMemory; HV_UNSET when not persistent */
+	uint64_t config_max_bytes; /* persistent <memory>; HV_UNSET when not persistent */
+	uint64_t config_bytes;	   /* persistent <currentMemory>; likewise */
 	unsigned int vcpus;	   /* 0 when unknown */
 	uint64_t cpu_time_ns;	   /* HV_UNSET when unknown */
 	bool persistent;
@@ -104,14 +111,17 @@ typedef struct hv_info {
 	int autodeflate;	 /* deflate-on-oom: 1 on, 0 off, -1 unknown */
 	int free_page_reporting; /* 1 on, 0 off, -1 unknown */
 	enum hv_driver driver;
-	char *version; /* of the VMM, e.g. "QEMU 7.2.22"; NULL when unknown, as over libvirt */
+	char *version; /* of the VMM, "QEMU 7.2.22"; NULL when unknown, as over libvirt */
 } hv_info;
+
+/* Frees the strings in @info. */
 void hv_info_clear(struct hv_info *info);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(hv_info, hv_info_clear)
 
 /*
- * Statistics.  One table (hv_stat_table, in stats.c) names them for every
- * program; the order is the order in which they are shown.
+ * The balloon's statistics, in the order in which they are shown.  hv_stat_table
+ * (stats.c) has their names for all programs.  A comment here says only what the
+ * name does not.
  */
 enum hv_stat {
 	HV_STAT_ACTUAL,
@@ -119,45 +129,48 @@ enum hv_stat {
 	HV_STAT_SWAP_OUT,
 	HV_STAT_MAJOR_FAULT,
 	HV_STAT_MINOR_FAULT,
-	HV_STAT_UNUSED,	   /* MemFree */
-	HV_STAT_AVAILABLE, /* MemTotal as the guest sees it: libvirt's odd word */
-	HV_STAT_USABLE,	   /* MemAvailable */
+	HV_STAT_UNUSED,	   /* the guest's MemFree */
+	HV_STAT_AVAILABLE, /* the guest's MemTotal; the name is libvirt's */
+	HV_STAT_USABLE,	   /* the guest's MemAvailable */
 	HV_STAT_DISK_CACHES,
 	HV_STAT_HUGETLB_PGALLOC,
 	HV_STAT_HUGETLB_PGFAIL,
-	HV_STAT_OOM_KILLS, /* from here: QEMU >= 11 and Linux >= 6.12 only */
+	HV_STAT_OOM_KILLS, /* from here on: only QEMU >= 11 with Linux >= 6.12 */
 	HV_STAT_ALLOC_STALLS,
 	HV_STAT_ASYNC_SCANS,
 	HV_STAT_DIRECT_SCANS,
 	HV_STAT_ASYNC_RECLAIMS,
 	HV_STAT_DIRECT_RECLAIMS,
-	HV_STAT_PSI_SOME, /* from here: our own driver at our own device only */
+	HV_STAT_PSI_SOME, /* from here on: only aerostat's driver with aerostat's device */
 	HV_STAT_PSI_FULL,
 	HV_STAT_REFAULTS_ANON,
 	HV_STAT_REFAULTS_FILE,
 	HV_STAT_FREE_SWAP,
-	HV_STAT_RSS, /* of the VMM's process on the host */
+	HV_STAT_RSS, /* of the VMM's process, measured on the host */
 	HV_STAT_COUNT
 };
 
 struct hv_stat_row {
-	const char *name;     /* libvirt's: "swap_in" */
-	const char *qmp_name; /* QEMU's or our device's: "stat-swap-in"; NULL when it has none */
-	int libvirt_tag;      /* VIR_DOMAIN_MEMORY_STAT_*; -1 when it has none */
-	bool is_count;	      /* a plain count; otherwise bytes (shown in KiB) */
+	const char *name;     /* as in virsh dommemstat: "swap_in" */
+	const char *qmp_name; /* over QMP: "stat-swap-in"; NULL when it is not there */
+	int libvirt_tag;      /* VIR_DOMAIN_MEMORY_STAT_*; -1 when libvirt has none */
+	bool is_count;	      /* a count; otherwise bytes, shown in KiB */
 	const char *help;
 };
 extern const struct hv_stat_row hv_stat_table[HV_STAT_COUNT];
 
+/* One reading of the statistics. */
 struct hv_stats {
-	uint64_t value[HV_STAT_COUNT]; /* bytes or counts; HV_UNSET when absent */
-	int64_t last_update_s; /* host's epoch seconds when the guest last answered; 0 never */
-	int64_t taken_s;       /* host's epoch seconds when this was read */
-	int period_s;	       /* polling period; 0 off, -1 unknown */
+	uint64_t value[HV_STAT_COUNT]; /* HV_UNSET when absent */
+	int64_t last_update_s;	       /* when the guest last sent them, Unix time; 0: never */
+	int64_t taken_s;	       /* when they were read, Unix time */
+	int period_s;		       /* polling period; 0 off, -1 unknown */
 };
-/* Age in seconds, -1 when the guest never answered. */
+
+/* Seconds from the guest's last update to the reading; -1 when there was no update. */
 int64_t hv_stats_age_s(const struct hv_stats *stats);
-/* Too old to be believed: never answered, or older than max(5 s, 3 periods). */
+
+/* Too old to be used: never updated, or older than 5 s and than three periods. */
 bool hv_stats_stale(const struct hv_stats *stats);
 
 enum hv_event_kind {
@@ -167,24 +180,26 @@ enum hv_event_kind {
 
 struct hv_event {
 	enum hv_event_kind kind;
-	int64_t time_us;       /* wall clock (g_get_real_time) of its arrival here */
-	uint64_t actual_bytes; /* BALLOON_CHANGE */
-	char detail[64]; /* LIFECYCLE: "Started", "Suspended Paused", "Shutdown", … in virsh's words
-			  */
+	int64_t time_us;       /* when it arrived here, g_get_real_time() */
+	uint64_t actual_bytes; /* BALLOON_CHANGE only */
+	char detail[64];       /* LIFECYCLE only, as virsh prints it: "Suspended Paused" */
 };
 
 typedef struct hv_guest hv_guest;
 
-/* One implementation of each kind.  NULL = this kind cannot (HV_ERROR_UNSUPPORTED). */
+/*
+ * struct hv_ops - one implementation per kind of guest
+ *
+ * The contract of each operation is at the hv_guest_*() function of its name.
+ * NULL: guests of this kind have no such operation.
+ */
 struct hv_ops {
-	const char *kind; /* "qmp", "libvirt" */
+	const char *kind; /* "qmp" or "libvirt" */
 
 	bool (*info)(struct hv_guest *guest, int64_t deadline, struct hv_info *info,
 		     GError **error);
-	/* The balloon's actual size seen by the guest: max minus balloon. */
 	bool (*balloon_get)(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
 			    GError **error);
-	/* Asks for a new target; returns as soon as the hypervisor has taken it. */
 	bool (*balloon_set)(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
 			    unsigned int scope, GError **error);
 	bool (*max_set)(struct hv_guest *guest, int64_t deadline, uint64_t max_bytes,
@@ -193,129 +208,187 @@ struct hv_ops {
 			  GError **error);
 	bool (*stats_period_set)(struct hv_guest *guest, int64_t deadline, int period_s,
 				 unsigned int scope, GError **error);
-	/* What is in the way of ballooning now; the first of the list above that is. */
 	bool (*obstacle)(struct hv_guest *guest, int64_t deadline, enum hv_obstacle *obstacle,
 			 GError **error);
-	/* HV_ERROR_TIMEOUT when none came; after HV_ERROR_NOT_RUNNING or
-	 * HV_ERROR_UNREACHABLE there will be no more. */
 	bool (*event_wait)(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
 			   GError **error);
-	/* The domain's XML: the persistent one (HV_SCOPE_CONFIG) or the live one. */
 	char *(*xml_get)(struct hv_guest *guest, int64_t deadline, unsigned int scope,
 			 GError **error);
-	/* Redefines the persistent domain. */
 	bool (*xml_define)(struct hv_guest *guest, int64_t deadline, const char *xml,
 			   GError **error);
-	/* Starts it from its persistent configuration. */
 	bool (*start)(struct hv_guest *guest, int64_t deadline, GError **error);
-	/*
-	 * Passes one command on to the monitor of QEMU, as a JSON object, and
-	 * returns QEMU's answer to it, another one, whatever that says.
-	 */
 	char *(*monitor)(struct hv_guest *guest, int64_t deadline, const char *command,
 			 GError **error);
-
-	void (*close)(struct hv_guest *
-			      guest); /* frees; may be called while a call is stuck in its thread */
+	void (*close)(struct hv_guest *guest);
 };
 
-/* Each kind embeds this as its first member. */
+/* The part of a guest that all kinds share; each embeds it as its first member. */
 struct hv_guest {
 	const struct hv_ops *ops;
-	char *address; /* "qmp:/run/a.sock", or "NAME" of a libvirt domain; for messages */
-	char *source;  /* "qmp" or the libvirt URI */
+	char *address; /* names the guest in messages: "qmp:/run/a.sock", or a domain's name */
+	char *source;  /* where it was found: "qmp", or the libvirt URI */
 	bool hold;     /* keep the connection between calls, see hv_guest_hold() */
 };
 
 /*
- * Wrappers over the ops table: they answer HV_ERROR_UNSUPPORTED for what a kind
- * lacks, and keep callers from reaching into the struct.
+ * Operations on a guest.  Where its kind has no such operation they fail with
+ * HV_ERROR_UNSUPPORTED.
+ */
+
+/*
+ * hv_guest_info - read the guest's settings and state
+ * @info: overwritten; on success the caller frees it with hv_info_clear()
  */
 bool hv_guest_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info, GError **error);
+
+/* Reads the guest's actual size: its maximum minus the balloon. */
 bool hv_guest_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
 			  GError **error);
+
+/*
+ * hv_guest_balloon_set - set the balloon's target
+ * @target_bytes: what the guest is to have; above 0 and at most its maximum
+ * @scope: a mask of enum hv_scope
+ *
+ * Returns as soon as the hypervisor has accepted the target, which the guest
+ * reaches later or never.  After HV_ERROR_TIMEOUT the request may still be
+ * applied.
+ */
 bool hv_guest_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
 			  unsigned int scope, GError **error);
+
+/* Sets the maximum, libvirt's <memory>, which no running guest can change. */
 bool hv_guest_max_set(struct hv_guest *guest, int64_t deadline, uint64_t max_bytes,
 		      unsigned int scope, GError **error);
+
+/* Reads the balloon's statistics.  They may be old: see hv_stats_stale(). */
 bool hv_guest_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
 			GError **error);
+
+/* Sets how often the guest is asked for statistics; 0 turns them off. */
 bool hv_guest_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
 			       unsigned int scope, GError **error);
+
+/* Reports what prevents ballooning now: the first in enum hv_obstacle's order. */
 bool hv_guest_obstacle(struct hv_guest *guest, int64_t deadline, enum hv_obstacle *obstacle,
 		       GError **error);
+
+/*
+ * hv_guest_event_wait - wait for the guest's next event
+ *
+ * HV_ERROR_TIMEOUT means that none came before @deadline; HV_ERROR_NOT_RUNNING
+ * and HV_ERROR_UNREACHABLE mean that no more will come.  From the first call on
+ * the guest keeps its connection.
+ */
 bool hv_guest_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
 			 GError **error);
+
+/*
+ * hv_guest_xml_get - the domain's XML
+ * @scope: HV_SCOPE_LIVE: of the running guest; HV_SCOPE_CONFIG: the persistent one,
+ *         with its secrets if this user may read them; HV_SCOPE_CURRENT: of the
+ *         running guest, or the persistent one if it is shut off
+ *
+ * The caller frees it with g_free().
+ */
 char *hv_guest_xml_get(struct hv_guest *guest, int64_t deadline, unsigned int scope,
 		       GError **error);
+
+/* Replaces the domain's persistent XML, after libvirt has validated @xml. */
 bool hv_guest_xml_define(struct hv_guest *guest, int64_t deadline, const char *xml, GError **error);
+
+/* Starts the guest from its persistent configuration. */
 bool hv_guest_start(struct hv_guest *guest, int64_t deadline, GError **error);
+
+/*
+ * hv_guest_monitor - pass one QMP command to QEMU
+ * @command: a JSON object, {"execute": …}
+ *
+ * Returns QEMU's answer, a JSON object that may be an error, for the caller to
+ * g_free().
+ */
 char *hv_guest_monitor(struct hv_guest *guest, int64_t deadline, const char *command,
 		       GError **error);
+
+/*
+ * hv_guest_close - close the connection and free the guest; NULL is allowed
+ *
+ * Does not wait for a call that was given up at its deadline: the thread of such
+ * a call frees what it still uses.
+ */
 void hv_guest_close(struct hv_guest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(hv_guest, hv_guest_close)
 
 /*
- * A QEMU monitor socket serves one client at a time, so a guest that is not
- * held gives its connection up after each call and leaves the monitor to
- * others.  A daemon that samples every second holds.
+ * hv_guest_hold - keep the connection between calls, or stop doing so
+ *
+ * A QEMU monitor socket serves one client at a time, so by default a QMP guest
+ * closes its connection after each call.  A program that asks every second should
+ * hold it.
  */
 void hv_guest_hold(struct hv_guest *guest, bool hold);
 
-/* @error's text without the "@address: " that it begins with, to name the guest once. */
+/* @error's text without a leading "@address: ", for a message that already names the guest. */
 const char *hv_error_reason(const GError *error, const char *address);
 
-/* Now + @ms, for the deadlines above. */
+/* The deadline @ms milliseconds from now. */
 int64_t hv_deadline_ms(unsigned int ms);
 
-/* The two kinds (qmp.c, libvirt.c).  Opening does no I/O; the first call does. */
+/* A guest behind the QEMU monitor socket @socket_path.  No I/O; see hv_guest_close(). */
 struct hv_guest *hv_qmp_open(const char *socket_path);
+
+/* A domain of the libvirt connection @uri.  No I/O; see hv_guest_close(). */
 struct hv_guest *hv_libvirt_open(const char *uri, const char *name_uuid_or_id);
 
-/* The libvirt behind @uri runs on this host. */
+/* Whether @uri leads to a libvirt on this host: it names no other host. */
 bool hv_uri_is_local(const char *uri);
 
-/*
- * Finding guests (discover.c).  Where to look: libvirt URIs and globs of QMP
- * sockets, from the configuration and the command line.
- */
+/* Where to look for guests; from the configuration and the command line. */
 struct hv_sources {
 	char **libvirt_uris; /* NULL-terminated */
-	char **qmp_globs;    /* NULL-terminated */
+	char **qmp_globs;    /* globs of QEMU monitor sockets; NULL-terminated */
 };
 
-/* Domains of one libvirt URI; running ones, or all with @all. */
+/*
+ * hv_libvirt_list - the domains of one libvirt connection
+ * @all: include domains that are shut off
+ *
+ * Returns an array of struct hv_guest *, sorted by name.  Freeing the array
+ * closes the guests.
+ */
 GPtrArray *hv_libvirt_list(const char *uri, bool all, int64_t deadline, GError **error);
 
 /*
- * hv_list - every guest of @sources
- * @problems: receives one line a source that could not be asked (char *), may be NULL
+ * hv_list - all guests of @sources
+ * @all: include domains that are shut off
+ * @problems: receives one line (char *) per source that did not answer; may be NULL
  *
- * Returns an array of struct hv_guest *, owned by the caller, each closed with
- * the array.  A source that cannot be reached is a problem, not a failure.
+ * Returns an array of struct hv_guest *.  Freeing the array closes the guests.
+ * A source that cannot be reached does not make hv_list() fail.
  */
 GPtrArray *hv_list(const struct hv_sources *sources, bool all, int64_t deadline,
 		   GPtrArray *problems);
 
 /*
- * hv_find - one guest by what a person typed
- * @name: "qmp:PATH", or a libvirt name, UUID or id, or the name of a guest
- *        behind one of the configured QMP globs
+ * hv_find - find the guest that the user named
+ * @name: "qmp:PATH"; or a libvirt name, UUID or id; or the name of a guest behind
+ *        a socket of sources->qmp_globs
+ * @info: receives the guest's settings, which finding it reads anyway; may be NULL
  *
- * @info: receives its settings, which have to be asked for anyway; NULL if not wanted
- *
- * Fails with NOT_FOUND (naming the guests there are), AMBIGUOUS, UNREACHABLE
- * when no source at all could be asked, and, with @info, as hv_guest_info().
+ * Fails with HV_ERROR_NOT_FOUND (the text lists the guests that exist),
+ * HV_ERROR_AMBIGUOUS, HV_ERROR_UNREACHABLE when the guest was not found and a
+ * source did not answer, or, with @info, as hv_guest_info().
  */
 hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t deadline,
 		  hv_info *info, GError **error);
 
 /*
- * hv_host_bytes - what a guest's RAM costs the host now (host_memory.c)
+ * hv_host_bytes - what a guest's RAM costs the host now
+ * @pid: the VMM's process
  *
- * The private anonymous memory of process @pid plus the blocks allocated to
- * every memfd, tmpfs or hugetlbfs file it holds open.  Measured from /proc,
- * never inferred from the balloon.
+ * The process's private anonymous memory plus the blocks allocated to each memfd
+ * and each tmpfs or hugetlbfs file that it holds open.  Measured from /proc,
+ * independently of the balloon; needs permission to read /proc/PID/fd.
  */
 bool hv_host_bytes(pid_t pid, uint64_t *bytes, GError **error);
 

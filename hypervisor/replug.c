@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PERIPHERAL "/machine/peripheral" /* where QEMU keeps devices that have an id */
+#define PERIPHERAL "/machine/peripheral" /* the parent of all devices with an id */
 #define POLL_MS 50
 
-/* One command; QEMU's answer, or NULL.  Takes @arguments over. */
+/* Executes one QMP command.  Takes over @arguments. */
 static json_t *replug_execute(hv_guest *guest, int64_t deadline, const char *command,
 			      json_t *arguments, GError **error)
 {

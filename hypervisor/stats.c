@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The one table of balloon statistics: every program's names, units and help. */
+/* The table of balloon statistics, and how old statistics are. */
 #include "hypervisor/hypervisor.h"
 
 #include <libvirt/libvirt.h>

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Does @pid run a guest (-name guest=…) with the UUID @uuid? */
+/* Whether @pid runs a guest (-name guest=…) with the UUID @uuid. */
 static bool is_guest_process(pid_t pid, const char *uuid)
 {
 	g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int)pid);
@@ -19,10 +19,10 @@ static bool is_guest_process(pid_t pid, const char *uuid)
 
 	if (!g_file_get_contents(path, &arguments, &length, NULL))
 		return false;
-	for (char *word = arguments; word < arguments + length; word += strlen(word) + 1) {
-		named |= !strcmp(option, "-name") && g_str_has_prefix(word, "guest=");
-		found |= !strcmp(option, "-uuid") && !strcmp(word, uuid);
-		option = word;
+	for (char *arg = arguments; arg < arguments + length; arg += strlen(arg) + 1) {
+		named |= !strcmp(option, "-name") && g_str_has_prefix(arg, "guest=");
+		found |= !strcmp(option, "-uuid") && !strcmp(arg, uuid);
+		option = arg;
 	}
 	return named && found;
 }
@@ -48,7 +48,10 @@ pid_t vmm_process_find(const char *uuid, pid_t guess)
 	return found;
 }
 
-/* The fields of /proc/PID/stat from the state on: the name before it may hold anything. */
+/*
+ * The fields of /proc/PID/stat from the state on.  The process's name, before it, may
+ * contain spaces and parentheses.
+ */
 static char *read_process_stat(pid_t pid)
 {
 	g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);

@@ -5,11 +5,11 @@
 
 #include <string.h>
 
-#define TEXT_MAX (4 << 20) /* libvirt's limit of one string */
+#define TEXT_MAX (4 << 20) /* libvirt's limit for a string */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlParserCtxt, xmlFreeParserCtxt)
 
-/* Entities could hide anything behind a <!DOCTYPE>; domain XML has none. */
+/* A <!DOCTYPE> could define entities; domain XML has none. */
 static void refuse_doctype(void *data, const xmlChar *name, const xmlChar *external,
 			   const xmlChar *system)
 {

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The little of libxml2 that domain XML needs (private to domain_xml.c and
- * adopt_xml.c).
+ * Helpers around libxml2 for domain XML (private to domain_xml.c and adopt_xml.c).
  *
- * The text may be hostile: no entity is expanded and no file or network address
- * is opened, for a document with a <!DOCTYPE> is refused before it is read.
+ * The text may be hostile: a document with a <!DOCTYPE> is refused before it is
+ * read, so no entity is expanded and no file or network address is opened.
  *
- * Elements are looked for by name and outside of any namespace, as libvirt's
- * own are.
+ * Unless a function takes a namespace, it considers only elements without one, as
+ * libvirt's own elements are.
  */
 #ifndef AEROSTAT_HYPERVISOR_XML_TREE_H
 #define AEROSTAT_HYPERVISOR_XML_TREE_H
@@ -18,24 +17,37 @@
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
 
-/* The tree of the domain XML @text; else NULL, and @problem says why not. */
+/*
+ * The tree of the domain XML @text, for the caller to xmlFreeDoc().  On failure
+ * NULL, with the reason in @problem, for the caller to g_free().
+ */
 xmlDoc *xml_tree_read(const char *text, char **problem);
-/* The same with HV_ERROR_INVALID. */
+
+/* As xml_tree_read(), but fails with HV_ERROR_INVALID. */
 xmlDoc *xml_tree_parse(const char *text, GError **error);
-/* libvirt's way of writing it: no <?xml?> in front. */
+
+/* The text of @doc as libvirt writes it: without <?xml?>.  The caller frees it. */
 char *xml_tree_text(xmlDoc *doc);
 
-/* @node or the next element after it that is called @name. */
+/* The first element @name among @node and its next siblings; NULL when there is none. */
 xmlNode *xml_find(xmlNode *node, const char *name);
+
+/* The first child element @name; NULL when there is none or @parent is NULL. */
 xmlNode *xml_child(xmlNode *parent, const char *name);
-/* The first child called @name in the namespace @uri. */
+
+/* As xml_child(), in the namespace @uri. */
 xmlNode *xml_child_ns(xmlNode *parent, const char *uri, const char *name);
-/* Copies; NULL when there is no such node or attribute. */
+
+/* The text of @node; NULL when @node is NULL.  The caller frees it. */
 char *xml_content(xmlNode *node);
+
+/* The value of attribute @name; NULL when there is no node or attribute.  The caller frees it. */
 char *xml_attribute(xmlNode *node, const char *name);
 
+/* Removes @node from its document and frees it; NULL is allowed. */
 void xml_drop(xmlNode *node);
-/* Drops the blanks between elements, the layout. */
+
+/* Removes the white space between elements, at all levels below @parent. */
 void xml_drop_blanks(xmlNode *parent);
 
 #endif
