@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A guest as libvirt XML, like the QEMU command line in qemu_guest.py word for word."""
 
+import os
 from xml.sax.saxutils import escape, quoteattr
 
 # Interrupts of the three serial ports.  By custom the third shares the first's,
@@ -16,7 +17,7 @@ def domain_xml(guest):
   <memory unit='MiB'>{spec.memory}</memory>
   <currentMemory unit='MiB'>{spec.current or spec.memory}</currentMemory>
   {memory_backing(spec)}
-  <vcpu>{spec.cpus}</vcpu>
+  {vcpu(spec)}
   <os>
     <type arch='x86_64' machine='pc'>hvm</type>
     <kernel>{guest.vmlinuz}</kernel>
@@ -36,6 +37,14 @@ def domain_xml(guest):
   </devices>
 </domain>
 """
+
+
+def vcpu(spec):
+    """Where /sys is not mounted, libvirt has to be told which processors there are."""
+    cpus = ""
+    if not os.path.exists("/sys/devices/system/cpu/online"):
+        cpus = f" cpuset='{','.join(map(str, sorted(os.sched_getaffinity(0))))}'"
+    return f"<vcpu{cpus}>{spec.cpus}</vcpu>"
 
 
 def memory_backing(spec):
