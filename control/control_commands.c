@@ -100,7 +100,7 @@ static void open_help_row(struct json_writer *out, const char *name, const char 
 	json_write_string(out, "help", help);
 }
 
-static bool run_help(struct control_call *call)
+static bool run_x_help(struct control_call *call)
 {
 	struct json_writer *out = call->out;
 
@@ -259,6 +259,6 @@ const struct control_command control_commands[] = {
 	  "free page hinting: action is start, stop or done",
 	  control_x_hint,
 	  { { "action", CONTROL_STRING, false } } },
-	{ "x-help", "all commands and events, with these descriptions", run_help, {} },
+	{ "x-help", "all commands and events, with these descriptions", run_x_help, {} },
 };
 const size_t control_command_count = sizeof(control_commands) / sizeof(control_commands[0]);
