@@ -196,7 +196,7 @@ int guardian_main(const char *folder)
 
 struct restore_job {
 	const struct saved_guest *guest;
-	GThread *thread; /* NULL: the daemon has not changed the guest */
+	GThread *thread; /* NULL: there is nothing to restore */
 	enum restore_outcome outcome;
 	GError *error; /* with RESTORE_FAILED */
 };
@@ -221,11 +221,12 @@ static void *restore_one(void *data)
 static unsigned int restore_guests(const GPtrArray *guests, GPtrArray *left)
 {
 	g_autofree struct restore_job *jobs = g_new0(struct restore_job, guests->len);
+	struct saved_guest *entry;
 	unsigned int failed = 0;
 
 	for (guint i = 0; i < guests->len; i++) {
 		jobs[i].guest = g_ptr_array_index(guests, i);
-		if (jobs[i].guest->changed)
+		if (restore_is_needed(jobs[i].guest))
 			jobs[i].thread = g_thread_new("restore", restore_one, &jobs[i]);
 	}
 	for (guint i = 0; i < guests->len; i++) {
@@ -234,12 +235,11 @@ static unsigned int restore_guests(const GPtrArray *guests, GPtrArray *left)
 			restore_log_outcome(jobs[i].guest, jobs[i].outcome, jobs[i].error);
 		}
 		failed += jobs[i].outcome == RESTORE_FAILED;
-		if (restore_leaves_entry(jobs[i].guest, jobs[i].outcome)) {
-			struct saved_guest *entry = saved_guest_copy(jobs[i].guest);
-
-			entry->changed = jobs[i].outcome == RESTORE_FAILED;
+		entry = saved_guest_copy(jobs[i].guest);
+		if (restore_update_entry(entry, jobs[i].outcome))
 			g_ptr_array_add(left, entry);
-		}
+		else
+			saved_guest_free(entry);
 		g_clear_error(&jobs[i].error);
 	}
 	return failed;

@@ -8,7 +8,7 @@
  * own.  It waits for the end of a pipe that only the daemon holds open, and which the kernel closes
  * when the daemon dies.  Then it locks the folder (state_file.h).  If a new daemon has the lock
  * already, that one continues from the state file and the guardian exits.  Otherwise it restores
- * every guest that the daemon had changed (restore.h), all at once, each with its own deadline.
+ * every guest of the file (restore.h), all at once, each with its own deadline.
  *
  * It keeps the lock until that has ended: a daemon that was started meanwhile would take a size on
  * the way for the size from before.
@@ -42,7 +42,7 @@ int guardian_main(const char *folder);
 #define GUARDIAN_RESTORE_MS 10000
 
 /*
- * guardian_restore - restore all guests of the state file that the daemon had changed
+ * guardian_restore - restore all guests of the state file
  * @folder: locked by the caller
  *
  * Logs a line per guest and returns how many failed.  The state file is left with those, and with

@@ -173,7 +173,7 @@ void guests_finish_restore(struct guests *guests, struct managed *guest,
 	if (!g_ptr_array_find(guests->leaving, guest, NULL)) {
 		if (outcome == RESTORE_GONE)
 			g_ptr_array_remove(guests->managed, guest);
-	} else if (restore_leaves_entry(&saved, outcome)) {
+	} else if (restore_update_entry(&saved, outcome)) {
 		move_to_unclaimed(guests, guest);
 	} else {
 		g_ptr_array_remove(guests->leaving, guest);
@@ -206,10 +206,11 @@ unsigned int guests_count_missing(const struct guests *guests)
 
 	for (guint i = 0; i < guests->managed->len; i++) {
 		managed_save(guests->managed->pdata[i], &saved);
-		count += saved.changed || managed_is_restoring(guests->managed->pdata[i]);
+		count += restore_is_needed(&saved) ||
+			 managed_is_restoring(guests->managed->pdata[i]);
 	}
 	for (guint i = 0; i < guests->unclaimed->len; i++)
-		count += ((struct saved_guest *)guests->unclaimed->pdata[i])->changed;
+		count += restore_is_needed(guests->unclaimed->pdata[i]);
 	return count;
 }
 

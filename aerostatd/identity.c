@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ENDED also for a process that nobody has waited for yet.  RUNNING sets @start_ticks. */
+/* ENDED also for a zombie.  RUNNING sets @start_ticks. */
 static enum process_state read_process(pid_t pid, uint64_t *start_ticks)
 {
 	char path[32], text[1024], state;

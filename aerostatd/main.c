@@ -48,7 +48,7 @@ static bool parse_options(struct options *options, int argc, char **argv, int *c
 		{ "check", 0, 0, G_OPTION_ARG_NONE, &options->check,
 		  "check the configuration and exit", NULL },
 		{ "restore", 0, 0, G_OPTION_ARG_NONE, &options->restore,
-		  "restore the guests that a dead daemon left changed, and exit", NULL },
+		  "restore the guests that a dead daemon left behind, and exit", NULL },
 		{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose, "log more", NULL },
 		{ "version", 0, 0, G_OPTION_ARG_NONE, &options->version,
 		  "print the version and exit", NULL },

@@ -23,6 +23,7 @@ struct managed_private {
 
 	bool changed; /* its target was set since before_bytes was noted: it must be restored */
 	int before_period_s;
+	bool learned_period; /* by the last sample */
 	bool restoring;
 
 	uint64_t target_bytes; /* the last that we set; HV_UNSET: none, or somebody else's since */
@@ -215,7 +216,8 @@ enum managed_change managed_take_sample(struct managed *guest, const struct work
 	take_identity(guest, sample->info);
 	guest->answered = true;
 	p->answered_us = sample->answered_us;
-	if (p->before_period_s < 0)
+	p->learned_period = p->before_period_s < 0 && sample->before_period_s >= 0;
+	if (p->learned_period)
 		p->before_period_s = sample->before_period_s;
 	g_clear_pointer(&guest->problem, g_free);
 	if (guest->state != HV_STATE_RUNNING)
@@ -224,6 +226,11 @@ enum managed_change managed_take_sample(struct managed *guest, const struct work
 	resized = follow_size(guest, sample, sample->info->actual_bytes);
 	take_numbers(guest, sample);
 	return first ? MANAGED_FIRST_ANSWER : resized ? MANAGED_RESIZED : MANAGED_UNCHANGED;
+}
+
+bool managed_has_learned_period(const struct managed *guest)
+{
+	return guest->private->learned_period;
 }
 
 void managed_set_problem(struct managed *guest, const char *problem)
@@ -448,9 +455,13 @@ void managed_start_restore(struct managed *guest)
 
 void managed_finish_restore(struct managed *guest, enum restore_outcome outcome)
 {
-	guest->private->restoring = false;
-	if (outcome != RESTORE_FAILED)
-		guest->private->changed = false;
+	struct managed_private *p = guest->private;
+
+	p->restoring = false;
+	if (outcome != RESTORE_FAILED) {
+		p->changed = false;
+		p->before_period_s = -1;
+	}
 }
 
 bool managed_is_restoring(const struct managed *guest)

@@ -64,6 +64,10 @@ enum managed_change {
 /* Takes in an answer without an error.  MANAGED_REPLACED leaves the guest as it was. */
 enum managed_change managed_take_sample(struct managed *guest, const struct worker_sample *sample);
 
+/* Whether the last sample was the first with its statistics period from before it was managed, so
+ * that the state file has to be written. */
+bool managed_has_learned_period(const struct managed *guest);
+
 /* Notes why the guest cannot be used now, in words that follow its name. */
 void managed_set_problem(struct managed *guest, const char *problem);
 

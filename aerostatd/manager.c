@@ -27,8 +27,7 @@ struct manager {
 		void (*stopped)(unsigned int missing, void *data); /* NULL: not stopping */
 		void *data;
 		guint timer;
-		bool finished;	     /* stopped() was called */
-		unsigned int failed; /* restores that failed, of guests that need no other try */
+		bool finished; /* stopped() was called */
 	} stop;
 };
 
@@ -89,6 +88,15 @@ static bool guest_has_ended(const struct managed *guest, const GError *error)
 	       managed_process_state(guest) == PROCESS_ENDED;
 }
 
+/* Errors of hypervisor.h begin with the address, which is the name of some guests. */
+static void log_guest_error(const struct managed *guest, const GError *error)
+{
+	bool is_named = g_str_has_prefix(error->message, guest->name);
+
+	manager_log(LOG_WARNING, "%s%s%s", is_named ? "" : guest->name, is_named ? "" : ": ",
+		    error->message);
+}
+
 static void note_sample_error(struct manager *manager, struct managed *guest, const GError *error)
 {
 	bool was_noted = guest->problem;
@@ -99,7 +107,7 @@ static void note_sample_error(struct manager *manager, struct managed *guest, co
 	if (guest->answered)
 		events_add(manager->status.events, EVENT_GUEST_LOST, guest->name, HV_UNSET,
 			   HV_UNSET, "%s", error->message);
-	manager_log(LOG_WARNING, "%s: %s", guest->name, error->message);
+	log_guest_error(guest, error);
 }
 
 static void on_sampled(void *data, const struct worker_sample *sample)
@@ -133,6 +141,8 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 	case MANAGED_UNCHANGED:
 		break;
 	}
+	if (managed_has_learned_period(guest))
+		guests_touch(manager->guests);
 	if (was_lost && !guest->problem)
 		events_add(manager->status.events, EVENT_GUEST_BACK, guest->name, HV_UNSET,
 			   HV_UNSET, "it answers again");
@@ -146,7 +156,7 @@ static void on_target_set(void *data, uint64_t target_bytes, const GError *error
 	if (!error)
 		return;
 	managed_note_target_error(guest, target_bytes);
-	manager_log(LOG_WARNING, "%s: %s", guest->name, error->message);
+	log_guest_error(guest, error);
 }
 
 static void finish_stop(struct manager *manager)
@@ -155,8 +165,7 @@ static void finish_stop(struct manager *manager)
 	manager->stop.finished = true;
 	guests_touch(manager->guests);
 	guests_save(manager->guests);
-	manager->stop.stopped(manager->stop.failed + guests_count_missing(manager->guests),
-			      manager->stop.data);
+	manager->stop.stopped(guests_count_missing(manager->guests), manager->stop.data);
 }
 
 static void on_restored(void *data, enum restore_outcome outcome, const GError *error)
@@ -167,9 +176,6 @@ static void on_restored(void *data, enum restore_outcome outcome, const GError *
 
 	managed_save(guest, &saved);
 	restore_log_outcome(&saved, outcome, error);
-	/* Its entry does not ask for another try, but this one failed. */
-	if (outcome == RESTORE_FAILED && !saved.changed)
-		manager->stop.failed++;
 	guests_finish_restore(manager->guests, guest, outcome);
 	if (!manager->stop.stopped || manager->stop.finished)
 		guests_save(manager->guests);
@@ -393,7 +399,6 @@ void manager_stop(struct manager *manager, void (*stopped)(unsigned int missing,
 {
 	manager->stop.stopped = stopped;
 	manager->stop.data = data;
-	manager->stop.failed = 0;
 	round_stop(manager->round);
 	recorder_stop(manager->recorder);
 	guests_start_restore(manager->guests);

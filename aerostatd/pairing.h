@@ -10,7 +10,7 @@
  * that much just when it matters: a guest that grew would seem to need more, and be given more for
  * it.
  *
- * While the size stands still there is nothing to pair.  While it moves, MemTotal tells the size
+ * While the size stands still there is nothing to pair.  While it moves, MemTotal gives the size
  * at the time of the statistics, as it follows the balloon exactly: its difference from that of a
  * moment when the size stood still is the difference in size.  With deflate-on-oom it does not
  * follow; then the middle of a small move is taken, and statistics during a large move are skipped,

@@ -108,14 +108,13 @@ static bool restore_guest_size(hv_guest *guest, int64_t deadline, uint64_t targe
 	return false;
 }
 
-/* The daemon never changes a period that already was its own. */
-static bool restores_period(const struct saved_guest *saved)
+bool restore_is_needed(const struct saved_guest *saved)
 {
-	return saved->before_period_s >= 0 &&
-	       (saved->changed || saved->before_period_s != MANAGED_STATS_PERIOD_S);
+	return saved->changed ||
+	       (saved->before_period_s >= 0 && saved->before_period_s != MANAGED_STATS_PERIOD_S);
 }
 
-/* Does what can be done before @deadline, and notes it.  False: @error says what went wrong. */
+/* Does what can be done before @deadline, and notes it.  False: @error is set. */
 static bool try_restore(hv_guest *guest, const struct saved_guest *saved, int64_t deadline,
 			struct restore_evidence *evidence, GError **error)
 {
@@ -131,7 +130,7 @@ static bool try_restore(hv_guest *guest, const struct saved_guest *saved, int64_
 	evidence->found = identity_matches(&identity, &info) ? FOUND_SAME : FOUND_ANOTHER;
 	if (evidence->found == FOUND_ANOTHER)
 		return true;
-	/* libvirt's answer; a QEMU that was told to stay after a shutdown answers itself. */
+	/* libvirt's answer; a QEMU that stays after a shutdown (-no-shutdown) answers itself. */
 	if (info.state == HV_STATE_SHUTOFF && !info.pid) {
 		evidence->found = FOUND_NONE;
 		g_set_error(error, HV_ERROR, HV_ERROR_NOT_RUNNING, "it is shut off");
@@ -141,7 +140,7 @@ static bool try_restore(hv_guest *guest, const struct saved_guest *saved, int64_
 	chosen = !evidence->resized ||
 		 choose_target(guest, deadline, &info, saved->before_bytes, &target_bytes, error);
 	/* Before the wait for its size, which may take all the time there is. */
-	if (restores_period(saved))
+	if (saved->before_period_s >= 0)
 		evidence->period_failed = !hv_guest_stats_period_set(
 			guest, deadline, saved->before_period_s, HV_SCOPE_LIVE, &period_error);
 	if (!chosen)
@@ -188,7 +187,7 @@ enum restore_outcome restore_guest(hv_guest *guest, const struct saved_guest *sa
 	g_autoptr(GError) problem = NULL;
 	enum restore_outcome outcome;
 
-	if (!saved->changed && !restores_period(saved))
+	if (!restore_is_needed(saved))
 		return RESTORE_DONE;
 	if (!try_restore(guest, saved, deadline, &evidence, &problem) &&
 	    (g_error_matches(problem, HV_ERROR, HV_ERROR_NOT_FOUND) ||
@@ -203,11 +202,15 @@ enum restore_outcome restore_guest(hv_guest *guest, const struct saved_guest *sa
 	return outcome;
 }
 
-bool restore_leaves_entry(const struct saved_guest *saved, enum restore_outcome outcome)
+bool restore_update_entry(struct saved_guest *saved, enum restore_outcome outcome)
 {
 	if (outcome == RESTORE_GONE)
 		return false;
-	return saved->mode >= 0 || (outcome == RESTORE_FAILED && saved->changed);
+	if (outcome == RESTORE_DONE) {
+		saved->changed = false;
+		saved->before_period_s = -1;
+	}
+	return saved->mode >= 0 || restore_is_needed(saved);
 }
 
 void restore_log_outcome(const struct saved_guest *saved, enum restore_outcome outcome,

@@ -72,9 +72,17 @@ enum restore_outcome restore_judge(const struct restore_evidence *evidence);
 enum restore_outcome restore_guest(hv_guest *guest, const struct saved_guest *saved,
 				   int64_t deadline, GError **error);
 
-/* Whether the state file still needs @saved after @outcome: to try again, or because a person
- * chose a mode for a guest that still runs. */
-bool restore_leaves_entry(const struct saved_guest *saved, enum restore_outcome outcome);
+/* Whether there is anything to restore: a size that the daemon has changed, or a statistics period
+ * that was not the daemon's own. */
+bool restore_is_needed(const struct saved_guest *saved);
+
+/*
+ * restore_update_entry - change an entry of the state file according to an outcome
+ *
+ * Returns whether the file still needs it: to try again, or because a person chose a mode for a
+ * guest that still runs.
+ */
+bool restore_update_entry(struct saved_guest *saved, enum restore_outcome outcome);
 
 /* Logs the outcome for one guest. */
 void restore_log_outcome(const struct saved_guest *saved, enum restore_outcome outcome,

@@ -387,6 +387,8 @@ void worker_request_restore(struct worker *worker, const struct saved_guest *sav
 	if (worker->target_requested)
 		worker->setting--;
 	worker->target_requested = false;
+	/* A sample after the restore would set the statistics period again. */
+	worker->sample_requested = false;
 	worker->restore_requested = true;
 	worker->saved = saved_guest_copy(saved);
 	g_cond_signal(&worker->requested);

@@ -72,8 +72,8 @@ void worker_request_target(struct worker *worker, uint64_t target_bytes);
  * worker_request_restore - restore the guest as it was saved (restore.h)
  * @saved: copied
  *
- * A target that was requested before and is not yet set is dropped, and no other request may
- * follow.  worker_free() cancels the request unless the thread is already serving it.
+ * A sample or target that was requested before and is not yet served is dropped, and no other
+ * request may follow.  worker_free() cancels the request unless the thread is already serving it.
  */
 void worker_request_restore(struct worker *worker, const struct saved_guest *saved);
 

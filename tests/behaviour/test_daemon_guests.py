@@ -190,7 +190,7 @@ def test_a_guest_that_comes_is_found_and_one_that_is_killed_is_forgotten(fleet, 
         with pilot_of_four:
             pilot_of_four.wait_for_guest("four")
             four.kill()
-            pilot_of_four.wait_for_no_guest("four", 60)
+            pilot_of_four.wait_for_no_guest("four")
     assert {guest["name"] for guest in pilot.status()["guests"]} == set(NAMES)
 
 

@@ -152,16 +152,16 @@ void rig_start_daemon(struct guardian_rig *rig)
 {
 	char *argv[] = { (char *)"/proc/self/exe", (char *)"--daemon", rig->folder, NULL };
 	GError *error = NULL;
-	FILE *said;
+	FILE *output;
 	int out;
 
 	if (!g_spawn_async_with_pipes(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL,
 				      &rig->daemon, NULL, &out, NULL, &error))
 		fail_msg("%s", error->message);
-	said = fdopen(out, "r");
-	if (fscanf(said, "%d", &rig->guardian) != 1)
+	output = fdopen(out, "r");
+	if (fscanf(output, "%d", &rig->guardian) != 1)
 		fail_msg("the daemon did not start");
-	fclose(said);
+	fclose(output);
 }
 
 void rig_kill_daemon(struct guardian_rig *rig)

@@ -41,11 +41,24 @@ static void a_file_that_makes_no_sense_is_an_error_and_stays(void **state)
 	assert_int_equal(access(rig->file, F_OK), 0);
 }
 
-static void a_guest_that_was_not_changed_is_left_alone(void **state)
+static void a_guest_that_was_not_changed_gets_only_its_period_back(void **state)
 {
 	struct guardian_rig *rig = *state;
 
 	rig_add(rig, 0)->changed = false;
+	rig_save(rig);
+	restore_gives(rig, 0);
+	rig_assert_heard(rig->fakes[0], PERIOD "=0\n");
+	rig_assert_left(rig, 0, false);
+}
+
+static void a_guest_without_anything_to_restore_is_left_alone(void **state)
+{
+	struct guardian_rig *rig = *state;
+	struct saved_guest *guest = rig_add(rig, 0);
+
+	guest->changed = false;
+	guest->before_period_s = -1;
 	rig_save(rig);
 	restore_gives(rig, 0);
 	rig_assert_heard(rig->fakes[0], "");
@@ -282,7 +295,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(no_file_is_nothing_to_do),
 		TEST(a_file_that_makes_no_sense_is_an_error_and_stays),
-		TEST(a_guest_that_was_not_changed_is_left_alone),
+		TEST(a_guest_that_was_not_changed_gets_only_its_period_back),
+		TEST(a_guest_without_anything_to_restore_is_left_alone),
 		TEST(an_unknown_period_is_left_alone),
 		TEST(a_guest_that_refuses_its_period_has_its_size_back),
 		TEST(a_guest_that_refuses_its_size_has_its_period_back_and_stays),

@@ -108,28 +108,34 @@ static void the_file_keeps_what_is_still_needed(void **state)
 {
 	static const struct {
 		bool changed;
-		int mode;
+		int period_s, mode;
 		enum restore_outcome outcome;
 		bool stays;
 	} rows[] = {
-		{ true, -1, RESTORE_DONE, false },
-		{ true, -1, RESTORE_FAILED, true },
-		{ true, -1, RESTORE_GONE, false },
-		{ false, -1, RESTORE_DONE, false },
-		{ false, -1, RESTORE_FAILED, false },
-		{ false, POLICY_HELD, RESTORE_DONE, true },
-		{ false, POLICY_HELD, RESTORE_FAILED, true },
-		{ true, POLICY_OFF, RESTORE_DONE, true },
-		{ true, POLICY_HELD, RESTORE_GONE, false },
+		{ true, -1, -1, RESTORE_DONE, false },
+		{ true, 7, -1, RESTORE_DONE, false },
+		{ true, -1, -1, RESTORE_FAILED, true },
+		{ true, 7, -1, RESTORE_GONE, false },
+		{ false, 7, -1, RESTORE_DONE, false },
+		{ false, 7, -1, RESTORE_FAILED, true },
+		{ false, -1, -1, RESTORE_FAILED, false },
+		{ false, MANAGED_STATS_PERIOD_S, -1, RESTORE_FAILED, false },
+		{ false, -1, POLICY_HELD, RESTORE_DONE, true },
+		{ false, -1, POLICY_HELD, RESTORE_FAILED, true },
+		{ true, 7, POLICY_OFF, RESTORE_DONE, true },
+		{ true, 7, POLICY_HELD, RESTORE_GONE, false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-		const struct saved_guest saved = { .changed = rows[i].changed,
-						   .mode = rows[i].mode };
+		struct saved_guest saved = { .changed = rows[i].changed,
+					     .before_period_s = rows[i].period_s,
+					     .mode = rows[i].mode };
 
-		if (restore_leaves_entry(&saved, rows[i].outcome) != rows[i].stays)
+		if (restore_update_entry(&saved, rows[i].outcome) != rows[i].stays)
 			fail_msg("row %zu", i);
+		if (rows[i].outcome == RESTORE_DONE && restore_is_needed(&saved))
+			fail_msg("row %zu is to be restored again", i);
 	}
 }
 

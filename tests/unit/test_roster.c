@@ -17,21 +17,21 @@
 static struct {
 	char *folder, *glob;
 	struct roster *roster;
-	GString *told; /* "+a -a " */
+	GString *reported; /* "+a -a " */
 	unsigned int problems, solved;
 } seen;
 
-static void tell(char sign, const char *address)
+static void note_report(char sign, const char *address)
 {
 	g_autofree char *name = g_path_get_basename(address);
 
-	g_string_append_printf(seen.told, "%c%s ", sign, name);
+	g_string_append_printf(seen.reported, "%c%s ", sign, name);
 }
 
 static void on_found(void *data, hv_guest *guest)
 {
 	(void)data;
-	tell('+', guest->address);
+	note_report('+', guest->address);
 	hv_guest_close(guest);
 }
 
@@ -39,7 +39,7 @@ static void on_gone(void *data, const char *source, const char *address)
 {
 	(void)data;
 	assert_string_equal(source, "qmp");
-	tell('-', address);
+	note_report('-', address);
 }
 
 static void on_problem(void *data, const char *source, const char *text)
@@ -82,7 +82,7 @@ static int set_up(void **state)
 	memset(&seen, 0, sizeof(seen));
 	seen.folder = g_dir_make_tmp("roster-XXXXXX", NULL);
 	seen.glob = g_build_filename(seen.folder, "*.qmp", NULL);
-	seen.told = g_string_new(NULL);
+	seen.reported = g_string_new(NULL);
 	return 0;
 }
 
@@ -98,7 +98,7 @@ static int tear_down(void **state)
 	g_rmdir(seen.folder);
 	g_free(seen.folder);
 	g_free(seen.glob);
-	g_string_free(seen.told, TRUE);
+	g_string_free(seen.reported, TRUE);
 	return 0;
 }
 
@@ -114,11 +114,11 @@ static void guests_are_found_when_they_come_and_gone_when_they_go(void **state)
 	(void)state;
 	appear("a.qmp");
 	begin(NULL, (char *[]){ seen.glob, NULL });
-	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp "));
+	RUN_UNTIL(!strcmp(seen.reported->str, "+a.qmp "));
 	appear("b.qmp");
-	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp +b.qmp "));
+	RUN_UNTIL(!strcmp(seen.reported->str, "+a.qmp +b.qmp "));
 	vanish("a.qmp");
-	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp +b.qmp -a.qmp "));
+	RUN_UNTIL(!strcmp(seen.reported->str, "+a.qmp +b.qmp -a.qmp "));
 }
 
 static void a_guest_that_was_forgotten_is_found_again(void **state)
@@ -128,10 +128,10 @@ static void a_guest_that_was_forgotten_is_found_again(void **state)
 	(void)state;
 	appear("a.qmp");
 	begin(NULL, (char *[]){ seen.glob, NULL });
-	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp "));
+	RUN_UNTIL(!strcmp(seen.reported->str, "+a.qmp "));
 	roster_forget(seen.roster, "qmp", address);
 	roster_refresh(seen.roster);
-	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp +a.qmp "));
+	RUN_UNTIL(!strcmp(seen.reported->str, "+a.qmp +a.qmp "));
 }
 
 static void with_other_sources_the_guests_of_the_old_ones_are_gone(void **state)
@@ -143,9 +143,9 @@ static void with_other_sources_the_guests_of_the_old_ones_are_gone(void **state)
 	appear("a.qmp");
 	appear("b.other");
 	begin(NULL, (char *[]){ seen.glob, NULL });
-	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp "));
+	RUN_UNTIL(!strcmp(seen.reported->str, "+a.qmp "));
 	roster_set_sources(seen.roster, &elsewhere);
-	RUN_UNTIL(strstr(seen.told->str, "+b.other") && strstr(seen.told->str, "-a.qmp"));
+	RUN_UNTIL(strstr(seen.reported->str, "+b.other") && strstr(seen.reported->str, "-a.qmp"));
 }
 
 static void a_source_that_cannot_be_queried_is_reported_once_and_delays_no_other(void **state)
@@ -155,10 +155,10 @@ static void a_source_that_cannot_be_queried_is_reported_once_and_delays_no_other
 	(void)state;
 	appear("a.qmp");
 	begin((char *[]){ nowhere, NULL }, (char *[]){ seen.glob, NULL });
-	RUN_UNTIL(seen.problems == 1 && !strcmp(seen.told->str, "+a.qmp "));
+	RUN_UNTIL(seen.problems == 1 && !strcmp(seen.reported->str, "+a.qmp "));
 	appear("b.qmp");
 	roster_refresh(seen.roster);
-	RUN_UNTIL(!strcmp(seen.told->str, "+a.qmp +b.qmp "));
+	RUN_UNTIL(!strcmp(seen.reported->str, "+a.qmp +b.qmp "));
 	assert_int_equal(seen.problems, 1);
 	assert_int_equal(seen.solved, 0);
 }
