@@ -6,8 +6,8 @@
  *	device-play [--rounds=N] [--backing=NAME]... [--rate=GIB/S]... STREAM
  *
  * STREAM holds little-endian 32-bit PFNs in the order in which the guest sent
- * them, 256 a buffer (bench/streams.py records such).  Prints a line of JSON a
- * measurement, for bench/play.py, which takes medians.
+ * them, 256 per buffer (bench/streams.py records such streams).  Prints one line of
+ * JSON per measurement, for bench/play.py, which takes medians.
  *
  * For each backing and round, all ways take turns, in one order and the next
  * round in the other; each gets memory of its own, all of it touched.  Then the

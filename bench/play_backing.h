@@ -40,7 +40,7 @@ struct backing {
 const char *backing_open(struct backing *backing, const struct backing_kind *kind, uint64_t bytes);
 /* Puts host memory behind every page; NULL, or why not. */
 const char *backing_touch(const struct backing *backing);
-/* How much of it is in huge pages, as /proc/self/smaps tells. */
+/* How much of it is in huge pages, according to /proc/self/smaps. */
 uint64_t backing_huge_bytes(const struct backing *backing);
 /* What the host has free of the kind of memory that this is made of. */
 uint64_t backing_host_free_bytes(const struct backing *backing);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The device, driven as stock Linux drives it: a buffer of 256 PFNs at a time,
- * the next one when that has come back.
+ * The device, driven as stock Linux drives it: one buffer of 256 PFNs at a time,
+ * and the next one when it has been returned.
  *
  * Theory of operation
  * -------------------
  * The rings are real ones, in a few pages of guest memory behind the guest's
- * RAM.  Whenever a buffer has come back the device may do what it still has to
- * do by then, and no more: what waits for company goes on waiting.  The stream
- * comes faster than any guest can send it, so more finds company than really
- * would; with a rate, the device's clock shows how long a guest would have
- * needed, and the number of calls is that of a guest of this rate.
+ * RAM.  When a buffer has been returned, the device may do what is due by then,
+ * and no more: what waits to be batched still waits.  The stream comes faster than
+ * any guest can send it, so more is batched than in reality.  With a rate, the
+ * device's clock advances as it would with a guest of that rate, and the number of
+ * calls is that of such a guest.
  */
 #include <endian.h>
 #include <errno.h>

@@ -54,7 +54,8 @@ static void release(struct play *play, uint64_t from, uint64_t bytes)
 		play->failed++;
 }
 
-/* A huge page goes when the last of its pages comes, if no other huge page came between. */
+/* A huge page is released when the last of its pages comes, unless pages of another came between.
+ */
 static void release_huge_pages(struct play *play)
 {
 	enum { PAGES = PLAY_BLOCK_BYTES / PLAY_PAGE_BYTES };

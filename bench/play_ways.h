@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ways to give a balloon's pages back to the host, which device_play.c compares.
+ * The methods of releasing a balloon's pages that device_play.c compares.
  *
  *	device		device/, as the device process runs it, with MUST_TELL_HOST
  *	device-untold	the same for a driver that does not know MUST_TELL_HOST
- *	per-page	a call a page, as QEMU and Cloud Hypervisor do (for a file they even
+ *	per-page	one call per page, as QEMU and Cloud Hypervisor do (for a file they even
  *			make two, fallocate() and madvise()); for hugetlb, as QEMU: one partial
- *			huge page is remembered
- *	per-buffer	as Firecracker: a buffer's pages are sorted, and each run is a call
+ *			huge page is tracked
+ *	per-buffer	as Firecracker: a buffer's pages are sorted, and each run is one call
  */
 #ifndef AEROSTAT_BENCH_PLAY_WAYS_H
 #define AEROSTAT_BENCH_PLAY_WAYS_H

@@ -203,7 +203,7 @@ void device_stop(struct device *device)
 	device->pid = 0;
 }
 
-/* Keeps the end of what was said. */
+/* Keeps the end of its output. */
 static void keep(struct device *device, const char *text, size_t size)
 {
 	size_t room = sizeof(device->tail) - 1;

@@ -15,27 +15,27 @@
 
 struct device {
 	pid_t pid;
-	int log_fd;	/* what it says on standard error */
+	int log_fd;	/* its standard error */
 	int control_fd; /* greeted, or -1 */
 	char folder[32];
 	char vmm_path[64], control_path[64];
 	unsigned int log_lines;
-	char tail[DEVICE_TAIL]; /* the end of what it said */
+	char tail[DEVICE_TAIL]; /* the end of its output */
 	size_t tail_size;
 	/* As it was when nobody had connected yet. */
 	int files;
 	uint64_t private_kib;
 };
 
-/* @words: more of its command line, up to NULL.  0 or -errno. */
+/* @words: further arguments, ended by NULL.  0 or -errno. */
 int device_start(struct device *device, const char *program, const char *protocol,
 		 char *const *words);
 /* Ends it, if it lives, and removes its files. */
 void device_stop(struct device *device);
 
-/* Reads what it said meanwhile. */
+/* Reads what it has written to standard error meanwhile. */
 void device_read_log(struct device *device);
-/* False when it has died; its status is told in the tail. */
+/* False if it has ended; then the tail has its status. */
 bool device_lives(struct device *device);
 /* Its open files, or -errno. */
 int device_files(const struct device *device);

@@ -33,8 +33,9 @@ int guest_open(struct guest *guest);
 void guest_close(struct guest *guest);
 /* Where [0, 32) and [64, 96) MiB are; NULL elsewhere. */
 void *guest_at(const struct guest *guest, uint64_t gpa);
-/* Writes to every page, so that the host has memory behind each; tells how much it has. */
+/* Writes to every page, so that the host allocates all of them. */
 void guest_touch(const struct guest *guest);
+/* How many bytes the host has allocated for the guest. */
 uint64_t guest_allocated(const struct guest *guest);
 
 enum { RING_NEXT = 1, RING_WRITE = 2, RING_INDIRECT = 4 };

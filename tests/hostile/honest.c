@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The guest that has to find a device that works, whoever was there before it.
+ * An honest guest, which must find a working device whatever another guest did before.
  */
 #include "tests/hostile/vm.h"
 
@@ -97,7 +97,7 @@ static bool send_stats(struct vm *vm, uint64_t free_bytes)
 }
 
 /* The device holds the buffer, gives it back for a fresh sample, and shows that. */
-static bool tell_statistics(struct vm *vm)
+static bool send_two_samples(struct vm *vm)
 {
 	uint16_t used = ring_used_index(&vm->rings[STATS]);
 	uint64_t deadline = now_ms() + HANG_MS, value = now_ms() * 4096;
@@ -116,7 +116,7 @@ static bool tell_statistics(struct vm *vm)
 
 bool honest_cycle(struct vm *vm)
 {
-	return give_and_take(vm) && tell_statistics(vm);
+	return give_and_take(vm) && send_two_samples(vm);
 }
 
 bool honest_guest(struct vm *vm)

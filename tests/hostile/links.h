@@ -12,7 +12,7 @@ extern const struct link link_vfio_user, link_vhost_user;
 #define VFIO_CONFIG 0x2000
 #define VFIO_NOTIFY 0x3000
 
-/* Where the VMM of vhost-user says that it has the guest's memory. */
+/* The address at which a vhost-user VMM claims to have the guest's memory. */
 #define VHOST_USER_BASE UINT64_C(0x7f0000000000)
 
 #endif

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * hostile-driver - does to a device whatever no guest and no VMM should
+ * hostile-driver - do to a device what no guest and no VMM should
  *
  *	hostile-driver [--protocol=NAME] [--only=NAME] [--list] PROGRAM [OPTIONS...]
  *
- * PROGRAM is aerostat-device; OPTIONS are more of its own.  Each row of the
- * tables in rows_*.c is done to one device process, one row after the other,
- * and after each:
+ * PROGRAM is aerostat-device, with OPTIONS in addition to those that are needed.
+ * The rows of the tables in rows_*.c run one after the other against one device
+ * process.  After each row:
  *
- *	the process lives;
- *	every descriptor was returned with length 0, or the device asks for its
- *	reset, or the connection is over;
- *	once the VMM is gone the process has as many open files as before, and
+ *	the process is alive;
+ *	every descriptor was returned with length 0, or the device needs a reset,
+ *	or the connection was closed;
+ *	once the VMM is gone, the process has as many open files as before, and
  *	not much more private memory;
- *	it said little;
- *	an honest guest finds that everything works.
+ *	the process has logged little;
+ *	everything works for an honest guest.
  *
- * A line "ok PROTOCOL/NAME" or "FAILED PROTOCOL/NAME: why" for each, and the
- * numbers of both at the end; the exit status is 1 when any failed.
+ * Prints "ok PROTOCOL/NAME" or "FAILED PROTOCOL/NAME: why" for each row, and the
+ * numbers of both at the end.  The exit status is 1 if any row failed.
  */
 #include "tests/hostile/rows.h"
 
@@ -29,12 +29,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* io/log.h lets through a burst, and then so many a second. */
+/* io/log.h lets a burst through, and then so many lines per second. */
 #define LOG_BURST 60
-#define LOG_A_SECOND 3
+#define LOG_PER_SECOND 3
 #define PRIVATE_KIB_MAX (2 * 1024)
-#define SANITIZED_KIB_MAX (16 * 1024) /* redzones, and what was freed and is kept from use */
-/* So that every queue is there; otherwise what a user gets. */
+#define SANITIZED_KIB_MAX                                                                          \
+	(16 * 1024) /* redzones, and memory that was freed and is kept from reuse */
+/* So that every queue exists; otherwise the defaults. */
 #define DEVICE_FEATURES "--features=+free-page-reporting"
 #define WORDS_MAX 16
 
@@ -53,7 +54,7 @@ struct run {
 	unsigned int passed, failed;
 };
 
-/* Nothing is written into buffers of these queues, so no length is ever told. */
+/* Nothing is written into buffers of these queues, so every length is 0. */
 static bool lengths_are_zero(struct vm *vm)
 {
 	for (unsigned int i = 0; i < QUEUES; i++) {
@@ -65,7 +66,7 @@ static bool lengths_are_zero(struct vm *vm)
 	return true;
 }
 
-/* With nobody connected: what a row left behind. */
+/* With nobody connected: has a row left anything behind? */
 static bool leaves_nothing(struct vm *vm)
 {
 	struct device *device = vm->device;
@@ -86,15 +87,15 @@ static bool leaves_nothing(struct vm *vm)
 	return true;
 }
 
-static bool said_little(struct vm *vm, unsigned int lines_before, uint64_t began_ms)
+static bool logged_little(struct vm *vm, unsigned int lines_before, uint64_t began_ms)
 {
 	uint64_t seconds = (now_ms() - began_ms) / 1000;
 	unsigned int lines;
 
 	device_read_log(vm->device);
 	lines = vm->device->log_lines - lines_before;
-	if (lines > LOG_BURST + LOG_A_SECOND * seconds)
-		return vm_fail(vm, "it said %u lines in %" PRIu64 " seconds", lines, seconds);
+	if (lines > LOG_BURST + LOG_PER_SECOND * seconds)
+		return vm_fail(vm, "it logged %u lines in %" PRIu64 " seconds", lines, seconds);
 	return true;
 }
 
@@ -115,7 +116,7 @@ static bool do_row(const struct row *row, struct vm *vm)
 	if (!device_lives(vm->device))
 		return vm_fail(vm, "the device died");
 	vm->link->close(vm);
-	return leaves_nothing(vm) && said_little(vm, lines, began_ms);
+	return leaves_nothing(vm) && logged_little(vm, lines, began_ms);
 }
 
 static bool guest_after(struct run *run, enum protocol protocol, char *failure, size_t size)
@@ -150,13 +151,13 @@ static bool attack(struct run *run, const struct row *row, enum protocol protoco
 	return ok && guest_after(run, protocol, failure, size);
 }
 
-static void tell_failure(struct run *run, const char *protocol, const struct row *row,
-			 const char *failure)
+static void print_failure(struct run *run, const char *protocol, const struct row *row,
+			  const char *failure)
 {
 	run->failed++;
 	device_read_log(&run->device);
 	printf("FAILED %s/%s: %s\n", protocol, row->name, failure);
-	printf("--- the device said last:\n%s---\n", run->device.tail);
+	printf("--- the end of its output:\n%s---\n", run->device.tail);
 }
 
 static bool start_device(struct run *run, enum protocol protocol)
@@ -175,7 +176,7 @@ static bool start_device(struct run *run, enum protocol protocol)
 	return false;
 }
 
-/* A device that failed once is not trusted with the next row. */
+/* A device that has failed once is not used for the next row. */
 static bool restart_device(struct run *run, enum protocol protocol)
 {
 	device_stop(&run->device);
@@ -204,7 +205,7 @@ static bool attack_all(struct run *run, enum protocol protocol)
 				run->passed++;
 				printf("ok %s/%s\n", name, row->name);
 			} else {
-				tell_failure(run, name, row, failure);
+				print_failure(run, name, row, failure);
 				if (!restart_device(run, protocol))
 					return false;
 			}

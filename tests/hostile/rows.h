@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a hostile guest, or VMM, does: a row each.
+ * What a hostile guest or VMM does, one row per attack.
  *
- * A row gets a VM at the stage that it wants, does its worst, and returns true
- * when the device did with it what it should; what every violation has in
- * common is looked at afterwards, by main.c.
+ * A row gets a VM at the stage that it needs, carries out its attack, and returns
+ * true if the device reacted as it should.  What must hold after every attack is
+ * checked by main.c.
  */
 #ifndef AEROSTAT_TESTS_ROWS_H
 #define AEROSTAT_TESTS_ROWS_H
@@ -13,14 +13,14 @@
 
 enum stage {
 	ALONE,	   /* nobody is connected */
-	CONNECTED, /* and has said hello */
+	CONNECTED, /* and has exchanged greetings */
 	STARTED,   /* a driver runs, with all queues */
 };
 
 struct row {
 	const char *name;
 	enum stage stage;
-	unsigned int protocols; /* a bit each */
+	unsigned int protocols; /* a bit per protocol */
 	bool (*run)(struct vm *vm);
 };
 #define BOTH (BIT(VFIO_USER) | BIT(VHOST_USER))

@@ -127,7 +127,7 @@ static bool table_is_huge(struct vm *vm)
 	return table(vm, TABLES, GUEST_MIB, 0) && table(vm, TABLES, UINT32_MAX & ~15U, 0);
 }
 
-/* As long as is allowed, and every entry goes to the next one, and the last to the first. */
+/* As long as is allowed; every entry leads to the next one, and the last to the first. */
 static bool table_is_long_and_loops(struct vm *vm)
 {
 	for (unsigned int i = 0; i < VIRTQUEUE_SIZE_MAX; i++)

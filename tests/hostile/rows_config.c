@@ -165,7 +165,7 @@ static bool without_must_tell_host(struct vm *vm)
 		if (!vm_send_pages(vm, INFLATE, PAGES, 100))
 			return false;
 		EXPECT(vm, guest_allocated(&vm->guest) == before - 100 * GUEST_PAGE);
-		/* It uses them again, and only then tells. */
+		/* It uses them again, and only then deflates. */
 		guest_touch(&vm->guest);
 		if (!vm_send_pages(vm, DEFLATE, PAGES, 100))
 			return false;
@@ -187,7 +187,7 @@ static bool second_vmm(struct vm *vm)
 	return honest_cycle(vm);
 }
 
-/* Nobody there says a word. */
+/* Connects, and never sends anything. */
 static bool silent_connections(struct vm *vm)
 {
 	for (unsigned int i = 0; i < 200; i++) {

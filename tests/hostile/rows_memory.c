@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a VMM says of the guest's memory, and does with it. */
+/* What a VMM claims about the guest's memory, and does with it. */
 #include "tests/hostile/rows.h"
 
 #include <fcntl.h>
@@ -110,7 +110,7 @@ static bool truncated(struct vm *vm)
 	return true;
 }
 
-/* The pages' memory goes while they wait for their release. */
+/* The pages' memory is truncated while they wait for their release. */
 static bool truncated_while_pages_wait(struct vm *vm)
 {
 	if (!vm_send_pages(vm, INFLATE, PAGES, 300))
@@ -130,7 +130,7 @@ static bool unmapped_ring(struct vm *vm)
 		vm_kick(vm, i);
 	EXPECT(vm, device_number(vm->device, "x-query-balloon", "ballooned") == 0);
 	EXPECT(vm, ring_used_index(&vm->rings[INFLATE]) == 0);
-	/* When it is back, the device goes on by itself. */
+	/* When it is back, the device continues by itself. */
 	EXPECT(vm, vm->link->map(vm, GUEST_LOW, GUEST_PART, vm->guest.fd, 0) == 0);
 	return vm_settles(vm) &&
 	       device_number(vm->device, "x-query-balloon", "ballooned") == 16 * GUEST_PAGE;
@@ -206,7 +206,7 @@ static bool mapped_twice(struct vm *vm)
 	       vm_send_pages(vm, DEFLATE, PAGES, 16);
 }
 
-/* A file that holds nothing, of a size that nobody has: account and work stay bounded. */
+/* An empty file of a size that no host has: account and work stay bounded. */
 static bool enormous_region(struct vm *vm)
 {
 	const uint64_t size = UINT64_C(1) << 44;

@@ -256,7 +256,7 @@ static bool inflate_all_ram(struct vm *vm)
 	at = vm_write_pfns(vm, 0, pages, 1);
 	vm_offer(vm, INFLATE, at, pages * 4, 0);
 	vm_kick(vm, INFLATE);
-	/* Its rings are among them, so nothing can be asked of it but that memory goes. */
+	/* Its rings are among them, so all that can be expected is that memory is released. */
 	if (!vm_wait_all_but_rings(vm, GUEST_RAM - GUEST_PART))
 		return false;
 	vm_forget_rings(vm);

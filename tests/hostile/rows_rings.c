@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rings: what is in them, where they are, and what is said of them. */
+/* Rings: their content, their addresses, and their setup. */
 #include "tests/hostile/rows.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@ static bool breaks(struct vm *vm, unsigned int queue)
 	EXPECT(vm, !vm->link->is_over(vm));
 	EXPECT(vm, vm->link->reset(vm) == 0);
 	EXPECT(vm, !device_needs_reset(vm->device));
-	/* The same connection goes on with another driver. */
+	/* The same connection continues with another driver. */
 	EXPECT(vm, vm->link->begin(vm, vm->features) == 0);
 	for (unsigned int i = 0; i < QUEUES; i++) {
 		ring_init(&vm->rings[i], &vm->guest, RING_GPA(i));

@@ -23,7 +23,7 @@ struct text {
 	char text[200];
 };
 
-/* VERSION with @size bytes of text; what the device says to it, or that it hung up. */
+/* Sends VERSION with @size bytes of text; returns the reply, or that the device hung up. */
 static int say_version(struct vm *vm, uint16_t major, const char *text, size_t size)
 {
 	struct text message = { .version = { major, 0 } };

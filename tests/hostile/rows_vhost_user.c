@@ -253,7 +253,7 @@ static bool rings_that_are_not(struct vm *vm)
 	return vm_send_pages(vm, INFLATE, PAGES, 16);
 }
 
-/* A base that was never told, and one that is beyond what there is. */
+/* A base that was never handed out, and one that is outside the ring. */
 static bool bases(struct vm *vm)
 {
 	static const uint32_t values[] = { 1, 63, 65535, 65536, UINT32_MAX };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A VMM with its guest, over either protocol: honest unless told otherwise.
+ * A VMM with its guest, over either protocol: honest unless a row makes it otherwise.
  *
  * Results are 0 or -errno, -ECONNRESET when the device has hung up.
  */
@@ -23,7 +23,7 @@ enum { INFLATE, DEFLATE, STATS, HINTS, REPORTS, QUEUES };
 	 BIT(BALLOON_F_PAGE_POISON) | BIT(BALLOON_F_PAGE_REPORTING) |                              \
 	 BIT(VIRTIO_F_RING_INDIRECT_DESC) | BIT(VIRTIO_F_VERSION_1))
 
-/* What lies where in the guest. */
+/* The guest's memory layout. */
 #define RING_GPA(queue) (GUEST_MIB + (queue)*GUEST_PAGE)
 #define BUFFERS (2 * GUEST_MIB)		   /* to be filled, up to 4 MiB */
 #define TABLES (8 * GUEST_MIB)		   /* indirect */
@@ -97,7 +97,7 @@ bool vm_wait_allocated(struct vm *vm, uint64_t bytes);
 /* The same, or up to a page more for each queue: rings that are released are written again. */
 bool vm_wait_all_but_rings(struct vm *vm, uint64_t bytes);
 
-/* Says what was expected; false. */
+/* Records what was expected; returns false. */
 __attribute__((format(printf, 2, 3))) bool vm_fail(struct vm *vm, const char *format, ...);
 #define EXPECT(vm, condition)                                                                      \
 	do {                                                                                       \

@@ -7,7 +7,7 @@
  * memory, where rings and buffers stand.  The driver speaks both ring formats,
  * with event indices and indirect tables when they are acknowledged; it kicks
  * when the device asks for it, and holds every returned buffer against what it
- * sent.  What a test wants to be wrong it says in struct rig_chain.
+ * sent.  A test asks for wrong chains with struct rig_chain.
  *
  *	struct device_rig *rig = rig_new(&(struct rig_options){ .features = RIG_TELL });
  *	rig_touch(rig, 0, 512);
@@ -60,7 +60,7 @@ struct rig_options {
 	uint16_t queue_size; /* 0: 64 */
 	uint32_t poison;     /* written before DRIVER_OK, unless 0 */
 	bool big_endian, populate, audit_release;
-	bool max_by_memory; /* as the regions tell, the driver's memory with them */
+	bool max_by_memory; /* the sum of the regions, with the driver's memory */
 	bool no_driver;	    /* the test calls rig_start_driver() itself */
 };
 
@@ -146,12 +146,12 @@ void rig_start_driver(struct device_rig *rig);
 /* The parts of that, for tests of what comes between. */
 void rig_negotiate(struct device_rig *rig);
 void rig_start_queues(struct device_rig *rig);
-/* The device is reset and the driver starts anew, with everything forgotten. */
+/* Resets the device; the driver starts again and has forgotten everything. */
 void rig_reset(struct device_rig *rig);
 
 /* Memory as the guest sees it; of RAM, or of the driver's. */
 void *rig_at(const struct device_rig *rig, uint64_t gpa);
-/* Fills pages with a pattern of their own, and tells whether they have it. */
+/* Fills each page with a pattern of its own; checks whether pages still have it. */
 void rig_touch(struct device_rig *rig, uint32_t pfn, uint32_t count);
 bool rig_intact(const struct device_rig *rig, uint32_t pfn, uint32_t count);
 /* How many of these pages cost the host memory. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The driver's side of both ring formats, VIRTIO 1.2, 2.7 and 2.8, as the text says it. */
+/* The driver's side of both ring formats, VIRTIO 1.2, 2.7 and 2.8, as the specification describes
+ * them. */
 #include "tests/unit/device_rig.h"
 
 #include <string.h>

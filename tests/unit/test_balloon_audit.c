@@ -174,7 +174,7 @@ static void with_audit_release_a_deflate_cancels_as_ever(void **state)
 	assert_int_equal(rig_resident(rig, 50, 50), 0);
 }
 
-/* The guest may use a page again of which it has not told yet. */
+/* The guest may already use a page whose deflate it has not sent yet. */
 static void without_must_tell_host_an_audit_releases_nothing(void **state)
 {
 	struct device_rig *rig = new_rig(RIG_MODERN, RIG_MEMFD, true);

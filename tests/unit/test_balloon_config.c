@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The configuration space: what the host asks for, what the driver says, and who may write. */
+/* The configuration space: the target, what the driver writes, and who may write. */
 #include "tests/unit/device_rig.h"
 
 #include <string.h>
@@ -100,7 +100,7 @@ static void a_target_from_the_start_is_there_before_the_driver(void **state)
 }
 
 /*
- * What the driver says
+ * What the driver writes
  */
 
 static void actual_is_max_less_what_the_driver_says(void **state)

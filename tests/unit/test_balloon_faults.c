@@ -288,7 +288,7 @@ static void a_kick_of_any_number_is_harmless(void **state)
 	assert_int_equal(rig_faults(rig), 0);
 }
 
-/* Each kind of fault is told of when there have been 1, 10, 100, … of it. */
+/* Each kind of fault is logged when there have been 1, 10, 100, … of it. */
 static void the_log_is_bounded(void **state)
 {
 	struct device_rig *rig = *state;

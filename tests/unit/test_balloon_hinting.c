@@ -50,7 +50,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* The driver says an id; hints at memory. */
+/* The driver sends an id, or hints at memory. */
 static void says(struct device_rig *rig, uint32_t id)
 {
 	uint64_t gpa = rig_alloc(rig, 4);

@@ -126,7 +126,7 @@ static void memory_that_is_plugged_can_be_ballooned(void **state)
 }
 
 /*
- * Memory that goes
+ * Memory that is unmapped
  */
 
 static void what_waits_in_unmapped_memory_is_not_released(void **state)

@@ -121,7 +121,7 @@ static void deflate(struct life *life)
 
 	for (uint32_t i = 0; i < count; i++) {
 		life->owner[pfns[i]] = RETURNED;
-		/* Without MUST_TELL_HOST it may use a page before it tells. */
+		/* Without MUST_TELL_HOST it may use a page before it sends the deflate. */
 		if (!must_tell(life) && below(2)) {
 			life->owner[pfns[i]] = EARLY;
 			use(life, pfns[i]);

@@ -118,7 +118,7 @@ static void without_must_tell_host_no_more_buffers_are_held_than_there_is_room(v
 	rig_free(rig);
 }
 
-/* The driver may use a page again before it says so. */
+/* The driver may use a page again before it sends the deflate. */
 static void without_must_tell_host_a_page_in_use_again_is_left_alone(void **state)
 {
 	struct device_rig *rig = rig_with(RIG_MODERN, RIG_MEMFD);
@@ -139,7 +139,7 @@ static void without_must_tell_host_a_page_in_use_again_is_left_alone(void **stat
 
 /*
  * The rule broken on purpose: the device is made to believe that MUST_TELL_HOST was
- * acknowledged, and the driver, which did no such thing, uses a page without a word.
+ * acknowledged, and the driver, which did no such thing, uses a page without a deflate.
  */
 static void with_the_rule_broken_live_data_is_destroyed(void **state)
 {
@@ -380,7 +380,7 @@ static void a_fresh_gib_takes_at_most_100_calls(void **state)
 	rig_free(rig);
 }
 
-/* Every second page of three blocks of four: what is whole goes whole, the rest page by page. */
+/* Every second page of three blocks in four: whole blocks are released whole, the rest by page. */
 static void a_fragmented_guest_takes_a_call_for_each_run(void **state)
 {
 	struct device_rig *rig = rig_with(RIG_TELL, RIG_MEMFD);
@@ -573,7 +573,7 @@ static void a_huge_page_that_reaches_out_of_its_region_stays(void **state)
 	rig_inflate(rig, (blocks - 4) * BLOCK, 4 * BLOCK);
 	rig_settle(rig);
 	assert_int_equal(calls(rig), 0);
-	/* One that lies within it goes. */
+	/* One that lies within it is released. */
 	rig_inflate(rig, 4 * BLOCK, 8 * BLOCK);
 	rig_settle(rig);
 	assert_int_equal(calls(rig), 1);
@@ -618,7 +618,7 @@ static void a_huge_page_that_reaches_into_other_regions_stays(void **state)
 	rig_free(rig);
 }
 
-/* It lies across blocks of the account, whose bits do not tell all of it. */
+/* It lies across blocks of the account, whose bits do not cover all of it. */
 static void a_huge_page_that_is_no_whole_number_of_blocks_stays(void **state)
 {
 	struct device_rig *rig = rig_of_huge_pages(RIG_TELL, 16 * MIB);

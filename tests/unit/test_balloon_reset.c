@@ -265,7 +265,7 @@ static void a_stopped_queue_takes_nothing(void **state)
 	assert_int_equal(rig_outstanding(rig, BALLOON_INFLATE), 0);
 }
 
-/* Over vhost-user that is all there is to tell a guest that has all its pages again. */
+/* Over vhost-user nothing else shows that the guest owns all its pages again. */
 static void nothing_is_released_while_the_inflate_queue_rests(void **state)
 {
 	struct device_rig *rig = *state;
@@ -314,7 +314,7 @@ static void a_queue_that_stops_amid_a_deflate_takes_all_of_it(void **state)
 	assert_int_equal(rig_info(rig).ballooned_bytes, 0);
 }
 
-/* So none of their pages may be released later, not when the queue goes on either. */
+/* So none of their pages may be released later, not even when the queue continues. */
 static void a_queue_that_stops_returns_held_inflate_buffers_unreleased(void **state)
 {
 	struct device_rig *rig =

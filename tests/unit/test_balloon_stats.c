@@ -241,7 +241,7 @@ static void statistics_of_a_big_endian_guest_are_big_endian(void **state)
 	assert_int_equal(balloon_stats(rig->balloon)->unknown_count, 0);
 }
 
-/* There is at most one: a second takes the place of the first, which goes back. */
+/* There is at most one: a second takes the place of the first, which is returned. */
 static void a_second_buffer_takes_the_place_of_the_first(void **state)
 {
 	struct device_rig *rig = *state;

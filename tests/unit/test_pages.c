@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The account of the balloon: its rules one by one, and then a random run
- * against a model that holds one struct a page and searches for everything.
+ * against a model that has one flag per page and searches for everything.
  */
 #include "device/pages.h"
 

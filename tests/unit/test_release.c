@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Memory really goes back to the host, whatever its backing, and only what was named. */
+/* Memory is really returned to the host, whatever its backing, and only what was asked for. */
 #include "device/release.h"
 
 #include <errno.h>
@@ -228,7 +228,7 @@ static void what_may_not_be_written_is_not_released(void **state)
 	assert_int_equal(place->release.bytes, 0);
 }
 
-/* Without huge pages at hand: a region that says of itself that it is of such. */
+/* Without real huge pages: a region that claims to have them. */
 static void a_part_of_a_huge_page_is_not_released(void **state)
 {
 	struct place *place = *state;

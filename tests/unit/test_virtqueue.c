@@ -115,7 +115,7 @@ static void a_ring_may_end_where_ram_ends(void **state)
 {
 	struct rig *rig = *state;
 
-	/* Without EVENT_IDX there are no event words behind the rings. */
+	/* Without EVENT_IDX there are no event words after the rings. */
 	rig->setup.device = RAM_END - (4 + 8 * SIZE);
 	start(rig);
 	assert_true(virtqueue_ready(&rig->queue));

@@ -287,7 +287,7 @@ static void a_certain_packed_entry_is_told_of(void **state)
 	assert_false(packed_push_notifies(rig, 8));
 	wish(rig, 1, 0x8001);
 	assert_false(packed_push_notifies(rig, 9));
-	wish(rig, 2, 0x8000 | SIZE); /* outside: tell rather than be silent */
+	wish(rig, 2, 0x8000 | SIZE); /* outside the ring: rather notify than not */
 	assert_true(packed_push_notifies(rig, 10));
 }
 

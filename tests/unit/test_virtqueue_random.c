@@ -430,7 +430,7 @@ static void both_devices_serve_a_driver_alike(void **state)
 }
 
 /*
- * Each side works only when it was told to, as on a real machine.
+ * Each side works only when it was notified, as on a real machine.
  */
 struct wakefulness {
 	bool device, driver; /* awake */

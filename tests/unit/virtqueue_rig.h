@@ -40,7 +40,7 @@ int rig_setup_packed(void **state);
 int rig_setup_packed_event(void **state);
 int rig_teardown(void **state);
 
-/* Starts the queue, anew, as rig->setup says. */
+/* Starts the queue, also again, with rig->setup. */
 void start(struct rig *rig);
 /* @setup is refused, and a queue left as it was. */
 void refused(const struct rig *rig, const struct virtqueue_setup *setup);
