@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Admission.
+ * Admission of a guest that is about to start.
  *
- * What a newcomer could have is the budget less what the others use and cannot
- * miss: the demand of a guest that can be taken from, all that another uses.
- * What is free now is the budget less all that they use.  Each is at most what
- * the newcomer may have at all; whether it is enough is the caller's to say.
+ * What is free now is the budget less all that the present guests use.  What could be
+ * freed for the new guest is the budget less what they cannot give: the demand of a guest
+ * that may be shrunk, and everything that any other guest uses.  Both are limited to the
+ * new guest's maximum; the caller judges whether they are enough.
  */
 #include "policy/budget.h"
 #include "policy/numbers.h"
 #include "policy/policy.h"
 
-static bool admissible_bytes(const struct policy_guest *guest,
-			     const struct policy_decision *decision)
+static bool can_give_memory(const struct policy_guest *guest,
+			    const struct policy_decision *decision)
 {
 	if (guest->rules.mode != POLICY_AUTO || decision->demand_bytes == POLICY_UNSET)
 		return false;
@@ -43,20 +43,20 @@ void policy_admit(const struct policy_host *host, const struct policy_settings *
 		  const struct policy_guest *guests, const struct policy_decision *decisions,
 		  size_t count, const struct policy_rules *newcomer, struct policy_grant *grant)
 {
-	uint64_t budget = budget_for(host, settings, guests, count).bytes;
-	uint64_t cannot_miss = 0, use = 0;
+	uint64_t budget = budget_compute(host, settings, guests, count).bytes;
+	uint64_t kept = 0, use = 0;
 
 	*grant = (struct policy_grant){ 0 };
 	if (budget == POLICY_UNSET)
 		return;
 	for (size_t i = 0; i < count; i++) {
-		uint64_t uses = most(budget_use(&guests[i]), decisions[i].target_bytes);
-		bool gives = admissible_bytes(&guests[i], &decisions[i]);
+		uint64_t uses = max_u64(budget_used_bytes(&guests[i]), decisions[i].target_bytes);
+		bool gives = can_give_memory(&guests[i], &decisions[i]);
 
-		use = plus(use, uses);
-		cannot_miss =
-			plus(cannot_miss, gives ? least(decisions[i].demand_bytes, uses) : uses);
+		use = saturating_add(use, uses);
+		kept = saturating_add(kept,
+				      gives ? min_u64(decisions[i].demand_bytes, uses) : uses);
 	}
-	grant->possible_bytes = least(less(budget, cannot_miss), newcomer->max_bytes);
-	grant->free_now_bytes = least(less(budget, use), newcomer->max_bytes);
+	grant->possible_bytes = min_u64(saturating_sub(budget, kept), newcomer->max_bytes);
+	grant->free_now_bytes = min_u64(saturating_sub(budget, use), newcomer->max_bytes);
 }

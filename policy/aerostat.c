@@ -1,38 +1,38 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Our policy.
+ * Aerostat's own policy.
  *
  * Theory of operation
  * -------------------
- * The host's pressure decides whether memory is taken, the guests' need from whom,
- * and a guest's distress comes before both.  A step goes through the floor of the
- * house once, from numbers to words:
+ * The host's pressure decides whether memory is taken, the guests' needs decide from
+ * which guests, and a guest's distress overrides both.  A step calls the files of this
+ * folder in this order:
  *
- *   past.c	finds what is remembered of each guest, in order of ids
- *   view.c	looks at each guest: sample.c (its statistics), need.c, reserve.c,
- *		distress.c, and pace.c for what became of the last answers
- *   budget.c	how much all may have
- *   divide.c	who is to have how much of it in the end
- *   pace.c	who gives now, and how much of it
- *   grant.c	who gets now what is free now
- *   text.c	why
+ *   history.c	finds what is kept of each guest, and sorts the guests by id
+ *   view.c	works out each guest's need, reserve and distress (sample.c, need.c,
+ *		reserve.c, distress.c), and what became of the last decisions (pace.c)
+ *   budget.c	how much all guests may use
+ *   divide.c	how much of it each guest should have in the end
+ *   pace.c	which guests give memory in this step, and how much
+ *   grant.c	which guests get the memory that is free now
+ *   text.c	the reason of each decision
  *
- * What a step promises, whatever the guests claim; use is the larger of what a
- * guest has and of its target:
+ * What a guest uses is the larger of its size and its target.  Whatever the guests'
+ * statistics say, a step keeps these promises:
  *
- * - Σ use is at most the budget after a step, or at most what it was before, but
- *   for guests that were below their least and were raised to it.
- * - No target below a guest's least (floor.h, and its minimum) nor raised above
- *   its maximum, though one above comes down no faster than others; the target of
- *   a guest that cannot be moved is its present one.
- * - Nobody is taken from by statistics that are old, absent, begun anew, or that
- *   contradict what the host sees.
- * - Nobody who is short of memory is taken from while another gives, or is about
- *   to, who is not short; unless he is above a maximum that somebody set.
+ * - The sum of all use is at most the budget, or at most what it was before the step.
+ *   Only guests below their lower bound are raised to it regardless.
+ * - No target is below the guest's floor (floor.h) or its minimum.  No target is raised
+ *   above the maximum; one that is above comes down at the usual pace.  The target of a
+ *   guest that cannot be changed stays as it is.
+ * - No guest is shrunk because of statistics that are old, absent, reset a moment ago, or
+ *   that contradict what the host sees.
+ * - No guest that is short of memory is shrunk while a guest that is not short gives
+ *   memory or is about to, unless it is above a configured maximum.
  *
- * A pool is kept of what is beyond everybody's want, as large as the largest
- * reserve of one guest: memory that is free is given at once, memory that has to
- * be taken first comes late.
+ * What is left after all wants are met is given away except for a pool, which is as large
+ * as the largest reserve of any guest: free memory can be granted at once, memory that has
+ * to be taken from a guest first comes late.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -48,10 +48,10 @@
 
 struct policy_state {
 	struct policy_settings settings;
-	struct pasts pasts;
+	struct histories histories;
 	struct view *views;
-	struct part *parts;
-	size_t room; /* of both */
+	struct share *shares;
+	size_t room; /* of both arrays; shares has twice as many */
 	int64_t last_us;
 	enum situation situation;
 };
@@ -69,9 +69,9 @@ static void aerostat_destroy(struct policy_state *state)
 {
 	if (!state)
 		return;
-	pasts_free(&state->pasts);
+	histories_free(&state->histories);
 	free(state->views);
-	free(state->parts);
+	free(state->shares);
 	free(state);
 }
 
@@ -83,7 +83,7 @@ static void aerostat_configure(struct policy_state *state, const struct policy_s
 static int grow_step_arrays(struct policy_state *state, size_t count)
 {
 	struct view *views;
-	struct part *parts;
+	struct share *shares;
 
 	if (count <= state->room)
 		return 0;
@@ -91,59 +91,60 @@ static int grow_step_arrays(struct policy_state *state, size_t count)
 	if (!views)
 		return -ENOMEM;
 	state->views = views;
-	parts = reallocarray(state->parts, count, 2 * sizeof(*parts));
-	if (!parts)
+	shares = reallocarray(state->shares, count, 2 * sizeof(*shares));
+	if (!shares)
 		return -ENOMEM;
-	state->parts = parts;
+	state->shares = shares;
 	state->room = count;
 	return 0;
 }
 
-/* Out of memory: everybody stays where he is. */
+/* Out of memory: every target stays as it is. */
 static int decide_nothing(const struct policy_guest *guests, size_t count,
 			  struct policy_decision *decisions, struct policy_outcome *outcome)
 {
 	*outcome = (struct policy_outcome){ .budget_bytes = POLICY_UNSET };
 	for (size_t i = 0; i < count; i++)
 		decisions[i] = (struct policy_decision){
-			.target_bytes = budget_present(&guests[i]),
+			.target_bytes = budget_target_bytes(&guests[i]),
 			.reason = POLICY_REASON_FIXED,
 			.need_bytes = POLICY_UNSET,
 			.demand_bytes = POLICY_UNSET,
 			.reserve_bytes = POLICY_UNSET,
 			.want_bytes = POLICY_UNSET,
 			.floor_bytes = POLICY_UNSET,
-			.text = "the policy is out of memory, left as it is",
+			.text = "the policy is out of memory; left unchanged",
 		};
 	return -ENOMEM;
 }
 
-static void look_at_guests(struct policy_state *state, struct round *round,
-			   const struct policy_guest *guests, struct policy_decision *decisions)
+static void fill_views(struct policy_state *state, struct round *round,
+		       const struct policy_guest *guests, struct policy_decision *decisions)
 {
 	for (size_t k = 0; k < round->count; k++) {
-		size_t index = state->pasts.places[k].index;
+		size_t index = state->histories.places[k].index;
 
 		round->views[k] = (struct view){
 			.guest = &guests[index],
-			.past = &state->pasts.pasts[k],
+			.history = &state->histories.list[k],
 			.decision = &decisions[index],
-			.part = &round->parts[k],
+			.share = &round->shares[k],
 		};
-		view_look(&round->views[k], round);
+		view_fill(&round->views[k], round);
 	}
 }
 
-static uint64_t sum_of_use(const struct round *round)
+static uint64_t sum_current_use(const struct round *round)
 {
 	uint64_t use = 0;
 
 	for (size_t k = 0; k < round->count; k++)
-		use = plus(use, view_use(&round->views[k], round->views[k].present));
+		use = saturating_add(use,
+				     view_used_bytes(&round->views[k], round->views[k].current));
 	return use;
 }
 
-/* The most that one guest may want at once. */
+/* The most that one guest may want at once, which is the size of the pool. */
 static uint64_t largest_burst(const struct round *round)
 {
 	uint64_t pool = 0;
@@ -152,72 +153,72 @@ static uint64_t largest_burst(const struct round *round)
 		const struct view *view = &round->views[k];
 
 		if (view->movable)
-			pool = most(pool, least(view->burst, view->high - view->want));
+			pool = max_u64(pool, min_u64(view->burst, view->high - view->want));
 	}
 	return pool;
 }
 
-/* Without the host's numbers nobody can know what is there: everybody keeps what he has. */
+/* Without the host's numbers the budget is not known, so every guest keeps its size. */
 static void keep_present_sizes(struct round *round, uint64_t use)
 {
 	round->budget = (struct budget){ .bytes = use };
 	for (size_t k = 0; k < round->count; k++) {
-		struct part *part = &round->parts[k];
-		uint64_t keep = within(part->have, part->low, part->high);
+		struct share *share = &round->shares[k];
+		uint64_t keep = clamp_u64(share->have, share->low, share->high);
 
-		part->low = part->demand = part->want = part->high = keep;
+		share->low = share->demand = share->want = share->high = keep;
 	}
 }
 
-static uint64_t sum_of_demand(const struct round *round)
+static uint64_t sum_share_demands(const struct round *round)
 {
 	uint64_t demand = 0;
 
 	for (size_t k = 0; k < round->count; k++)
-		demand = plus(demand, round->parts[k].demand);
+		demand = saturating_add(demand, round->shares[k].demand);
 	return demand;
 }
 
 /*
- * Before guests get less than they use: what they used a while ago, and use no more, is
- * nothing to suffer for; and the host gives half of what it keeps for itself.
+ * If the guests' demand exceeds the budget, first ignore what they used a while ago and no
+ * longer use, and then add half of the host's reserve to the budget.
  */
 static void stretch_budget(struct round *round)
 {
 	struct budget *budget = &round->budget;
 	uint64_t given;
 
-	if (sum_of_demand(round) <= budget->bytes)
+	if (sum_share_demands(round) <= budget->bytes)
 		return;
 	for (size_t k = 0; k < round->count; k++)
-		view_tighten(&round->views[k]);
-	given = least(less(sum_of_demand(round), budget->bytes), budget->spare);
+		view_forget_peaks(&round->views[k]);
+	given = min_u64(saturating_sub(sum_share_demands(round), budget->bytes), budget->spare);
 	budget->bytes += given;
 	budget->spare -= given;
 }
 
-/* The division, and what everybody must know of everybody else. */
-static void divide_budget(struct round *round)
+/* Divides the budget, and works out the members of @round that depend on all guests. */
+static void divide_among_guests(struct round *round)
 {
-	uint64_t use = sum_of_use(round);
+	uint64_t use = sum_current_use(round);
 
 	if (round->budget.bytes == POLICY_UNSET)
 		keep_present_sizes(round, use);
 	stretch_budget(round);
-	round->over = use > round->budget.bytes;
-	round->situation =
-		divide(round->parts, round->count, round->budget.bytes, largest_burst(round));
+	round->over_budget = use > round->budget.bytes;
+	round->situation = divide_budget(round->shares, round->count, round->budget.bytes,
+					 largest_burst(round));
 	for (size_t k = 0; k < round->count; k++) {
 		struct view *view = &round->views[k];
 
 		if (view->movable)
-			view->part->ideal =
-				most(round_down(view->part->ideal, ROUND_BYTES), view->part->low);
-		view->ideal = view->part->ideal;
+			view->share->ideal = max_u64(round_down(view->share->ideal, ROUND_BYTES),
+						     view->share->low);
+		view->ideal = view->share->ideal;
 	}
-	round->hurry = grant_urgent(round) > less(round->budget.bytes, use);
+	round->urgent = grant_urgent_bytes(round) > saturating_sub(round->budget.bytes, use);
 	for (size_t k = 0; k < round->count && !round->givers; k++)
-		round->givers = pace_gives(&round->views[k], round);
+		round->givers = pace_can_give(&round->views[k], round);
 }
 
 static void choose_targets(struct round *round)
@@ -225,19 +226,19 @@ static void choose_targets(struct round *round)
 	for (size_t k = 0; k < round->count; k++) {
 		struct view *view = &round->views[k];
 
-		view->target = view->present;
+		view->target = view->current;
 		if (!view->movable)
 			continue;
 		if (view->target < view->low)
 			view->target = view->low;
 		else
-			view->target = pace_down(view, round);
+			view->target = pace_shrink_target(view, round);
 	}
 }
 
 /*
- * Less is there than the guests are known to demand: not merely than they have, which
- * nobody may take from them yet.
+ * Whether the budget is below what the guests are known to demand.  A guest that has much
+ * more than its demand, but may not be shrunk yet, does not make the host overcommitted.
  */
 static bool is_overcommitted(const struct round *round)
 {
@@ -247,9 +248,10 @@ static bool is_overcommitted(const struct round *round)
 		const struct view *view = &round->views[k];
 
 		if (!view->movable)
-			demand = plus(demand, view_use(view, view->present));
+			demand = saturating_add(demand, view_used_bytes(view, view->current));
 		else
-			demand = plus(demand, view->past->need.known ? view->demand : view->low);
+			demand = saturating_add(demand, view->history->need.known ? view->demand
+										  : view->low);
 	}
 	return round->situation >= SITUATION_TOO_MUCH && demand > round->budget.bytes;
 }
@@ -261,18 +263,18 @@ static void fill_outcome(const struct round *round, struct policy_outcome *outco
 	*outcome = (struct policy_outcome){
 		.budget_bytes = round->budget.bytes,
 		.overcommitted = is_overcommitted(round),
-		.again_us = round->hurry ? round->host->now_us + AGAIN_US : 0,
+		.again_us = round->urgent ? round->host->now_us + AGAIN_US : 0,
 	};
 	for (size_t k = 0; k < round->count; k++) {
 		struct view *view = &round->views[k];
 
 		critical = critical || view->distress.critical;
-		outcome->want_bytes = plus(outcome->want_bytes, view->want);
-		pace_decided(view, round);
-		text_decide(view, round);
+		outcome->want_bytes = saturating_add(outcome->want_bytes, view->want);
+		pace_record_decision(view, round);
+		text_fill_decision(view, round);
 	}
 	if (critical)
-		outcome->budget_bytes = plus(outcome->budget_bytes, round->budget.spare);
+		outcome->budget_bytes = saturating_add(outcome->budget_bytes, round->budget.spare);
 }
 
 static double seconds_since(const struct policy_state *state, int64_t now_us)
@@ -295,16 +297,17 @@ static int aerostat_step(struct policy_state *state, const struct policy_host *h
 		.situation = state->situation,
 	};
 
-	if (grow_step_arrays(state, count) < 0 || pasts_match(&state->pasts, guests, count) < 0)
+	if (grow_step_arrays(state, count) < 0 ||
+	    histories_match(&state->histories, guests, count) < 0)
 		return decide_nothing(guests, count, decisions, outcome);
 	round.views = state->views;
-	round.parts = state->parts;
-	round.shares = state->parts + count;
-	round.budget = budget_for(host, &state->settings, guests, count);
-	look_at_guests(state, &round, guests, decisions);
-	divide_budget(&round);
+	round.shares = state->shares;
+	round.grants = state->shares + count;
+	round.budget = budget_compute(host, &state->settings, guests, count);
+	fill_views(state, &round, guests, decisions);
+	divide_among_guests(&round);
 	choose_targets(&round);
-	grant(&round);
+	grant_free_memory(&round);
 	fill_outcome(&round, outcome);
 	state->situation = round.situation;
 	state->last_us = host->now_us;

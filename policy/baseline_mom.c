@@ -29,7 +29,7 @@
 #define CRITICAL 0.05
 #define GUEST_FREE 0.20
 #define CHANGE 0.05
-#define LEAST_CHANGE 0.0025
+#define MIN_CHANGE 0.0025
 
 /* The latest samples of two numbers. */
 struct samples {
@@ -37,7 +37,7 @@ struct samples {
 	double first[SAMPLES], second[SAMPLES];
 };
 
-struct history {
+struct mom_history {
 	uint64_t id;
 	struct samples sizes; /* actual and free */
 };
@@ -47,7 +47,7 @@ struct policy_state {
 	int64_t next_sample_us, next_us;
 	struct samples host; /* free and cache, and total */
 	size_t count;
-	struct history *guests;
+	struct mom_history *guests;
 };
 
 static struct policy_state *mom_create(const struct policy_settings *settings)
@@ -89,7 +89,7 @@ static double mom_average(const double *values, unsigned int count)
 	return count ? sum / count : 0;
 }
 
-static struct history *mom_find_guest(const struct policy_state *state, uint64_t id)
+static struct mom_history *mom_find_guest(const struct policy_state *state, uint64_t id)
 {
 	for (size_t i = 0; i < state->count; i++)
 		if (state->guests[i].id == id)
@@ -98,10 +98,11 @@ static struct history *mom_find_guest(const struct policy_state *state, uint64_t
 }
 
 /* Histories of exactly these guests: new ones begin, gone ones are forgotten. */
-static int mom_adapt(struct policy_state *state, const struct policy_guest *guests, size_t count)
+static int mom_update_guests(struct policy_state *state, const struct policy_guest *guests,
+			     size_t count)
 {
-	struct history *fresh = calloc(count ? count : 1, sizeof(*fresh));
-	const struct history *old;
+	struct mom_history *fresh = calloc(count ? count : 1, sizeof(*fresh));
+	const struct mom_history *old;
 
 	if (!fresh)
 		return -ENOMEM;
@@ -117,8 +118,8 @@ static int mom_adapt(struct policy_state *state, const struct policy_guest *gues
 	return 0;
 }
 
-static bool mom_same_guests(const struct policy_state *state, const struct policy_guest *guests,
-			    size_t count)
+static bool mom_has_guests(const struct policy_state *state, const struct policy_guest *guests,
+			   size_t count)
 {
 	if (state->count != count)
 		return false;
@@ -128,8 +129,8 @@ static bool mom_same_guests(const struct policy_state *state, const struct polic
 	return true;
 }
 
-static void sample(struct policy_state *state, const struct policy_host *host,
-		   const struct policy_guest *guests, size_t count)
+static void mom_take_sample(struct policy_state *state, const struct policy_host *host,
+			    const struct policy_guest *guests, size_t count)
 {
 	double spare = (double)(host->free_bytes + host->cache_bytes);
 	double total = (double)host->total_bytes;
@@ -148,7 +149,7 @@ static void sample(struct policy_state *state, const struct policy_host *host,
 				       (double)guests[i].free_bytes);
 }
 
-static double mom_is_larger(double a, double b)
+static double mom_max(double a, double b)
 {
 	return a > b ? a : b;
 }
@@ -158,16 +159,15 @@ static double mom_shrink(const struct policy_guest *guest, double used, double p
 	double actual = (double)guest->actual_bytes;
 	double keep = pressure <= CRITICAL ? pressure - CRITICAL : pressure;
 
-	return mom_is_larger(mom_is_larger((1 - CHANGE) * actual, (double)baseline_min(guest)),
-			     used + keep * actual);
+	return mom_max(mom_max((1 - CHANGE) * actual, (double)baseline_min(guest)),
+		       used + keep * actual);
 }
 
 static double mom_grow(const struct policy_guest *guest, double used)
 {
 	double actual = (double)guest->actual_bytes;
 	double max = (double)baseline_max(guest);
-	double size =
-		mom_is_larger(mom_is_larger((1 + CHANGE) * actual, (double)baseline_min(guest)),
+	double size = mom_max(mom_max((1 + CHANGE) * actual, (double)baseline_min(guest)),
 			      used + GUEST_FREE * actual);
 
 	return size < max ? size : max;
@@ -184,8 +184,7 @@ static void mom_decide(const struct policy_guest *guest, const struct samples *s
 		return;
 	used = mom_average(sizes->first, sizes->count) - mom_average(sizes->second, sizes->count);
 	size = shrink ? mom_shrink(guest, used, pressure) : mom_grow(guest, used);
-	if (shrink ? actual - size <= LEAST_CHANGE * actual
-		   : size - actual <= LEAST_CHANGE * actual)
+	if (shrink ? actual - size <= MIN_CHANGE * actual : size - actual <= MIN_CHANGE * actual)
 		return;
 	baseline_set(decision, guest, (uint64_t)size,
 		     shrink ? POLICY_REASON_HOST : POLICY_REASON_SURPLUS,
@@ -202,10 +201,10 @@ static int mom_step(struct policy_state *state, const struct policy_host *host,
 
 	baseline_keep(guests, count, decisions);
 	*outcome = baseline_outcome;
-	if (!mom_same_guests(state, guests, count) && mom_adapt(state, guests, count))
+	if (!mom_has_guests(state, guests, count) && mom_update_guests(state, guests, count))
 		return -ENOMEM;
 	if (baseline_due(&state->next_sample_us, host->now_us, SAMPLE_PERIOD))
-		sample(state, host, guests, count);
+		mom_take_sample(state, host, guests, count);
 	if (!baseline_due(&state->next_us, host->now_us, PERIOD))
 		return 0;
 	total = mom_average(state->host.second, state->host.count);

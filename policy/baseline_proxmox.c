@@ -20,8 +20,8 @@
 
 #define PERIOD (10 * BASELINE_SECOND)
 #define GOAL 0.80
-#define LEAST_GOAL (10 * (double)BASELINE_MIB)
-#define MOST_MOVE (100 * (double)BASELINE_MIB)
+#define MIN_GOAL (10 * (double)BASELINE_MIB)
+#define MAX_MOVE (100 * (double)BASELINE_MIB)
 
 static double proxmox_goal_bytes(const struct policy_settings *settings,
 				 const struct policy_host *host, const struct policy_guest *guests,
@@ -51,21 +51,21 @@ static bool proxmox_goes_first(const struct policy_guest *guest, bool grow)
 	return proxmox_is_comfortable(guest) != grow;
 }
 
-struct round {
+struct proxmox_round {
 	const struct policy_guest *guests;
 	struct policy_decision *decisions; /* holds what each has at this point of the round */
 	size_t count;
 	bool grow;
 };
 
-static bool proxmox_takes_part(const struct round *round, size_t i, bool everybody)
+static bool proxmox_takes_part(const struct proxmox_round *round, size_t i, bool everyone)
 {
 	return baseline_steers(&round->guests[i]) && round->guests[i].rules.weight > 0 &&
-	       (everybody || proxmox_goes_first(&round->guests[i], round->grow));
+	       (everyone || proxmox_goes_first(&round->guests[i], round->grow));
 }
 
 /* By how much guest @i moves for a desired size. */
-static double proxmox_move_guest(const struct round *round, size_t i, double desired)
+static double proxmox_move_guest(const struct proxmox_round *round, size_t i, double desired)
 {
 	const struct policy_guest *guest = &round->guests[i];
 	double has = (double)round->decisions[i].target_bytes;
@@ -73,27 +73,27 @@ static double proxmox_move_guest(const struct round *round, size_t i, double des
 	double min = (double)baseline_min(guest), max = (double)baseline_max(guest);
 
 	desired = desired < min ? min : desired > max ? max : desired;
-	if (desired > was + MOST_MOVE)
-		desired = was + MOST_MOVE;
-	if (desired < was - MOST_MOVE)
-		desired = was - MOST_MOVE;
+	if (desired > was + MAX_MOVE)
+		desired = was + MAX_MOVE;
+	if (desired < was - MAX_MOVE)
+		desired = was - MAX_MOVE;
 	return (desired > has) == round->grow ? desired - has : 0;
 }
 
 /* Divides @goal among one group; what is left of it. */
-static double proxmox_divide(const struct round *round, double goal, bool everybody)
+static double proxmox_divide(const struct proxmox_round *round, double goal, bool everyone)
 {
 	double shares = 0, alloc = goal, left = goal, change, has, min;
 
 	for (size_t i = 0; i < round->count; i++) {
-		if (!proxmox_takes_part(round, i, everybody))
+		if (!proxmox_takes_part(round, i, everyone))
 			continue;
 		shares += round->guests[i].rules.weight;
 		alloc += (double)round->decisions[i].target_bytes;
 		alloc -= (double)baseline_min(&round->guests[i]);
 	}
 	for (size_t i = 0; i < round->count; i++) {
-		if (!proxmox_takes_part(round, i, everybody))
+		if (!proxmox_takes_part(round, i, everyone))
 			continue;
 		min = (double)baseline_min(&round->guests[i]);
 		change = proxmox_move_guest(round, i,
@@ -107,7 +107,7 @@ static double proxmox_divide(const struct round *round, double goal, bool everyb
 	return left;
 }
 
-static void proxmox_explain(const struct round *round, double goal)
+static void proxmox_explain(const struct proxmox_round *round, double goal)
 {
 	const struct policy_guest *guest;
 	double change;
@@ -133,7 +133,7 @@ static int proxmox_step(struct policy_state *state, const struct policy_host *ho
 			struct policy_decision *decisions, struct policy_outcome *outcome)
 {
 	struct baseline_plain *plain = (struct baseline_plain *)state;
-	struct round round = { guests, decisions, count, false };
+	struct proxmox_round round = { guests, decisions, count, false };
 	double goal, left;
 
 	baseline_keep(guests, count, decisions);
@@ -141,7 +141,7 @@ static int proxmox_step(struct policy_state *state, const struct policy_host *ho
 	if (!baseline_due(&plain->next_us, host->now_us, PERIOD))
 		return 0;
 	goal = proxmox_goal_bytes(&plain->settings, host, guests, count);
-	if (goal <= LEAST_GOAL && goal >= -LEAST_GOAL)
+	if (goal <= MIN_GOAL && goal >= -MIN_GOAL)
 		return 0;
 	round.grow = goal > 0;
 	for (size_t i = 0; i < count; i++)

@@ -22,22 +22,22 @@
 #include "policy/baseline.h"
 
 #define FACTOR 1.3
-#define LEAST (200 * BASELINE_MIB)
-#define LEAST_TRANSFER (150 * BASELINE_MIB)
-#define LEAST_HELP (15 * BASELINE_MIB)
+#define MIN_PREFERRED (200 * BASELINE_MIB)
+#define MIN_TRANSFER (150 * BASELINE_MIB)
+#define MIN_HELP (15 * BASELINE_MIB)
 
-static uint64_t qmemman_knows_guest(uint64_t bytes)
+static uint64_t qmemman_known_or_zero(uint64_t bytes)
 {
 	return bytes != POLICY_UNSET ? bytes : 0;
 }
 
 static uint64_t qmemman_used_bytes(const struct policy_guest *guest)
 {
-	uint64_t total = qmemman_knows_guest(guest->actual_then_bytes);
-	uint64_t spare =
-		qmemman_knows_guest(guest->free_bytes) + qmemman_knows_guest(guest->cache_bytes);
-	uint64_t out = qmemman_knows_guest(guest->swap_out_bytes);
-	uint64_t in = qmemman_knows_guest(guest->swap_in_bytes);
+	uint64_t total = qmemman_known_or_zero(guest->actual_then_bytes);
+	uint64_t spare = qmemman_known_or_zero(guest->free_bytes) +
+			 qmemman_known_or_zero(guest->cache_bytes);
+	uint64_t out = qmemman_known_or_zero(guest->swap_out_bytes);
+	uint64_t in = qmemman_known_or_zero(guest->swap_in_bytes);
 
 	return (total > spare ? total - spare : 0) + (out > in ? out - in : 0);
 }
@@ -49,13 +49,13 @@ static uint64_t qmemman_preferred_bytes(const struct policy_guest *guest)
 
 	if (!guest->taken_us || guest->actual_then_bytes == POLICY_UNSET)
 		return baseline_clamp(guest, guest->actual_bytes);
-	if (bytes < (double)LEAST)
-		bytes = (double)LEAST;
+	if (bytes < (double)MIN_PREFERRED)
+		bytes = (double)MIN_PREFERRED;
 	return bytes < (double)max ? (uint64_t)bytes : max;
 }
 
-static void qmemman_has_enough(const struct policy_guest *guests, size_t count,
-			       struct policy_decision *decisions, uint64_t budget, uint64_t sum)
+static void qmemman_divide_surplus(const struct policy_guest *guests, size_t count,
+				   struct policy_decision *decisions, uint64_t budget, uint64_t sum)
 {
 	double share = sum ? (double)(budget - sum) / (double)sum : 0;
 	uint64_t pref;
@@ -114,11 +114,11 @@ static bool qmemman_is_significant(const struct policy_guest *guests, size_t cou
 	for (size_t i = 0; i < count; i++) {
 		was = baseline_present(&guests[i]);
 		target = decisions[i].target_bytes;
-		if (was < qmemman_preferred_bytes(&guests[i]) && target > was + LEAST_HELP)
+		if (was < qmemman_preferred_bytes(&guests[i]) && target > was + MIN_HELP)
 			return true;
 		transfer += target > was ? target - was : was - target;
 	}
-	return transfer > LEAST_TRANSFER;
+	return transfer > MIN_TRANSFER;
 }
 
 static int qmemman_step(struct policy_state *state, const struct policy_host *host,
@@ -138,7 +138,7 @@ static int qmemman_step(struct policy_state *state, const struct policy_host *ho
 	outcome->want_bytes = sum;
 	outcome->overcommitted = budget < sum;
 	if (budget >= sum)
-		qmemman_has_enough(guests, count, decisions, budget, sum);
+		qmemman_divide_surplus(guests, count, decisions, budget, sum);
 	else
 		qmemman_divide_scarce(guests, count, decisions, budget);
 	if (!qmemman_is_significant(guests, count, decisions))

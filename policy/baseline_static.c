@@ -42,7 +42,7 @@ static void static_configure(struct policy_state *state, const struct policy_set
 	state->factor = 0;
 }
 
-static bool static_knows_guests(const struct policy_state *state, uint64_t id)
+static bool static_knows_guest(const struct policy_state *state, uint64_t id)
 {
 	for (size_t i = 0; i < state->count; i++)
 		if (state->ids[i] == id)
@@ -51,19 +51,19 @@ static bool static_knows_guests(const struct policy_state *state, uint64_t id)
 }
 
 /* Whether these are the guests of the last time, in any order. */
-static bool static_same_guests(const struct policy_state *state, const struct policy_guest *guests,
-			       size_t count)
+static bool static_has_guests(const struct policy_state *state, const struct policy_guest *guests,
+			      size_t count)
 {
 	if (state->count != count)
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (!static_knows_guests(state, guests[i].id))
+		if (!static_knows_guest(state, guests[i].id))
 			return false;
 	return true;
 }
 
-static int static_remember_sizes(struct policy_state *state, const struct policy_guest *guests,
-				 size_t count)
+static int static_store_ids(struct policy_state *state, const struct policy_guest *guests,
+			    size_t count)
 {
 	uint64_t *ids = reallocarray(state->ids, count ? count : 1, sizeof(*ids));
 
@@ -96,8 +96,8 @@ static int static_step(struct policy_state *state, const struct policy_host *hos
 
 	baseline_keep(guests, count, decisions);
 	*outcome = baseline_outcome;
-	if (!static_same_guests(state, guests, count)) {
-		if (static_remember_sizes(state, guests, count))
+	if (!static_has_guests(state, guests, count)) {
+		if (static_store_ids(state, guests, count))
 			return -ENOMEM;
 		state->factor = 0;
 	}

@@ -4,47 +4,44 @@
  *
  * Theory of operation
  * -------------------
- * If every guest vanished, the host would have free what their processes hold,
- * and what is available already.  Less the host's own reserve and what is
- * promised to guests that start, this is what guests' sizes may sum up to.
+ * If every guest ended, the host would have free what their processes hold now, and what
+ * is available already.  Less the host's own reserve and what is promised to guests that
+ * are about to start, this is the budget for the sum of all guests' use.
  *
- * A size counts in full even where the guest has never touched the memory: it may
- * at any moment.  So nothing is promised twice.  Optimism adds a share of what was
- * granted and never touched.
+ * A guest's use is the larger of its size and its target: it may take memory up to a higher
+ * target at any time, and memory above a lower target is free only once the guest has given
+ * it.  All of it counts, even memory that the guest has never touched, so nothing is
+ * promised twice.  The setting `optimism` counts a share of the untouched memory as free.
  *
- * Of a process no more is counted than the guest's size: what QEMU itself takes
- * does not come free by ballooning, nor does what was ballooned and is not yet
- * released.  A process of unknown size is taken to hold its guest's size, which
- * moves neither side of the account.
- *
- * A guest's use is the larger of what it has and what it may have: a target above
- * may be taken any time, and memory below is there only once the guest gave it.
+ * A process counts with at most its guest's size: ballooning frees neither QEMU's own memory
+ * nor pages in the balloon that are not released yet.  If the size of a process is not known,
+ * it counts with its guest's size, which changes budget and use alike.
  */
 #include "policy/budget.h"
 
 #include "policy/constants.h"
 #include "policy/numbers.h"
 
-uint64_t budget_actual(const struct policy_guest *guest)
+uint64_t budget_actual_bytes(const struct policy_guest *guest)
 {
-	return least(least(guest->actual_bytes, guest->boot_bytes), BYTES_MAX);
+	return min_u64(min_u64(guest->actual_bytes, guest->boot_bytes), BYTES_MAX);
 }
 
-uint64_t budget_present(const struct policy_guest *guest)
+uint64_t budget_target_bytes(const struct policy_guest *guest)
 {
 	if (guest->target_bytes == POLICY_UNSET)
-		return budget_actual(guest);
-	return least(least(guest->target_bytes, guest->boot_bytes), BYTES_MAX);
+		return budget_actual_bytes(guest);
+	return min_u64(min_u64(guest->target_bytes, guest->boot_bytes), BYTES_MAX);
 }
 
-uint64_t budget_use(const struct policy_guest *guest)
+uint64_t budget_used_bytes(const struct policy_guest *guest)
 {
 	if (guest->rules.mode == POLICY_OFF || !guest->has_driver)
-		return budget_actual(guest);
-	return most(budget_actual(guest), budget_present(guest));
+		return budget_actual_bytes(guest);
+	return max_u64(budget_actual_bytes(guest), budget_target_bytes(guest));
 }
 
-static double part_of_bytes(double value)
+static double clamp_fraction(double value)
 {
 	if (!(value > 0))
 		return 0;
@@ -66,25 +63,25 @@ uint64_t budget_host_reserve(const struct policy_host *host, const struct policy
 		reserve = HOST_RESERVE_PART * total;
 	if (limit < reserve)
 		limit = reserve;
-	reserve *= 1 + HOST_PRESSURE_FACTOR * part_of_bytes(host->pressure);
+	reserve *= 1 + HOST_PRESSURE_FACTOR * clamp_fraction(host->pressure);
 	return (uint64_t)(reserve < limit ? reserve : limit);
 }
 
-/* What of its size the guest's process holds. */
-static uint64_t sum_held_bytes(const struct policy_guest *guest)
+/* How much of the guest's size its process holds. */
+static uint64_t resident_part(const struct policy_guest *guest)
 {
-	uint64_t actual = budget_actual(guest);
+	uint64_t actual = budget_actual_bytes(guest);
 
 	return guest->resident_bytes == POLICY_UNSET ? actual
-						     : least(guest->resident_bytes, actual);
+						     : min_u64(guest->resident_bytes, actual);
 }
 
-static uint64_t sum_present_bytes(const struct policy_guest *guests, size_t count)
+static uint64_t sum_all_uses(const struct policy_guest *guests, size_t count)
 {
 	uint64_t use = 0;
 
 	for (size_t i = 0; i < count; i++)
-		use = plus(use, budget_use(&guests[i]));
+		use = saturating_add(use, budget_used_bytes(&guests[i]));
 	return use;
 }
 
@@ -95,14 +92,16 @@ static uint64_t obtainable_bytes(const struct policy_host *host,
 	uint64_t bytes = host->available_bytes, untouched = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		bytes = plus(bytes, sum_held_bytes(&guests[i]));
-		untouched = plus(untouched, budget_actual(&guests[i]) - sum_held_bytes(&guests[i]));
+		bytes = saturating_add(bytes, resident_part(&guests[i]));
+		untouched = saturating_add(untouched, budget_actual_bytes(&guests[i]) -
+							      resident_part(&guests[i]));
 	}
-	return plus(bytes, (uint64_t)(part_of_bytes(settings->optimism) * (double)untouched));
+	return saturating_add(bytes,
+			      (uint64_t)(clamp_fraction(settings->optimism) * (double)untouched));
 }
 
-struct budget budget_for(const struct policy_host *host, const struct policy_settings *settings,
-			 const struct policy_guest *guests, size_t count)
+struct budget budget_compute(const struct policy_host *host, const struct policy_settings *settings,
+			     const struct policy_guest *guests, size_t count)
 {
 	struct budget budget = { .bytes = settings->budget_bytes };
 	uint64_t reserve = 0;
@@ -112,13 +111,15 @@ struct budget budget_for(const struct policy_host *host, const struct policy_set
 			return budget;
 		reserve = budget_host_reserve(host, settings);
 		budget.spare = reserve / 2;
-		budget.bytes = less(obtainable_bytes(host, settings, guests, count), reserve);
+		budget.bytes =
+			saturating_sub(obtainable_bytes(host, settings, guests, count), reserve);
 	}
 	if (host->reserved_bytes != POLICY_UNSET)
-		budget.bytes = less(budget.bytes, host->reserved_bytes);
+		budget.bytes = saturating_sub(budget.bytes, host->reserved_bytes);
 	if (host->critical) {
-		/* Whatever the numbers say, the host stalls: it needs what it has for itself. */
-		budget.bytes = least(budget.bytes, less(sum_present_bytes(guests, count), reserve));
+		/* The host stalls, whatever its numbers say: it gets its whole reserve. */
+		budget.bytes =
+			min_u64(budget.bytes, saturating_sub(sum_all_uses(guests, count), reserve));
 		budget.spare = 0;
 	}
 	return budget;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How much all guests together may have. */
+/* How much memory all guests together may use, and how much each uses.  All in bytes. */
 #ifndef AEROSTAT_BUDGET_H
 #define AEROSTAT_BUDGET_H
 
@@ -7,19 +7,24 @@
 
 struct budget {
 	uint64_t bytes; /* for all guests; POLICY_UNSET: the host's numbers are not known */
-	uint64_t spare; /* of the host's reserve, for guests that are about to kill */
+	uint64_t spare; /* the part of the host's reserve that may go to guests in distress */
 };
 
 /* The part of the host's RAM that is not for guests. */
 uint64_t budget_host_reserve(const struct policy_host *host,
 			     const struct policy_settings *settings);
-struct budget budget_for(const struct policy_host *host, const struct policy_settings *settings,
-			 const struct policy_guest *guests, size_t count);
 
-/* What of a guest's RAM it has, or may take at any moment without being asked. */
-uint64_t budget_use(const struct policy_guest *guest);
-uint64_t budget_actual(const struct policy_guest *guest);
-/* Its target, or what it has where nobody knows one. */
-uint64_t budget_present(const struct policy_guest *guest);
+/* The budget: the configured one, or else what the host and its guests' processes make up. */
+struct budget budget_compute(const struct policy_host *host, const struct policy_settings *settings,
+			     const struct policy_guest *guests, size_t count);
+
+/* How much of its RAM a guest has, or may take at any moment without asking. */
+uint64_t budget_used_bytes(const struct policy_guest *guest);
+
+/* The guest's size, at most its RAM at boot. */
+uint64_t budget_actual_bytes(const struct policy_guest *guest);
+
+/* The guest's target, at most its RAM at boot; its size if the target is not known. */
+uint64_t budget_target_bytes(const struct policy_guest *guest);
 
 #endif

@@ -5,27 +5,40 @@
 
 #include "policy/sample.h"
 
-/* What the last samples showed of a guest's distress. */
-struct signs {
-	int64_t killed_us;   /* when its OOM killer was last seen to have worked; 0: never */
-	double usual_faults; /* major faults per second; below 0: not learnt yet */
+/* Signs of distress in the guest's last statistics. */
+struct symptoms {
+	int64_t killed_us;   /* when an OOM kill was last seen; 0: never */
+	double usual_faults; /* major faults per second, averaged; below 0: not known yet */
 	bool stalling, swapping, faulting, waiting;
 };
 
 struct distress {
-	bool critical;	/* about to kill, or killing */
-	bool pressured; /* short; also set when critical */
-	bool hurting;	/* by what it does, whatever it says it has available */
+	bool critical;	/* an OOM kill is near, or has just happened */
+	bool pressured; /* short of memory; also set if it is critical */
+	bool hurting;	/* shown by what it does, however much it says is available */
 };
 
-void signs_first(struct signs *signs);
-void signs_next(struct signs *signs, const struct change *change, int64_t taken_us);
-/* Whether it reads back files that it had to drop. */
-bool signs_refaulting(const struct signs *signs);
-/* @available and @reserve as they are now. */
-struct distress distress_judge(const struct signs *signs, uint64_t actual, uint64_t available,
+/* No signs: at the first statistics, and after a reset of the counters. */
+void symptoms_reset(struct symptoms *symptoms);
+
+/* Reads the signs off what changed between two samples, the later taken at @taken_us. */
+void symptoms_update(struct symptoms *symptoms, const struct change *change, int64_t taken_us);
+
+/* Whether the guest reads back files that it had to drop. */
+bool symptoms_refaulting(const struct symptoms *symptoms);
+
+/*
+ * distress_judge - whether a guest is in distress
+ * @actual: its size
+ * @available: what is available in it at that size
+ * @reserve: what should be available for bursts
+ *
+ * All in bytes.
+ */
+struct distress distress_judge(const struct symptoms *symptoms, uint64_t actual, uint64_t available,
 			       uint64_t reserve, int64_t now_us);
-/* What a guest of @demand must have available to be surely not critical. */
+
+/* How many bytes beyond a demand of @demand bytes keep a guest safely from being critical. */
 uint64_t distress_margin(uint64_t demand);
 
 #endif

@@ -4,33 +4,32 @@
  *
  * Theory of operation
  * -------------------
- * Need is the size less what the guest calls available, both of one moment;
- * that is right however the guest accounts for its balloon.  It has a blind
- * spot: a guest that is taken from swaps, and swapping *raises* available, so
- * that it seems to need less the more it suffers.  Hence what went into swap
- * and did not come back is added, and forgotten over ten minutes, as what
- * nobody reads back nobody misses.
+ * Need is the guest's size less what it reports as available, both at the same moment.
+ * That is right however the guest accounts for its balloon, but it misses two things.
  *
- * The other blind spot is page cache, all of which the guest calls available,
- * whether it is read every second or never again.  A guest that is taken from
- * drops both, and only then shows which it was: what was in use it reads back,
- * as major faults without swapping in.  The cache that it has then counts, and
- * is forgotten over ten minutes, as cache that lies idle faults no more.
+ * The first is swap.  A guest that is shrunk swaps, and swapping *raises* what is available,
+ * so the guest seems to need less the more it suffers.  So what was swapped out and not read
+ * back is added.  It fades over ten minutes, because what is not read back is not missed.
  *
- * Demand follows need upwards at once and downwards slowly, so that a load that
- * comes and goes is not taken from in its gaps.  After a kill it does not fall at
- * all for a while: what was killed freed its memory and mostly is started again,
- * and a guest that was taken from meanwhile would kill it again.  How much was
- * missing no statistics tell, as the kill came between two samples; only that the
- * size it had was too small, and so demand is more than that (view.c), however much
- * is available after.
+ * The second is page cache.  The guest reports all of it as available, whether it is read
+ * every second or never again.  A guest that is shrunk drops both kinds, and only then shows
+ * which it was: cache in use is read back, seen as major faults without reading from swap.
+ * The cache that the guest has then counts as needed.  It fades over ten minutes, because
+ * idle cache causes no more faults.
+ *
+ * Demand follows need up at once and down slowly, so that a load that comes and goes keeps
+ * its memory in between.  After an OOM kill it does not fall at all for a while: the killed
+ * process freed its memory, is usually started again, and would be killed again if the
+ * guest had been shrunk meanwhile.  The statistics do not show how much was missing, because
+ * the kill happened between two samples.  They show only that the size was too small, so
+ * demand is raised above that size (view.c), however much is available afterwards.
  */
 #include "policy/need.h"
 
 #include "policy/constants.h"
 #include "policy/numbers.h"
 
-void need_first(struct need *need, uint64_t bytes)
+void need_start(struct need *need, uint64_t bytes)
 {
 	need->bytes = bytes;
 	need->swapped = 0;
@@ -42,7 +41,7 @@ void need_first(struct need *need, uint64_t bytes)
 
 static double swapped_bytes(const struct need *need, const struct change *change)
 {
-	double swapped = need->swapped * decay(change->seconds, SWAP_FORGET_S) +
+	double swapped = need->swapped * decay_factor(change->seconds, SWAP_FORGET_S) +
 			 change->counters[COUNTER_SWAP_OUT] - change->counters[COUNTER_SWAP_IN];
 
 	if (swapped > (double)BYTES_MAX)
@@ -50,27 +49,27 @@ static double swapped_bytes(const struct need *need, const struct change *change
 	return swapped > 0 ? swapped : 0;
 }
 
-double need_now(const struct need *need)
+double need_current(const struct need *need)
 {
 	return (double)need->bytes + need->swapped + need->cached;
 }
 
-static void raise_demand(double *number, uint64_t bytes)
+static void raise_number(double *number, uint64_t bytes)
 {
-	double floor = (double)least(bytes, BYTES_MAX);
+	double floor = (double)min_u64(bytes, BYTES_MAX);
 
 	if (*number < floor)
 		*number = floor;
 }
 
-void need_killed(struct need *need, uint64_t bytes)
+void need_note_kill(struct need *need, uint64_t bytes)
 {
-	raise_demand(&need->demand, bytes);
+	raise_number(&need->demand, bytes);
 }
 
-void need_cache(struct need *need, uint64_t cache)
+void need_note_hot_cache(struct need *need, uint64_t cache)
 {
-	raise_demand(&need->cached, cache);
+	raise_number(&need->cached, cache);
 }
 
 static void hold_demand_after_kill(struct need *need, const struct change *change)
@@ -81,24 +80,24 @@ static void hold_demand_after_kill(struct need *need, const struct change *chang
 		need->held_s -= change->seconds;
 }
 
-/* How much of the difference to present need demand keeps. */
-static double let_demand_fall(const struct need *need, double seconds)
+/* How much of its excess over need demand keeps, 0…1. */
+static double demand_decay(const struct need *need, double seconds)
 {
-	return need->held_s > 0 ? 1 : decay(seconds, DEMAND_FALL_S);
+	return need->held_s > 0 ? 1 : decay_factor(seconds, DEMAND_FALL_S);
 }
 
-double need_next(struct need *need, uint64_t bytes, const struct change *change)
+double need_update(struct need *need, uint64_t bytes, const struct change *change)
 {
 	double grown = bytes > need->bytes ? (double)(bytes - need->bytes) : 0;
 	double now;
 
 	need->swapped = swapped_bytes(need, change);
-	need->cached *= decay(change->seconds, CACHE_FORGET_S);
+	need->cached *= decay_factor(change->seconds, CACHE_FORGET_S);
 	need->bytes = bytes;
-	now = need_now(need);
+	now = need_current(need);
 	hold_demand_after_kill(need, change);
 	if (now < need->demand)
-		now += (need->demand - now) * let_demand_fall(need, change->seconds);
+		now += (need->demand - now) * demand_decay(need, change->seconds);
 	need->demand = now;
 	return grown / change->seconds;
 }

@@ -1,28 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a guest cannot do without. */
+/* How much memory a guest uses and cannot free.  Sizes are in bytes, times in seconds. */
 #ifndef AEROSTAT_NEED_H
 #define AEROSTAT_NEED_H
 
 #include "policy/sample.h"
 
 struct need {
-	bool known;
-	uint64_t bytes; /* size less available, as of the last sample */
-	double swapped; /* hidden need: what it put into swap lately and did not take back */
-	double cached;	/* hidden need: page cache that it read back after it had to drop it */
-	double demand;	/* rises with need and what is hidden at once, falls slowly */
-	double held_s;	/* demand does not fall for so long: the guest has killed */
+	bool known;	/* a plausible sample has been seen; the rest is valid */
+	uint64_t bytes; /* size less available memory, at the last sample */
+	double swapped; /* hidden need: what it swapped out lately and did not read back */
+	double cached;	/* hidden need: page cache that it had to drop and read back */
+	double demand;	/* follows need and hidden need up at once, and down slowly */
+	double held_s;	/* for how long demand does not fall, after an OOM kill */
 };
 
-/* The first sample, or the first after a reset: what was hidden is forgotten. */
-void need_first(struct need *need, uint64_t bytes);
-/* A further one; returns by how much need itself grew, bytes per second. */
-double need_next(struct need *need, uint64_t bytes, const struct change *change);
-/* Its OOM killer worked: it needs @bytes at least. */
-void need_killed(struct need *need, uint64_t bytes);
-/* It reads back files that it had to drop: the @cache that it has is in use. */
-void need_cache(struct need *need, uint64_t cache);
-/* Need with all that is hidden, without regard to what it lately needed. */
-double need_now(const struct need *need);
+/*
+ * need_start - the first sample, or the first after a reset of the counters
+ *
+ * Clears the hidden need.  Demand is kept if it is above @bytes.
+ */
+void need_start(struct need *need, uint64_t bytes);
+
+/*
+ * need_update - a further sample
+ * @bytes: the need by this sample
+ * @change: what changed since the last sample
+ *
+ * Returns by how many bytes per second need grew, without the hidden need; at least 0.
+ */
+double need_update(struct need *need, uint64_t bytes, const struct change *change);
+
+/* The guest's OOM killer ran: raises demand to at least @bytes. */
+void need_note_kill(struct need *need, uint64_t bytes);
+
+/* The guest reads back files that it dropped: counts its @cache bytes as in use. */
+void need_note_hot_cache(struct need *need, uint64_t cache);
+
+/* Need and hidden need now, whatever they were before. */
+double need_current(const struct need *need);
 
 #endif

@@ -2,58 +2,64 @@
 /*
  * Small arithmetic.
  *
- * Only +, -, * and / of doubles are used here and in all of our policy, none of
- * libm's functions, whose last bit differs between machines: so a recording is
- * replayed bit for bit anywhere.
+ * Our policy uses only +, -, * and / of doubles and none of libm's functions, whose last
+ * bit differs between machines.  So a recording replays bit for bit on any machine.
  */
 #ifndef AEROSTAT_NUMBERS_H
 #define AEROSTAT_NUMBERS_H
 
 #include <stdint.h>
 
-static inline uint64_t least(uint64_t a, uint64_t b)
+static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
 
-static inline uint64_t most(uint64_t a, uint64_t b)
+static inline uint64_t max_u64(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
 }
 
-static inline uint64_t within(uint64_t value, uint64_t low, uint64_t high)
+/* @value, but at least @low and at most @high. */
+static inline uint64_t clamp_u64(uint64_t value, uint64_t low, uint64_t high)
 {
-	return least(most(value, low), high);
+	return min_u64(max_u64(value, low), high);
 }
 
-/* a - b, or 0 */
-static inline uint64_t less(uint64_t a, uint64_t b)
+/* a - b, or 0 if that is negative. */
+static inline uint64_t saturating_sub(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
 }
 
-/* a + b, or the largest number */
-static inline uint64_t plus(uint64_t a, uint64_t b)
+/* a + b, or UINT64_MAX if that overflows. */
+static inline uint64_t saturating_add(uint64_t a, uint64_t b)
 {
 	return a + b < a ? UINT64_MAX : a + b;
 }
 
+/* The largest multiple of @unit that is at most @value. */
 static inline uint64_t round_down(uint64_t value, uint64_t unit)
 {
 	return value - value % unit;
 }
 
+/* The smallest multiple of @unit that is at least @value, which is below 2^64 - @unit. */
 static inline uint64_t round_up(uint64_t value, uint64_t unit)
 {
 	return round_down(value + unit - 1, unit);
 }
 
 /*
- * What is left of 1 after @seconds of a decay with time constant @tau: e^-x, by
- * 1 / (the series' first four terms), which is within 0.1 % up to x = 0.4 and
- * above it falls more slowly than e^-x, but always falls.
+ * decay_factor - what is left of 1 after a decay
+ * @seconds: how long it decays, at least 0
+ * @tau: the time constant in seconds
+ *
+ * Approximates e^-(seconds / tau) by the inverse of the first four terms of its series:
+ * within 0.1 % up to tau / 2.5.  Beyond that it falls more slowly than e^-x, but always
+ * falls.
  */
-static inline double decay(double seconds, double tau)
+static inline double decay_factor(double seconds, double tau)
 {
 	double x = seconds / tau;
 

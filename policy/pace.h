@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How fast, and when not: calm, regret, drivers that do not follow, steps. */
+/* How fast a guest is shrunk, and when not at all.  Sizes are in bytes. */
 #ifndef AEROSTAT_PACE_H
 #define AEROSTAT_PACE_H
 
@@ -8,41 +8,52 @@
 struct view;
 struct round;
 
-/* What pace remembers of a guest.  All times are of the policy's clock; 0: never. */
+/* What pace.c keeps of a guest between steps.  Times are on the policy's clock; 0: never. */
 struct pace {
-	int64_t calm_us;    /* since when it has been calm */
-	double calm_demand; /* the least demand since */
-	int64_t trusted_us; /* since when its statistics run on without a reset */
+	int64_t calm_us;    /* since when it has neither been short nor grown */
+	double calm_demand; /* its lowest demand since then */
+	int64_t trusted_us; /* since when its counters have run without a reset */
 
-	int64_t shrunk_us;     /* its last shrink, */
-	int64_t before_us;     /* when the shrinks of that minute began, */
-	uint64_t before_bytes; /* and its target before them */
+	int64_t shrunk_us;     /* its last shrink */
+	int64_t before_us;     /* when the shrinks of the last REGRET_US began */
+	uint64_t before_bytes; /* its target before those shrinks */
 
-	int64_t alone_until_us;	  /* not taken from until then */
-	int64_t backoff_us;	  /* for so long the last time */
-	enum policy_reason alone; /* because of this */
-	uint64_t back_bytes;	  /* and it is to have this again */
+	int64_t backoff_until_us;	   /* it is not shrunk before this time */
+	int64_t backoff_us;		   /* how long the last back-off was */
+	enum policy_reason backoff_reason; /* INACTIVE or REGRET */
+	uint64_t restore_bytes;		   /* the size that it is to have again */
 
-	int64_t window_us;     /* an inflation is watched since then */
-	uint64_t window_bytes; /* its size then */
+	int64_t inflation_us;	  /* since when an inflation is being watched */
+	uint64_t inflation_bytes; /* its size at that time */
 
-	int64_t grew_us;     /* the sample that a growth under way goes back to */
-	uint64_t grew_bytes; /* the target that it is under way to */
+	int64_t grew_us;     /* the statistics that caused a growth still in progress */
+	uint64_t grew_bytes; /* the target of that growth */
 };
 
-/* Follows what became of the last answers; @view knows its distress already. */
-void pace_follow(struct view *view, const struct round *round);
-/* Why the guest is not taken from, whatever the division says; NONE: it may be. */
-enum policy_reason pace_kept(const struct view *view, const struct round *round);
-/* The difference from its present size that is not worth an operation. */
-uint64_t pace_band(const struct view *view);
-/* Whether it has more than it is to have, by enough, and is not short of memory. */
-bool pace_gives(const struct view *view, const struct round *round);
-/* The target of a guest that is to have less; its present one when it is not to move yet. */
-uint64_t pace_down(const struct view *view, const struct round *round);
-/* Why pace_down() does not move it. */
+/*
+ * pace_update - note what became of the last decisions
+ *
+ * Call it after the guest's distress is known.  May begin a back-off.
+ */
+void pace_update(struct view *view, const struct round *round);
+
+/* Why the guest must not be shrunk whatever the division says; NONE: it may be. */
+enum policy_reason pace_protection(const struct view *view, const struct round *round);
+
+/* A change of the target by no more than this is not worth an operation. */
+uint64_t pace_dead_band(const struct view *view);
+
+/* Whether the guest has enough above its ideal to be worth taking, and is not short. */
+bool pace_can_give(const struct view *view, const struct round *round);
+
+/* The next target on the way down to the ideal; the current one if it must wait. */
+uint64_t pace_shrink_target(const struct view *view, const struct round *round);
+
+/* Why a guest above its ideal is not shrunk in this step; NONE: it is, or it has nothing to give.
+ */
 enum policy_reason pace_refusal(const struct view *view, const struct round *round);
-/* Takes note of the target that was decided. */
-void pace_decided(struct view *view, const struct round *round);
+
+/* Notes the target that was decided in this step. */
+void pace_record_decision(struct view *view, const struct round *round);
 
 #endif

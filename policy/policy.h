@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A policy: who gives memory, who gets it, and why.
+ * A policy decides which guests give memory, which guests get it, and why.
  *
  * Theory of operation
  * -------------------
- * A policy is a pure step: it is shown the host and every guest as they are
- * now, and answers with a target and a reason for each.  It reads no clock,
- * opens no file, prints nothing and allocates only for guests it has not seen
- * before; the same inputs in the same order give the same answers, bit for bit,
- * which is how a recording is replayed.  What it remembers between steps is in
- * its state, which the caller creates and frees.
+ * A policy is a pure step function.  Its input is the host and every guest at one moment,
+ * its output a target and a reason for each guest.  It reads no clock, opens no file and
+ * prints nothing, and it allocates memory only for guests that are new.  The same inputs in
+ * the same order give the same decisions, bit for bit; that is how a recording is replayed.
+ * What a policy keeps between steps is in its state, which the caller creates and destroys.
  *
- * Several policies stand behind this one interface (policy_table): ours, and
- * those of others as baselines.  The daemon, the simulator and the tests drive
- * them alike.
+ * All policies have this one interface (policy_table): ours, and other projects' as
+ * baselines.  The daemon, the simulator and the tests call all of them in the same way.
  *
- * Guests are told apart by their id, and may come in any order; one that is
- * missing has gone, and is forgotten.
+ * A guest is identified by its id, and guests may come in any order.  A guest that is missing
+ * in a step has ended: what was kept of it is dropped.
  *
- * Units: bytes, microseconds of one monotonic clock, shares as doubles of 0…1.
- * POLICY_UNSET means that a number is not known; nothing is ever guessed for
- * the caller: a policy treats what is unknown with care.
+ * Units are bytes, microseconds of one monotonic clock, and fractions as doubles, 0…1.
+ * POLICY_UNSET stands for a number that is not known.  The caller guesses nothing; each
+ * policy decides what to do without the number.
  *
- * Statistics are a guest's claims: a policy must stay within its bounds
- * whatever they say.
+ * Statistics are claims of a guest.  A policy must keep to a guest's bounds whatever its
+ * statistics say.
+ *
+ * Functions may be called from any thread; calls with the same state must not overlap.
  */
 #ifndef AEROSTAT_POLICY_H
 #define AEROSTAT_POLICY_H
@@ -36,49 +36,46 @@
 
 enum policy_mode {
 	POLICY_AUTO,	/* the policy sets its target */
-	POLICY_OBSERVE, /* it is looked at and decided on, and left as it is */
-	POLICY_HELD,	/* a person set its size: it counts with that, until it is auto again */
-	POLICY_OFF,	/* it counts with its actual, and is not looked at */
+	POLICY_OBSERVE, /* decisions are made for it, but its size is not changed */
+	POLICY_HELD,	/* a person set its size, and it keeps it until it is auto again */
+	POLICY_OFF,	/* its size counts, nothing else about it is used */
 };
 
-/* What somebody configured for a guest. */
+/* The configuration of a guest. */
 struct policy_rules {
 	enum policy_mode mode;
-	uint64_t min_bytes; /* never below; POLICY_UNSET: the guest's floor (floor.h) */
-	uint64_t max_bytes; /* never above; POLICY_UNSET: its RAM at boot */
-	double weight;	    /* > 0; 1 is usual */
+	uint64_t min_bytes; /* its least size; POLICY_UNSET: the guest's floor (floor.h) */
+	uint64_t max_bytes; /* its largest size; POLICY_UNSET: its RAM at boot */
+	double weight;	    /* above 0; 1 by default */
 };
 
 /* One guest at one moment. */
 struct policy_guest {
-	uint64_t id; /* the caller's, never used again for another guest */
+	uint64_t id; /* chosen by the caller, never reused for another guest */
 	struct policy_rules rules;
 	uint64_t boot_bytes;	 /* RAM at boot */
-	uint64_t actual_bytes;	 /* now */
-	uint64_t target_bytes;	 /* the last that was set; POLICY_UNSET: nobody knows */
-	uint64_t resident_bytes; /* of its process on the host (PSS); POLICY_UNSET */
-	double stall;		 /* its process's cgroup: share of time stalled for memory; 0 */
-	bool reachable;		 /* the last call to it was answered in time */
-	bool has_driver;	 /* false: known to have none */
-	uint64_t cannot_shrink;	 /* nonzero: ballooning would break it (devices, migration) */
+	uint64_t actual_bytes;	 /* its size now */
+	uint64_t target_bytes;	 /* the last target set; POLICY_UNSET: not known */
+	uint64_t resident_bytes; /* its process on the host (PSS); or POLICY_UNSET */
+	double stall;		 /* part of the time that its process's cgroup stalls for memory */
+	bool reachable;		 /* it answered the last call in time */
+	bool has_driver;	 /* false: it is known to have no balloon driver */
+	uint64_t cannot_shrink;	 /* not 0: ballooning would break it (devices, migration) */
 
-	/*
-	 * The guest's statistics; counters run since its boot, and may be POLICY_UNSET each.
-	 * taken_us: when the guest answered; 0: never.  actual_then_bytes: its size then.
-	 */
-	int64_t taken_us;
-	int64_t period_us;
-	uint64_t actual_then_bytes;
-	uint64_t available_bytes; /* MemAvailable */
+	/* The guest's statistics.  Counters start at its boot.  Any of them may be POLICY_UNSET. */
+	int64_t taken_us;	    /* when the guest reported them; 0: never */
+	int64_t period_us;	    /* how often it is asked for them */
+	uint64_t actual_then_bytes; /* its size when they were taken */
+	uint64_t available_bytes;   /* MemAvailable */
 	uint64_t free_bytes;
-	uint64_t total_bytes; /* MemTotal as the guest sees it */
+	uint64_t total_bytes; /* MemTotal in the guest */
 	uint64_t cache_bytes;
 	uint64_t swap_in_bytes, swap_out_bytes; /* counters */
 	uint64_t major_faults;			/* counter */
 	uint64_t oom_kills;			/* counter */
 	uint64_t alloc_stalls;			/* counter */
 	uint64_t direct_scan_bytes;		/* counter */
-	uint64_t psi_some_us, psi_full_us;	/* counters; our own driver's */
+	uint64_t psi_some_us, psi_full_us;	/* counters; only our own driver reports them */
 };
 
 /* The host at one moment. */
@@ -89,64 +86,67 @@ struct policy_host {
 	uint64_t free_bytes;
 	uint64_t cache_bytes; /* buffers and page cache */
 	uint64_t swap_used_bytes;
-	double pressure;	 /* PSI memory some avg10, 0…1 */
-	uint64_t reserved_bytes; /* promised to guests that are about to start (admission) */
+	double pressure;	 /* PSI, memory, some, avg10: 0…1 */
+	uint64_t reserved_bytes; /* promised to guests that are about to start (policy_admit()) */
 	bool critical;		 /* a PSI trigger fired since the last step */
 };
 
-/* What is configured for the host. */
+/* The configuration of the host. */
 struct policy_settings {
-	uint64_t budget_bytes;	/* for all guests; POLICY_UNSET: worked out of the host's numbers */
-	uint64_t reserve_bytes; /* the host's own; POLICY_UNSET: max(5 %, 1 GiB), less on small
-				   hosts */
-	double optimism;	/* 0: a grant that is not used counts as used; 1: as free */
+	uint64_t budget_bytes;	/* for all guests; POLICY_UNSET: by the host's numbers */
+	uint64_t reserve_bytes; /* kept for the host; POLICY_UNSET: budget_host_reserve() */
+	double optimism;	/* the part of untouched guest memory that counts as free, 0…1 */
 };
 
-/* Why, as a word for programs.  policy_reason_name() and policy_reason_help() in reasons.c. */
+/* Why a target is what it is.  Append only: the names are part of the API. */
 enum policy_reason {
-	POLICY_REASON_NONE,	/* nothing to do: it has what it wants */
-	POLICY_REASON_GROWS,	/* its demand rose */
-	POLICY_REASON_DISTRESS, /* it is short of memory and gets first */
-	POLICY_REASON_SURPLUS,	/* the host has more than is wanted */
-	POLICY_REASON_IDLE,	/* it gives what it does not use, because others want */
-	POLICY_REASON_SHARE,	/* less than all want is there: its share */
-	POLICY_REASON_HOST,	/* the host itself is short */
-	POLICY_REASON_STALE,	/* its statistics are too old to take from it */
-	POLICY_REASON_CALM,	/* it would give, but was not calm for long enough */
-	POLICY_REASON_REGRET,	/* it was in distress after it gave: undone, and left alone */
-	POLICY_REASON_INACTIVE, /* its driver does not follow */
+	POLICY_REASON_NONE,	/* it has what it wants */
+	POLICY_REASON_GROWS,	/* it gets what it wants */
+	POLICY_REASON_DISTRESS, /* it is short of memory */
+	POLICY_REASON_SURPLUS,	/* the host has more than all guests want */
+	POLICY_REASON_IDLE,	/* it gives memory that it does not use */
+	POLICY_REASON_SHARE,	/* the guests want more than there is */
+	POLICY_REASON_HOST,	/* the host itself is short of memory */
+	POLICY_REASON_STALE,	/* its statistics are too old or incomplete to shrink it */
+	POLICY_REASON_CALM,	/* it has not been calm for long enough to shrink it */
+	POLICY_REASON_REGRET,	/* it was short of memory after a shrink */
+	POLICY_REASON_INACTIVE, /* its balloon does not follow the target */
 	POLICY_REASON_CLAIM,	/* its statistics contradict what the host sees */
-	POLICY_REASON_STALLED,	/* the host stalls it: more of its own memory would not help */
-	POLICY_REASON_FIXED,	/* held, observed, off, or cannot be shrunk */
-	POLICY_REASON_BOUND,	/* at its min or max */
+	POLICY_REASON_STALLED,	/* the host stalls it, so a larger size would not help */
+	POLICY_REASON_FIXED,	/* it is held, observed, off, or cannot be shrunk */
+	POLICY_REASON_BOUND,	/* it is at its minimum or maximum */
 	POLICY_REASON_COUNT
 };
+
+/* The name of the reason in the API and in recordings; "unknown" for any other number. */
 const char *policy_reason_name(enum policy_reason reason);
+
+/* What the reason means, in a sentence about "it", the guest. */
 const char *policy_reason_help(enum policy_reason reason);
 
 #define POLICY_TEXT_MAX 200
 
-/* The answer for one guest, in the order of the input. */
+/* The decision for one guest. */
 struct policy_decision {
-	uint64_t target_bytes; /* what to set; the guest's present target where nothing changes */
+	uint64_t target_bytes; /* what to set; the current target if nothing changes */
 	enum policy_reason reason;
-	/* The numbers it rests on; POLICY_UNSET where there are none. */
+	/* The numbers that it is based on, or POLICY_UNSET. */
 	uint64_t need_bytes, demand_bytes, reserve_bytes, want_bytes, floor_bytes;
-	bool pressured, critical;   /* distress, as it was judged */
-	char text[POLICY_TEXT_MAX]; /* the reason in words and numbers, for people */
+	bool pressured, critical;   /* in distress; critical is the worse one */
+	char text[POLICY_TEXT_MAX]; /* the reason for people, with numbers */
 };
 
-/* The answer for the host. */
+/* What a step found out about the host. */
 struct policy_outcome {
 	/*
-	 * What guests may use together, use being the larger of size and target.  A step never
-	 * raises Σ use above it, but for guests below their least; where Σ use is above already,
-	 * memory comes back at the policy's pace.
+	 * What all guests together may use; each uses the larger of its size and its target.
+	 * A step does not raise the sum above the budget, except for guests below their lower
+	 * bound.  If the sum is above it already, memory comes back at the policy's pace.
 	 */
 	uint64_t budget_bytes;
-	uint64_t want_bytes; /* Σ want */
-	bool overcommitted;  /* less than the demand is there: guests will swap */
-	int64_t again_us;    /* ask again at this time at the latest; 0: as usual */
+	uint64_t want_bytes; /* the sum of what all guests want */
+	bool overcommitted;  /* the guests demand more than there is, so they will swap */
+	int64_t again_us;    /* when to call step again at the latest; 0: as usual */
 };
 
 struct policy_state;
@@ -155,21 +155,22 @@ struct policy_state;
 struct policy_ops {
 	const char *name;
 	const char *help; /* one line */
-	/* NULL when out of memory. */
+	/* Returns a new state, or NULL when out of memory. */
 	struct policy_state *(*create)(const struct policy_settings *settings);
+	/* Frees the state, which may be NULL. */
 	void (*destroy)(struct policy_state *state);
-	/* Settings that were reloaded. */
+	/* Replaces the settings, from the next step on. */
 	void (*configure)(struct policy_state *state, const struct policy_settings *settings);
 	/*
-	 * One step.  @decisions has room for @count.  Returns 0, or -ENOMEM, and then decides
-	 * nothing: every target is the present one.
+	 * One step.  Fills in @outcome and @count entries of @decisions, in the order of
+	 * @guests.  Returns 0, or -ENOMEM; then every target is the current one.
 	 */
 	int (*step)(struct policy_state *state, const struct policy_host *host,
 		    const struct policy_guest *guests, size_t count,
 		    struct policy_decision *decisions, struct policy_outcome *outcome);
 };
 
-extern const struct policy_ops policy_aerostat; /* aerostat.c: ours */
+extern const struct policy_ops policy_aerostat; /* aerostat.c */
 extern const struct policy_ops policy_static;	/* baselines: baseline_*.c */
 extern const struct policy_ops policy_proxmox;
 extern const struct policy_ops policy_mom;
@@ -177,17 +178,24 @@ extern const struct policy_ops policy_qmemman;
 extern const struct policy_ops policy_squeezed;
 /* The oracle knows the future, so only the simulator has it. */
 
-extern const struct policy_ops *const policy_table[]; /* all of these, NULL at its end */
+/* All of these, ending with NULL.  The first is the default. */
+extern const struct policy_ops *const policy_table[];
+
+/* The policy of this name, or NULL. */
 const struct policy_ops *policy_find(const char *name);
 
-/*
- * Admission: how much a guest of these rules that is about to start could have without
- * taking anybody below his demand, and which of it is free now.
- */
+/* How much memory a guest that is about to start could have. */
 struct policy_grant {
-	uint64_t possible_bytes; /* what would be free once the present guests have shrunk */
-	uint64_t free_now_bytes;
+	uint64_t possible_bytes; /* once the present guests have shrunk to their demand */
+	uint64_t free_now_bytes; /* at once */
 };
+
+/*
+ * policy_admit - how much memory there is for a guest that is about to start
+ * @decisions: the last decisions, one per guest, in the order of @guests
+ * @newcomer: its rules; max_bytes limits the result
+ * @grant: filled in; all 0 if the budget is not known
+ */
 void policy_admit(const struct policy_host *host, const struct policy_settings *settings,
 		  const struct policy_guest *guests, const struct policy_decision *decisions,
 		  size_t count, const struct policy_rules *newcomer, struct policy_grant *grant);

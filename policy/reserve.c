@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The reserve: as much as may be asked for before the policy can answer.
+ * The reserve: as much as a guest may need before the policy can react.
  *
  * Theory of operation
  * -------------------
- * It is the largest of four: a part of the demand; what one process that starts
- * takes; what a Linux of that size must have free (floor.h); and the growth that
- * was seen of this guest, times the time until relief that was measured.
+ * It is the largest of four amounts: a part of the demand; what one starting process takes;
+ * what a Linux guest of that size must be left with (floor.h); and the growth that was seen
+ * of this guest times the measured time until relief.
  *
- * Growth is kept as a histogram of time over speed, four classes an octave
- * (19 % each) from 1 MiB/s, that fades with an hour, so that the 99th percentile
- * costs no memory of samples.  While less than 100 s were seen, the 99th
- * percentile is the maximum, which errs on the safe side.
+ * Growth is kept as a histogram of time by speed: four classes per octave (19 % each) from
+ * 1 MiB/s up, fading with a time constant of an hour.  So the 99th percentile needs no list
+ * of samples.  In the first 100 s it is the maximum, which errs on the safe side.
  *
- * The floor is taken at the size that the guest is to have, not at the size it
- * has: size = demand + floor(size), which the loop solves as floor() rises by
- * less than half of its argument.  So what a guest wants does not depend on what
- * it has, and no want chases its own answer.
+ * The floor is that of the size which the guest is to have, not of its present size:
+ * size = demand + floor(size).  The loop solves this, because floor() rises by at most half as
+ * much as its argument.  So what a guest wants does not depend on what it has, and its target
+ * does not chase itself.
  */
 #include "policy/reserve.h"
 
@@ -25,7 +24,7 @@
 #include "policy/numbers.h"
 
 #define CLASS_FACTOR 1.189207115002721 /* the fourth root of 2 */
-#define FLOOR_ROUNDS 12		       /* halves the error each: less than 1/4000 is left */
+#define FLOOR_ROUNDS 12		       /* each halves the error: less than 1/4000 is left */
 
 static int growth_class(double bytes_per_s)
 {
@@ -39,16 +38,16 @@ static int growth_class(double bytes_per_s)
 	return class;
 }
 
-void growth_note(struct growth *growth, double bytes_per_s, double seconds)
+void growth_record(struct growth *growth, double bytes_per_s, double seconds)
 {
-	float left = (float)decay(seconds, GROWTH_REMEMBER_S);
+	float left = (float)decay_factor(seconds, GROWTH_REMEMBER_S);
 
 	for (int i = 0; i < GROWTH_CLASSES; i++)
 		growth->seconds[i] *= left;
 	growth->seconds[growth_class(bytes_per_s)] += (float)seconds;
 }
 
-void growth_note_relief(struct growth *growth, double seconds)
+void growth_record_relief(struct growth *growth, double seconds)
 {
 	double old = growth->relief_s > 0 ? growth->relief_s : RELIEF_FIRST_S;
 
@@ -71,7 +70,7 @@ double growth_p99(const struct growth *growth)
 	return class > 0 ? limit : 0;
 }
 
-static uint64_t fastest_growth_above(uint64_t demand)
+static uint64_t floor_above_demand(uint64_t demand)
 {
 	uint64_t floor = 0;
 
@@ -84,8 +83,8 @@ uint64_t reserve_for(double demand, const struct growth *growth)
 {
 	double relief = growth->relief_s > 0 ? growth->relief_s : RELIEF_FIRST_S;
 	double burst = growth_p99(growth) * relief;
-	uint64_t reserve = most(RESERVE_MIN_BYTES, (uint64_t)(demand * RESERVE_PART));
+	uint64_t reserve = max_u64(RESERVE_MIN_BYTES, (uint64_t)(demand * RESERVE_PART));
 
-	reserve = most(reserve, fastest_growth_above((uint64_t)demand));
-	return most(reserve, (uint64_t)burst);
+	reserve = max_u64(reserve, floor_above_demand((uint64_t)demand));
+	return max_u64(reserve, (uint64_t)burst);
 }

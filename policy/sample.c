@@ -4,20 +4,20 @@
 #include "policy/constants.h"
 #include "policy/numbers.h"
 
-bool sample_present(const struct policy_guest *guest)
+bool sample_is_complete(const struct policy_guest *guest)
 {
 	return guest->taken_us > 0 && guest->actual_then_bytes != POLICY_UNSET &&
 	       guest->available_bytes != POLICY_UNSET;
 }
 
-bool sample_fresh(const struct policy_guest *guest, int64_t now_us)
+bool sample_is_fresh(const struct policy_guest *guest, int64_t now_us)
 {
 	int64_t limit = SAMPLE_AGE_MAX_US;
 
 	if (guest->period_us > limit / SAMPLE_AGE_PERIODS)
 		limit = SAMPLE_AGE_PERIODS *
 			(guest->period_us < MINUTE_US ? guest->period_us : MINUTE_US);
-	return sample_present(guest) && guest->taken_us <= now_us &&
+	return sample_is_complete(guest) && guest->taken_us <= now_us &&
 	       now_us - guest->taken_us <= limit;
 }
 
@@ -37,46 +37,48 @@ static void sample_read(struct sample *sample, const struct policy_guest *guest)
 	};
 }
 
-static bool are_both_known(const struct sample *a, const struct sample *b, int counter)
+static bool is_counter_known(const struct sample *a, const struct sample *b, int counter)
 {
 	return a->counters[counter] != POLICY_UNSET && b->counters[counter] != POLICY_UNSET;
 }
 
-/* A guest that booted anew, or one that lies: either way the past explains nothing. */
-static bool has_gone_back(const struct sample *last, const struct sample *next)
+/* The guest has rebooted, or its statistics are false: either way they do not continue @last. */
+static bool has_restarted(const struct sample *last, const struct sample *next)
 {
 	if (next->taken_us < last->taken_us)
 		return true;
 	for (int i = 0; i < COUNTERS; i++)
-		if (are_both_known(last, next, i) && next->counters[i] < last->counters[i])
+		if (is_counter_known(last, next, i) && next->counters[i] < last->counters[i])
 			return true;
 	return false;
 }
 
-static void has_changed(const struct sample *last, const struct sample *next, struct change *change)
+static void compute_change(const struct sample *last, const struct sample *next,
+			   struct change *change)
 {
 	change->seconds = (double)(next->taken_us - last->taken_us) / (double)SECOND_US;
 	for (int i = 0; i < COUNTERS; i++)
-		change->counters[i] = are_both_known(last, next, i)
+		change->counters[i] = is_counter_known(last, next, i)
 					      ? (double)(next->counters[i] - last->counters[i])
 					      : 0;
 }
 
-enum sample_news sample_take(struct sample *last, const struct policy_guest *guest, int64_t now_us,
-			     struct change *change)
+enum sample_news sample_update(struct sample *last, const struct policy_guest *guest,
+			       int64_t now_us, struct change *change)
 {
 	struct sample next;
 
-	if (!sample_present(guest) || guest->taken_us > now_us || guest->taken_us == last->taken_us)
+	if (!sample_is_complete(guest) || guest->taken_us > now_us ||
+	    guest->taken_us == last->taken_us)
 		return SAMPLE_NONE;
 	sample_read(&next, guest);
-	if (!last->taken_us || has_gone_back(last, &next)) {
+	if (!last->taken_us || has_restarted(last, &next)) {
 		*last = next;
 		return SAMPLE_FIRST;
 	}
 	if (next.taken_us - last->taken_us < SAMPLE_GAP_MIN_US)
 		return SAMPLE_NONE;
-	has_changed(last, &next, change);
+	compute_change(last, &next, change);
 	*last = next;
 	return SAMPLE_NEXT;
 }
@@ -85,19 +87,21 @@ uint64_t sample_need(const struct policy_guest *guest)
 {
 	uint64_t actual = guest->actual_then_bytes;
 
-	return least(less(actual, guest->available_bytes), guest->boot_bytes);
+	return min_u64(saturating_sub(actual, guest->available_bytes), guest->boot_bytes);
 }
 
 bool sample_contradicts(const struct policy_guest *guest, const struct policy_host *host)
 {
-	uint64_t slack = CLAIM_SLACK_BYTES + least(guest->boot_bytes, BYTES_MAX) / CLAIM_SLACK_PART;
+	uint64_t slack =
+		CLAIM_SLACK_BYTES + min_u64(guest->boot_bytes, BYTES_MAX) / CLAIM_SLACK_PART;
 	uint64_t swapped = host->swap_used_bytes == POLICY_UNSET ? 0 : host->swap_used_bytes;
 
-	if (guest->available_bytes > plus(guest->actual_then_bytes, slack))
+	if (guest->available_bytes > saturating_add(guest->actual_then_bytes, slack))
 		return true;
 	if (guest->total_bytes != POLICY_UNSET && guest->available_bytes > guest->total_bytes)
 		return true;
-	/* It uses what it never touched?  Unless the host swapped it out. */
+	/* It cannot use memory that it never touched, unless the host swapped that out. */
 	return guest->resident_bytes != POLICY_UNSET &&
-	       sample_need(guest) > plus(plus(guest->resident_bytes, slack), swapped);
+	       sample_need(guest) >
+		       saturating_add(saturating_add(guest->resident_bytes, slack), swapped);
 }

@@ -16,13 +16,13 @@ enum counter {
 	COUNTERS
 };
 
-/* The last sample that was taken in. */
+/* The last statistics that were used.  Starts as all zeros. */
 struct sample {
 	int64_t taken_us; /* 0: none yet */
 	uint64_t counters[COUNTERS];
 };
 
-/* From one sample to the next; 0 where a counter is not known. */
+/* The difference between two samples; a counter that either does not have did not change. */
 struct change {
 	double seconds;
 	double counters[COUNTERS];
@@ -30,22 +30,32 @@ struct change {
 
 enum sample_news {
 	SAMPLE_NONE,  /* nothing new */
-	SAMPLE_FIRST, /* the first, or the first after the guest's counters began anew */
-	SAMPLE_NEXT,  /* a change from the last is known */
+	SAMPLE_FIRST, /* the first, or the first after the guest's counters were reset */
+	SAMPLE_NEXT,  /* a further one: the change is known */
 };
 
-/* Whether there is enough in the statistics to know a need. */
-bool sample_present(const struct policy_guest *guest);
-/* Whether they are present and young enough to be acted on. */
-bool sample_fresh(const struct policy_guest *guest, int64_t now_us);
-/* Takes in what is new since @last; fills @change for SAMPLE_NEXT. */
-enum sample_news sample_take(struct sample *last, const struct policy_guest *guest, int64_t now_us,
-			     struct change *change);
-/* The memory it cannot do without: its size then, less what it had available. */
+/* Whether the statistics have what is needed to work out a need. */
+bool sample_is_complete(const struct policy_guest *guest);
+
+/* Whether they are complete and recent enough to act on. */
+bool sample_is_fresh(const struct policy_guest *guest, int64_t now_us);
+
+/*
+ * sample_update - replace @last by the guest's statistics, if those are newer
+ * @change: filled in if SAMPLE_NEXT is returned
+ *
+ * Statistics from the future, or too soon after the last, are ignored.
+ */
+enum sample_news sample_update(struct sample *last, const struct policy_guest *guest,
+			       int64_t now_us, struct change *change);
+
+/* The guest's size less what was available, both when the statistics were taken, in bytes. */
 uint64_t sample_need(const struct policy_guest *guest);
-/* Whether the numbers contradict each other, or what the host sees of the guest's process. */
+
+/* Whether complete statistics contradict each other or the memory of the guest's process. */
 bool sample_contradicts(const struct policy_guest *guest, const struct policy_host *host);
 
+/* The counter's increase per second. */
 static inline double change_rate(const struct change *change, enum counter counter)
 {
 	return change->counters[counter] / change->seconds;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Every policy that can be chosen by name.  Append only; the first is the default. */
+/* All policies.  Append only; the first is the default. */
 #include <string.h>
 
 #include "policy/policy.h"

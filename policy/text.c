@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a decision is explained with.
+ * The text that explains a decision.
  *
  * Theory of operation
  * -------------------
- * The reason is read off what happened to the guest and off what kept it from
- * happening.  The text is one sentence of numbers, the same for every guest, so
- * that eyes find them, and behind it what was done or why nothing was:
+ * The reason follows from what happened to the guest, or from what kept it from happening.
+ * The text gives the same numbers in the same order for every guest, so that they are easy
+ * to find, and then what is done or why nothing is:
  *
- *   needs 610 MiB, 128 MiB kept for bursts (grew 45 MiB/s at most): 738 MiB wanted,
- *   512 MiB had; gets 226 MiB
+ *   needs 610 MiB, plus a reserve of 128 MiB (peak growth 45 MiB/s): wants 738 MiB, has
+ *   512 MiB; gets 226 MiB
  *
- * It is put together by hand, as a thousand snprintf() of eight numbers would take
- * longer than all else in a step.
+ * It is put together by hand, because a thousand calls of snprintf() with eight numbers each
+ * would take longer than the rest of a step.
  */
 #include "policy/text.h"
 
@@ -27,10 +27,10 @@ struct line {
 	size_t used;
 };
 
-static void append_text(struct line *line, const char *words)
+static void append_text(struct line *line, const char *text)
 {
-	while (*words && line->used < POLICY_TEXT_MAX - 1)
-		line->text[line->used++] = *words++;
+	while (*text && line->used < POLICY_TEXT_MAX - 1)
+		line->text[line->used++] = *text++;
 	line->text[line->used] = '\0';
 }
 
@@ -51,43 +51,49 @@ static void append_mib(struct line *line, uint64_t bytes)
 	append_text(line, " MiB");
 }
 
-static void append_hidden(struct line *line, double bytes, const char *words)
+/* Need that the guest's own statistics hide: " (40 MiB swapped out, 50 MiB cache in use)". */
+static void append_hidden_need(struct line *line, const struct need *need)
 {
-	if (bytes < (double)MIB)
+	bool swapped = need->swapped >= (double)MIB, cached = need->cached >= (double)MIB;
+
+	if (!swapped && !cached)
 		return;
 	append_text(line, " (");
-	append_mib(line, (uint64_t)bytes);
-	append_text(line, words);
+	if (swapped) {
+		append_mib(line, (uint64_t)need->swapped);
+		append_text(line, cached ? " swapped out, " : " swapped out");
+	}
+	if (cached) {
+		append_mib(line, (uint64_t)need->cached);
+		append_text(line, " cache in use");
+	}
+	append_text(line, ")");
 }
 
 static void append_guest_numbers(struct line *line, const struct view *view)
 {
-	const struct past *past = view->past;
-	double grew = growth_p99(&past->growth);
+	const struct need *need = &view->history->need;
+	double growth = growth_p99(&view->history->growth);
 
-	if (!past->need.known) {
-		append_text(line, "need unknown, ");
-		append_mib(line, view->present);
-		append_text(line, " had");
+	if (!need->known) {
+		append_text(line, "need not known, has ");
+		append_mib(line, view->current);
 		return;
 	}
-	append_text(line, past->need.demand > (double)past->need.bytes ? "needed " : "needs ");
-	append_mib(line, (uint64_t)past->need.demand);
-	append_hidden(line, past->need.swapped, " of it swapped out)");
-	append_hidden(line, past->need.cached, " of it cache in use)");
-	append_text(line, ", ");
+	append_text(line, need->demand > (double)need->bytes ? "lately needed " : "needs ");
+	append_mib(line, (uint64_t)need->demand);
+	append_hidden_need(line, need);
+	append_text(line, ", plus a reserve of ");
 	append_mib(line, view->reserve);
-	append_text(line, " kept for bursts");
-	if (grew > 0) {
-		append_text(line, " (grew ");
-		append_mib(line, (uint64_t)grew);
-		append_text(line, "/s at most)");
+	if (growth > 0) {
+		append_text(line, " (peak growth ");
+		append_mib(line, (uint64_t)growth);
+		append_text(line, "/s)");
 	}
-	append_text(line, ": ");
+	append_text(line, ": wants ");
 	append_mib(line, view->want);
-	append_text(line, " wanted, ");
-	append_mib(line, view->present);
-	append_text(line, " had");
+	append_text(line, ", has ");
+	append_mib(line, view->current);
 }
 
 static enum policy_reason explain_growth(const struct view *view, const struct round *round)
@@ -96,12 +102,12 @@ static enum policy_reason explain_growth(const struct view *view, const struct r
 
 	if (view->distress.pressured)
 		return POLICY_REASON_DISTRESS;
-	if (view->kept == POLICY_REASON_INACTIVE || view->kept == POLICY_REASON_REGRET)
-		return view->kept;
-	if (view->present < view->low && view->target == view->low)
+	if (view->protection == POLICY_REASON_INACTIVE || view->protection == POLICY_REASON_REGRET)
+		return view->protection;
+	if (view->current < view->low && view->target == view->low)
 		return POLICY_REASON_BOUND;
 	if (view->target > view->want)
-		return view->kept && !enough ? view->kept : POLICY_REASON_SURPLUS;
+		return view->protection && !enough ? view->protection : POLICY_REASON_SURPLUS;
 	return enough ? POLICY_REASON_GROWS : POLICY_REASON_SHARE;
 }
 
@@ -109,25 +115,26 @@ static enum policy_reason explain_shrink(const struct view *view, const struct r
 {
 	if (round->host->critical)
 		return POLICY_REASON_HOST;
-	if (view->present > view->high)
+	if (view->current > view->high)
 		return POLICY_REASON_BOUND;
 	return round->situation >= SITUATION_SHORT ? POLICY_REASON_SHARE : POLICY_REASON_IDLE;
 }
 
 static enum policy_reason explain_standstill(const struct view *view, const struct round *round)
 {
-	uint64_t band = pace_band(view);
+	uint64_t band = pace_dead_band(view);
 
-	if (view->movable && view->ideal > plus(view->present, band)) {
+	if (view->movable && view->ideal > saturating_add(view->current, band)) {
 		if (view->guest->stall > HOST_STALL_SHARE)
 			return POLICY_REASON_STALLED;
 		return POLICY_REASON_SHARE;
 	}
-	if (view->kept)
-		return view->kept;
-	if (view->present > plus(view->ideal, band) || (round->over && view->present > view->ideal))
+	if (view->protection)
+		return view->protection;
+	if (view->current > saturating_add(view->ideal, band) ||
+	    (round->over_budget && view->current > view->ideal))
 		return pace_refusal(view, round) ? pace_refusal(view, round) : POLICY_REASON_IDLE;
-	if (view->present == view->low || view->present == view->high)
+	if (view->current == view->low || view->current == view->high)
 		return POLICY_REASON_BOUND;
 	return POLICY_REASON_NONE;
 }
@@ -137,30 +144,30 @@ static const char *describe_state(const struct view *view, enum policy_reason re
 	switch (reason) {
 	case POLICY_REASON_STALE:
 		if (!view->guest->reachable)
-			return "; does not answer, left as it is";
-		return view->usable ? "; statistics began anew, not taken from yet"
-				    : "; statistics too old or absent, not taken from";
+			return "; does not answer, left unchanged";
+		return view->usable ? "; its statistics started less than 30 s ago, not shrunk yet"
+				    : "; its statistics are old or missing, not shrunk";
 	case POLICY_REASON_CLAIM:
-		return "; its statistics contradict what the host sees, not taken from";
+		return "; its statistics contradict the host, not shrunk";
 	case POLICY_REASON_INACTIVE:
-		return view->guest->has_driver ? "; its balloon does not follow"
-					       : "; has no balloon driver";
+		return view->guest->has_driver ? "; its balloon does not follow the target"
+					       : "; it has no balloon driver";
 	case POLICY_REASON_REGRET:
-		return "; was short after it gave, left alone";
+		return "; was short after a shrink, not shrunk for now";
 	case POLICY_REASON_CALM:
-		return "; gives once it has been calm for 30 s";
+		return "; gives memory after 30 s of calm";
 	case POLICY_REASON_DISTRESS:
-		return "; short of memory, not taken from";
+		return "; short of memory, not shrunk";
 	case POLICY_REASON_STALLED:
-		return "; the host stalls it, more would not help";
+		return "; the host stalls it, more memory would not help";
 	case POLICY_REASON_SHARE:
-		return "; waits for memory that others give";
+		return "; waits for memory from other guests";
 	case POLICY_REASON_IDLE:
-		return "; the last step is still under way";
+		return "; its last change is still in progress";
 	case POLICY_REASON_FIXED:
-		return "; left as it is";
+		return "; left unchanged";
 	case POLICY_REASON_BOUND:
-		return view->present == view->low ? "; at its minimum" : "; at its maximum";
+		return view->current == view->low ? "; at its minimum" : "; at its maximum";
 	case POLICY_REASON_NONE:
 	case POLICY_REASON_GROWS:
 	case POLICY_REASON_SURPLUS:
@@ -176,37 +183,37 @@ static const char *describe_change(enum policy_reason reason, bool more)
 	if (reason == POLICY_REASON_DISTRESS)
 		return "; short of memory, gets ";
 	if (reason == POLICY_REASON_INACTIVE)
-		return "; its balloon does not follow, gets back ";
+		return "; its balloon does not follow the target, gets back ";
 	if (reason == POLICY_REASON_REGRET)
-		return "; was short after it gave, gets back ";
+		return "; was short after a shrink, gets back ";
 	if (reason == POLICY_REASON_SURPLUS)
-		return "; gets of what nobody wants ";
+		return "; gets a share of the surplus: ";
 	if (reason == POLICY_REASON_HOST)
-		return "; the host is short, gives ";
+		return "; the host is short of memory, gives ";
 	return more ? "; gets " : "; gives ";
 }
 
 static void append_change(struct line *line, const struct view *view, enum policy_reason reason)
 {
-	bool more = view->target > view->present;
+	bool more = view->target > view->current;
 
-	if (view->target == view->present) {
+	if (view->target == view->current) {
 		append_text(line, describe_state(view, reason));
 		return;
 	}
 	append_text(line, describe_change(reason, more));
-	append_mib(line, more ? view->target - view->present : view->present - view->target);
+	append_mib(line, more ? view->target - view->current : view->current - view->target);
 }
 
-void text_decide(struct view *view, const struct round *round)
+void text_fill_decision(struct view *view, const struct round *round)
 {
 	struct policy_decision *decision = view->decision;
 	struct line line = { .text = decision->text };
-	bool known = view->past->need.known && view->guest->rules.mode != POLICY_OFF;
+	bool known = view->history->need.known && view->guest->rules.mode != POLICY_OFF;
 
 	*decision = (struct policy_decision){
 		.target_bytes = view->target,
-		.need_bytes = known ? view->past->need.bytes : POLICY_UNSET,
+		.need_bytes = known ? view->history->need.bytes : POLICY_UNSET,
 		.demand_bytes = known ? view->demand : POLICY_UNSET,
 		.reserve_bytes = known ? view->reserve : POLICY_UNSET,
 		.want_bytes = known ? view->want : POLICY_UNSET,
@@ -214,9 +221,9 @@ void text_decide(struct view *view, const struct round *round)
 		.pressured = view->distress.pressured,
 		.critical = view->distress.critical,
 	};
-	if (view->target > view->present)
+	if (view->target > view->current)
 		decision->reason = explain_growth(view, round);
-	else if (view->target < view->present)
+	else if (view->target < view->current)
 		decision->reason = explain_shrink(view, round);
 	else
 		decision->reason = explain_standstill(view, round);

@@ -5,7 +5,7 @@
 
 #include "policy/view.h"
 
-/* Fills in the whole decision of a guest whose target stands. */
-void text_decide(struct view *view, const struct round *round);
+/* Fills in the whole decision of a guest whose target is final. */
+void text_fill_decision(struct view *view, const struct round *round);
 
 #endif

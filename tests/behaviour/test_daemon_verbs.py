@@ -269,8 +269,8 @@ def test_colours_are_for_terminals_that_want_them(ask, fake):
 def test_explain_reads_well_at_three_in_the_morning(ask, fake):
     out = ask("explain", "alpha").out
     assert out.startswith("alpha has 512 MiB of 1 GiB\n"
-                          "Why          calm: it is to give, once it has been calm for long")
-    for line in (r" +needs 330 MiB, 128 MiB kept for bursts: 458 MiB wanted, 512 MiB had; gives",
+                          "Why          calm: it will be shrunk once it has been calm for long")
+    for line in (r" +needs 330 MiB, plus a reserve of 128 MiB: wants 458 MiB, has 512 MiB; gives",
                  r"Needs +320 MiB +in use, and cannot be dropped",
                  r"Demand +330 MiB", r"Reserve +128 MiB", r"Wants +458 MiB", r"Floor +232 MiB",
                  r"Bounds +232 MiB \(its floor\) to 1 GiB \(its RAM at boot\)",
@@ -279,7 +279,7 @@ def test_explain_reads_well_at_three_in_the_morning(ask, fake):
                  r"On the host +530 MiB", r"Before +1 GiB", r"Targets +3 set, 0 failed",
                  r"  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d +600 MiB -> 512 MiB +idle"):
         assert re.search(rf"^{line}", out, re.M), line
-    assert out.count("needs 320 MiB, 128 MiB kept") == 3
+    assert out.count("needs 320 MiB, plus a reserve of 128 MiB") == 3
     assert fake.asked == [("GET", "/v1/guests/alpha", None)]
 
 

@@ -21,8 +21,8 @@ import fake_daemon  # noqa: E402
 
 GIB = 1024 * MIB
 HOSTILE = "ev\x1b[31mil\nname\u202e\u2028" + "漢字" * 30
-LONG_REASON = ("needs 610 MiB, 128 MiB kept for bursts (grew 45 MiB/s at most): 738 MiB wanted, "
-               "1638 MiB had; gets nothing")
+LONG_REASON = ("needs 610 MiB, plus a reserve of 128 MiB (peak growth 45 MiB/s): wants 738 MiB, "
+               "has 1638 MiB; left unchanged")
 
 
 def guest(number, name, actual, **changes):

@@ -26,7 +26,7 @@ STATS = {"age_us": 800_000, "available_bytes": 192 * MIB, "free_bytes": 50 * MIB
 
 CHANGE = {"time_us": DECIDED_US, "actual_bytes": 600 * MIB, "target_before_bytes": 600 * MIB,
           "target_bytes": 512 * MIB, "reason": "idle",
-          "text": "needs 320 MiB, 128 MiB kept for bursts: 448 MiB wanted, 600 MiB had; "
+          "text": "needs 320 MiB, plus a reserve of 128 MiB: wants 448 MiB, has 600 MiB; "
                   "gives 88 MiB",
           "need_bytes": 320 * MIB, "demand_bytes": 320 * MIB, "reserve_bytes": 128 * MIB,
           "want_bytes": 448 * MIB}
@@ -44,8 +44,8 @@ def guest(number, name, **changes):
         "weight": 1.0, "stats": dict(STATS), "need_bytes": 320 * MIB, "demand_bytes": 330 * MIB,
         "reserve_bytes": 128 * MIB, "want_bytes": 458 * MIB, "floor_bytes": 232 * MIB,
         "pressured": False, "critical": False, "reason": "calm",
-        "text": "needs 330 MiB, 128 MiB kept for bursts: 458 MiB wanted, 512 MiB had; gives once "
-                "it has been calm for 30 s",
+        "text": "needs 330 MiB, plus a reserve of 128 MiB: wants 458 MiB, has 512 MiB; gives "
+                "memory after 30 s of calm",
         "times_set": 3, "times_failed": 0}
     assert set(changes) <= set(plain)
     return {**plain, **changes}
@@ -143,7 +143,7 @@ class FakeDaemon:
             return 200, self.status
         if method == "GET" and words[0] == "guests":
             return 200, {**self.find(words[1]), "history": self.history,
-                         "reason_help": "it is to give, once it has been calm for long enough"}
+                         "reason_help": "it will be shrunk once it has been calm for long enough"}
         if method == "PUT" and words[0] == "guests":
             return self.set_mode([self.find(words[1])], body)
         if (method, words) == ("PUT", ["mode"]):

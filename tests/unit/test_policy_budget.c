@@ -20,7 +20,7 @@ static struct policy_guest holding(uint64_t actual, uint64_t resident)
 static uint64_t of_one(const struct policy_host *host, const struct policy_settings *settings,
 		       struct policy_guest guest)
 {
-	return budget_for(host, settings, &guest, 1).bytes;
+	return budget_compute(host, settings, &guest, 1).bytes;
 }
 
 static void is_what_guests_hold_and_what_is_free_less_the_reserve(void **state)
@@ -28,7 +28,7 @@ static void is_what_guests_hold_and_what_is_free_less_the_reserve(void **state)
 	struct policy_guest guests[] = { holding(3 * GIB, 3 * GIB), holding(3 * GIB, 2 * GIB) };
 	struct policy_host host = world_host(16 * GIB, 4 * GIB, SECOND);
 	struct policy_settings settings = world_settings(POLICY_UNSET);
-	struct budget budget = budget_for(&host, &settings, guests, 2);
+	struct budget budget = budget_compute(&host, &settings, guests, 2);
 
 	(void)state;
 	assert_int_equal(budget.bytes, 8 * GIB); /* 3 + 2 + 4 - 1 */
@@ -74,7 +74,7 @@ static void a_configured_budget_stands_and_spares_nothing(void **state)
 {
 	struct policy_settings settings = world_settings(5 * GIB);
 	struct policy_host host = world_host(16 * GIB, 0, SECOND);
-	struct budget budget = budget_for(&host, &settings, NULL, 0);
+	struct budget budget = budget_compute(&host, &settings, NULL, 0);
 
 	(void)state;
 	assert_int_equal(budget.bytes, 5 * GIB);
@@ -88,9 +88,9 @@ static void what_is_promised_to_newcomers_is_not_there(void **state)
 
 	(void)state;
 	host.reserved_bytes = 2 * GIB;
-	assert_int_equal(budget_for(&host, &settings, NULL, 0).bytes, 3 * GIB);
+	assert_int_equal(budget_compute(&host, &settings, NULL, 0).bytes, 3 * GIB);
 	host.reserved_bytes = 6 * GIB;
-	assert_int_equal(budget_for(&host, &settings, NULL, 0).bytes, 0);
+	assert_int_equal(budget_compute(&host, &settings, NULL, 0).bytes, 0);
 }
 
 static void what_qemu_takes_for_itself_does_not_come_free(void **state)
@@ -132,7 +132,7 @@ static void a_host_that_stalls_gets_its_reserve_whatever_the_numbers_say(void **
 	(void)state;
 	host.critical = true;
 	assert_int_equal(of_one(&host, &settings, holding(3 * GIB, 3 * GIB)), 2 * GIB);
-	assert_int_equal(budget_for(&host, &settings, NULL, 0).spare, 0);
+	assert_int_equal(budget_compute(&host, &settings, NULL, 0).spare, 0);
 }
 
 static void is_unknown_when_the_hosts_numbers_are(void **state)
@@ -141,7 +141,7 @@ static void is_unknown_when_the_hosts_numbers_are(void **state)
 	struct policy_host host = world_host(16 * GIB, POLICY_UNSET, SECOND);
 
 	(void)state;
-	assert_int_equal(budget_for(&host, &settings, NULL, 0).bytes, POLICY_UNSET);
+	assert_int_equal(budget_compute(&host, &settings, NULL, 0).bytes, POLICY_UNSET);
 }
 
 static void use_is_the_larger_of_size_and_target(void **state)
@@ -150,9 +150,9 @@ static void use_is_the_larger_of_size_and_target(void **state)
 
 	(void)state;
 	guest.target_bytes = 3 * GIB;
-	assert_int_equal(budget_use(&guest), 3 * GIB);
+	assert_int_equal(budget_used_bytes(&guest), 3 * GIB);
 	guest.target_bytes = GIB;
-	assert_int_equal(budget_use(&guest), 2 * GIB);
+	assert_int_equal(budget_used_bytes(&guest), 2 * GIB);
 }
 
 static void without_a_driver_or_when_off_use_is_the_size(void **state)
@@ -162,10 +162,10 @@ static void without_a_driver_or_when_off_use_is_the_size(void **state)
 	(void)state;
 	guest.target_bytes = 3 * GIB;
 	guest.has_driver = false;
-	assert_int_equal(budget_use(&guest), 2 * GIB);
+	assert_int_equal(budget_used_bytes(&guest), 2 * GIB);
 	guest.has_driver = true;
 	guest.rules.mode = POLICY_OFF;
-	assert_int_equal(budget_use(&guest), 2 * GIB);
+	assert_int_equal(budget_used_bytes(&guest), 2 * GIB);
 }
 
 int main(void)

@@ -16,13 +16,13 @@ enum verdict { WELL, PRESSURED, HURTING, CRITICAL };
 /* A guest of 4 GiB with 1 GiB available and a reserve of 512 MiB, after @change in a second. */
 static enum verdict after(struct change change, uint64_t available, int64_t later_us)
 {
-	struct signs signs;
+	struct symptoms symptoms;
 	struct distress distress;
 
-	signs_first(&signs);
+	symptoms_reset(&symptoms);
 	change.seconds = 1;
-	signs_next(&signs, &change, NOW);
-	distress = distress_judge(&signs, 4 * GIB, available, 512 * MIB, NOW + later_us);
+	symptoms_update(&symptoms, &change, NOW);
+	distress = distress_judge(&symptoms, 4 * GIB, available, 512 * MIB, NOW + later_us);
 	assert_true(distress.pressured || !(distress.critical || distress.hurting));
 	if (distress.critical)
 		return CRITICAL;
@@ -59,12 +59,12 @@ static void less_than_half_the_reserve_is_pressure(void **state)
 
 static void below_64_mib_any_guest_is_critical(void **state)
 {
-	struct signs signs;
+	struct symptoms symptoms;
 
 	(void)state;
-	signs_first(&signs);
-	assert_true(distress_judge(&signs, 200 * MIB, 63 * MIB, 0, NOW).critical);
-	assert_false(distress_judge(&signs, 200 * MIB, 64 * MIB, 0, NOW).critical);
+	symptoms_reset(&symptoms);
+	assert_true(distress_judge(&symptoms, 200 * MIB, 63 * MIB, 0, NOW).critical);
+	assert_false(distress_judge(&symptoms, 200 * MIB, 64 * MIB, 0, NOW).critical);
 }
 
 static void a_kill_is_critical_for_ten_seconds(void **state)
@@ -114,15 +114,15 @@ static void waiting_for_memory_hurts(void **state)
 static bool faulting(double usual, double faults)
 {
 	struct change change = { .seconds = 1 };
-	struct signs signs;
+	struct symptoms symptoms;
 
-	signs_first(&signs);
+	symptoms_reset(&symptoms);
 	change.counters[COUNTER_MAJOR_FAULTS] = usual;
 	for (int second = 0; second < 100; second++)
-		signs_next(&signs, &change, NOW);
+		symptoms_update(&symptoms, &change, NOW);
 	change.counters[COUNTER_MAJOR_FAULTS] = faults;
-	signs_next(&signs, &change, NOW);
-	return distress_judge(&signs, 4 * GIB, GIB, 512 * MIB, NOW).hurting;
+	symptoms_update(&symptoms, &change, NOW);
+	return distress_judge(&symptoms, 4 * GIB, GIB, 512 * MIB, NOW).hurting;
 }
 
 static void three_times_the_usual_faults_hurt(void **state)

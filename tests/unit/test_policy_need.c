@@ -21,7 +21,7 @@ static struct need needs(uint64_t bytes)
 {
 	struct need need = { 0 };
 
-	need_first(&need, bytes);
+	need_start(&need, bytes);
 	return need;
 }
 
@@ -45,7 +45,7 @@ static void demand_rises_at_once(void **state)
 	struct change change = quiet(1);
 
 	(void)state;
-	assert_true(need_next(&need, 400 * MIB, &change) == 300.0 * (double)MIB);
+	assert_true(need_update(&need, 400 * MIB, &change) == 300.0 * (double)MIB);
 	assert_int_equal(demand_mib(&need), 400);
 }
 
@@ -55,7 +55,7 @@ static void demand_falls_within_two_minutes(void **state)
 	struct change change = quiet(120);
 
 	(void)state;
-	assert_true(need_next(&need, 200 * MIB, &change) == 0);
+	assert_true(need_update(&need, 200 * MIB, &change) == 0);
 	assert_int_equal(demand_mib(&need), 200 + 800 * E_TO_MINUS_1);
 }
 
@@ -66,10 +66,10 @@ static void demand_of_a_guest_that_killed_is_held_for_a_while(void **state)
 
 	(void)state;
 	kill.counters[COUNTER_OOM_KILLS] = 1;
-	need_next(&need, 200 * MIB, &kill);
-	need_next(&need, 200 * MIB, &later);
+	need_update(&need, 200 * MIB, &kill);
+	need_update(&need, 200 * MIB, &later);
 	assert_int_equal(demand_mib(&need), 800);
-	need_next(&need, 200 * MIB, &much_later);
+	need_update(&need, 200 * MIB, &much_later);
 	assert_int_equal(demand_mib(&need), 200 + 600 * E_TO_MINUS_1);
 }
 
@@ -80,7 +80,7 @@ static void what_was_swapped_out_is_needed(void **state)
 
 	(void)state;
 	change.counters[COUNTER_SWAP_OUT] = 200.0 * (double)MIB;
-	need_next(&need, 300 * MIB, &change);
+	need_update(&need, 300 * MIB, &change);
 	assert_int_equal(demand_mib(&need), 500);
 }
 
@@ -92,8 +92,8 @@ static void what_was_read_back_is_no_longer_hidden(void **state)
 	(void)state;
 	out.counters[COUNTER_SWAP_OUT] = 200.0 * (double)MIB;
 	in.counters[COUNTER_SWAP_IN] = 300.0 * (double)MIB;
-	need_next(&need, 300 * MIB, &out);
-	need_next(&need, 500 * MIB, &in);
+	need_update(&need, 300 * MIB, &out);
+	need_update(&need, 500 * MIB, &in);
 	assert_true(need.swapped == 0);
 }
 
@@ -104,8 +104,8 @@ static void what_stays_swapped_is_forgotten(void **state)
 
 	(void)state;
 	out.counters[COUNTER_SWAP_OUT] = 800.0 * (double)MIB;
-	need_next(&need, 0, &out);
-	need_next(&need, 0, &later);
+	need_update(&need, 0, &out);
+	need_update(&need, 0, &later);
 	assert_true(need.swapped == 800.0 * (double)MIB * E_TO_MINUS_1);
 }
 
@@ -116,8 +116,8 @@ static void a_reset_forgets_swap_but_no_demand(void **state)
 
 	(void)state;
 	out.counters[COUNTER_SWAP_OUT] = 200.0 * (double)MIB;
-	need_next(&need, 500 * MIB, &out);
-	need_first(&need, 100 * MIB);
+	need_update(&need, 500 * MIB, &out);
+	need_start(&need, 100 * MIB);
 	assert_true(need.swapped == 0);
 	assert_int_equal(demand_mib(&need), 700);
 }
@@ -128,15 +128,16 @@ static void cache_in_use_is_needed_and_forgotten(void **state)
 	struct change change = quiet(0.001), later = quiet(600);
 
 	(void)state;
-	need_cache(&need, 400 * MIB);
-	need_next(&need, 300 * MIB, &change);
+	need_note_hot_cache(&need, 400 * MIB);
+	need_update(&need, 300 * MIB, &change);
 	assert_int_equal(demand_mib(&need), 700);
-	need_cache(&need, 100 * MIB); /* of what it has dropped since, nothing is forgotten */
-	need_next(&need, 300 * MIB, &change);
+	need_note_hot_cache(&need,
+			    100 * MIB); /* of what it has dropped since, nothing is forgotten */
+	need_update(&need, 300 * MIB, &change);
 	assert_int_equal(demand_mib(&need), 700);
-	need_next(&need, 300 * MIB, &later);
+	need_update(&need, 300 * MIB, &later);
 	assert_in_range(need.cached / (double)MIB, 149, 150); /* 400 * E_TO_MINUS_1 */
-	need_first(&need, 300 * MIB);
+	need_start(&need, 300 * MIB);
 	assert_true(need.cached == 0);
 }
 
@@ -145,8 +146,8 @@ static void statistics_are_fresh_for_five_seconds(void **state)
 	struct policy_guest guest = world_guest(1, GIB, GIB, 0, 10 * SECOND);
 
 	(void)state;
-	assert_true(sample_fresh(&guest, 15 * SECOND));
-	assert_false(sample_fresh(&guest, 15 * SECOND + 1));
+	assert_true(sample_is_fresh(&guest, 15 * SECOND));
+	assert_false(sample_is_fresh(&guest, 15 * SECOND + 1));
 }
 
 static void statistics_are_fresh_for_three_long_periods(void **state)
@@ -155,8 +156,8 @@ static void statistics_are_fresh_for_three_long_periods(void **state)
 
 	(void)state;
 	guest.period_us = 4 * SECOND;
-	assert_true(sample_fresh(&guest, 22 * SECOND));
-	assert_false(sample_fresh(&guest, 22 * SECOND + 1));
+	assert_true(sample_is_fresh(&guest, 22 * SECOND));
+	assert_false(sample_is_fresh(&guest, 22 * SECOND + 1));
 }
 
 static void statistics_of_the_future_or_none_are_not_fresh(void **state)
@@ -164,16 +165,16 @@ static void statistics_of_the_future_or_none_are_not_fresh(void **state)
 	struct policy_guest guest = world_guest(1, GIB, GIB, 0, 10 * SECOND);
 
 	(void)state;
-	assert_false(sample_fresh(&guest, 9 * SECOND));
+	assert_false(sample_is_fresh(&guest, 9 * SECOND));
 	guest.available_bytes = POLICY_UNSET;
-	assert_false(sample_fresh(&guest, 10 * SECOND));
+	assert_false(sample_is_fresh(&guest, 10 * SECOND));
 	guest = world_guest(1, GIB, GIB, 0, 0);
-	assert_false(sample_fresh(&guest, 1));
+	assert_false(sample_is_fresh(&guest, 1));
 }
 
 static enum sample_news take(struct sample *last, struct policy_guest guest, struct change *change)
 {
-	return sample_take(last, &guest, guest.taken_us, change);
+	return sample_update(last, &guest, guest.taken_us, change);
 }
 
 static void counters_become_changes(void **state)

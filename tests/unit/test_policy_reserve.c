@@ -52,7 +52,7 @@ static void covers_the_growth_until_relief(void **state)
 	struct growth growth = { 0 };
 
 	(void)state;
-	growth_note(&growth, 200.0 * (double)MIB, 1);
+	growth_record(&growth, 200.0 * (double)MIB, 1);
 	/* Within a class of 19 %. */
 	assert_true(mib(growth_p99(&growth)) >= 200 && mib(growth_p99(&growth)) < 238);
 	/* Twice that: two seconds until relief, before any was measured. */
@@ -64,12 +64,12 @@ static void forgets_growth_that_is_rarer_than_one_percent(void **state)
 	struct growth growth = { 0 };
 
 	(void)state;
-	growth_note(&growth, 200.0 * (double)MIB, 1);
+	growth_record(&growth, 200.0 * (double)MIB, 1);
 	for (int second = 0; second < 90; second++)
-		growth_note(&growth, 0, 1);
+		growth_record(&growth, 0, 1);
 	assert_true(growth_p99(&growth) > 0);
 	for (int second = 0; second < 20; second++)
-		growth_note(&growth, 0, 1);
+		growth_record(&growth, 0, 1);
 	assert_true(growth_p99(&growth) == 0);
 }
 
@@ -78,11 +78,11 @@ static void takes_the_99th_percentile_not_the_largest(void **state)
 	struct growth growth = { 0 };
 
 	(void)state;
-	growth_note(&growth, 1000.0 * (double)MIB, 1);
+	growth_record(&growth, 1000.0 * (double)MIB, 1);
 	for (int second = 0; second < 10; second++)
-		growth_note(&growth, 50.0 * (double)MIB, 1);
+		growth_record(&growth, 50.0 * (double)MIB, 1);
 	for (int second = 0; second < 200; second++)
-		growth_note(&growth, 0, 1);
+		growth_record(&growth, 0, 1);
 	assert_true(mib(growth_p99(&growth)) >= 50 && mib(growth_p99(&growth)) < 60);
 }
 
@@ -91,8 +91,8 @@ static void growth_fades_with_an_hour(void **state)
 	struct growth growth = { 0 };
 
 	(void)state;
-	growth_note(&growth, 200.0 * (double)MIB, 100);
-	growth_note(&growth, 0, 3600);
+	growth_record(&growth, 200.0 * (double)MIB, 100);
+	growth_record(&growth, 0, 3600);
 	assert_true(growth.seconds[0] == 3600);
 	for (int class = 1; class < GROWTH_CLASSES; class ++)
 		assert_true(growth.seconds[class] == 0 || growth.seconds[class] == 37.5F);
@@ -103,7 +103,7 @@ static void relief_is_the_mean_of_what_was_measured(void **state)
 	struct growth growth = { 0 };
 
 	(void)state;
-	growth_note_relief(&growth, 4);
+	growth_record_relief(&growth, 4);
 	assert_true(growth.relief_s == 2.5); /* a quarter of the way from 2 */
 }
 
@@ -112,7 +112,7 @@ static void a_stuck_guest_does_not_make_relief_endless(void **state)
 	struct growth growth = { 0 };
 
 	(void)state;
-	growth_note_relief(&growth, 1000);
+	growth_record_relief(&growth, 1000);
 	assert_true(growth.relief_s == 4); /* as if it had been 10 */
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a person reads. */
+/* The texts of decisions, and the names of reasons and policies. */
 #include "tests/unit/policy_play.h"
 
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-static void names_what_is_needed_kept_wanted_had_and_done(void **state)
+static void gives_need_reserve_want_size_and_change(void **state)
 {
 	struct play play;
 
@@ -17,13 +17,14 @@ static void names_what_is_needed_kept_wanted_had_and_done(void **state)
 	play_begin(&play, 1300 * MIB);
 	play_add(&play, 2 * GIB, 730 * MIB, 610 * MIB);
 	play_seconds(&play, 1);
-	assert_string_equal(play.decisions[0].text,
-			    "needs 610 MiB, 614 MiB kept for bursts: 1225 MiB wanted, 730 MiB "
-			    "had; gets 495 MiB");
+	assert_string_equal(
+		play.decisions[0].text,
+		"needs 610 MiB, plus a reserve of 614 MiB: wants 1225 MiB, has 730 MiB; "
+		"gets 495 MiB");
 	play_end(&play);
 }
 
-static void tells_of_growth_and_of_swap(void **state)
+static void mentions_growth_and_swap(void **state)
 {
 	struct play play;
 
@@ -35,13 +36,13 @@ static void tells_of_growth_and_of_swap(void **state)
 	play.guests[0].swap_out_bytes = 40 * MIB;
 	play_seconds(&play, 1);
 	assert_string_equal(play.decisions[0].text,
-			    "needed 650 MiB (40 MiB of it swapped out), 614 MiB kept for bursts "
-			    "(grew 128 MiB/s at most): 1265 MiB wanted, 2048 MiB had; statistics "
-			    "began anew, not taken from yet");
+			    "lately needed 650 MiB (40 MiB swapped out), plus a reserve of 614 MiB "
+			    "(peak growth 128 MiB/s): wants 1265 MiB, has 2048 MiB; its statistics "
+			    "started less than 30 s ago, not shrunk yet");
 	play_end(&play);
 }
 
-static void says_so_when_nothing_is_known(void **state)
+static void mentions_that_the_need_is_not_known(void **state)
 {
 	struct play play;
 
@@ -54,7 +55,7 @@ static void says_so_when_nothing_is_known(void **state)
 	play_seconds(&play, 1);
 	assert_string_equal(
 		play.decisions[0].text,
-		"need unknown, 730 MiB had; statistics too old or absent, not taken from");
+		"need not known, has 730 MiB; its statistics are old or missing, not shrunk");
 	play_end(&play);
 }
 
@@ -74,7 +75,7 @@ static void the_longest_text_fits(void **state)
 	play_end(&play);
 }
 
-static void every_reason_has_its_own_name_and_a_help(void **state)
+static void every_reason_has_a_name_of_its_own_and_a_help(void **state)
 {
 	(void)state;
 	for (int i = 0; i < POLICY_REASON_COUNT; i++) {
@@ -98,11 +99,11 @@ static void policies_are_found_by_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_what_is_needed_kept_wanted_had_and_done),
-		cmocka_unit_test(tells_of_growth_and_of_swap),
-		cmocka_unit_test(says_so_when_nothing_is_known),
+		cmocka_unit_test(gives_need_reserve_want_size_and_change),
+		cmocka_unit_test(mentions_growth_and_swap),
+		cmocka_unit_test(mentions_that_the_need_is_not_known),
 		cmocka_unit_test(the_longest_text_fits),
-		cmocka_unit_test(every_reason_has_its_own_name_and_a_help),
+		cmocka_unit_test(every_reason_has_a_name_of_its_own_and_a_help),
 		cmocka_unit_test(policies_are_found_by_name),
 	};
 

@@ -100,7 +100,7 @@ static void cache_that_is_read_back_is_needed(void **state)
 	(void)state;
 	read_back(&play, 0);
 	assert_in_range(demand_mib(&play), 895, 900);
-	assert_non_null(strstr(play.decisions[0].text, " of it cache in use)"));
+	assert_non_null(strstr(play.decisions[0].text, " MiB cache in use)"));
 	play_end(&play);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Guests that come, go and change places; and no memory to remember them in. */
-#include "policy/past.h"
+#include "policy/history.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -50,7 +50,7 @@ static size_t any_guests(struct policy_guest *guests, struct dice *dice)
 static void each_guest_finds_its_own_past(void **state)
 {
 	struct dice dice = { dice_seed() };
-	struct pasts pasts = { 0 };
+	struct histories histories = { 0 };
 	uint64_t marks[IDS] = { 0 }, mark = 0;
 
 	(void)state;
@@ -59,31 +59,33 @@ static void each_guest_finds_its_own_past(void **state)
 		size_t count = any_guests(guests, &dice);
 		uint64_t next[IDS] = { 0 };
 
-		assert_int_equal(pasts_match(&pasts, guests, count), 0);
-		assert_int_equal(pasts.count, count);
+		assert_int_equal(histories_match(&histories, guests, count), 0);
+		assert_int_equal(histories.count, count);
 		for (size_t k = 0; k < count; k++) {
-			size_t number = (size_t)(pasts.pasts[k].id / UINT64_C(0x123456789abcdef));
+			size_t number =
+				(size_t)(histories.list[k].id / UINT64_C(0x123456789abcdef));
 
-			assert_int_equal(guests[pasts.places[k].index].id, pasts.pasts[k].id);
-			assert_true(k == 0 || pasts.pasts[k - 1].id < pasts.pasts[k].id);
-			assert_int_equal(pasts.pasts[k].need.bytes, marks[number]);
-			pasts.pasts[k].need.bytes = next[number] = ++mark;
+			assert_int_equal(guests[histories.places[k].index].id,
+					 histories.list[k].id);
+			assert_true(k == 0 || histories.list[k - 1].id < histories.list[k].id);
+			assert_int_equal(histories.list[k].need.bytes, marks[number]);
+			histories.list[k].need.bytes = next[number] = ++mark;
 		}
 		memcpy(marks, next, sizeof(marks));
 	}
-	pasts_free(&pasts);
+	histories_free(&histories);
 }
 
 static void an_id_that_comes_twice_harms_nobody(void **state)
 {
 	struct policy_guest guests[] = { { .id = 7 }, { .id = 3 }, { .id = 7 } };
-	struct pasts pasts = { 0 };
+	struct histories histories = { 0 };
 
 	(void)state;
 	for (size_t count = 1; count <= 3; count++)
-		assert_int_equal(pasts_match(&pasts, guests, count), 0);
-	assert_int_equal(pasts_match(&pasts, guests, 0), 0);
-	pasts_free(&pasts);
+		assert_int_equal(histories_match(&histories, guests, count), 0);
+	assert_int_equal(histories_match(&histories, guests, 0), 0);
+	histories_free(&histories);
 }
 
 static void without_memory_nobody_is_moved(void **state)
