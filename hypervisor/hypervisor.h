@@ -35,8 +35,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The error domain of all functions here. */
 #define HV_ERROR hv_error_quark()
+/* The error domain of all functions here. */
 GQuark hv_error_quark(void);
 
 enum hv_error {

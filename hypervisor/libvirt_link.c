@@ -401,13 +401,8 @@ void libvirt_call_free(void *data)
 	g_free(call);
 }
 
-static bool libvirt_call_is_late(const struct libvirt_call *call)
-{
-	return g_get_monotonic_time() >= call->deadline;
-}
-
-/* Finds the domain and does the work on it, over the connection there is. */
-static bool libvirt_call_work(struct libvirt_call *call)
+/* Finds the domain and runs the work function on it, over the open connection. */
+static bool libvirt_call_do_work(struct libvirt_call *call)
 {
 	virDomainPtr domain = NULL;
 	bool ok;
@@ -418,7 +413,7 @@ static bool libvirt_call_work(struct libvirt_call *call)
 			return libvirt_call_fail_last_error(call);
 	}
 	/* After the deadline no caller waits, or expects a change. */
-	if (libvirt_call_is_late(call))
+	if (g_get_monotonic_time() >= call->deadline)
 		ok = libvirt_call_fail(call, HV_ERROR_TIMEOUT, "no time left to %s", call->asked);
 	else
 		ok = call->work(call, domain);
@@ -435,7 +430,10 @@ static bool libvirt_call_work(struct libvirt_call *call)
 	return ok;
 }
 
-/* One attempt.  Returns whether to try again: the connection was lost, or was refused later on. */
+/*
+ * Makes one attempt.  Returns whether to try again: the connection was lost, or it was
+ * lost earlier and cannot be made again yet.
+ */
 static bool libvirt_call_try(struct libvirt_call *call)
 {
 	struct libvirt_link *link = call->link;
@@ -443,7 +441,7 @@ static bool libvirt_call_try(struct libvirt_call *call)
 	g_clear_error(&call->error);
 	if (!libvirt_link_connect(call))
 		return link->connected_before && call->error->code == HV_ERROR_UNREACHABLE;
-	if (libvirt_call_work(call) || !libvirt_link_is_lost(link))
+	if (libvirt_call_do_work(call) || !libvirt_link_is_lost(link))
 		return false;
 	libvirt_call_fail(call, HV_ERROR_UNREACHABLE,
 			  "lost the connection to libvirt (%s) while trying to %s", link->uri,
@@ -468,7 +466,7 @@ static bool libvirt_call_wait_retry(struct libvirt_call *call)
 	return !closing;
 }
 
-static void libvirt_call_retry(void *data)
+static void libvirt_call_thread(void *data)
 {
 	struct libvirt_call *call = data;
 
@@ -476,7 +474,9 @@ static void libvirt_call_retry(void *data)
 		;
 }
 
-/* Reports a missed deadline: libvirt, or a stopped QEMU, did not answer.  @fate is the request's.
+/*
+ * Sets the error for a missed deadline: libvirt, or a stopped QEMU, did not answer.
+ * @fate: what may become of the request, to be added to the text
  */
 static void libvirt_link_set_late_error(struct libvirt_link *link, const char *asked,
 					const char *fate, GError **error)
@@ -516,7 +516,7 @@ bool libvirt_call_run(struct libvirt_call **call, GError **error)
 			link, asked,
 			"; an earlier request is still unanswered, so it was not asked again",
 			error);
-	} else if (!deadline_call(taken->deadline, libvirt_call_retry, taken, libvirt_call_free)) {
+	} else if (!deadline_call(taken->deadline, libvirt_call_thread, taken, libvirt_call_free)) {
 		libvirt_link_set_late_error(link, asked, fate, error);
 	} else {
 		ok = !taken->error;

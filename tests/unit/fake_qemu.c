@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-/* What QEMU 7.2 says; keys are a command and its path, and its property if any. */
+/* What QEMU 7.2 answers; a key is a command, its path and, if any, its property. */
 static const char *const honest[][2] = {
 	{ "qmp_capabilities", "\"return\": {}" },
 	{ "query-name", "\"return\": {\"name\": \"web 1\"}" },
@@ -49,10 +49,10 @@ static const char *const honest[][2] = {
 	  "\"VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready\"]}}" },
 };
 
-/* Until the end of the block. */
+/* Holds the lock until the end of the block. */
 #define LOCKED(fake) g_autoptr(GMutexLocker) locker_ = g_mutex_locker_new(&(fake)->lock)
 
-/* The client may have left before all is said. */
+/* The client may disconnect before everything is sent. */
 static bool fake_say(int fd, const char *text)
 {
 	return send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text);

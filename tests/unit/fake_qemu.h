@@ -20,31 +20,34 @@ struct fake {
 	GThread *thread;
 	struct hv_guest *guest;
 
-	GMutex lock; /* over all below */
+	GMutex lock; /* protects what follows */
 	int client;
-	GHashTable *answers; /* NULL for no answer at all */
-	GString *heard;	     /* commands that change something, with their value */
-	char *events;	     /* said before the next answer */
+	GHashTable *answers; /* NULL: no answer */
+	GString *heard;	     /* commands that change something, with their values */
+	char *events;	     /* sent before the next answer */
 	const char *drop_on; /* the command at which the client is dropped ... */
 	unsigned int drops;  /* ... so many times */
 };
 
-/* For cmocka: makes a fake that answers as QEMU 7.2 does, and ends it. */
+/* A setup for cmocka: a fake that answers as QEMU 7.2 does. */
 int fake_setup(void **state);
+/* The teardown for fake_setup(). */
 int fake_teardown(void **state);
 
-/* Ends it as SIGKILL ends QEMU: the socket stays in its folder. */
+/* Ends it as SIGKILL ends QEMU: the socket file stays. */
 void fake_kill(struct fake *fake);
 
-/* From now on @key is answered with @body: a member of the answer, NULL for silence. */
+/* Answers @key with @body, a member of the answer, from now on; NULL: does not answer. */
 void will_answer(struct fake *fake, const char *key, const char *body);
+/* Sends @events, lines of JSON, before the next answer. */
 void will_say_first(struct fake *fake, const char *events);
+/* Drops the client at @command, the next @times times. */
 void will_drop(struct fake *fake, const char *command, unsigned int times);
 
 /* The commands so far that change something; the caller frees. */
 char *heard(struct fake *fake);
 
-/* A listening socket at @path. */
+/* Listens on @path; returns the socket. */
 int listen_at(const char *path, int backlog);
 
 #endif

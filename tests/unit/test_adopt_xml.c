@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rewriting domain XML to our own balloon device, and back. */
+/* Rewriting domain XML to aerostat's balloon device, and back. */
 #include "hypervisor/adopt_xml.h"
 
 #include "hypervisor/domain_xml.h"
@@ -69,7 +69,7 @@ static char *revert(const char *text)
 	return reverted;
 }
 
-/* The one text of all that mean the same XML, layout and comments included. */
+/* Canonical XML, with layout and comments. */
 static char *canonical(const char *text)
 {
 	xmlDoc *doc = xmlReadMemory(text, (int)strlen(text), NULL, NULL, 0);
@@ -92,7 +92,7 @@ static void assert_same_xml(const char *one, const char *other)
 	assert_string_equal(left, right);
 }
 
-/* What @path yields as a string; "q" is libvirt's namespace of QEMU, "a" ours. */
+/* The XPath @path as a string; "q" is libvirt's QEMU namespace, "a" aerostat's. */
 static char *xpath(const char *text, const char *path)
 {
 	xmlDoc *doc = xmlReadMemory(text, (int)strlen(text), NULL, NULL, 0);
@@ -121,7 +121,7 @@ static void assert_xpath(const char *text, const char *path, const char *expecte
 	assert_string_equal(value, expected);
 }
 
-/* ---- there ---- */
+/* ---- apply ---- */
 
 static void the_balloon_becomes_none_and_the_memory_shared(void **state)
 {
@@ -159,7 +159,7 @@ static void the_device_is_on_the_command_line(void **state)
 		     "/usr/bin/aerostat-device --x=1");
 }
 
-static void an_adopted_domain_tells_its_control_socket_and_old_period(void **state)
+static void an_adopted_domain_has_its_control_socket_and_old_period(void **state)
 {
 	g_autofree char *adopted = apply(PLAIN);
 	g_auto(domain_xml) domain = { 0 };
@@ -268,7 +268,7 @@ static void adopting_twice_is_refused(void **state)
 	assert_non_null(strstr(error->message, "already"));
 }
 
-/* ---- and back ---- */
+/* ---- revert ---- */
 
 static void there_and_back_is_the_same_xml(void **state)
 {
@@ -306,7 +306,7 @@ static void there_and_back_is_the_same_xml(void **state)
 	}
 }
 
-/* As libvirt writes it: laid out anew, with single quotes. */
+/* As libvirt writes it: with its own layout and single quotes. */
 static void layout_that_libvirt_adds_does_not_keep_our_traces(void **state)
 {
 	g_autofree char *adopted = apply(PLAIN);
@@ -363,7 +363,7 @@ static void what_is_not_adopted_cannot_be_reverted(void **state)
 	assert_true(g_error_matches(error, HV_ERROR, HV_ERROR_REFUSED));
 }
 
-/* ---- what speaks against it ---- */
+/* ---- checks ---- */
 
 static void check(const char *text, const char *expected)
 {
@@ -453,7 +453,7 @@ int main(void)
 		cmocka_unit_test(the_balloon_becomes_none_and_the_memory_shared),
 		cmocka_unit_test(the_launcher_becomes_the_emulator),
 		cmocka_unit_test(the_device_is_on_the_command_line),
-		cmocka_unit_test(an_adopted_domain_tells_its_control_socket_and_old_period),
+		cmocka_unit_test(an_adopted_domain_has_its_control_socket_and_old_period),
 		cmocka_unit_test(a_plain_domain_has_no_control_socket_and_no_device),
 		cmocka_unit_test(the_device_takes_the_highest_free_slot),
 		cmocka_unit_test(on_pci_express_it_gets_a_port_of_its_own),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Calls given up at a deadline: who runs what, and who frees it. */
+/* Calls that are given up at a deadline: which thread frees the data. */
 #include "hypervisor/deadline.h"
 
 #include "tests/hang.h"
@@ -13,7 +13,7 @@
 
 #define SHORT_US 20000
 
-/* What a test and the work that it starts tell each other. */
+/* What a test and its work function share. */
 struct stage {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -52,7 +52,7 @@ static void task_free(void *data)
 	pthread_mutex_unlock(&stage->lock);
 }
 
-/* Answers once the stage is open. */
+/* Waits until the stage is open. */
 static void work_when_open(void *data)
 {
 	struct task *task = data;
@@ -171,7 +171,7 @@ static void work_of_random_length(void *data)
 	task->answer = 42;
 }
 
-/* Work that ends just about at its deadline is freed exactly once, by one side or the other. */
+/* Work that ends close to its deadline is freed exactly once, by either thread. */
 static void test_ending_at_the_deadline_frees_once(void **state)
 {
 	struct stage stage = STAGE;

@@ -74,7 +74,7 @@ static void test_model_none_is_no_balloon(void **state)
 	assert_false(domain_xml_has_balloon(&xml));
 }
 
-/* ---- what is in the balloon's way ---- */
+/* ---- obstacles ---- */
 
 #define DEVICES(xml) "<domain><devices>" xml "</devices></domain>"
 
@@ -130,7 +130,7 @@ static void test_locked_memory(void **state)
 	assert_false(shared.locked);
 }
 
-/* An element of that name in another namespace, or deeper, is not the one. */
+/* An element of that name in another namespace, or further down, does not count. */
 static void test_reads_only_its_own_elements(void **state)
 {
 	g_auto(domain_xml) xml = { 0 };
@@ -260,7 +260,7 @@ static void test_good_xml_has_no_problem(void **state)
 	assert_int_equal(warnings->len, 0);
 }
 
-/* Each is the body of a domain, lines 4 and on, with one mistake. */
+/* Each is the body of a domain, from line 4 on, with one mistake. */
 static const struct {
 	const char *body;
 	const char *start;
@@ -435,7 +435,7 @@ static void test_below_the_floor_is_a_warning(void **state)
 
 #define REST "<os><type arch='x86_64' machine='pc'>hvm</type></os>"
 
-static void test_compare_tells_what_changed(void **state)
+static void test_compare_reports_what_changed(void **state)
 {
 	static const struct {
 		const char *xml;
@@ -445,7 +445,7 @@ static void test_compare_tells_what_changed(void **state)
 		  "<devices><memballoon model='virtio'><stats "
 		  "period='5'/></memballoon></devices></domain>",
 		  { 0 } },
-		/* the same in other words, order of attributes, layout and comments */
+		/* the same with other units, attribute order, layout and comments */
 		{ "<domain>\n<!-- two -->\n<memory unit='MiB'>2</memory>\n<currentMemory "
 		  "unit='MiB'>1"
 		  "</currentMemory>\n<os><type machine='pc' "
@@ -517,7 +517,7 @@ int main(void)
 		cmocka_unit_test(test_uuid_may_be_written_otherwise),
 		cmocka_unit_test(test_memory_may_come_from_numa_cells),
 		cmocka_unit_test(test_below_the_floor_is_a_warning),
-		cmocka_unit_test(test_compare_tells_what_changed),
+		cmocka_unit_test(test_compare_reports_what_changed),
 		cmocka_unit_test(test_compare_refuses_garbage_on_either_side),
 	};
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a process costs is measured on the one process at hand: this test.
+ * What a process costs, measured on this test's own process.
  *
- * The kernel is told to populate memory, so that nothing but those pages is touched: a sanitizer
- * looks at its shadow of all memory that instrumented code writes, which is an eighth more on
- * kernels where a read allocates a page.
+ * The kernel populates the memory, so that no other pages are touched.  If
+ * instrumented code wrote it, a sanitizer would read its shadow memory, an eighth
+ * more, and some kernels allocate pages that are only read.
  */
 #include "hypervisor/hypervisor.h"
 
@@ -20,7 +20,7 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define SIZE (256 * MIB)
-#define NOISE (4 * MIB) /* what the test itself may use meanwhile; sanitizers use some */
+#define NOISE (4 * MIB) /* what the test itself may use in between; sanitizers use some */
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the launcher reads from its words, where its things are, and its sockets. */
+/* The launcher's arguments, paths and sockets. */
 #include "aerostat-qemu/guest_socket.h"
 #include "aerostat-qemu/qemu_args.h"
 #include "hypervisor/adopt.h"
@@ -15,20 +15,20 @@
 
 #include <cmocka.h>
 
-#define READ(words, ...) qemu_args_parse((char *[]){ (char *)"qemu", __VA_ARGS__ NULL }, words)
-#define W(word) (char *)word,
+#define READ(args, ...) qemu_args_parse((char *[]){ (char *)"qemu", __VA_ARGS__ NULL }, args)
+#define A(arg) (char *)arg,
 
-/* ---- words ---- */
+/* ---- arguments ---- */
 
-static void the_device_of_ours_tells_its_socket(void **state)
+static void our_device_has_its_socket(void **state)
 {
-	g_auto(qemu_args) words = { 0 };
+	g_auto(qemu_args) args = { 0 };
 
 	(void)state;
-	READ(&words,
-	     W("-device") W("{\"driver\":\"virtio-blk-pci\",\"id\":\"virtio-disk0\"}") W("-device")
-		     W("{\"id\":\"aerostat0\",\"socket\":{\"type\":\"unix\",\"path\":\"/s\"}}"));
-	assert_string_equal(words.socket, "/s");
+	READ(&args,
+	     A("-device") A("{\"driver\":\"virtio-blk-pci\",\"id\":\"virtio-disk0\"}") A("-device")
+		     A("{\"id\":\"aerostat0\",\"socket\":{\"type\":\"unix\",\"path\":\"/s\"}}"));
+	assert_string_equal(args.socket, "/s");
 }
 
 static void devices_of_others_do_not(void **state)
@@ -45,42 +45,42 @@ static void devices_of_others_do_not(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
-		g_auto(qemu_args) words = { 0 };
+		g_auto(qemu_args) args = { 0 };
 
-		READ(&words, W("-device") W(others[i]));
-		assert_null(words.socket);
+		READ(&args, A("-device") A(others[i]));
+		assert_null(args.socket);
 	}
 }
 
 static void a_probe_for_capabilities_has_no_device(void **state)
 {
-	g_auto(qemu_args) words = { 0 };
+	g_auto(qemu_args) args = { 0 };
 
 	(void)state;
-	READ(&words, W("-S") W("-machine") W("none,accel=tcg") W("-device"));
-	assert_null(words.socket);
+	READ(&args, A("-S") A("-machine") A("none,accel=tcg") A("-device"));
+	assert_null(args.socket);
 }
 
 static void the_guests_name_and_uuid_are_read(void **state)
 {
-	g_auto(qemu_args) words = { 0 };
+	g_auto(qemu_args) args = { 0 };
 
 	(void)state;
-	READ(&words, W("-name") W("guest=alpha,debug-threads=on") W("-uuid") W("u-u"));
-	assert_string_equal(words.name, "alpha");
-	assert_string_equal(words.uuid, "u-u");
+	READ(&args, A("-name") A("guest=alpha,debug-threads=on") A("-uuid") A("u-u"));
+	assert_string_equal(args.name, "alpha");
+	assert_string_equal(args.uuid, "u-u");
 }
 
 static void a_comma_in_a_name_is_written_twice(void **state)
 {
-	g_auto(qemu_args) words = { 0 };
+	g_auto(qemu_args) args = { 0 };
 
 	(void)state;
-	READ(&words, W("-name") W("guest=a,,b,,,debug-threads=on"));
-	assert_string_equal(words.name, "a,b,");
+	READ(&args, A("-name") A("guest=a,,b,,,debug-threads=on"));
+	assert_string_equal(args.name, "a,b,");
 }
 
-/* ---- places ---- */
+/* ---- paths ---- */
 
 static void places_of(const char *uri, struct adopt_dirs *places)
 {
@@ -101,7 +101,7 @@ static void system_and_session_have_folders_of_their_own(void **state)
 	assert_string_equal(session.sockets, "/run/user/7/aerostat");
 }
 
-static void a_link_tells_the_emulator_it_stands_for(void **state)
+static void a_link_names_its_emulator(void **state)
 {
 	g_auto(adopt_dirs) places = { 0 };
 	g_autofree char *link = NULL;
@@ -208,7 +208,7 @@ static void a_path_that_is_not_there_is_free(void **state)
 	assert_true(guest_socket_wait_free(path, 0));
 }
 
-static void a_path_too_long_is_said(void **state)
+static void a_path_too_long_is_refused(void **state)
 {
 	g_autofree char *name = g_strnfill(120, 'n');
 	g_autofree char *path = g_build_filename(*state, name, NULL);
@@ -221,13 +221,13 @@ static void a_path_too_long_is_said(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_device_of_ours_tells_its_socket),
+		cmocka_unit_test(our_device_has_its_socket),
 		cmocka_unit_test(devices_of_others_do_not),
 		cmocka_unit_test(a_probe_for_capabilities_has_no_device),
 		cmocka_unit_test(the_guests_name_and_uuid_are_read),
 		cmocka_unit_test(a_comma_in_a_name_is_written_twice),
 		cmocka_unit_test(system_and_session_have_folders_of_their_own),
-		cmocka_unit_test(a_link_tells_the_emulator_it_stands_for),
+		cmocka_unit_test(a_link_names_its_emulator),
 		cmocka_unit_test(the_two_sockets_lie_side_by_side),
 		cmocka_unit_test(a_name_too_long_for_a_socket_is_refused),
 		cmocka_unit_test_setup_teardown(a_link_is_made_once_and_follows_the_launcher,
@@ -238,7 +238,8 @@ int main(void)
 						make_folder, drop_folder),
 		cmocka_unit_test_setup_teardown(a_path_that_is_not_there_is_free, make_folder,
 						drop_folder),
-		cmocka_unit_test_setup_teardown(a_path_too_long_is_said, make_folder, drop_folder),
+		cmocka_unit_test_setup_teardown(a_path_too_long_is_refused, make_folder,
+						drop_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

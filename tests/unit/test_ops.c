@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kind-independent half of hypervisor/: the ops table, statistics, finding. */
+/* What does not depend on the kind of guest: the ops table, statistics, finding. */
 #include "hypervisor/hypervisor.h"
 
 #include <setjmp.h>
@@ -39,7 +39,7 @@ static void expect_unsupported(GError *error)
 	g_error_free(error);
 }
 
-static void what_a_kind_lacks_is_said(void **state)
+static void what_a_kind_lacks_is_unsupported(void **state)
 {
 	hv_guest guest = { .ops = &poor_ops, .address = (char *)"zeta" };
 	GError *error = NULL;
@@ -120,7 +120,7 @@ static void a_monitor_path_is_taken_at_its_word(void **state)
 	assert_string_equal(guest->source, "qmp");
 }
 
-static void nothing_anywhere_says_how_to_look(void **state)
+static void finding_nothing_explains_where_to_look(void **state)
 {
 	char *none[] = { NULL };
 	const struct hv_sources sources = { none, none };
@@ -137,13 +137,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_call_reaches_its_kind),
-		cmocka_unit_test(what_a_kind_lacks_is_said),
+		cmocka_unit_test(what_a_kind_lacks_is_unsupported),
 		cmocka_unit_test(every_statistic_has_a_name_of_its_own),
 		cmocka_unit_test(statistics_grow_stale_after_three_periods_but_not_before_5_s),
 		cmocka_unit_test(statistics_that_never_came_are_stale),
 		cmocka_unit_test(statistics_from_the_future_are_of_age_0),
 		cmocka_unit_test(a_monitor_path_is_taken_at_its_word),
-		cmocka_unit_test(nothing_anywhere_says_how_to_look),
+		cmocka_unit_test(finding_nothing_explains_where_to_look),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

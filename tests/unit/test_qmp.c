@@ -15,12 +15,12 @@
 
 #include <cmocka.h>
 
-/* Always waited for in full, and yet long enough that a busy machine gets as far as that. */
+/* Always used up, so short; long enough to get there on a busy machine. */
 #define SOON hv_deadline_ms(1000)
 #define LATER hv_deadline_ms(HANG_MS)
 #define MIB (UINT64_C(1) << 20)
 
-/* Not under the lock: a failed assertion leaves by longjmp(). */
+/* Not with the lock held: a failed assertion leaves by longjmp(). */
 static void assert_heard(struct fake *fake, const char *expected)
 {
 	g_autofree char *text = heard(fake);
@@ -101,7 +101,7 @@ static void opening_does_no_io_and_names_the_guest(void **state)
 	get_fails(guest, LATER, HV_ERROR_UNREACHABLE, "qmp:/nowhere/at.all: no such socket");
 }
 
-static void info_tells_everything(void **state)
+static void info_has_everything(void **state)
 {
 	struct fake *fake = *state;
 	g_auto(hv_info) info = { 0 };
@@ -218,7 +218,7 @@ static void hotplugged_memory_counts_into_the_maximum(void **state)
 
 static void info_refuses_answers_of_the_wrong_type(void **state)
 {
-	/* Each is asked for before those above it, so that they add up. */
+	/* Each is queried before those above it, so the effects add up. */
 	static const char *const rows[][3] = {
 		{ "query-balloon", "\"return\": []", "invalid answer to query-balloon: []" },
 		{ "query-memory-size-summary", "\"return\": {\"base-memory\": \"1G\"}",
@@ -551,7 +551,7 @@ static void events_of_a_qemu_never_seen_are_unreachable(void **state)
 	event_fails(fake, LATER, HV_ERROR_UNREACHABLE, "no process listens");
 }
 
-/* A process that listens and is then stopped, as QEMU may be. */
+/* A process that listens and is then stopped, as a QEMU may be. */
 static pid_t stopped_listener(const char *path)
 {
 	pid_t pid = fork();
@@ -579,7 +579,7 @@ static void a_stopped_qemu_is_told_from_a_busy_one(void **state)
 	g_autoptr(hv_guest) guest = hv_qmp_open(path);
 
 	get_fails(guest, SOON, HV_ERROR_TIMEOUT, text);
-	/* The queue holds one: from here on there is no connection to learn the pid from. */
+	/* The queue holds one client: the next has no connection to read the pid from. */
 	get_fails(guest, SOON, HV_ERROR_TIMEOUT, text);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
@@ -593,7 +593,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opening_does_no_io_and_names_the_guest),
-		WITH_FAKE(info_tells_everything),
+		WITH_FAKE(info_has_everything),
 		WITH_FAKE(info_knows_a_device_of_our_own),
 		WITH_FAKE(info_makes_do_with_an_old_or_nameless_qemu),
 		WITH_FAKE(info_of_a_guest_without_balloon_succeeds),

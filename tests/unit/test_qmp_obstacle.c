@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is in the way of ballooning over QMP, against a fake QEMU (fake_qemu.h). */
+/* What prevents ballooning, asked over QMP, against a fake QEMU (fake_qemu.h). */
 #include "tests/unit/fake_qemu.h"
 
 #include "tests/hang.h"
@@ -26,7 +26,7 @@ static void obstacle_is(struct fake *fake, enum hv_obstacle expected)
 	assert_int_equal(obstacle, expected);
 }
 
-/* The children of @folder are a device that is called @name and one of type @type. */
+/* Makes the children of @folder a device @name and one of type @type. */
 static void will_list(struct fake *fake, const char *folder, const char *name, const char *type,
 		      char **body)
 {
@@ -82,7 +82,7 @@ static void a_device_of_the_host_is_in_the_way_wherever_it_is(void **state)
 	}
 }
 
-/* QEMU's balloon stops for it; where QEMU has none it may be the balloon. */
+/* A vfio-user device inhibits QEMU's balloon; without one it may be the balloon. */
 static void a_vfio_user_device_is_in_the_way_of_qemus_own_balloon_alone(void **state)
 {
 	struct fake *fake = *state;
@@ -132,9 +132,9 @@ static void a_migration_is_in_the_way_until_it_rests(void **state)
 	}
 }
 
-#define LOCKED_BYTES 65536 /* little enough for whoever runs this */
+#define LOCKED_BYTES 65536 /* below any user's RLIMIT_MEMLOCK */
 
-/* The fake's process is this one, so what is locked here is locked there. */
+/* The fake's process is this one, so memory locked here counts as QEMU's. */
 static void memory_that_is_locked_for_the_better_part_is_in_the_way(void **state)
 {
 	struct fake *fake = *state;
@@ -142,7 +142,7 @@ static void memory_that_is_locked_for_the_better_part_is_in_the_way(void **state
 			    -1, 0);
 
 	assert_ptr_not_equal(memory, MAP_FAILED);
-	/* Not mlock(), which sanitizers make do nothing. */
+	/* Not mlock(), which does nothing under sanitizers. */
 	assert_int_equal(syscall(SYS_mlock, memory, LOCKED_BYTES), 0);
 	will_answer(fake, "query-memory-size-summary", "\"return\": {\"base-memory\": 131072}");
 	obstacle_is(fake, HV_OBSTACLE_LOCKED);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The wire against the other end of a socket pair.  What QEMU will say is
- * written before it is asked, so there is nothing to wait for; the first id
- * is set to aerostat-1.
+ * The wire against the other end of a socket pair.  QEMU's answers are written
+ * before the commands are sent, so no test has to wait; the first id is set to
+ * aerostat-1.
  */
 #include "hypervisor/qmp_wire.h"
 #include "hypervisor/unix_listener.h"
@@ -24,7 +24,7 @@
 #include <cmocka.h>
 
 #define GREETING "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n"
-/* Always waited for in full, and yet long enough that a busy machine gets as far as that. */
+/* Always used up, so short; long enough to get there on a busy machine. */
 #define SOON hv_deadline_ms(500)
 #define LATER hv_deadline_ms(HANG_MS)
 
@@ -59,7 +59,7 @@ static int setup_fresh(void **state)
 	return 0;
 }
 
-/* As a wire is after its greeting. */
+/* A wire after its greeting. */
 static int setup_ready(void **state)
 {
 	struct pair *pair;
@@ -334,7 +334,7 @@ static void deep_nesting_is_refused(void **state)
 	ask_fails(pair, HV_ERROR_PROTOCOL, "[[[[...: not a line of JSON");
 }
 
-/* Writes for as long as somebody reads. */
+/* Writes as long as the other end reads. */
 static void *write_forever(void *data)
 {
 	const char *text = ((void **)data)[0];
