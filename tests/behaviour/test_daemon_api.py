@@ -499,7 +499,7 @@ def test_a_real_guest_is_told_of_as_documented(lab, tmp_path):
     with lab.guest("delta", memory=256, balloon={"stats-period": 1}) as guest:
         with Daemon(BINARY, tmp_path / "d", f"[discover]\nqmp={guest.qmp_path}\n") as daemon:
             daemon.wait_for_guest(guest.address,
-                                  lambda told: told["stats"]["available_bytes"], 60)
+                                  lambda told: told["stats"]["available_bytes"])
             told = ask(daemon, "get", "/v1/guests/{name}", name=quoted(guest.address)).body
             assert told["pid"] == guest.pid
             assert told["max_bytes"] == 256 * MIB
