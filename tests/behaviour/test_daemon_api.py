@@ -369,7 +369,6 @@ import http.client, socket, sys
 path, method, where = sys.argv[1:]
 connection = http.client.HTTPConnection("aerostatd")
 connection.sock = socket.socket(socket.AF_UNIX)
-connection.sock.settimeout(10)
 try:
     connection.sock.connect(path)
 except PermissionError:
