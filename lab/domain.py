@@ -20,7 +20,7 @@ def domain_xml(guest):
   {vcpu(spec)}
   <os>
     <type arch='x86_64' machine='pc'>hvm</type>
-    <kernel>{guest.vmlinuz}</kernel>
+    <kernel>{guest.kernel_image}</kernel>
     <initrd>{guest.initrd}</initrd>
     <cmdline>{escape(guest.kernel_args)}</cmdline>
   </os>
