@@ -24,6 +24,13 @@ from lab.wait import wait_for  # noqa: E402
 # These tests were written for the kernel's own driver; DRIVER=aerostat runs them with ours.
 os.environ.setdefault("DRIVER", "stock")
 
+# ./test runs several files at a time (pytest-xdist, --dist loadfile).  These take longest, and
+# begin first, so that the others fill the gaps at the end.
+LONGEST_FIRST = ("test_driver_life", "test_pressure", "test_driver_device_faults",
+                 "test_driver_balloon", "test_driver_memory", "test_setmem", "test_driver_stats",
+                 "test_device_life", "test_driver_build", "test_device_guest", "test_adopt",
+                 "test_daemon_guests", "test_driver_delivery", "test_faults")
+
 BUILD = pathlib.Path(os.environ.get("AEROSTAT_BUILD", ROOT / "build")).resolve()
 
 
@@ -36,11 +43,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--long"):
-        return
-    late = [item for item in items if item.get_closest_marker("long")]
-    config.hook.pytest_deselected(items=late)
-    items[:] = [item for item in items if item not in late]
+    if not config.getoption("--long"):
+        late = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=late)
+        items[:] = [item for item in items if item not in late]
+    order = {stem: place for place, stem in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.hookimpl(hookwrapper=True)
