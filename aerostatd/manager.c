@@ -352,6 +352,7 @@ struct manager *manager_new(const struct manager_options *options, GError **erro
 	manager->recorder = recorder_new();
 	manager->round = round_new(&(struct round_context){
 		.proc = options->proc,
+		.policy_clock = MAX(options->policy_clock, 1),
 		.status = status,
 		.guests = manager->guests,
 		.reservations = manager->reservations,

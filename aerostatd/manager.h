@@ -122,6 +122,9 @@ struct manager_options {
 	const struct hv_sources *sources; /* override those of the configuration; NULL: do not */
 	const char *folder;		  /* of the state file; locked by the caller */
 	const char *proc;		  /* host.h */
+	/* Seconds that pass for the policy in one second: 1.  More in tests, so that they need
+	 * not wait until a guest was calm for half a minute; 0 means 1. */
+	unsigned int policy_clock;
 };
 
 struct manager;

@@ -22,6 +22,7 @@ struct round {
  */
 
 struct step {
+	struct policy_host host; /* in policy time, as are @seen and the outcome */
 	size_t count;
 	struct managed **guests;
 	struct policy_guest *seen;
@@ -43,24 +44,40 @@ static GHashTable *find_shared_processes(const GPtrArray *guests)
 	return shared;
 }
 
-static struct step prepare_step(const GPtrArray *guests, int64_t now_us)
+/* The numbers of @guest in policy time.  A sample's period is a time, too: it says when it is old.
+ */
+static struct policy_guest scale_guest_times(const struct policy_guest *guest, unsigned int clock)
 {
+	struct policy_guest scaled = *guest;
+
+	scaled.taken_us *= clock;
+	scaled.period_us *= clock;
+	return scaled;
+}
+
+static struct step prepare_step(const struct round *round)
+{
+	const GPtrArray *guests = guests_list(round->context.guests);
+	const struct policy_host *host = &round->context.status->host;
+	unsigned int clock = round->context.policy_clock;
 	g_autoptr(GHashTable) shared = find_shared_processes(guests);
 	struct step step = {
+		.host = *host,
 		.guests = g_new(struct managed *, guests->len),
 		.seen = g_new(struct policy_guest, guests->len),
 		.decisions = g_new0(struct policy_decision, guests->len),
 	};
 
+	step.host.now_us *= clock;
 	for (guint i = 0; i < guests->len; i++) {
 		struct managed *guest = guests->pdata[i];
 
 		if (!guest->answered || managed_is_restoring(guest))
 			continue;
-		managed_update_view(guest, now_us,
+		managed_update_view(guest, host->now_us,
 				    g_hash_table_contains(shared, GINT_TO_POINTER(guest->pid)));
 		step.guests[step.count] = guest;
-		step.seen[step.count++] = guest->seen;
+		step.seen[step.count++] = scale_guest_times(&guest->seen, clock);
 	}
 	return step;
 }
@@ -137,13 +154,14 @@ static void run_policy_step(struct round *round)
 	const struct round_context *context = &round->context;
 	struct manager_status *status = context->status;
 	bool was_overcommitted = status->outcome.overcommitted;
-	struct step step = prepare_step(guests_list(context->guests), status->host.now_us);
+	struct step step = prepare_step(round);
 	int64_t began_us = g_get_monotonic_time();
 
-	round->policy->step(round->policy_state, &status->host, step.seen, step.count,
-			    step.decisions, &status->outcome);
+	round->policy->step(round->policy_state, &step.host, step.seen, step.count, step.decisions,
+			    &status->outcome);
+	status->outcome.again_us /= context->policy_clock;
 	status->step_us = g_get_monotonic_time() - began_us;
-	recorder_add_step(context->recorder, &status->host, step.seen, step.count, step.decisions);
+	recorder_add_step(context->recorder, &step.host, step.seen, step.count, step.decisions);
 	carry_out_step(round, &step);
 	/* The policy's budget is what is left after reservations. */
 	if (status->outcome.budget_bytes != HV_UNSET)

@@ -21,7 +21,8 @@
 
 /* What a round works on; all of it outlives the round. */
 struct round_context {
-	const char *proc; /* host.h */
+	const char *proc;	   /* host.h */
+	unsigned int policy_clock; /* manager.h */
 	struct manager_status *status;
 	struct guests *guests;
 	struct reservations *reservations;

@@ -29,7 +29,7 @@ def dora(lab, libvirt):
 @pytest.fixture(scope="module")
 def pilot(dora, tmp_path_factory):
     with Daemon(BUILD / "aerostatd/aerostatd", tmp_path_factory.mktemp("pilot"), "",
-                "-c", dora.uri) as daemon:
+                "-c", dora.uri, env={"AEROSTATD_POLICY_CLOCK": "4"}) as daemon:
         yield daemon
 
 
