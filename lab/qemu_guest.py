@@ -68,7 +68,8 @@ class QemuGuest(Guest):
                 "-display", "none", "-no-reboot",
                 *(["-accel", "kvm", "-cpu", "host"] if self.accel == "kvm" else
                   ["-accel", "tcg,tb-size=128", "-cpu", "max"]),
-                "-smp", str(spec.cpus), "-kernel", str(self.kernel_image), "-initrd", str(self.initrd),
+                "-smp", str(spec.cpus),
+                "-kernel", str(self.kernel_image), "-initrd", str(self.initrd),
                 "-append", self.kernel_args,
                 "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
                 "-chardev", f"file,id=console,path={self.console}",

@@ -89,8 +89,9 @@ def test_who_may_not_use_the_socket_is_told_whose_it_is(ask):
                                     capture_output=True, text=True, user=65534, group=65534,
                                     extra_groups=[], timeout=HANG_S)
         group = grp.getgrgid(os.getegid()).gr_name
-        assert result.stderr == (f"error: no permission to use the socket {daemon.path} of aerostatd; "
-                                 f"run as root, or as a member of the group {group}\n")
+        assert result.stderr == (
+            f"error: no permission to use the socket {daemon.path} of aerostatd; "
+            f"run as root, or as a member of the group {group}\n")
     assert result.returncode == REFUSED
 
 
@@ -292,7 +293,8 @@ def test_explain_says_where_it_is_going(ask, fake):
 @pytest.mark.parametrize("changes, says", [
     ({"mode": "held", "mode_by": "person", "held_bytes": 300 * MIB},
      "Mode         held at 300 MiB by a user; to release it: aerostat auto alpha\nDistress"),
-    ({"mode": "observe"}, "Mode         observe: it is watched, but its size is not changed\nDistress"),
+    ({"mode": "observe"},
+     "Mode         observe: it is watched, but its size is not changed\nDistress"),
     ({"mode": "off"}, "Mode         off: it is left alone\nDistress"),
     ({"mode": "off", "mode_by": "person"},
      "a user set this mode; to undo: aerostat auto alpha\n"),
@@ -518,7 +520,8 @@ def test_record_ends_by_ctrl_c_with_whole_lines(ask, fake, file):
         process.send_signal(number)
         out, err = process.communicate(timeout=HANG_S)
         assert process.returncode == DONE
-        assert out == f"3 steps recorded in {file}\n  replay: aerostat simulate --recording {file}\n"
+        assert out == (f"3 steps recorded in {file}\n"
+                       f"  replay: aerostat simulate --recording {file}\n")
         assert err == ""
         assert lines_of(file) == fake.lines
 

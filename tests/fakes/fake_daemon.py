@@ -192,7 +192,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def record(self):
-        """Sends the lines, in chunks that are not lines, and then nothing until either side ends."""
+        """Sends the lines, in chunks that are not lines, then nothing until either side ends."""
         daemon = self.server.daemon
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
