@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Finding out whether KVM works.
+"""Finds out whether KVM works.
 
-/dev/kvm may be there and yet unable to run a stock kernel, as on many nested
-hosts: QEMU aborts, or the guest crawls.  So a guest is booted with it, and must
-be up soon; the answer is kept in the build folder.
+/dev/kvm can exist and still not be able to run a stock kernel, as on many
+nested hosts: QEMU aborts, or the guest is very slow.  So the probe boots a guest
+with KVM, which must be up within a time limit.  The result is cached in the
+build folder.
 """
 
 import os
@@ -15,7 +16,7 @@ PROBE_S = 10    # on an idle machine
 
 
 def find(lab):
-    """"kvm" or "tcg", from the cache folder or by a probe."""
+    """Returns "kvm" or "tcg", from the cache folder or by a probe."""
     key = f"{lab.qemu} {platform.node()} {platform.release()}"
     cache = lab.cache / "accel"
     if cache.exists():
@@ -38,5 +39,5 @@ def probe(lab):
                 word("works")
                 return "kvm"
         except LabError:
-            word("cannot run a guest here: QEMU will emulate")
+            word("KVM cannot run a guest here, so QEMU will emulate")
             return "tcg"

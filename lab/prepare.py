@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The lab's commands: prepare what guests are made of, build our driver, bring two guests up."""
+"""Runs real virtual machines for Aerostat: prepares them, builds our driver, boots two guests."""
 
 import argparse
 import contextlib
@@ -17,18 +17,18 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python3 -m lab", description=__doc__)
     parser.add_argument("--build", metavar="DIR", type=pathlib.Path,
                         default=pathlib.Path(__file__).parent.parent / "build",
-                        help="the build folder, whose lab/ holds all caches (default: build)")
+                        help="the build folder; all caches are in its lab/ (default: build)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    command = commands.add_parser("prepare", help="fetch and build what guests are made of")
+    command = commands.add_parser("prepare", help="fetch and build everything that guests need")
     command.add_argument("series", nargs="*", metavar="KERNEL",
                          help=f"kernels to prepare (default: {' '.join(SERIES)})")
-    command = commands.add_parser("module", help="build our driver, and print where it is")
+    command = commands.add_parser("module", help="build our guest driver and print its path")
     command.add_argument("series", nargs="*", metavar="KERNEL",
                          help=f"kernels to build it for (default: {' '.join(SERIES)})")
     command.add_argument("--strict", action="store_true",
-                         help="more warnings (W=1), and each is an error")
-    command.add_argument("--sparse", action="store_true", help="check it with sparse, too")
-    command = commands.add_parser("up", help="boot two guests, for trying aerostat by hand")
+                         help="enable more warnings (W=1) and treat warnings as errors")
+    command.add_argument("--sparse", action="store_true", help="also check it with sparse")
+    command = commands.add_parser("up", help="boot two guests to try aerostat on")
     command.add_argument("--kernel", default="6.12", choices=SERIES)
     command.add_argument("--memory", type=int, default=1024, metavar="MIB")
     options = parser.parse_args(argv)
@@ -46,8 +46,9 @@ def prepare(lab, series, newer=False):
     lab.progress.say("Preparing the lab\n")
     accel = lab.prepare(series)
     if newer:
-        lab.progress.say(f"  QEMU for vfio-user: {lab.newer_qemu}\n")
-    lab.progress.say(f"  ready in {time.monotonic() - start:.1f} s, guests run by {accel}\n")
+        lab.progress.say(f"  QEMU with vfio-user: {lab.newer_qemu}\n")
+    lab.progress.say(f"  ready after {time.monotonic() - start:.1f} s; "
+                     f"guests run under {accel.upper()}\n")
 
 
 def module(lab, options):
@@ -55,14 +56,15 @@ def module(lab, options):
     for series in options.series or SERIES:
         words, packages = kbuild.STRICT if options.strict else kbuild.PLAIN
         if options.sparse and series in kbuild.NO_SPARSE:
-            lab.progress.say(f"  {series} is not checked: Debian's sparse is too old for it\n")
+            lab.progress.say(f"  not running sparse for {series}: Debian's sparse is too old "
+                             "for it\n")
         elif options.sparse:
             words, packages = words + kbuild.SPARSE[0], packages + kbuild.SPARSE[1]
         built = lab.module(series, words, packages)
         print(built.path, flush=True)
         warned = warned or built.warnings
     if options.strict and warned:
-        raise LabError("there are warnings, see above")
+        raise LabError("the build printed warnings, see above")
 
 
 def up(lab, options):

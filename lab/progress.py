@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One line for each step that takes long: what, how far, how long it took."""
+"""Reports each long step in one line: what it is, how far it has come, how long it took."""
 
 import contextlib
 import sys
@@ -7,7 +7,7 @@ import time
 
 
 class Progress:
-    """Writes plain text, a piece at a time, so it reads the same on a terminal and in a log."""
+    """Writes plain text, part by part, so that it looks the same on a terminal and in a log."""
 
     def __init__(self, stream=None):
         self._stream = stream or sys.stderr
@@ -18,7 +18,7 @@ class Progress:
 
     @contextlib.contextmanager
     def step(self, what):
-        """Yields a function that adds a word on how far the step has come."""
+        """Yields a function that adds a short text about the step's progress."""
         start = time.monotonic()
         self.say(f"  {what} …")
         try:
@@ -26,7 +26,7 @@ class Progress:
         except BaseException:
             self.say(" failed\n")
             raise
-        self.say(f" done {time.monotonic() - start:.1f} s\n")
+        self.say(f" done in {time.monotonic() - start:.1f} s\n")
 
 
 class Silence(Progress):

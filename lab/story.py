@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The main job on real guests, told step by step: what ./run shows.
+"""Shows the main job on real guests, step by step, for ./run.
 
-Two guests of 1 GiB share a budget of 1.5 GiB.  alpha, a plain QEMU, has used
-all of its memory once; its balloon is our own device, in a process beside QEMU,
-if the lab has a QEMU that can connect to one.  beta, a domain of libvirt with
-QEMU's device, started with 512 MiB.  RAM is taken from alpha and given to beta
-while both run, then back by editing beta's XML; at its next start beta has our
-device, too.  Two more guests show how a change ends that cannot be had.  In the
-end aerostatd takes over alpha and beta, and memory follows the work by itself.
-A heartbeat in each guest, timed by the host, shows that no change paused or
-rebooted it.
+Two guests of 1 GiB share a budget of 1.5 GiB.  alpha, a plain QEMU guest, has
+used all of its memory once.  Its balloon is served by our own device, a process
+beside QEMU, if the lab has a QEMU that can connect to one.  beta, a libvirt
+domain with QEMU's device, starts with 512 MiB.  RAM is taken from alpha and
+given to beta while both run.  Then beta is made smaller again by an edit of its
+XML, and from its next start on it has our device, too.  Two more guests show
+how a change that is impossible fails.  At the end aerostatd takes over alpha
+and beta, and moves memory to where it is needed.  A heartbeat in each guest,
+timed by the host, shows that no change paused or rebooted it.
 """
 
 import argparse
@@ -63,7 +63,7 @@ class Story:
         self.runtime = tempfile.TemporaryDirectory(prefix="aerostat-")
 
     def find_device(self):
-        """Our own device, if there is a QEMU for it; else QEMU's, and why."""
+        """Returns "aerostat" if there is a QEMU for our device, else "qemu" and the reason."""
         try:
             self.lab.newer_qemu
         except LabError as error:
@@ -71,7 +71,7 @@ class Story:
         return "aerostat", None
 
     def find_driver(self):
-        """Has guests load Linux's own driver where ours cannot be built."""
+        """Makes guests load Linux's own driver if ours cannot be built here."""
         try:
             if choose_driver() == "aerostat":
                 self.lab.need_driver(DEFAULT_KERNEL)
@@ -88,7 +88,7 @@ class Story:
         print(f"       {time.monotonic() - self.started:4.0f}s  {text}", flush=True)
 
     def command(self, *words, expect=0, env=None):
-        """Runs aerostat before the reader's eyes."""
+        """Runs aerostat, and shows the command, its output and its exit code."""
         shown = " ".join(f'{key}="{value}"' for key, value in (env or {}).items())
         print(f"       $ {shown}{' ' if shown else ''}aerostat {' '.join(words)}", flush=True)
         self.show(words, expect, subprocess.run(
@@ -97,7 +97,7 @@ class Story:
             env={**os.environ, "XDG_RUNTIME_DIR": self.runtime.name, **(env or {})}))
 
     def command_of_user(self, *words):
-        """The same as the user of beta's libvirt, whose device it is to start."""
+        """Does the same as the user of beta's libvirtd, which is to start the device."""
         print(f"       $ aerostat {' '.join(words)}", flush=True)
         self.show(words, 0, self.libvirt.run([self.installed, "-c", self.libvirt.uri, *words],
                                              capture_output=False, stdout=subprocess.PIPE,
@@ -109,11 +109,11 @@ class Story:
             print(f"       {line}")
         print(f"       (exit code {done.returncode})", flush=True)
         if done.returncode != expect:
-            raise LabError(f"aerostat {words[0]} ended with {done.returncode}, not {expect}")
+            raise LabError(f"aerostat {words[0]} exited with {done.returncode}, not {expect}")
 
     @contextlib.contextmanager
     def measured(self, what, guest, device=None):
-        """A row of the table: a guest before and after the block."""
+        """Adds a row to the table: the guest before and after the block."""
         before, host = guest.actual(), guest.host_bytes()
         boot_id = guest.ping()[0]
         guest.heartbeat.mark()
@@ -128,18 +128,18 @@ class Story:
         costs = [guest.host_bytes() // MIB for guest in guests]
         parts = " + ".join(f"{guest.name} {cost}" for guest, cost in zip(guests, costs))
         room = BUDGET_MIB - sum(costs)
-        verdict = f"room for {room}" if room >= 0 else f"over by {-room}"
-        print(f"       host: {parts} = {sum(costs)} MiB of the budget of {BUDGET_MIB} MiB "
-              f"({verdict} MiB)", flush=True)
+        verdict = f"{room} MiB free" if room >= 0 else f"{-room} MiB over"
+        print(f"       host memory in use: {parts} = {sum(costs)} MiB of the budget of "
+              f"{BUDGET_MIB} MiB ({verdict})", flush=True)
 
     # The chapters
 
     def take_from_alpha(self, alpha, beta):
-        self.say("alpha uses nearly all of its 1 GiB once; the host now pays for it.")
+        self.say("alpha uses nearly all of its 1 GiB once; the host now backs that memory.")
         alpha.hold("work", 850)
         alpha.release("work")
         self.show_budget(alpha, beta)
-        self.say("Taking 512 MiB from alpha, which goes on running:")
+        self.say("Taking 512 MiB from alpha while it runs:")
         with self.measured("alpha: setmem 512M", alpha):
             self.command("setmem", alpha.address, "512M")
         self.show_device(alpha)
@@ -151,9 +151,9 @@ class Story:
         counters = guest.device_qmp("x-query-counters")
         with open(f"/proc/{guest.device_pid}/status", encoding="ascii") as file:
             rss_kib = int(re.search(r"^VmRSS:\s+(\d+) kB$", file.read(), re.M)[1])
-        print(f"       device: {counters['inflated-pages']} pages in the balloon, given back in "
-              f"{counters['release-calls']} calls;\n"
-              f"       aerostat-device itself has {rss_kib / 1024:.1f} MiB resident", flush=True)
+        print(f"       device: {counters['inflated-pages']} pages in the balloon, returned to the "
+              f"host in {counters['release-calls']} calls;\n"
+              f"       aerostat-device itself uses {rss_kib / 1024:.1f} MiB (RSS)", flush=True)
 
     def give_to_beta(self, alpha, beta):
         self.say("Giving 512 MiB to beta, a libvirt guest that started with currentMemory 512 MiB:")
@@ -163,22 +163,22 @@ class Story:
             held = beta.hold("work", 800)
             bad = beta.touch("work", full=True).bad_pages
             if not held.alive or bad:
-                raise LabError("beta could not use the memory it was given")
-            print(f"       … {held.mib} MiB written and read, {bad} bad pages", flush=True)
+                raise LabError("beta could not use the memory that it was given")
+            print(f"       … {held.mib} MiB written and read back, {bad} bad pages", flush=True)
         self.show_budget(alpha, beta)
         beta.release("work")
 
     def take_by_xml(self, alpha, beta):
-        self.say("The same by editing beta's XML through libvirt: currentMemory back to 512 MiB.")
+        self.say("Taking the 512 MiB back by editing beta's libvirt XML (currentMemory):")
         with self.measured("beta: edit currentMemory", beta):
             self.command("edit", "beta", env={
                 "EDITOR": "sed -i /currentMemory/s/1048576/524288/"})
         self.show_budget(alpha, beta)
 
     def adopt(self, beta):
-        self.say("beta, too, gets our own device, from its next start on:")
+        self.say("Giving beta our own device, too, from its next start on:")
         self.command_of_user("adopt", "beta")
-        print("       beta is shut off, started, and uses 250 MiB …", flush=True)
+        print("       beta is shut off, starts again, and uses 250 MiB …", flush=True)
         beta.adopted()
         beta.shut_off()
         beta.start()
@@ -187,25 +187,25 @@ class Story:
         with self.measured("beta, adopted: setmem 400M", beta, "aerostat"):
             self.command_of_user("setmem", "beta", "400M")
 
-    def be_refused(self):
-        self.say("A guest that has loaded no balloon driver:")
+    def show_failures(self):
+        self.say("A guest without a balloon driver:")
         with self.plain_guest("gamma", memory=256, driver=False) as gamma:
             with self.measured("gamma: no driver", gamma):
                 self.command("setmem", gamma.address, "192M", expect=EXIT_NO_DRIVER)
-        self.say("A guest that holds too much (300 of 512 MiB in tmpfs, no swap):")
+        self.say("A guest that cannot free enough (300 of its 512 MiB in tmpfs, no swap):")
         with self.plain_guest("delta", memory=512) as delta:
             delta.hold("work", 300, "tmpfs")
-            with self.measured("delta: holds too much", delta):
+            with self.measured("delta: cannot free enough", delta):
                 self.command("setmem", delta.address, "200M", expect=EXIT_SHORT)
 
-    def tell(self):
+    def run(self):
         with concurrent.futures.ThreadPoolExecutor() as pool, contextlib.ExitStack() as guests:
-            self.say(f"Booting alpha (QEMU) and beta (libvirt), {self.lab.accel}, "
-                     f"Linux {self.lab.kernel()[0].release};\n       both may have 1 GiB, "
-                     f"and the budget for both is {BUDGET_MIB} MiB.")
-            print(f"       alpha's balloon: {self.tell_device()}\n"
-                  f"       beta's balloon: QEMU's own\n"
-                  f"       the balloon driver in all guests: {tell_driver()}", flush=True)
+            self.say(f"Booting alpha (QEMU) and beta (libvirt) with Linux "
+                     f"{self.lab.kernel()[0].release} under {self.lab.accel.upper()}.\n"
+                     f"       Each can have up to 1 GiB; the budget for both is {BUDGET_MIB} MiB.")
+            print(f"       alpha's balloon device: {self.describe_device()}\n"
+                  f"       beta's balloon device: QEMU's own\n"
+                  f"       balloon driver in all guests: {describe_driver()}", flush=True)
             alpha = self.plain_guest("alpha", memory=MAX_MIB)
             beta = self.lab.guest("beta", memory=MAX_MIB, current=HALF_MIB, via="libvirt",
                                   libvirt=self.libvirt, qemu=self.qemu)
@@ -217,17 +217,17 @@ class Story:
             self.take_by_xml(alpha, beta)
             if self.device == "aerostat":
                 self.adopt(beta)
-            Autopilot(self, self.build, alpha, beta).tell(meanwhile=self.be_refused)
+            Autopilot(self, self.build, alpha, beta).run(meanwhile=self.show_failures)
         self.print_table()
 
-    def tell_device(self):
+    def describe_device(self):
         if self.device == "aerostat":
             return "aerostat-device, over vfio-user"
-        return f"QEMU's own, for there is no QEMU with vfio-user here:\n       {self.why_not}"
+        return f"QEMU's own, because no QEMU here supports vfio-user:\n       {self.why_not}"
 
     def print_table(self):
-        self.say("Nobody was paused, nobody was rebooted (MiB; a beat is due every 50 ms;\n"
-                 f"       the driver in the guests is {tell_driver()}):\n")
+        self.say("No guest was paused or rebooted (sizes in MiB; a heartbeat is due every 50 ms;\n"
+                 f"       the driver in the guests is {describe_driver()}):\n")
         print(f"       {'change':28} {'device':8} {'before':>7} {'after':>7} {'host gain':>10} "
               f"{'longest heartbeat gap':>22}")
         for row in self.rows:
@@ -235,7 +235,7 @@ class Story:
                   f"{row.host / MIB:+10.0f} {row.gap_ms:19.0f} ms")
 
 
-def tell_driver():
+def describe_driver():
     return {"aerostat": "aerostat's", "stock": "Linux's own"}[choose_driver()]
 
 
@@ -246,7 +246,7 @@ def main():
     build = parser.parse_args().build
     try:
         with SessionLibvirt() as libvirt:
-            Story(Lab(build), build, libvirt).tell()
+            Story(Lab(build), build, libvirt).run()
     except LabError as error:
         sys.exit(f"error: {error}")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The last chapter of the story: aerostatd takes over, and memory follows the work by itself."""
+"""The last part of ./run: aerostatd moves memory between the guests by itself."""
 
 import contextlib
 import json
@@ -15,9 +15,9 @@ from .wait import wait_for
 SHARED_MIB = 1024
 BURST_MIB = 480
 PIECE_MIB = 80
-PIECE_S = 3         # a piece is asked for so often
+PIECE_S = 3         # one piece is allocated per so many seconds
 IDLE_MIB = 300
-SHOWN_MIB = 24      # smaller moves are not worth a line
+SHOWN_MIB = 24      # smaller changes are not printed
 
 
 class Autopilot:
@@ -66,7 +66,7 @@ class Autopilot:
                               check=False, capture_output=True, text=True)
 
     def seen(self):
-        """The guests' names, and what the daemon knows of each; empty while it does not answer."""
+        """Returns the daemon's status by guest name; empty while the daemon does not answer."""
         answer = self.ask("status", "--json")
         guests = json.loads(answer.stdout)["guests"] if answer.returncode == 0 else []
         return {guest["name"]: guest for guest in guests}
@@ -81,7 +81,7 @@ class Autopilot:
         return self.seen()[guest.name]["need_bytes"] < IDLE_MIB * MIB
 
     def show(self):
-        """A line whenever memory has moved."""
+        """Prints a line if memory has moved since the last one."""
         sizes = [guest.actual() // MIB for guest in self.guests]
         if not self.shown or max(abs(a - b) for a, b in zip(sizes, self.shown)) >= SHOWN_MIB:
             self.shown = sizes
@@ -89,7 +89,7 @@ class Autopilot:
             self.story.say_aside(f"{words} MiB")
 
     def burst(self, guest):
-        """The guest needs more and more, a piece at a time, and nobody is told."""
+        """Makes the guest need more and more memory; nothing informs the daemon."""
         pieces = [f"piece{n}" for n in range(BURST_MIB // PIECE_MIB)]
         for piece in pieces:
             due = time.monotonic() + PIECE_S
@@ -97,13 +97,13 @@ class Autopilot:
             wait_for(lambda due=due: self.show() or time.monotonic() >= due,
                      "the next piece of work")
         wait_for(lambda: self.show() or self.is_relieved(guest),
-                 f"{guest.name} to have what it works with")
+                 f"{guest.name} to have the memory that it needs")
         for piece in pieces:
             if not guest.touch(piece).alive:
-                raise LabError(f"{guest.name} lost some of its work")
+                raise LabError(f"{guest.name} lost a process that held memory")
         if guest.vmstat()["oom_kill"]:
-            raise LabError(f"{guest.name} killed a process")
-        print(f"       {guest.name} works with {len(pieces) * PIECE_MIB} MiB; nothing was killed",
+            raise LabError(f"the OOM killer killed a process in {guest.name}")
+        print(f"       {guest.name} uses {len(pieces) * PIECE_MIB} MiB more; no process was killed",
               flush=True)
         return pieces
 
@@ -111,26 +111,27 @@ class Autopilot:
     def is_relieved(guest):
         return guest.meminfo()["MemAvailable"] >= 64 * MIB
 
-    def tell(self, meanwhile):
+    def run(self, meanwhile):
         story, (alpha, beta) = self.story, self.guests
-        story.say(f"From here on by itself. aerostatd takes over alpha and beta, which are to\n"
-                  f"       share {SHARED_MIB} MiB, and watches them for half a minute. Meanwhile:")
+        story.say(f"From here on, memory moves automatically. aerostatd takes over alpha and beta\n"
+                  f"       with a budget of {SHARED_MIB} MiB and observes them for half a minute.\n"
+                  f"       In the meantime, two changes that cannot succeed:")
         with self.running():
             meanwhile()
-            wait_for(self.knows_all, "both guests to be known")
-            story.say("aerostatd knows both guests now:")
+            wait_for(self.knows_all, "aerostatd to know both guests")
+            story.say("aerostatd now knows how much both guests need:")
             story.command("status", env=self.env)
             story.say("alpha needs more and more memory:")
             pieces = self.burst(alpha)
-            story.say("alpha is done, and beta needs more and more:")
+            story.say("alpha frees that memory, and beta needs more and more:")
             for piece in pieces:
                 alpha.release(piece)
             pieces = self.burst(beta)
             story.command("explain", "beta", "--number", "2", env=self.env)
             for piece in pieces:
                 beta.release(piece)
-            wait_for(lambda: self.sees_idle(beta), "beta to be seen idle")
-        story.say("beta is done, too; aerostatd has ended and put both back:")
+            wait_for(lambda: self.sees_idle(beta), "aerostatd to see that beta is idle")
+        story.say("beta frees its memory, too; aerostatd stops, and restores both guests' sizes:")
         self.show()
         if [guest.actual() for guest in self.guests] != self.before:
-            raise LabError("aerostatd has left its guests at other sizes than before")
+            raise LabError("aerostatd did not restore its guests' sizes")
