@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Real virtual machines, for trying, testing and measuring Aerostat.  See README.md."""
+"""Real virtual machines to try, test and measure Aerostat with.  See README.md."""
 
 from .errors import GuestError, GuestGone, GuestTimeout, LabError, Unavailable
 from .lab import Lab

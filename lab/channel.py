@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The two lines from a guest's init: the channel, and the heartbeat.
+"""The lab's two connections to a guest's init: the channel and the heartbeat.
 
 Both are Unix sockets on which the lab listens and to which QEMU connects when
-it starts, so not a byte is lost.  Each is read by a thread.  guest/init.c says
-what goes over them.
+it starts, so that no byte is lost.  A thread reads each of them.  guest/init.c
+describes the protocol.
 """
 
 import itertools
@@ -18,7 +18,7 @@ REQUEST_MAX = 2000
 
 
 class Line(threading.Thread):
-    """Accepts one connection and reads it until its end."""
+    """Accepts one connection and reads until it ends."""
 
     def __init__(self, path):
         super().__init__(daemon=True, name=f"lab {path}")
@@ -57,7 +57,7 @@ class Line(threading.Thread):
 
 
 class Channel(Line):
-    """Questions to init, by any number of threads, and its answers."""
+    """Sends requests to init, from any number of threads, and receives the answers."""
 
     def __init__(self, path):
         self._ids = itertools.count(1)
@@ -71,7 +71,7 @@ class Channel(Line):
         for header in file:
             words = header.split()
             if len(words) != 3 or not words[0].isdigit() or not words[1].isdigit():
-                continue    # the rest of something cut short
+                continue    # the rest of an answer that was cut short
             number, length, status = int(words[0]), int(words[1]), int(words[2])
             payload = file.read(length)
             with self._changed:
@@ -85,25 +85,26 @@ class Channel(Line):
             self._changed.notify_all()
 
     def hello(self, timeout):
-        """Waits for the hello of a boot."""
+        """Waits for the hello that init sends after a boot; returns its payload."""
         return self._wait(0, "hello", timeout)[1]
 
     def ask(self, verb, args="", timeout=HANG_S):
-        """The status and the payload of init's answer."""
+        """Sends a request; returns the status and the payload of init's answer."""
         request = f"{verb} {args}".rstrip()
         if "\n" in request or len(request) > REQUEST_MAX:
-            raise LabError(f"the guest's init takes one line of {REQUEST_MAX} bytes: {request}")
+            raise LabError(f"a request to the guest's init must be one line of at most "
+                           f"{REQUEST_MAX} bytes: {request}")
         number = next(self._ids)
         with self._changed:
             self._waiting.add(number)
         try:
             self._socket.sendall(f"\n{number} {request}\n".encode())
         except (OSError, AttributeError):
-            raise GuestGone(f"cannot ask the guest to {verb}: it is gone") from None
+            raise GuestGone(f"cannot send {verb} to the guest: it is gone") from None
         return self._wait(number, verb, timeout)
 
     def order(self, verb, args="", timeout=HANG_S):
-        """The payload of init's answer, which must be a good one."""
+        """Sends a request that must succeed; returns the payload of the answer."""
         status, payload = self.ask(verb, args, timeout)
         if status:
             raise GuestError(f"{verb} {args}: {payload}", status)
@@ -121,7 +122,7 @@ class Channel(Line):
 
 
 class Heartbeat(Line):
-    """Measures, by the host's clock, how long the guest ever went without a sign of life."""
+    """Measures, by the host's clock, the longest time between two signs of life of the guest."""
 
     def __init__(self, path):
         self._changed = threading.Condition()
@@ -152,7 +153,7 @@ class Heartbeat(Line):
         self.beats += 1
 
     def mark(self):
-        """Begins a new measurement."""
+        """Starts a new measurement."""
         with self._changed:
             self._last_s = time.monotonic()
             self._longest_s = 0.0
@@ -161,12 +162,12 @@ class Heartbeat(Line):
 
     @property
     def longest_gap_ms(self):
-        """The longest gap since mark(), the one going on right now included."""
+        """The longest gap since mark(), including the current one."""
         with self._changed:
             running = time.monotonic() - self._last_s if self._last_s is not None else 0.0
             return 1000 * max(self._longest_s, running)
 
     def wait(self, beats, timeout=HANG_S):
-        """Waits until there were so many beats since mark(); False when there were not."""
+        """Waits for this many beats since mark(); returns False on a timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: self.beats >= beats, timeout)

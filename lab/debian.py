@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Packages of Debian, downloaded and unpacked, never installed.
+"""Downloads and unpacks Debian packages, and never installs them.
 
 Theory of operation
 -------------------
-The machine's own apt is only asked.  For a suite that it does not know (a fresh
-Debian 12 knows `bookworm main` and no more) there is a private apt state for
-each suite in the build folder: lists and archives of its own, the machine's
-mirror, and no package installed, so that a package's dependencies come out in
-full.  The machine's sources, lists and packages are never changed.
+The machine's own apt is only queried.  For each suite that it does not know (a
+fresh Debian 12 knows only `bookworm main`) there is a private apt state in the
+build folder, which has its own lists and archives, uses the machine's mirror,
+and has no package installed, so that apt resolves all dependencies of a package.
+The machine's sources, lists and packages are never changed.
 """
 
 import functools
@@ -23,29 +23,29 @@ MIB = 1024 * 1024
 
 
 class Apt:
-    """The machine's apt, only ever asked."""
+    """The machine's apt, which is only queried."""
 
     def __init__(self, options=()):
         self.options = list(options)
 
     def depends(self, package):
-        """The “Depends” of a package, or of `package=version`; empty when it is not known."""
+        """Returns the “Depends” of a package or `package=version`; empty if it is unknown."""
         shown = subprocess.run(["apt-cache", *self.options, "--no-all-versions", "show", package],
                                capture_output=True, text=True, check=False).stdout
         found = re.search(r"^Depends: (.*)$", shown, re.M)
         return found[1] if found else ""
 
     def debian_uri(self):
-        """The first of the machine's sources that is a mirror of Debian itself."""
+        """Returns the first of the machine's sources that is a Debian mirror."""
         uris = call(["apt-get", *self.options, "indextargets", "--format", "$(REPO_URI)"])
         for uri in uris.split():
             if re.search(r"/debian/?$", uri):
                 return uri.rstrip("/")
-        raise LabError("no Debian mirror in this machine's apt sources: the lab's kernels are "
-                       "Debian's, add a line like “deb <mirror>/debian bookworm main”")
+        raise LabError("this machine's apt sources have no Debian mirror, from which the lab gets "
+                       "its kernels: add a line like “deb <mirror>/debian bookworm main”")
 
     def download(self, packages, folder, word):
-        """The archives of these packages (each a `package=version`), in `folder`."""
+        """Downloads these packages (each a `package=version`) to `folder`; returns the paths."""
         return self._fetch(["download", *packages], folder, word)
 
     def _fetch(self, words, folder, word):
@@ -55,16 +55,16 @@ class Apt:
             errors = watch(process, folder, word)
         archives = sorted(folder.glob("*.deb"))
         if process.returncode or not archives:
-            raise LabError(f"apt-get cannot {' '.join(words)}: {errors.strip()}\n"
-                           "“apt-get update” may help: a mirror drops old versions")
+            raise LabError(f"apt-get {' '.join(words)} failed: {errors.strip()}\n"
+                           "“apt-get update” may help, because mirrors drop old versions")
         word(f"{sum(archive.stat().st_size for archive in archives) / MIB:.0f} MiB")
         return archives
 
 
 class PrivateApt(Apt):
-    """One suite of Debian with its security updates, in a folder of its own.
+    """An apt state in its own folder, for one Debian suite with its security updates.
 
-    A `…-backports` suite stands on its release, and its packages go first.
+    A `…-backports` suite includes its release; packages of the backports are preferred.
     """
 
     def __init__(self, suite, folder, debian_uri):
@@ -96,13 +96,13 @@ class PrivateApt(Apt):
         try:
             call(["apt-get", *self.options, "update"])
         except LabError as error:
-            raise LabError(f"no Debian {suite}: {error}\nif a key is missing, a newer "
-                           "debian-archive-keyring from this machine's mirror has it") from None
+            raise LabError(f"cannot use Debian {suite}: {error}\nif a key is missing, install a "
+                           "newer debian-archive-keyring from this machine's mirror") from None
 
     def download_all(self, packages, folder, word, status=None):
-        """The archives of packages and of all that they depend on, in `folder`.
+        """Downloads packages and all their dependencies to `folder`; returns the paths.
 
-        status: a file as dpkg's own, of what is there already.
+        status: a file in the format of dpkg's status, with the packages that exist already.
         """
         (folder / "partial").mkdir()
         there = ["-o", f"Dir::State::Status={status}"] if status else []
@@ -113,19 +113,19 @@ class PrivateApt(Apt):
 
 @functools.lru_cache(maxsize=None)
 def private_apt(suite, cache):
-    """The private apt of a suite, whose lists are fetched once a run."""
+    """Returns the private apt of a suite; its lists are fetched once per run."""
     return PrivateApt(suite, cache / "apt" / suite, Apt().debian_uri())
 
 
 def unpack(archives, root):
-    """The files of packages, and none of their scripts run."""
+    """Unpacks the files of packages, without running their scripts, and removes the archives."""
     for archive in archives:
         call(["dpkg", "-x", archive, root])
         archive.unlink()
 
 
 def watch(process, folder, word):
-    """Waits for a download, with a word at each 10 MiB."""
+    """Waits for a download, and reports progress every 10 MiB; returns the errors."""
     said = 0
     while True:
         try:

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Aerostat's own balloon device: a process beside QEMU, which serves one guest.
+"""Aerostat's own balloon device: a process beside QEMU that serves one guest.
 
 Theory of operation
 -------------------
-The device starts first and listens, QEMU connects to it, over vfio-user or
-vhost-user.  QEMU's monitor knows nothing of such a balloon: the device has a
-control socket of its own that speaks QMP (`control`, the same for each process
-that serves the guest in turn; `socket` is new for each).
+The device starts first and listens; QEMU connects to it over vfio-user or
+vhost-user.  QEMU's monitor does not know of this balloon, so the device has its
+own control socket, which speaks QMP.  Successive processes that serve one guest
+use the same control socket (`control`), but each has a new `socket`.
 
-A device ends with its guest or is told to.  One that ends otherwise, or badly,
-is an error, with its last words, when the guest is left; a sanitizer's complaint
-comes out that way.
+A device ends with its guest or on request.  If it ends in another way, or with
+an error status, leaving the guest raises an error with the end of the device's
+log.  This is how a sanitizer's report becomes visible.
 """
 
 import signal
@@ -25,7 +25,7 @@ ID = "balloon0"
 
 
 class Device:
-    """One process of the device; `number` counts those of a guest."""
+    """One process of the device; `number` counts the processes that serve a guest in turn."""
 
     def __init__(self, binary, spec, nest, number=1):
         stem = nest.path / f"device{number if number > 1 else ''}"
@@ -36,12 +36,12 @@ class Device:
         self.control = nest.path / "device.qmp"
         self.chardev = f"balloon-{number}"
         self._binary = binary
-        self._forgiven = False      # its end was wanted, or has been told of
+        self._forgiven = False      # its end was expected, or has been reported
         self._process = None
 
     def start(self, words):
-        """Starts it with these further words on its command line, and waits until it listens."""
-        self.control.unlink(missing_ok=True)    # a killed one has left it
+        """Starts it with these extra arguments, and waits until it listens."""
+        self.control.unlink(missing_ok=True)    # left behind by a killed process
         argv = [self._binary, f"--protocol={self.protocol}", f"--socket-path={self.socket}",
                 f"--control={self.control}", f"--name={self.name}", *map(str, words)]
         try:
@@ -49,8 +49,8 @@ class Device:
                 self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
                                                  stderr=log, start_new_session=True)
         except FileNotFoundError:
-            raise LabError(f"no {self._binary}: build it (“make build”), or let LAB_DEVICE name "
-                           "a device") from None
+            raise LabError(f"{self._binary} does not exist: build it (“make build”), or set "
+                           "LAB_DEVICE to a device") from None
         wait_for(lambda: not self.alive() or self.socket.exists() and self.control.exists(),
                  f"the balloon device of {self.name} to listen")
         if not self.alive():
@@ -78,7 +78,7 @@ class Device:
     # For QEMU
 
     def properties(self):
-        """The device, in the words of -device and of device_add."""
+        """Returns the properties of QEMU's end of the device, for -device and for device_add."""
         if self.protocol == "vfio-user":
             return {"driver": "vfio-user-pci", "id": ID, "x-msg-timeout": HANG_S * 1000,
                     "socket": {"type": "unix", "path": str(self.socket)}}
@@ -92,13 +92,13 @@ class Device:
     # Its end
 
     def kill(self):
-        """Kills it, as a crash would."""
+        """Kills it, as if it crashed."""
         self._forgiven = True
         self._process.kill()
         self._process.wait()
 
     def wait_end(self):
-        """Waits for an end that the caller brought about; its exit status."""
+        """Waits for an end that the caller requested; returns the exit status."""
         try:
             status = self._process.wait(HANG_S)
         except subprocess.TimeoutExpired:
@@ -108,9 +108,9 @@ class Device:
         return status
 
     def end(self, early=False):
-        """Ends it, if it has not ended with its guest; an error if it did not end well.
+        """Ends it if it has not ended with its guest; raises an error if it ended badly.
 
-        early: it has ended before its guest.
+        early: it ended before its guest.
         """
         if not self._process or self._forgiven:
             return
@@ -136,4 +136,4 @@ def check(spec):
                               ("transport", spec.transport, PROTOCOLS),
                               ("qemu", spec.qemu, ("host", "newer"))):
         if value not in known:
-            raise LabError(f"no {key} {value} in the lab, only {', '.join(known)}")
+            raise LabError(f"unknown {key} {value}: use one of {', '.join(known)}")

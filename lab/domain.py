@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A guest as libvirt XML, like the QEMU command line in qemu_guest.py word for word."""
+"""Describes a guest as libvirt XML, equivalent to the QEMU command line in qemu_guest.py."""
 
 import os
 from xml.sax.saxutils import escape, quoteattr
 
-# Interrupts of the three serial ports.  By custom the third shares the first's,
-# which the emulated ISA bus does not bear.
+# The three serial ports have separate interrupts.  On a PC the third one usually
+# shares the first one's, which does not work on the emulated ISA bus.
 SERIAL_PORTS = (("console", 0x3f8, 4), ("channel", 0x2f8, 3), ("heartbeat", 0x3e8, 5))
 
 
@@ -40,7 +40,7 @@ def domain_xml(guest):
 
 
 def vcpu(spec):
-    """Where /sys is not mounted, libvirt has to be told which processors there are."""
+    """Lists the host's processors where /sys is not mounted, so that libvirt cannot find them."""
     cpus = ""
     if not os.path.exists("/sys/devices/system/cpu/online"):
         cpus = f" cpuset='{','.join(map(str, sorted(os.sched_getaffinity(0))))}'"
@@ -76,7 +76,7 @@ def serial_ports(guest):
 
 
 def balloon(properties):
-    """The device's properties in libvirt's words."""
+    """Returns the balloon device as libvirt XML."""
     if properties is None:
         return "<memballoon model='none'/>"
     words = {"deflate-on-oom": "autodeflate", "free-page-reporting": "freePageReporting"}

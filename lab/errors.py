@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What can go wrong in the lab."""
+"""The lab's exceptions."""
 
 
 class LabError(Exception):
-    """The lab cannot do what was asked; the text says why, and what would help."""
+    """The lab cannot do what was requested; the text gives the reason and the remedy."""
 
 
 class Unavailable(LabError):
-    """This machine cannot give what was asked: a reason to skip a test."""
+    """This machine cannot provide what was requested: a reason to skip a test."""
 
 
 class GuestError(LabError):
-    """The guest answered that it could not; `status` is an errno or an exit status."""
+    """The guest reported a failure; `status` is an errno or an exit status."""
 
     def __init__(self, text, status):
         super().__init__(text)
@@ -23,4 +23,4 @@ class GuestTimeout(LabError):
 
 
 class GuestGone(LabError):
-    """The guest is no longer there to answer."""
+    """The guest no longer exists."""

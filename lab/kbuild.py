@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Builds our guest driver for the lab's kernels, with nothing installed.
+"""Builds our guest driver for the lab's kernels, without installing anything.
 
 Theory of operation
 -------------------
-A module is built by the very compiler, kbuild and headers that Debian made the
-kernel with.  For each suite there is a tree, BUILD/lab/kbuild/SUITE, of that
-suite's packages: a compiler, make, a few tools, and the headers of each kernel
-of the lab that comes from there.  The sources are copied into the tree, and
-make runs there by chroot.  Besides, it needs a /dev/null, which root makes in the
-tree, and objtool looks for the stack in /proc/self/maps and is content with that
-of another process.  Where no device can be made (the user is not root, or may
-not), /dev is mounted instead, in a mount namespace that ends with make.
+A module is built with the compiler, kbuild and headers that Debian built the
+kernel with.  For each suite there is a tree, BUILD/lab/kbuild/SUITE, with
+packages of that suite: a compiler, make, a few tools, and the headers of each of
+the lab's kernels that comes from the suite.  A copy of the sources is moved into
+the tree, and make runs there by chroot, as root and without any mount.
 
-The tree has a file in the format of dpkg's status that lists what is in it, so
-that apt fetches what is missing and no more.  It is written last: packages
-whose unpacking was interrupted are unpacked again.
+make also needs /dev/null, which root creates in the tree, and objtool looks for
+its stack in /proc/self/maps, for which a copy of another process's file is good
+enough.  Where the device cannot be created (without root or CAP_MKNOD, or on a
+file system mounted with nodev), the host's /dev is mounted into the tree
+instead, in a mount namespace that ends with make.
 
-Only the module comes back: kbuild leaves files behind that nobody wants in the
-source tree.  A module is kept by its kernel and a hash of all that went into
-it.  All of this happens under the lab's lock.
+A file in the format of dpkg's status lists the packages in the tree, so that apt
+fetches only what is missing.  It is written last, so that packages whose
+unpacking was interrupted are unpacked again.
+
+Only the module leaves the tree, because kbuild leaves many other files beside
+it.  Modules are cached by kernel and by a hash of everything that went into
+them.  All of this happens while the lab's lock is held.
 """
 
 import dataclasses
@@ -37,25 +40,25 @@ from .kernels import SERIES
 from .tools import call, tool
 
 MODULE = "virtio_balloon"
-# The headers bring the compiler along.
+# The compiler is not listed because the headers depend on it.
 TOOLS = ("binutils", "make", "dash", "coreutils", "findutils", "sed", "grep", "gawk")
-# More words for make, and the packages that these need.
+# Extra arguments for make, and the packages that they need.
 PLAIN = ((), ())
-STRICT = (("W=1",), ("perl",))    # kernel-doc comments are checked, too
+STRICT = (("W=1",), ("perl",))    # also checks kernel-doc comments
 SPARSE = (("C=2", "CHECK=sparse"), ("sparse",))
-NO_SPARSE = ("7.3",)    # whose headers are beyond Debian's sparse
-# What no module needs: half of the tree.
+NO_SPARSE = ("7.3",)    # Debian's sparse cannot parse its headers
+# Half of the tree, which no module needs.
 LEFT_OUT = ("usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man",
             "usr/bin/*lto-dump*", "usr/libexec/gcc/*/*/lto1", "usr/lib/gcc/*/*/lto1",
             "usr/lib/x86_64-linux-gnu/lib*san.so*", "usr/lib/gcc/*/*/lib*san*.a",
             "usr/lib/x86_64-linux-gnu/libLLVM*", "usr/lib/x86_64-linux-gnu/libicu*",
             "usr/lib/x86_64-linux-gnu/libz3.*", "usr/lib/llvm-*")
 FOLDERS = ("dev", "module", "proc", "tmp")
-MODULE_FOLDER = "module"    # where the sources are, in the tree
+MODULE_FOLDER = "module"    # of the sources, within the tree
 NULL_DEVICE = os.makedev(1, 3)
-# The tree's /dev by a mount, which ends with the namespace, which ends with make.
+# Mounts the host's /dev into the tree; the mount ends with the namespace, and that with make.
 WITH_DEV_MOUNTED = 'mount --rbind /dev "$1/dev"; exec chroot "$@"'
-# Not a word on our sources: the steps of a build, and what headers and kbuild say of themselves.
+# Output that does not concern our sources: build steps, and messages about headers and kbuild.
 NOT_OURS = re.compile(r"  [A-Z]+ .*|make(\[\d+\])?: |Skipping BTF generation|/usr/src/"
                       r"|warning: the compiler differs|  (The kernel was built by|You are using):"
                       r"|.*: note: in included file")
@@ -64,7 +67,7 @@ KEPT_S = 2 * 24 * 3600
 
 @dataclasses.dataclass(frozen=True)
 class Module:
-    """A built module; its symbols for a debugger are in a file beside it."""
+    """A built module; a file beside it has the debug symbols."""
 
     path: pathlib.Path
     warnings: str
@@ -75,9 +78,9 @@ class Module:
 
 
 def build(kernel, source_dir, cache, progress, words=(), packages=()):
-    """The module of these sources for a kernel, built unless the cache folder has it already.
+    """Returns the module of these sources for a kernel, building it unless it is cached.
 
-    words: more words for make; packages: more packages that these need.
+    words: extra arguments for make; packages: extra packages that these need.
     """
     sources = find_sources(source_dir)
     folder = cache / "modules" / f"{kernel.release}-{fingerprint(sources, words)}"
@@ -97,12 +100,12 @@ def build(kernel, source_dir, cache, progress, words=(), packages=()):
 
 
 def find_sources(source_dir):
-    """{name in the folder: its bytes} of all that a build reads."""
+    """Returns {name in the folder: bytes} of all files that a build reads."""
     root = pathlib.Path(source_dir)
     sources = {path.relative_to(root): path.read_bytes() for path in sorted(root.rglob("*"))
                if path.suffix in (".c", ".h", ".S") or path.name in ("Kbuild", "Makefile")}
     if pathlib.Path("Kbuild") not in sources:
-        raise LabError(f"no driver to build in {root}: it has no Kbuild")
+        raise LabError(f"no driver sources in {root}: it has no Kbuild")
     return sources
 
 
@@ -114,7 +117,7 @@ def fingerprint(sources, words):
 
 
 def forget_old(folder, pattern="*"):
-    """Ends what nobody has used for long, for each edit of a source leaves something behind."""
+    """Removes cached files that were not used for long: each edit of a source makes new ones."""
     for path in folder.glob(pattern):
         if path.stat().st_mtime < time.time() - KEPT_S:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -141,7 +144,7 @@ def make(tree, sources, source_dir, folder, words):
 
 
 def take(work, result, warnings):
-    """What is kept of a build."""
+    """Keeps the module, its symbols and the warnings of a build."""
     result.mkdir()
     module = Module(result / f"{MODULE}.ko", warnings)
     (work / f"{MODULE}.ko").rename(module.with_symbols)
@@ -150,13 +153,13 @@ def take(work, result, warnings):
 
 
 def with_paths(output, sources, source_dir):
-    """What a compiler said, naming the sources where they really are."""
+    """Returns a compiler's output with the real paths of the sources."""
     names = "|".join(re.escape(str(name)) for name in sources)
     return re.sub(rf"(?<![\w./-])(?:/module/)?({names})(?=:)", rf"{source_dir}/\1", output)
 
 
 def warnings_in(output):
-    """All that was said on our sources, if there is a warning in it; else ""."""
+    """Returns all output about our sources if it contains a warning, else ""."""
     lines = [line for line in output.splitlines() if not NOT_OURS.match(line)]
     if any(re.search("warning:", line, re.I) for line in lines):
         return "\n".join(lines) + "\n"
@@ -166,7 +169,7 @@ def warnings_in(output):
 # The tree
 
 class Tree:
-    """The packages of a kernel's suite that build modules for it."""
+    """The packages of a kernel's suite that are needed to build modules for it."""
 
     def __init__(self, kernel, cache):
         self.kernel = kernel
@@ -177,12 +180,12 @@ class Tree:
         self.headers = [f"linux-headers-{kernel.release}"]
 
     def provide(self, packages, progress):
-        """Has these packages in the tree, and all that they need."""
+        """Unpacks those of the packages, and of their dependencies, that are missing."""
         there = self.status.read_text() if self.status.exists() else ""
         missing = [package for package in packages
                    if not re.search(rf"^Package: {re.escape(package)}$", there, re.M)]
         if missing:
-            with progress.step(f"fetching {missing[0]} of Debian {self.suite}") as word:
+            with progress.step(f"fetching {missing[0]} from Debian {self.suite}") as word:
                 self._fetch(missing, there, word)
 
     def _fetch(self, packages, there, word):
@@ -204,19 +207,22 @@ class Tree:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _image(self, apt):
-        """The kernel itself as a package that is there: newer headers depend on it in vain."""
+        """Returns a status entry for the kernel image, as if it were unpacked in the tree.
+
+        Newer headers depend on the image, which a build does not need.
+        """
         needs = apt.depends(self.headers[0])
         if not needs:
             raise LabError(
-                f"Debian's {self.suite} no longer has {self.headers[0]}, for it has a newer "
-                f"kernel: remove {self.kernel.root}, and the lab fetches that one")
+                f"Debian's {self.suite} has a newer kernel and no longer has {self.headers[0]}: "
+                f"remove {self.kernel.root}, and the lab will fetch the newer one")
         image = f"linux-image-{self.kernel.release}"
         version = re.search(rf"{re.escape(image)} \(= ([^)]+)\)", needs)
         return entry(f"Package: {image}\nVersion: {version[1]}\nArchitecture: amd64\n"
                      "Maintainer: none\nDescription: unpacked elsewhere\n") if version else ""
 
     def _settle(self):
-        """Does what the packages' scripts would have done, and leaves out what nobody needs."""
+        """Does what the packages' scripts would have done, and removes what no build needs."""
         for name in FOLDERS:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         for name in ("bin", "sbin", "lib", "lib64"):
@@ -228,7 +234,7 @@ class Tree:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def make(self, source, words):
-        """Runs kbuild on a folder, which it changes; the exit status and the output."""
+        """Runs kbuild in a folder, to which it adds files; returns exit status and output."""
         (self.root / "proc/self").mkdir(exist_ok=True)
         shutil.copyfile("/proc/self/maps", self.root / "proc/self/maps")
         inside = self.root / MODULE_FOLDER
@@ -249,7 +255,7 @@ class Tree:
         return done.returncode, done.stdout
 
     def _chroot(self):
-        """The command that runs another one in a tree, both to be appended."""
+        """Returns a command prefix; append a tree's path and the command to run in it."""
         if os.geteuid() == 0 and self._has_null():
             return [tool("chroot")]
         namespace = [tool("unshare"), "--mount", *(["--map-root-user"] if os.geteuid() else [])]
@@ -257,12 +263,13 @@ class Tree:
                               capture_output=True, text=True, check=False)
         if done.returncode:
             raise Unavailable(
-                f"our driver cannot be built here: {self.root} needs a /dev/null, and neither "
-                f"making one (CAP_MKNOD) nor mounting /dev is allowed ({done.stderr.strip()})")
+                f"cannot build our guest driver here: {self.root} needs /dev/null, but this user "
+                "may neither create it (CAP_MKNOD) nor mount /dev in a namespace "
+                f"({done.stderr.strip()})")
         return [*namespace, "sh", "-ec", WITH_DEV_MOUNTED, "sh"]
 
     def _has_null(self):
-        """Makes the tree's /dev/null if need be; False where that is not allowed."""
+        """Creates the tree's /dev/null if it is missing; returns False if that is not allowed."""
         null = self.root / "dev/null"
         try:
             if not null.is_char_device():
@@ -277,7 +284,7 @@ class Tree:
 
 
 def entry(fields):
-    """A package's fields as an entry of dpkg's status."""
+    """Returns a package's fields as an entry of dpkg's status file."""
     head, _, rest = fields.strip().partition("\n")
     return f"{head}\nStatus: install ok installed\n{rest}\n\n"
 
