@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One virtual machine, up and answering inside its `with` statement.
+"""One virtual machine, which runs and answers inside its `with` statement.
 
 Theory of operation
 -------------------
-A guest lives in a nest (nest.py).  Its kernel and initramfs are linked there,
-for a libvirt daemon may run as a user who cannot see the build folder.  QEMU is
-started by us (qemu_guest.py) or by a libvirt daemon (libvirt_guest.py), and
-connects the guest's serial ports to our channel and heartbeat (channel.py).
-When init says hello the disks are there; the balloon driver is loaded next, if
-the guest is to have one, and a guest with `current` is ready when it has that
-size.
+A guest lives in a nest (nest.py).  Its kernel and initramfs are linked into the
+nest, because a libvirt daemon may run as a user who cannot read the build
+folder.  Either the lab starts QEMU (qemu_guest.py) or a libvirt daemon does
+(libvirt_guest.py).  QEMU connects the guest's serial ports to the lab's channel
+and heartbeat (channel.py).  When init sends its hello, the disks exist.  The
+balloon driver is loaded next, if the guest is to have one.  A guest with
+`current` is ready when it has that size.
 
-There are two drivers, and both are the module virtio_balloon: our own,
-"aerostat", and the kernel's, "stock".  The variable DRIVER says which one a
-guest has of which nothing else is said.
+There are two drivers, our own ("aerostat") and the kernel's ("stock"), and both
+are the module virtio_balloon.  The environment variable DRIVER selects the
+driver of guests for which nothing else is given.
 """
 
 import contextlib
@@ -33,14 +33,14 @@ from .tools import give
 from .wait import HANG_S, wait_for
 
 MIB = 1024 * 1024
-# The drivers, and what init calls each.
+# The drivers, and init's name for each.
 DRIVERS = {"aerostat": "aerostat", "stock": "virtio_balloon"}
-# What a kernel says in trouble.
+# What a kernel logs when it is in trouble.
 TROUBLE = re.compile(r"Bad page|BUG:|WARNING:|cut here|Oops|general protection|kernel panic|UBSAN"
                      r"|blocked for more than|list_(?:add|del) corruption|refcount_t"
                      r"|stack-protector|memory leak|kmemleak", re.I)
-TROUBLE_LINES = 60      # as much of it as an error shows
-LOG_BYTES = 120 << 10   # as much of a kernel's log as init hands out at once
+TROUBLE_LINES = 60      # shown in an error
+LOG_BYTES = 120 << 10   # of a kernel's log, which fits into one answer of init
 KERNEL_ARGS = "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off nowatchdog"
 # What an emulated CPU need not do at boot: test ciphers, and measure its own speed.
 EMULATED_ARGS = "cryptomgr.notests tsc=reliable lpj=10000000"
@@ -48,30 +48,30 @@ EMULATED_ARGS = "cryptomgr.notests tsc=reliable lpj=10000000"
 
 @dataclasses.dataclass
 class Spec:
-    """What a guest is to be.  Sizes are MiB."""
+    """The specification of a guest.  Sizes are in MiB."""
 
     name: str
     kernel: str = "6.12"
     memory: int = 1024          # RAM at boot
-    current: int | None = None  # the balloon's first target; None: no balloon to begin with
-    # The driver to load: "aerostat", "stock", or None (False); True: the one that DRIVER names.
+    current: int | None = None  # the balloon's first target; None: start with an empty balloon
+    # The driver to load: "aerostat", "stock", None (False) for none; True: the one in DRIVER.
     driver: str | bool | None = True
     driver_params: str = ""     # its parameters at boot, such as "a=1 b=2"
     backing: str = "memfd"      # or "anon", "hugetlb", "shmem-thp" (see backing.py)
     hot_memory: int = 0         # how much plug_memory() may add, in multiples of 128
-    # The device's properties in QEMU's words, which are our own device's features, and
-    # "stats-period"; None: no device.
+    # The device's properties by QEMU's names (our own device's features have the same names),
+    # and "stats-period"; None: no device.
     balloon: dict | None = dataclasses.field(default_factory=dict)
-    device: str = "qemu"        # who serves the balloon: QEMU, or "aerostat", our own process
-    device_args: tuple = ()     # more words for the command line of our own
-    device_program: str | None = None   # another than aerostat-device, such as one of tests/fakes
-    transport: str = "vfio-user"    # between QEMU and our own; or "vhost-user"
-    qemu: str = "host"          # or "newer", which "aerostat" implies (see newer_qemu.py)
-    swap_disk: int | None = None    # a disk for `swap("on disk")`
+    device: str = "qemu"        # what serves the balloon: QEMU, or "aerostat", our own process
+    device_args: tuple = ()     # extra arguments for our own device
+    device_program: str | None = None   # instead of aerostat-device, such as one of tests/fakes
+    transport: str = "vfio-user"    # between QEMU and our own device; or "vhost-user"
+    qemu: str = "host"          # or "newer", which device="aerostat" implies (see newer_qemu.py)
+    swap_disk: int | None = None    # the size of a disk for `swap("on disk")`
     cpus: int = 1
-    kernel_args: str = ""       # more words for the guest's kernel
-    persistent: bool = True     # over libvirt: define the domain, or only create it
-    accel: str | None = None    # None: what the probe found
+    kernel_args: str = ""       # extra arguments for the guest's kernel
+    persistent: bool = True     # over libvirt: define the domain; False: only create it
+    accel: str | None = None    # None: the one that the probe found
     ready_within: float = HANG_S    # seconds
 
     def __post_init__(self):
@@ -81,19 +81,20 @@ class Spec:
 
 
 def choose_driver(which=True):
-    """The word for a driver, or None for none: see Spec.driver."""
+    """Returns "aerostat", "stock" or None; `which` is as in Spec.driver."""
     if which is True:
         which = os.environ.get("DRIVER") or "aerostat"
     if which and which not in DRIVERS:
-        raise LabError(f"no balloon driver {which} in the lab, only {', '.join(DRIVERS)}")
+        raise LabError(f"there is no balloon driver {which} in the lab: use one of "
+                       f"{', '.join(DRIVERS)}")
     return which or None
 
 
 @dataclasses.dataclass
 class Pass:
-    """One pass over held memory: is its holder alive, how long it took, what it found.
+    """One pass over held memory: whether its holder is alive, its duration, and bad pages.
 
-    A bad page of a new hold of kind anon was not zero to begin with.
+    In a new hold of kind anon, a bad page is one that was not zero at first.
     """
 
     alive: bool
@@ -105,12 +106,12 @@ class Pass:
 
 @dataclasses.dataclass
 class Run:
-    status: int     # 124: it was stopped, being late
+    status: int     # 124: it exceeded its time and was stopped
     output: str
 
 
 class Guest:
-    """What all guests have in common, whoever started them."""
+    """The common part of all guests, with and without libvirt."""
 
     def __init__(self, lab, spec):
         self.lab = lab
@@ -152,7 +153,7 @@ class Guest:
         except LabError as another:
             if error is None:
                 raise
-            error.add_note(str(another))    # what happened first is what counts
+            error.add_note(str(another))    # the first error is the one to report
 
     def _close(self):
         with contextlib.ExitStack() as last_first:
@@ -183,7 +184,7 @@ class Guest:
         self._own(path / "heartbeat")
 
     def _own(self, path):
-        """Gives a file to whoever runs QEMU."""
+        """Makes a file accessible to the user that runs QEMU."""
 
     def _boot(self, deadline):
         hello = self.channel.hello(deadline - time.monotonic())
@@ -192,30 +193,31 @@ class Guest:
             self.load_driver(params=self.spec.driver_params)
             if self.spec.current:
                 wait_for(lambda: 0 < self._size() <= self.spec.current * MIB,
-                         f"{self.name} to start at its size",
+                         f"{self.name} to reach its first size",
                          timeout=deadline - time.monotonic())
         self.heartbeat.mark()
 
     def _tell(self, error):
-        """Adds to an error what the guest and QEMU had to say."""
+        """Adds the ends of the guest's console and of QEMU's log to an error."""
         if isinstance(error, Exception):
             for what, path in self._logs().items():
                 lines = path.read_text(errors="replace").splitlines() if path.exists() else []
                 if lines:
-                    error.add_note("\n".join([f"{self.name}'s {what}, its end:", *lines[-20:]]))
+                    error.add_note("\n".join([f"the end of {self.name}'s {what} log:",
+                                              *lines[-20:]]))
 
     def _logs(self):
         return {"console": self.console, "QEMU": self.nest.path / "qemu.log"}
 
     @property
     def kernel_args(self):
-        # Linux 6.1 of Debian leaves new memory to udev, which the guest lacks.
+        # Debian's Linux 6.1 leaves new memory offline for udev, which the guest does not have.
         hot = "memhp_default_state=online" if self.spec.hot_memory else ""
         emulated = "" if self.accel == "kvm" else EMULATED_ARGS
         return " ".join(filter(None, (KERNEL_ARGS, emulated, hot, self.spec.kernel_args)))
 
     def alive(self):
-        """Is its QEMU there?  A stopped one is."""
+        """Returns whether its QEMU exists, even if it is stopped."""
         try:
             with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as file:
                 return file.read().rpartition(")")[2].split()[0] not in "ZX"
@@ -223,7 +225,7 @@ class Guest:
             return False
 
     def stop(self):
-        """Stops the QEMU process, so that it no longer answers anybody."""
+        """Stops the QEMU process, so that it no longer answers."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def cont(self):
@@ -234,14 +236,14 @@ class Guest:
         self._reap()
 
     def poweroff(self):
-        """Lets the guest shut itself down."""
+        """Makes the guest shut itself down."""
         self.channel.ask("poweroff")
         wait_for(lambda: not self._running(), f"{self.name} to power off")
 
     def kexec(self):
-        """Has the guest's kernel boot itself anew, past the machine, and waits until it is up.
+        """Makes the guest's kernel start itself again by kexec, and waits until it is up.
 
-        Takes the scratch disk, so nothing may be held as cache.
+        This overwrites the scratch disk, so no memory may be held as "cache".
         """
         disk = "/dev/$(basename $(dirname $(grep -l scratch /sys/block/vd*/serial)))"
         copy, at = "echo 1 > /proc/sys/vm/drop_caches", 0
@@ -256,7 +258,7 @@ class Guest:
         self.boots_again()
 
     def boots_again(self):
-        """Waits until the guest is up after a reboot, its driver loaded as at its start."""
+        """Waits until the guest is up after a reboot, and loads its driver as at its start."""
         self._boot(time.monotonic() + HANG_S)
 
     def _running(self):
@@ -265,20 +267,20 @@ class Guest:
     def _reap(self):
         wait_for(lambda: not self.alive(), f"{self.name}'s QEMU to end")
 
-    # What the guest is asked
+    # Requests to the guest
 
     def run(self, command, timeout=HANG_S):
-        """Runs a shell command in the guest, which ends it after so many seconds."""
+        """Runs a shell command in the guest, which stops it after `timeout` seconds."""
         limit = int(timeout * 1000)
         return Run(*self.channel.ask("run", f"{limit} {command}", timeout + HANG_S))
 
     def hold(self, name, mib, kind="anon"):
-        """Holds memory in the guest: "anon", "tmpfs" or "cache" (see guest/hold.c)."""
+        """Holds memory in the guest, of kind "anon", "tmpfs" or "cache" (see guest/hold.c)."""
         self._held.add(name)
         return self._pass("hold", f"{name} {mib} {kind}")
 
     def touch(self, name, full=False):
-        """One pass over what is held, which checks a few words of each page, or all."""
+        """Makes a pass over held memory, and checks a few words of each page, or all of them."""
         return self._pass("touch", f"{name} {'full' if full else 'quick'}")
 
     def release(self, name):
@@ -286,7 +288,7 @@ class Guest:
         self._held.discard(name)
 
     def release_all(self):
-        """Whatever is still held, as after a test that failed."""
+        """Releases whatever is still held, for example after a failed test."""
         for name in self._held:
             with contextlib.suppress(GuestError):   # a reboot has released it
                 self.channel.order("release", name)
@@ -298,7 +300,7 @@ class Guest:
         return Pass(alive, **{key: int(value) for key, value in words.items()})
 
     def meminfo(self):
-        """/proc/meminfo in bytes."""
+        """Returns /proc/meminfo, with sizes in bytes."""
         return {key: int(value) * 1024 for key, value in
                 re.findall(r"^(\S+):\s+(\d+) kB$", self.channel.order("meminfo"), re.M)}
 
@@ -307,19 +309,19 @@ class Guest:
                 re.findall(r"^(\S+) (\d+)$", self.channel.order("vmstat"), re.M)}
 
     def psi(self):
-        """Memory pressure, as {"some": {"avg10": …, "total": …}, "full": …}."""
+        """Returns memory pressure as {"some": {"avg10": …, "total": …}, "full": …}."""
         return {line.split()[0]: {key: float(value) for key, value in
                                   (word.split("=") for word in line.split()[1:])}
                 for line in self.channel.order("psi").splitlines()}
 
     def swap(self, what):
-        """"on disk", "off disk", "on zram MIB", "off zram"."""
+        """Changes swap; `what` is "on disk", "off disk", "on zram MIB" or "off zram"."""
         self.channel.order("swap", what)
 
     def load_driver(self, which=None, params=""):
-        """Loads "aerostat" or "stock", with parameters, where none may be loaded yet.
+        """Loads "aerostat" or "stock", with parameters; no driver may be loaded yet.
 
-        With no word said, the guest's own is loaded unless one is there.
+        Without arguments, loads the driver of the guest's Spec unless one is already loaded.
         """
         driver = choose_driver(which or self.spec.driver or True)
         if driver == "aerostat":
@@ -331,57 +333,57 @@ class Guest:
                 raise
 
     def unload_driver(self):
-        """Unloads whichever is loaded; out of a full balloon that takes its time."""
+        """Unloads the driver that is loaded, which takes a while if its balloon is full."""
         self.channel.order("unload", "virtio_balloon")
 
     def kernel_log(self):
-        """What the kernel has said, the end of it if it is long."""
+        """Returns the kernel's log, or the end of it if it is long."""
         return self.run(f"dmesg | tail -c {LOG_BYTES}").output
 
     def kernel_trouble(self):
-        """What the kernel has said from the first line on that tells of trouble, or []."""
+        """Returns the kernel's log from the first line that reports trouble on, or []."""
         lines = []
         with contextlib.suppress(GuestGone, GuestTimeout):
             lines = self.kernel_log().splitlines()
-        if not any(map(TROUBLE.search, lines)):     # a dead guest's console has its last words
+        if not any(map(TROUBLE.search, lines)):     # a dead guest can only have used its console
             lines = self.console.read_text(errors="replace").splitlines()
         return list(itertools.dropwhile(lambda line: not TROUBLE.search(line), lines))
 
     def check_kernel_log(self):
-        """It is an error if the kernel has told of trouble."""
+        """Raises an error if the kernel has logged trouble."""
         trouble = self.kernel_trouble()
         if trouble:
             raise LabError("\n".join([f"{self.name}'s kernel complains:",
                                       *trouble[:TROUBLE_LINES]]))
 
     def ping(self, timeout=HANG_S):
-        """The boot id and the uptime in ms; a different id is a reboot."""
+        """Returns the boot id and the uptime in ms; a different id means a reboot."""
         words = dict(word.split("=") for word in self.channel.order("ping", "", timeout).split())
         return words["boot_id"], int(words["uptime_ms"])
 
-    # What the host sees
+    # The host's view
 
     def qmp(self, command, **args):
         raise NotImplementedError
 
     def actual(self):
-        """The guest's size in bytes, as whoever serves the balloon has it."""
+        """Returns the guest's size in bytes, according to whatever serves the balloon."""
         return self.qmp("query-balloon")["actual"]
 
     def _size(self):
-        """The same, 0 while it is not known, as when the driver has only just begun."""
+        """Returns the size, or 0 while it is unknown because the driver has just started."""
         try:
             return self.actual()
         except GuestError:
             return 0
 
     def host_bytes(self):
-        """What the guest's process costs the host: anonymous memory, and blocks of RAM files."""
+        """Returns the host memory of the guest's process: anonymous, and blocks of RAM files."""
         with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
             total = int(re.search(r"^Anonymous:\s+(\d+) kB$", file.read(), re.M)[1]) * 1024
         files = {}
         for entry in os.scandir(f"/proc/{self.pid}/fd"):
-            with contextlib.suppress(FileNotFoundError):    # QEMU has closed it meanwhile
+            with contextlib.suppress(FileNotFoundError):    # QEMU has closed it in the meantime
                 if backing.holds_ram(os.readlink(entry.path), self.nest):
                     status = os.stat(entry.path)
                     files[status.st_dev, status.st_ino] = status.st_blocks * 512

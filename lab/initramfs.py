@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The guests' root: busybox, our init, and the kernel modules it loads.
+"""Builds the guests' root file system: busybox, our init, and the kernel modules it loads.
 
-Built into one uncompressed cpio archive (under emulation, decompressing costs
-more than reading), named by a hash of all that is in it.
+It is one cpio archive, whose name contains a hash of its contents.  The archive
+is not compressed, because under emulation decompressing takes longer than
+reading.
 """
 
 import hashlib
@@ -15,11 +16,11 @@ from .kbuild import forget_old
 from .tools import call, tool
 
 SOURCES = pathlib.Path(__file__).parent / "guest"
-# What init loads together: at boot, and when it is asked to.  Our own driver is one more set.
+# Modules that init loads together, at boot or on request.  Our own driver is one more set.
 MODULE_SETS = {
     "boot": ["virtio_pci", "virtio_blk"],
     "virtio_balloon": ["virtio_balloon"],
-    # The compressors are what zram asks modprobe for, which the guest lacks.
+    # zram requests its compressors through modprobe, which the guest does not have.
     "zram": ["lzo-rle", "lz4", "zram"],
 }
 OURS = "aerostat"
@@ -27,9 +28,9 @@ FOLDERS = ["bin", "dev", "hold", "lab", "proc", "sys", "tmp"]
 
 
 def build(kernel, driver, cache, progress):
-    """The archive for this kernel, built unless the cache folder has it already.
+    """Returns the path of this kernel's archive, building it unless it is cached.
 
-    driver: the file of our own, or None.
+    driver: the path of our own driver, or None.
     """
     files = contents(kernel, driver, build_init(cache, progress))
     digest = hashlib.sha256()
@@ -60,7 +61,7 @@ def build_init(cache, progress):
 
 
 def contents(kernel, driver, init):
-    """(name, mode, bytes) of all that goes into the archive."""
+    """Returns (name, mode, bytes) of each file in the archive."""
     busybox = pathlib.Path(tool("busybox"))
     files = [(folder, stat.S_IFDIR | 0o755, b"") for folder in FOLDERS]
     files.append(("dev/console", stat.S_IFCHR | 0o600, b""))
@@ -88,16 +89,16 @@ def modules(kernel, driver):
 
 
 def in_order(depends, wanted):
-    """The paths of modules and of all that they need, each after what it needs."""
+    """Returns the paths of modules and their dependencies, each after those that it needs."""
     order = {}
     for module in wanted:
-        # depmod lists the direct needs first; they are loaded from the last.
+        # depmod lists direct dependencies first, so the list is loaded from its end.
         order.update(dict.fromkeys(reversed(depends.get(module.replace("-", "_"), []))))
     return list(order)
 
 
 def inside(path):
-    """The name of a module in the archive."""
+    """Returns the path of a module within the archive."""
     return f"lab/{pathlib.Path(path).name.split('.')[0]}.ko"
 
 
@@ -107,7 +108,7 @@ def add_set(files, name, order):
 
 
 def read_depends(kernel):
-    """For each module its own path and those it needs; built-in ones have none."""
+    """Returns {module: [its path, paths that it needs]}; built-in modules are not in it."""
     depends = {}
     for line in (kernel.modules / "modules.dep").read_text().splitlines():
         path, needs = line.split(":")
@@ -122,10 +123,10 @@ def read_module(path):
 
 
 def cpio(files):
-    """The archive in the `newc` format, which needs neither root nor the cpio program."""
+    """Returns the archive in `newc` format; this needs neither root nor the cpio program."""
     out = bytearray()
     for number, (name, mode, data) in enumerate([*files, ("TRAILER!!!", 0, b"")], 1):
-        device = (5, 1) if stat.S_ISCHR(mode) else (0, 0)    # /dev/console, our only one
+        device = (5, 1) if stat.S_ISCHR(mode) else (0, 0)    # /dev/console is the only device
         fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(name) + 1, 0)
         out += b"070701" + b"".join(b"%08x" % field for field in fields)
         out += name.encode() + b"\0"
@@ -136,7 +137,7 @@ def cpio(files):
 
 
 def write_new(path, data):
-    """Writes a file that is there whole or not at all."""
+    """Writes a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     scratch.write_bytes(data)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Debian's cloud kernels, unpacked under the build folder and not installed.
+"""Unpacks Debian's cloud kernels in the build folder, without installing them.
 
-The metapackage of a series names the exact package.  It is looked for in the
-machine's own apt sources, and if it is not there in the series' suite, through
+The metapackage of a series names the exact package.  The lab looks for it in the
+machine's own apt sources first, and otherwise in the series' suite, through
 a private apt state (debian.py).
 
 Where the packaged image is compressed with zstd, guests boot what is in it: an
@@ -50,15 +50,15 @@ class Kernel:
         return dict(re.findall(r"^(CONFIG_\w+)=(.*)$", self._file("config").read_text(), re.M))
 
     def _file(self, name):
-        """In /boot; newer packages put it beside the modules and leave /boot to their scripts."""
+        """Returns a file's path: in /boot or, in newer packages, in the modules' folder."""
         beside = self.modules / name
         return beside if beside.exists() else self.root / "boot" / f"{name}-{self.release}"
 
 
 def fetch(series, cache, progress):
-    """The kernel of this series, fetched unless it is in the cache folder already."""
+    """Returns the kernel of this series, fetching it unless it is cached."""
     if series not in SERIES:
-        raise LabError(f"no kernel {series} in the lab, only {', '.join(SERIES)}")
+        raise LabError(f"unknown kernel {series}: use one of {', '.join(SERIES)}")
     root = cache / "kernels" / series
     if not root.exists():
         with progress.step(f"fetching kernel {series}") as word:
@@ -104,7 +104,7 @@ def build(series, cache, root, word):
 
 
 def find(series, cache):
-    """The machine's apt if it knows the kernel, else a private one; and the packages."""
+    """Returns an apt that knows the kernel, preferably the machine's own, and the packages."""
     metapackage, suite = SERIES[series]
     machine = Apt()
     for apt in (lambda: machine, lambda: private_apt(suite, cache)):
@@ -116,7 +116,7 @@ def find(series, cache):
 
 
 def parts(apt, metapackage, series):
-    """The packages that the series' newest kernel is made of, as `package=version`."""
+    """Returns the packages of the series' newest kernel, as `package=version`."""
     pattern = rf"linux-image-({re.escape(series)}\.\S+) \(= ([^)]+)\)"
     image = re.search(pattern, apt.depends(metapackage))
     if not image:

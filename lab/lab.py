@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The lab: what guests are made of, prepared once and kept under the build folder.
+"""The lab: everything that guests need, prepared once and cached in the build folder.
 
     BUILD/lab/kernels/SERIES/     a Debian kernel, unpacked
-    BUILD/lab/kbuild/SUITE/       what builds modules for them (see kbuild.py)
+    BUILD/lab/kbuild/SUITE/       tools that build modules for the kernels (see kbuild.py)
     BUILD/lab/modules/            our driver, for each kernel and state of its sources
     BUILD/lab/initramfs/          init, and an archive for each kernel and driver
-    BUILD/lab/qemu/               a newer QEMU, where the machine's knows no vfio-user
-    BUILD/lab/apt/SUITE/          only where the machine's apt does not know a suite
+    BUILD/lab/qemu/               a newer QEMU, if the machine's does not support vfio-user
+    BUILD/lab/apt/SUITE/          a private apt state, if the machine's apt lacks the suite
     BUILD/lab/accel               what the probe found: kvm or tcg
-    BUILD/lab/lock                taken while any of it is made
+    BUILD/lab/lock                held while any of this is created
 """
 
 import contextlib
@@ -28,7 +28,7 @@ DRIVER_SOURCE = pathlib.Path(__file__).resolve().parent.parent / "guest"
 
 
 class Lab:
-    """Guests from one build folder, which any number of runs may share at a time."""
+    """Guests from one build folder, which any number of runs can share at the same time."""
 
     def __init__(self, build_dir, progress=None):
         build = pathlib.Path(build_dir).resolve()
@@ -50,7 +50,7 @@ class Lab:
             yield
 
     def kernel(self, series=DEFAULT_KERNEL):
-        """The kernel and its initramfs, made if need be."""
+        """Returns the kernel and its initramfs, preparing them if necessary."""
         if series not in self._parts:
             with self._locked():
                 kernel = kernels.fetch(series, self.cache, self.progress)
@@ -60,7 +60,10 @@ class Lab:
         return self._parts[series]
 
     def _build_driver(self, kernel):
-        """Our driver's file; None and a note of why, as guests with another need not care."""
+        """Returns the path of our driver, or None if it cannot be built.
+
+        The error is kept for need_driver(), because guests with another driver still work.
+        """
         try:
             return kbuild.build(kernel, self.driver_source, self.cache, self.progress).path
         except LabError as error:
@@ -68,13 +71,13 @@ class Lab:
             return None
 
     def need_driver(self, series):
-        """Our driver is there for this kernel, or an error says why not."""
+        """Builds our driver for this kernel, or raises the error that prevents it."""
         self.kernel(series)
         if series in self._no_driver:
             raise self._no_driver[series]
 
     def module(self, series, words=(), packages=()):
-        """Our driver built for a kernel, with more words for make (see kbuild.py)."""
+        """Builds our driver for a kernel with extra arguments for make (see kbuild.py)."""
         with self._locked():
             kernel = kernels.fetch(series, self.cache, self.progress)
             return kbuild.build(kernel, self.driver_source, self.cache, self.progress, words,
@@ -82,7 +85,7 @@ class Lab:
 
     @property
     def accel(self):
-        """"kvm" where it really works, else "tcg"."""
+        """"kvm" if KVM really works, else "tcg"."""
         if not self._accel:
             self.kernel()
             with self._locked():
@@ -91,25 +94,26 @@ class Lab:
 
     @property
     def newer_qemu(self):
-        """A QEMU for devices in processes of their own, fetched if need be."""
+        """A QEMU that supports devices in separate processes, fetched if necessary."""
         if not self._newer_qemu:
             with self._locked():
                 self._newer_qemu = newer_qemu.find(self.qemu, self.cache, self.progress)
         return self._newer_qemu
 
     def prepare(self, series=tuple(kernels.SERIES)):
-        """Makes all that guests of these kernels need, so that none has to wait for it."""
+        """Prepares everything that guests with these kernels need; returns `accel`."""
         try:
             for each in series:
                 self.need_driver(each)
         except Unavailable as error:
-            self.progress.say(f"  only Linux's own balloon driver (DRIVER=stock): {error}\n")
+            self.progress.say("  guests can only use Linux's own balloon driver (DRIVER=stock): "
+                              f"{error}\n")
         return self.accel
 
     def guest(self, name, *, via="qmp", libvirt=None, **spec):
-        """A guest to be used in a `with` statement; Spec in guest.py says what it may be.
+        """Returns a guest for a `with` statement; Spec in guest.py lists the arguments.
 
-        via: "qmp", or "libvirt" by the daemon `libvirt`, or else by one of its own.
+        via: "qmp", or "libvirt", which uses the daemon `libvirt` or else starts one.
         """
         if via == "libvirt":
             return LibvirtGuest(self, Spec(name, **spec), libvirt)

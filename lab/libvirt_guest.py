@@ -20,9 +20,9 @@ class LibvirtGuest(Guest):
 
     def __init__(self, lab, spec, libvirt=None):
         if spec.device != "qemu" or spec.hot_memory or spec.backing not in ("memfd", "anon"):
-            raise LabError("over libvirt the lab's guests have QEMU's own balloon, ordinary memory "
-                           "and no more of it: leave out via=\"libvirt\", or device, backing and "
-                           "hot_memory")
+            raise LabError("via=\"libvirt\" cannot be combined with our own device, with "
+                           "hot_memory, or with a backing other than memfd and anon: leave out "
+                           "one or the other")
         self.control = None     # the socket of our own device, once the guest is adopted
         self._own_libvirt = libvirt is None
         self.libvirt = libvirt
@@ -34,7 +34,7 @@ class LibvirtGuest(Guest):
 
     @property
     def uri(self):
-        """The daemon's address, by which any user of the lab can reach it."""
+        """The daemon's URI, which works for any user of the lab."""
         return self.libvirt.uri
 
     def _make_nest(self):
@@ -52,7 +52,7 @@ class LibvirtGuest(Guest):
         self.pid = wait_for(self.nest.processes, f"the QEMU of domain {self.name}")[0]
 
     def qmp(self, command, **args):
-        """One monitor command, passed on by libvirt."""
+        """Sends one monitor command through libvirt; returns the answer."""
         request = json.dumps({"execute": command, **({"arguments": args} if args else {})})
         answer = json.loads(self.libvirt.virsh("qemu-monitor-command", self.name, request))
         if "error" in answer:
@@ -60,7 +60,10 @@ class LibvirtGuest(Guest):
         return answer["return"]
 
     def adopted(self, adopted=True):
-        """`aerostat adopt` has changed the domain, or unadopt: whom to ask from its next start."""
+        """Records that the domain was adopted or unadopted: what serves its balloon from now on.
+
+        The change takes effect at the domain's next start.
+        """
         own = self.libvirt.nest.path / f"run/aerostat/{self.name}.qmp"
         self.control = own if adopted else None
 
@@ -71,7 +74,7 @@ class LibvirtGuest(Guest):
         return self.device_qmp("query-balloon")["actual"]
 
     def shut_off(self):
-        """Ends the domain as virsh destroy does; the lab then waits for its next start."""
+        """Destroys the domain with virsh, and prepares the lab for its next start."""
         self.libvirt.virsh("destroy", self.name)
         self._reap()
         for name, kind in (("channel", Channel), ("heartbeat", Heartbeat)):
@@ -82,12 +85,12 @@ class LibvirtGuest(Guest):
             self._own(path)
 
     def start(self):
-        """Starts the domain anew after shut_off()."""
+        """Starts the domain again after shut_off()."""
         self.libvirt.virsh("start", self.name)
         self.started()
 
     def started(self):
-        """Somebody has started the domain anew: waits until its guest is up."""
+        """Waits until the guest is up after its domain was started again."""
         self.pid = wait_for(self.nest.processes, f"the QEMU of domain {self.name}")[0]
         self._boot(time.monotonic() + self.spec.ready_within)
 

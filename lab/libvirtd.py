@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Libvirt daemons of our own, each in a nest, which no other run can meet.
+"""Runs libvirt daemons, each in its own nest, isolated from other runs.
 
-SessionLibvirt is what a person without rights has: run by root, it becomes
-`nobody`, with a home in the nest.  SystemLibvirt is the daemon of a host, as
-root, in a mount and network namespace of its own where the folders it knows are
-empty: a libvirtd of the machine itself is not disturbed.
+SessionLibvirt is the daemon of an unprivileged user.  When root starts it, it
+runs as `nobody` with a home directory in the nest.  SystemLibvirt is a host's
+daemon.  It runs as root in its own mount and network namespace, in which its
+folders are empty, so that it does not disturb the machine's own libvirtd.
 
-Both are reached by their socket's path (`uri`) from any process of root or of
-the daemon's user; the session's user finds its own also as qemu:///session
+Any process of root or of the daemon's user reaches either daemon by the path of
+its socket (`uri`).  The session's user also reaches it as qemu:///session
 (`run`, `user`).
 """
 
@@ -65,10 +65,10 @@ class Libvirt:
         raise NotImplementedError
 
     def _leave(self):
-        """Ends what _settle() began."""
+        """Ends what _settle() started."""
 
     def _command(self, argv):
-        """The words and the options of subprocess to run something where the daemon lives."""
+        """Returns the argv and the subprocess options that run `argv` where the daemon runs."""
         raise NotImplementedError
 
     @property
@@ -93,15 +93,15 @@ class Libvirt:
         wait_for(self._answers, "libvirtd to answer")
 
     def _answers(self):
-        """It listens before it knows whether it can serve, so it has to be asked something."""
+        """Sends a request, because the daemon listens before it knows whether it can serve."""
         if self._process.poll() is not None:
             log = self.log if self.log.exists() else self.nest.path / "libvirtd.out"
-            raise LabError(f"libvirtd ended with {self._process.returncode}:\n{log.read_text()}")
+            raise LabError(f"libvirtd exited with {self._process.returncode}:\n{log.read_text()}")
         with contextlib.suppress(LabError):
             return self.socket.exists() and self.virsh("list") is not None
 
     def kill(self):
-        """Kills the daemon, as a crash would; its domains go on."""
+        """Kills the daemon, as if it crashed; its domains keep running."""
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -111,7 +111,7 @@ class Libvirt:
         self.start()
 
     def virsh(self, *words):
-        """What virsh prints, reaching the daemon by `uri`."""
+        """Runs virsh with `uri`; returns its output."""
         done = subprocess.run(["virsh", "--connect", self.uri, *map(str, words)],
                               capture_output=True, text=True, check=False,
                               env={**os.environ, "LC_ALL": "C"})
@@ -129,7 +129,7 @@ class Libvirt:
             self.virsh("create", path)
 
     def forget(self, name):
-        """Undefines a domain, if it is still there and the daemon too."""
+        """Undefines a domain, if it and the daemon still exist."""
         with contextlib.suppress(subprocess.TimeoutExpired, LabError):
             subprocess.run(["virsh", "--connect", self.uri, "undefine", name], check=False,
                            capture_output=True, timeout=HANG_S)
@@ -142,14 +142,14 @@ class Libvirt:
 
 
 class SessionLibvirt(Libvirt):
-    """The daemon of a user without rights."""
+    """The daemon of an unprivileged user."""
 
     def __init__(self):
         super().__init__()
         root = os.geteuid() == 0
         self.account = pwd.getpwnam("nobody") if root else pwd.getpwuid(os.geteuid())
         self.uid = self.account.pw_uid
-        self.user = {}      # options of subprocess that make a process this user's
+        self.user = {}      # subprocess options that start a process as this user
         if root:
             self.user = {"user": self.uid, "group": self.account.pw_gid,
                          "extra_groups": kvm_groups(), "cwd": "/"}
@@ -178,13 +178,13 @@ class SessionLibvirt(Libvirt):
         return argv, {**self.user, "env": self.env}
 
     def run(self, argv, env=None, **options):
-        """Runs a command as the daemon's user, who reaches it as qemu:///session."""
+        """Runs a command as the daemon's user, for whom the daemon is qemu:///session."""
         options = {"capture_output": True, "text": True, "check": False, **options}
         return subprocess.run([str(word) for word in argv], **self.user, **options,
                               env={**self.env, **(env or {})})
 
     def emulator(self, qemu):
-        """A QEMU of the build folder is copied to the nest for a user who cannot see that."""
+        """Copies the build folder's QEMU to the nest for a user who cannot read that folder."""
         path = super().emulator(qemu)
         if newer_qemu.is_private(path) and self.run(["test", "-x", path]).returncode:
             return newer_qemu.copy(path, self.nest.path / "qemu")
@@ -195,7 +195,7 @@ class SessionLibvirt(Libvirt):
 
 
 class SystemLibvirt(Libvirt):
-    """The daemon of a host; needs root, and the right to make namespaces."""
+    """A host's daemon; needs root, and permission to create namespaces."""
 
     def _settle(self):
         self.socket = self.nest.path / "libvirt-sock"
@@ -206,15 +206,15 @@ class SystemLibvirt(Libvirt):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True)
         if self._namespace.stdout.readline() != "ready\n":
-            raise LabError("no namespaces for a system libvirtd here: "
+            raise LabError("cannot create namespaces for a system libvirtd: "
                            f"{self._namespace.communicate()[1].strip()}")
 
     def _script(self):
-        """Furnishes the namespaces, and keeps them until the end of its input."""
+        """Returns a script that sets up the namespaces and keeps them until its input ends."""
         steps = ["set -e"]
         steps += [f"mkdir -p {folder}; mount -t tmpfs tmpfs {folder}" for folder in SYSTEM_FOLDERS]
         steps.append(f"cp {self.nest.path}/qemu.conf /etc/libvirt/")
-        # Debian's libvirtd will not start where this user is missing, though it is not used.
+        # Debian's libvirtd does not start without this user, although it is not used.
         for name, entry in (("passwd", "libvirt-qemu:x:64055:64055::/:/usr/sbin/nologin"),
                             ("group", "libvirt-qemu:x:64055:")):
             copy = self.nest.path / name
@@ -238,7 +238,7 @@ class SystemLibvirt(Libvirt):
 
 
 def kvm_groups():
-    """The group that may use /dev/kvm, as a user who may would have it."""
+    """Returns the group of /dev/kvm, if membership in it gives access; else no group."""
     try:
         status = os.stat("/dev/kvm")
     except FileNotFoundError:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A temporary folder, and the certainty that nothing in it outlives its user.
+"""A temporary folder whose files and processes never outlive the program that uses it.
 
 Theory of operation
 -------------------
-Every guest and every libvirt daemon of the lab lives in a folder of its own,
-whose random name stands on the command line of each of its processes.  Beside
-it runs a guard: this file as a program, which waits for the end of its standard
-input.  That comes when the nest is closed, and just as well when the test that
-opened it is killed.  The guard then kills whatever still names the folder, and
-removes it; and puts back the huge pages that the nest took, of which it was told
-on its standard input.
+Every guest and every libvirt daemon of the lab has its own folder, whose random
+name is on the command line of each of its processes.  A guard runs beside it:
+this file as a program, which waits for the end of its standard input.  The input
+ends when the nest is closed, and also when the test that opened the nest is
+killed.  The guard then kills every process whose command line names the folder,
+and removes the folder.  It also returns the huge pages that the nest took; their
+numbers arrive on its standard input.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ HUGE_PAGES = "/proc/sys/vm/nr_hugepages"
 
 
 def processes(folder):
-    """Pids of the processes, but for guards, whose command line names this folder."""
+    """Returns the pids of processes, except guards, whose command line names this folder."""
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit() and names(int(entry), folder):
@@ -57,7 +57,7 @@ def kill_processes(folder, deadline_s=60):
 
 
 def kill_if_names(pid, folder):
-    """Through a pidfd, so that a number used anew meanwhile is never hit."""
+    """Kills through a pidfd, so that a process that reuses the pid is never hit."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -72,7 +72,7 @@ def kill_if_names(pid, folder):
 
 
 def change_huge_pages(by):
-    """Grows or shrinks the machine's pool; how many pages it then got."""
+    """Grows or shrinks the machine's pool; returns by how many pages it changed."""
     with open(HUGE_PAGES, "r+", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)    # two runs at once must not both add to the same size
         before = int(file.read())
@@ -87,7 +87,7 @@ class Nest:
     """A temporary folder with a guard; `path` is short enough for Unix sockets."""
 
     def __init__(self, owner=None):
-        # Not $TMPDIR: a socket's path may have 107 characters, and libvirt adds many.
+        # Not $TMPDIR: a socket's path is limited to 107 characters, of which libvirt needs many.
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="lab-", dir="/tmp"))
         if owner is not None:
             os.chown(self.path, owner, -1)
@@ -96,7 +96,7 @@ class Nest:
             stdin=subprocess.PIPE, start_new_session=True)
 
     def reserve_huge_pages(self, count):
-        """Adds huge pages to the machine's pool until the nest is closed; how many came."""
+        """Adds huge pages to the machine's pool until the nest is closed; returns how many."""
         got = change_huge_pages(count)
         self._guard.stdin.write(b"%d\n" % got)
         self._guard.stdin.flush()

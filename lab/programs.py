@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The programs side by side, as when installed: adopt looks for the others beside itself."""
+"""Puts the programs into one folder, as when installed: adopt looks for the others there."""
 
 import pathlib
 import shutil
@@ -8,7 +8,7 @@ PROGRAMS = ("aerostat/aerostat", "aerostat-qemu/aerostat-qemu", "aerostat-device
 
 
 def install(build, folder):
-    """Copies them where a libvirt daemon's user can run them; the path of the command."""
+    """Copies them to where a libvirtd's user can run them; returns the path of `aerostat`."""
     folder.mkdir()
     folder.chmod(0o755)
     for program in PROGRAMS:

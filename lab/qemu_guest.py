@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A guest in a QEMU of our own, reached by its monitor socket.
+"""A guest in a QEMU that the lab starts, controlled through its monitor socket.
 
-Its balloon is QEMU's own device, or with device="aerostat" a process of ours
-(device.py), started before QEMU.  Then `address`, `actual()` and `device_qmp()`
-speak to that, and `qmp()` still to QEMU, which for its part has no balloon.
+Its balloon is QEMU's own device or, with device="aerostat", our own process
+(device.py), which is started before QEMU.  In that case `address`, `actual()`
+and `device_qmp()` refer to our device, and `qmp()` still refers to QEMU, which
+itself has no balloon then.
 """
 
 import json
@@ -18,7 +19,7 @@ from .wait import HANG_S, wait_for
 
 BALLOON_PATH = f"/machine/peripheral/{ID}"
 DIMMS = 8
-DIMM_MIB = 128      # what a Linux guest puts on at a time
+DIMM_MIB = 128      # a Linux guest adds memory in blocks of this size
 
 
 class QemuGuest(Guest):
@@ -43,7 +44,7 @@ class QemuGuest(Guest):
         wait_for(lambda: self.qmp_path.exists() or self._process.poll() is not None,
                  f"{self.name}'s QEMU to start")
         if self._process.poll() is not None:
-            raise LabError(f"{self.name}'s QEMU ended with {self._process.returncode}")
+            raise LabError(f"{self.name}'s QEMU exited with {self._process.returncode}")
         if self.device:
             self._begin_stats()
         elif self.spec.balloon is not None:
@@ -59,7 +60,7 @@ class QemuGuest(Guest):
 
     @property
     def address(self):
-        """What to call the guest on aerostat's command line."""
+        """The guest's address on aerostat's command line."""
         return f"qmp:{self.device.control if self.device else self.qmp_path}"
 
     def command(self):
@@ -104,26 +105,26 @@ class QemuGuest(Guest):
         return words
 
     def _qemu_balloon(self):
-        """QEMU's own device, in the words of -device and of device_add."""
+        """Returns the properties of QEMU's own device, for -device and for device_add."""
         return {"driver": "virtio-balloon-pci", "id": ID, **dict(self._properties())}
 
     def _properties(self):
         return [pair for pair in self.spec.balloon.items() if pair[0] != "stats-period"]
 
     def qmp(self, command, **args):
-        """One command in a session of its own: QEMU serves one client at a time."""
+        """Runs one command in its own session, because QEMU serves one client at a time."""
         return qmp.ask(self.qmp_path, command, args)
 
     def device_qmp(self, command, **args):
-        """One command to whoever serves the balloon: our own device, or else QEMU."""
+        """Runs one command in whatever serves the balloon: our own device, or else QEMU."""
         return self.device.qmp(command, **args) if self.device else self.qmp(command, **args)
 
     def actual(self):
         return self.device_qmp("query-balloon")["actual"]
 
     def reboot(self):
-        """Lets the guest reboot, and waits until it is up."""
-        self.qmp("set-action", reboot="reset")      # or QEMU ends, see command()
+        """Makes the guest reboot, and waits until it is up."""
+        self.qmp("set-action", reboot="reset")      # otherwise QEMU exits, see command()
         self.channel.order("reboot")
         self.boots_again()
 
@@ -135,7 +136,7 @@ class QemuGuest(Guest):
         self.device = Device(spec.device_program or self.lab.device, spec, self.nest,
                              self._devices)
         own = [f"--target={spec.current}M"] if spec.current else []
-        # Its features have the names of QEMU's properties.
+        # Our device's features have the names of QEMU's properties.
         own += [f"--features={'+' if value else '-'}{key}" for key, value in self._properties()]
         self.device.start([*own, *spec.device_args, *words])
 
@@ -151,19 +152,19 @@ class QemuGuest(Guest):
         return self.device.alive()
 
     def kill_device(self):
-        """Kills our own device, as its crash would; the guest is left with a dead balloon."""
+        """Kills our own device, as if it crashed; the guest keeps a dead balloon."""
         self.device.kill()
 
     def replug(self, *words):
         """Unplugs the balloon, and plugs in one that a new process serves.
 
-        words: more of them for this one's command line.
+        words: extra arguments for the new process.
         """
         self.unplug()
         self.plug(*words)
 
     def plug(self, *words):
-        """Plugs it in again, served by a new process: the second half of replug()."""
+        """Plugs in a balloon that a new process serves: the second half of replug()."""
         if self.spec.device == "aerostat":
             self._start_device(words)
             if self.device.needs_chardev:
@@ -178,7 +179,7 @@ class QemuGuest(Guest):
             wait_for(self._size, f"{self.name}'s driver to take its new balloon")
 
     def unplug(self):
-        """Unplugs the balloon, which the guest has to let go; our own device ends with it."""
+        """Unplugs the balloon, with the guest's cooperation; our own device ends with it."""
         with qmp.session(self.qmp_path, "unplug the balloon") as monitor:
             monitor.execute("device_del", id=ID)
             monitor.wait_event("DEVICE_DELETED", device=ID)
@@ -192,9 +193,9 @@ class QemuGuest(Guest):
     def plug_memory(self, mib):
         """Plugs memory into the running guest, and waits until it is online there."""
         if mib % DIMM_MIB:
-            raise LabError(f"{mib} MiB: a guest takes memory by {DIMM_MIB} MiB")
+            raise LabError(f"cannot plug {mib} MiB: use a multiple of {DIMM_MIB} MiB")
         if not self.spec.hot_memory:
-            raise LabError(f"{self.name} has no room for more memory: give it hot_memory")
+            raise LabError(f"{self.name} has no room for more memory: set hot_memory in its Spec")
         before = self.online_bytes()
         self._dimms += 1
         backing.provide_more(self.spec, mib, self.nest)
@@ -203,10 +204,10 @@ class QemuGuest(Guest):
         self.qmp("device_add", driver="pc-dimm", id=f"dimm{self._dimms}",
                  memdev=f"hot{self._dimms}")
         wait_for(lambda: self.online_bytes() >= before + mib * MIB,
-                 f"{self.name} to take {mib} MiB more")
+                 f"{self.name} to add {mib} MiB")
 
     def online_bytes(self):
-        """The guest's RAM by its own account, whatever the balloon has of it."""
+        """Returns the guest's online RAM as the guest reports it, including the balloon's."""
         answer = self.run("cat /sys/devices/system/memory/block_size_bytes; "
                           "cat /sys/devices/system/memory/memory*/state | grep -c '^online'")
         size, blocks = answer.output.split()

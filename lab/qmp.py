@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The little of QMP that tests need to look behind aerostat's back."""
+"""A minimal QMP client, with which tests see what QEMU and our device really did."""
 
 import contextlib
 import json
@@ -11,14 +11,14 @@ from .wait import HANG_S
 
 
 def ask(path, command, args):
-    """Opens a session, asks one thing, closes it, and returns the answer."""
+    """Opens a session, executes one command, and returns the answer."""
     with session(path, command) as monitor:
         return monitor.execute(command, **args)
 
 
 @contextlib.contextmanager
 def session(path, what, timeout=HANG_S):
-    """A Session, whose failures say what it was for."""
+    """Opens a Session; its errors name the purpose, `what`."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(timeout)
@@ -26,10 +26,10 @@ def session(path, what, timeout=HANG_S):
             with connection.makefile("rw") as file:
                 yield Session(connection, file)
     except TimeoutError:
-        raise GuestTimeout(f"no answer from {path} to {what} in {timeout} s: "
-                           "stopped, or busy with another client?") from None
+        raise GuestTimeout(f"no answer from {path} to “{what}” within {timeout} s: it may be "
+                           "stopped, or busy with another client") from None
     except (ConnectionError, FileNotFoundError) as error:
-        raise GuestGone(f"cannot ask {path} to {what}: {error}") from None
+        raise GuestGone(f"cannot send “{what}” to {path}: {error}") from None
 
 
 class Session:
@@ -52,7 +52,7 @@ class Session:
             self._events.append(answer)
 
     def wait_event(self, name, timeout=HANG_S, **data):
-        """Waits for an event since the session began, whose data holds at least `data`."""
+        """Waits for an event of this session whose data contains at least `data`."""
         end = time.monotonic() + timeout
         while True:
             for event in self._events:

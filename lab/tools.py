@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Programs of the system, whose failures are errors that say what they said; and files."""
+"""Runs system programs, whose error output becomes the text of an error; and links files."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from .errors import LabError
 
 
 def tool(name):
-    """A system tool, which may be outside an ordinary user's PATH."""
+    """Returns the path of a system tool, which need not be in an ordinary user's PATH."""
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if not path:
         raise LabError(f"{name} is not installed: packages.txt lists what the lab needs")
@@ -25,7 +25,7 @@ def call(argv):
 
 
 def give(source, target):
-    """A second name for a file, or a copy where that cannot be."""
+    """Makes a hard link to a file, or a copy if that is not possible; returns its path."""
     try:
         os.link(source, target)
     except OSError:

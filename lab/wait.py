@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Waiting for a condition, never for a time.
+"""Waits for conditions, never for a fixed time.
 
-HANG_S is the limit of every wait in the lab and in the behaviour tests.  It only ends what hangs:
-a machine with ten times as much to do as it has processors must not reach it.  No test asserts
-how long something takes.
+HANG_S limits every wait in the lab and in the behaviour tests.  Only something that hangs may
+reach it, even on a machine that has ten times as much to do as it has processors.  No test
+asserts how long something takes.
 """
 
 import time
@@ -22,5 +22,5 @@ def wait_for(condition, what, *, timeout=HANG_S):
         if value:
             return value
         if time.monotonic() > end:
-            raise LabError(f"waited {timeout} s in vain for {what}")
+            raise LabError(f"waited {timeout} s for {what}, which did not happen")
         time.sleep(POLL_S)
