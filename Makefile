@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# For daily work.  ./run and ./test are the front door and need no make.
+# Shortcuts for daily work.  ./run and ./test do not need make.
 BUILD ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 
 help:
 	@echo 'make build     compile into $(BUILD)/'
-	@echo 'make run       ./run: the main job on real guests'
-	@echo 'make test      ./test: all tests'
-	@echo 'make test-guest   the driver on each kernel, under each host: long'
-	@echo 'make coverage  all tests, then the lines they reached'
-	@echo 'make bench     the figures: the command beside virsh, the device beside others, the'
-	@echo '               driver beside the in-tree one, the policy beside others, the daemon;'
-	@echo '               PART=command, device, driver, policy or daemon for one of them,'
-	@echo '               QUICK=1 to see it work, ROUNDS=N'
-	@echo 'make check     format and static checks'
-	@echo 'make fuzz      the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each'
-	@echo 'make format    apply the format'
-	@echo 'make lab       two guests to try the command on, until Ctrl-C'
-	@echo 'make guest     the guest driver for the running kernel; RELEASE= or KDIR= for another'
-	@echo 'make install-guest   build it by dkms and install it, on a guest'
-	@echo 'make install   PREFIX=$(PREFIX), DESTDIR'
-	@echo 'make clean     remove what was built (make distclean: the lab, too)'
+	@echo 'make run       show the main job on real guests (./run)'
+	@echo 'make test      run all tests (./test)'
+	@echo 'make test-guest   test the guest driver on every kernel and under every host (slow)'
+	@echo 'make coverage  run all tests, then report which lines they reached'
+	@echo 'make bench     compare the command with virsh, and device, driver and policy with'
+	@echo '               others; measure the daemon.  PART=command, device, driver, policy or'
+	@echo '               daemon runs one part, QUICK=1 only shows that it works, ROUNDS=N'
+	@echo '               sets the number of rounds'
+	@echo 'make check     check the format and run static checks'
+	@echo 'make fuzz      run each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS) seconds'
+	@echo 'make format    format the C sources'
+	@echo 'make lab       run two guests to try the command on, until Ctrl-C'
+	@echo 'make guest     build the guest driver for the running kernel, or for RELEASE= or KDIR='
+	@echo 'make install-guest   in a guest: build the guest driver with dkms and install it'
+	@echo 'make install   install into PREFIX=$(PREFIX), below DESTDIR if set'
+	@echo 'make clean     remove what was built (make distclean: also the caches of the lab)'
 
 build:
 	@. scripts/common.sh && install_packages build && build_tree $(BUILD)
@@ -54,7 +54,7 @@ install: build
 	/usr/bin/meson configure $(BUILD) --prefix $(PREFIX)
 	/usr/bin/meson install -C $(BUILD) $(if $(DESTDIR),--destdir $(DESTDIR))
 
-# The module goes by kbuild, on the guest that is to have it; ./test builds it for the lab.
+# kbuild builds the module, on the guest that will load it; ./test builds it for the lab.
 guest:
 	$(MAKE) -C guest
 

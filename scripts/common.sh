@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=sh
-# What ./run and ./test share: installing Debian's packages and building.
-# Sourced from the repository's root; plain sh, for a system that has no more.
+# Functions that ./run, ./test and other scripts share: they install Debian
+# packages and build.  Source this file from the repository's root.  It is plain
+# sh, because a new system has nothing else.
 
 BUILD=${BUILD:-build}
 STARTED=$(date +%s)
 
-# Debian's own Python: another one on PATH lacks the packages listed here.
+# Debian's own Python: another one on PATH would lack the Debian packages.
 export PYTHON=/usr/bin/python3
 
 say() {
@@ -18,7 +19,7 @@ die() {
 	exit 1
 }
 
-# packages KIND... - names of packages.txt that serve one of the kinds
+# packages PURPOSE... - print the packages of packages.txt with one of these purposes
 packages() {
 	while read -r name kind; do
 		case $name in
@@ -30,7 +31,7 @@ packages() {
 	done <packages.txt
 }
 
-# Those of the words that are not installed.
+# missing PACKAGE... - print the packages that are not installed
 missing() {
 	for name in "$@"; do
 		case $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) in
@@ -40,21 +41,21 @@ missing() {
 	done
 }
 
-# install_packages KIND... - what is missing, said before it is done
+# install_packages PURPOSE... - install missing packages, and print their names first
 install_packages() {
-	command -v apt-get >/dev/null || die "this needs Debian 12: there is no apt-get here"
-	# shellcheck disable=SC2046 # one word a package
+	command -v apt-get >/dev/null || die "apt-get not found: this needs Debian 12"
+	# shellcheck disable=SC2046 # one argument per package
 	set -- $(missing $(packages "$@"))
 	[ $# -gt 0 ] || { say "packages: nothing to install"; return 0; }
-	[ "$(id -u)" -eq 0 ] || die "not root, and these packages are missing: $*"
+	[ "$(id -u)" -eq 0 ] || die "these packages are missing; install them as root: $*"
 	say "packages: installing $# from Debian: $*"
 	mkdir -p "$BUILD"
 	if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y \
 		--no-install-recommends "$@"; } >"$BUILD/apt.log" 2>&1; then
 		tail -n 20 "$BUILD/apt.log" >&2
-		die "apt-get failed; its whole output is in $BUILD/apt.log"
+		die "apt-get failed; see its full output in $BUILD/apt.log"
 	fi
-	say "packages: done"
+	say "packages: installed"
 }
 
 # build_tree FOLDER [MESON-OPTION...] - configure once, then build what changed
@@ -66,10 +67,10 @@ build_tree() {
 	if ! { [ -f "$folder/build.ninja" ] || /usr/bin/meson setup "$folder" "$@"; } \
 		>"$folder/setup.log" 2>&1; then
 		tail -n 20 "$folder/setup.log" >&2
-		die "meson failed; its whole output is in $folder/setup.log"
+		die "meson failed; see its full output in $folder/setup.log"
 	fi
 	if ! ninja -C "$folder" >"$folder/ninja.log" 2>&1; then
 		grep -E -A 5 'FAILED|error:' "$folder/ninja.log" >&2
-		die "the build failed; its whole output is in $folder/ninja.log"
+		die "the build failed; see its full output in $folder/ninja.log"
 	fi
 }
