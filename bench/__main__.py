@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs the figures, all or one part: python3 -m bench --help."""
+"""Runs all measurements or one part of them: python3 -m bench --help."""
 
 import argparse
 import json
@@ -15,20 +15,20 @@ from .device import Device
 from .driver import Driver
 from .policy import Policy
 
-# Each is made of (lab, build folder, options, say), and can run(), print_text() and data().
+# Each is created with (lab, build folder, options, say), and has run(), print_text() and data().
 PARTS = {"command": ByHand, "device": Device, "driver": Driver, "policy": Policy,
          "daemon": Daemon}
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python3 -m bench", description=(
-        "The figures of Aerostat beside what there is without it, on real guests.  "
-        "See bench/README.md."))
+        "Measure Aerostat and compare it with its alternatives.  See bench/README.md."))
     parser.add_argument("--build", default="build", metavar="DIR", help="the build folder (build)")
-    parser.add_argument("--part", choices=PARTS, help="only this part")
-    parser.add_argument("--rounds", type=int, metavar="N", help="how often")
-    parser.add_argument("--quick", action="store_true", help="one small round: does it all work?")
-    parser.add_argument("--json", action="store_true", help="every measurement, as JSON")
+    parser.add_argument("--part", choices=PARTS, help="run only this part")
+    parser.add_argument("--rounds", type=int, metavar="N", help="set the number of rounds")
+    parser.add_argument("--quick", action="store_true",
+                        help="run one small round, only to see that everything works")
+    parser.add_argument("--json", action="store_true", help="print every measurement as JSON")
     options = parser.parse_args()
     started = time.monotonic()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The part “command”: changing a guest's memory by hand, aerostat beside virsh."""
+"""The part “command”: changing a guest's memory by hand, with aerostat and with virsh."""
 
 import concurrent.futures
 import contextlib
@@ -20,7 +20,7 @@ from .ways import Aerostat, VirshLoop
 
 ROUNDS, QUICK_ROUNDS = 5, 1
 COST_ROUNDS, QUICK_COST_ROUNDS = 12, 3
-BUDGET_S = 280      # all rounds end by then, unless their number was asked for
+BUDGET_S = 280      # all rounds end by then, unless --rounds is given
 
 
 class ByHand:
@@ -38,7 +38,7 @@ class ByHand:
         self.facts = machine.facts(self.lab)
         with contextlib.ExitStack() as stack:
             runtime = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
-            config = pathlib.Path(runtime, "aerostat.conf")     # nobody's own
+            config = pathlib.Path(runtime, "aerostat.conf")     # not the user's own
             config.touch()
             libvirt = stack.enter_context(SessionLibvirt())
             env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "XDG_RUNTIME_DIR": runtime,
@@ -55,7 +55,7 @@ class ByHand:
             self.costs.warm_up()
             self.cycles = Rounds(self.pairs, libvirt, env, self.say)
             self.cycles.run(self.rounds, until_s)
-            self.say("commands that do not wait")
+            self.say("measuring commands that do not wait")
             self.costs.run(self.cost_rounds)
             self.facts["load after"] = machine.load()
             self.facts["rounds"] = str(len(self.cycles.of(self.ours)))
@@ -64,24 +64,25 @@ class ByHand:
         return self.lab.guest(name, **{"memory": MAX_MIB, "kernel_args": KERNEL_ARGS, **spec})
 
     def boot(self, stack, guests):
-        """Two at a time, each taking a core of its own."""
+        """Boots two guests at a time, because each needs a core."""
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             for future in [pool.submit(guest.__enter__) for guest in guests]:
                 stack.push(future.result().__exit__)
         return guests
 
     def make_ways(self, domain, memfd, anon, unzeroed):
-        self.ours = Aerostat("aerostat libvirt", "aerostat setmem, a guest of libvirt", domain,
+        self.ours = Aerostat("aerostat libvirt", "aerostat setmem, a libvirt guest", domain,
                              self.binary)
         self.theirs = [
-            VirshLoop("virsh dommemstat", "virsh setmem, then dommemstat in a shell's loop",
+            VirshLoop("virsh dommemstat", "virsh setmem, then dommemstat in a shell loop",
                       domain, 'virsh dommemstat "$1"', "^actual "),
             VirshLoop("virsh domstats", "virsh setmem, then domstats --balloon in a loop",
                       domain, 'virsh domstats --balloon "$1"', ".*balloon.current=")]
         over_qmp = [
-            Aerostat("aerostat QMP", "aerostat setmem, a guest of plain QEMU", memfd, self.binary),
-            Aerostat("QMP, anonymous RAM", "another, whose RAM is no memfd", anon, self.binary),
-            Aerostat("QMP, init_on_alloc=0", "another, whose kernel zeroes no page it allocates",
+            Aerostat("aerostat QMP", "aerostat setmem, a plain QEMU guest", memfd, self.binary),
+            Aerostat("QMP, anonymous RAM", "the same, but its RAM is not a memfd", anon,
+                     self.binary),
+            Aerostat("QMP, init_on_alloc=0", "the same, but its kernel does not zero memory",
                      unzeroed, self.binary, idle=False)]
         self.ways = [self.ours, *self.theirs, *over_qmp]
         self.pairs = list(zip([self.ours, *self.theirs], over_qmp, strict=True))
@@ -100,7 +101,7 @@ class ByHand:
         report.print_limits(not_measured(self.lab.accel))
 
     def data(self):
-        """Every single measurement; whoever reads it can take medians as well."""
+        """Returns every single measurement, without medians."""
         runs = {name: [{"wall_s": run.wall_s, "cpu_s": run.cpu_s, "rss_bytes": run.rss_bytes}
                        for run in runs] for name, runs in self.costs.runs.items()}
         return {"machine": self.facts, "commands": runs,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Running the commands that are measured, and what each run took."""
+"""Runs the commands under measurement, and measures each run."""
 
 import contextlib
 import dataclasses
@@ -19,7 +19,7 @@ METER = pathlib.Path(__file__).with_name("meter.py")
 
 @dataclasses.dataclass
 class Run:
-    """One run.  CPU time and memory are those of its children, too."""
+    """One run.  CPU time and memory include those of its children."""
 
     start_s: float
     wall_s: float
@@ -72,7 +72,7 @@ def killed_late(process):
 
 
 def cpu_seconds(pid):
-    """CPU time of a running process, to the kernel's 10 ms or so."""
+    """Returns the CPU time of a running process, with the kernel's resolution of 10 ms or so."""
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
         words = file.read().rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")

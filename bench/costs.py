@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a short command costs: time, CPU time, memory.  None of these waits for its guest."""
+"""Measures the time, CPU time and memory of commands that do not wait for their guest."""
 
 import itertools
 
@@ -43,7 +43,7 @@ class Costs:
                 self._measure(name, argv)
 
     def warm_up(self):
-        """libvirtd's first answers are slow, whoever asks; neither side shall pay for it."""
+        """Runs each command once, because libvirtd's first answers are slow for every client."""
         for _, argv in self._lists:
             command.run(argv, self._env)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The part “daemon”: what aerostatd costs, and how soon a guest in need has its memory."""
+"""The part “daemon”: what aerostatd costs, and how soon a guest gets the memory it needs."""
 
 import dataclasses
 import pathlib
@@ -30,7 +30,7 @@ class Daemon:
         self.facts["load after"] = machine.load()
 
     def try_to(self, what, work):
-        """What cannot be had here is told at the end, beside the rest."""
+        """Runs a part; if this machine cannot do it, the report lists it as skipped."""
         try:
             work()
         except LabError as error:
@@ -41,7 +41,7 @@ class Daemon:
         daemon_report.print_all(self)
 
     def data(self):
-        """Every single measurement; whoever reads it can take medians as well."""
+        """Returns every single measurement, without medians."""
         return {"machine": self.facts,
                 "loads": [dataclasses.asdict(load) for load in self.loads.found],
                 "bursts": [dataclasses.asdict(burst) for burst in self.bursts.found],

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""From a burst in a real guest until it has the memory for it, by policy.
+"""Measures how soon a guest with a sudden need has the memory for it, for several policies.
 
 Theory of operation
 -------------------
-Two guests are up all the time.  In each round each policy runs in an aerostatd of its own,
-in an order that turns round by round, and finds them at the same sizes.  Then one of them
-takes memory and keeps passing over it, as a job does, and the host is asked every 50 ms what
-that guest has.  Relief is when it has its need: what it used before, by its own statistics,
-and what the burst adds.  What the job suffers meanwhile is counted over a time that is the
-same for all.
+Two guests are up all the time.  In each round each policy runs in its own aerostatd, in an
+order that changes from round to round, and starts with the guests at the same sizes.  Then
+one guest takes memory and passes over it again and again, as a job would, and its size is
+read every 50 ms.  Relief is the moment when it has what it needs: what it used before, by its
+own statistics, plus what the burst adds.  Stalls, swapping and kills are counted over a time
+that is the same for all policies.
 
-    room      a third guest, which counts as it is and ends just then, has left memory: it only
-              has to be given.  (That one is a fake; it is nothing but a size.)
-    no swap   the same, where the guests have no disk to swap to: what comes late kills.
-    taken     all is given out: it has to be taken from the other guest, which is idle.
+    room      a third guest, whose size the daemon only counts, ends at the burst: its memory is
+              free and only has to be given.  (This guest is a fake: it only has a size.)
+    no swap   the same, but the guests have no disk to swap to: memory that arrives too late
+              means a killed process.
+    taken     all memory is given out: it has to be taken from the other guest, which is idle.
 
-A guest has two monitors, for the daemon keeps the one it was given.
+A guest has two monitors, because the daemon keeps one of them open.
 """
 
 import contextlib
@@ -37,7 +38,7 @@ POLICIES = ("aerostat", "proxmox", "static")
 GUEST_MIB, SWAP_MIB, BURST_MIB = 512, 512, 300
 WATCH_S, QUICK_WATCH_S = 25, 12
 LOOK_S = 0.05
-LEFT = "guest-0000"     # who ends
+LEFT = "guest-0000"     # the guest that ends
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,18 +54,18 @@ class Case:
 
 ROOM = Case("room", "a guest of 512 MiB has just ended", 1024, 256, 4, 512)
 NO_SWAP = Case("no swap", "the same, and guests cannot swap", 1024, 256, 4, 512, swap=False)
-TAKEN = Case("taken", "all is given out, the other guest is idle", 600, 300, 35)
+TAKEN = Case("taken", "all memory is given out, the other guest is idle", 600, 300, 35)
 
 
 @dataclasses.dataclass
 class Burst:
-    """How one policy did."""
+    """The result of one policy in one round."""
 
     case: str
     policy: str
     round: int
     need_bytes: int
-    relief_s: float | None      # None: not while it was watched
+    relief_s: float | None      # None: no relief within the time observed
     most_bytes: int             # that it had
     stalled_s: float            # PSI full
     swap_bytes: int             # in and out
@@ -75,7 +76,7 @@ class Burst:
 
 
 class WatchedGuest(QemuGuest):
-    """Has a second monitor, for the daemon."""
+    """A guest with a second monitor, for the daemon."""
 
     @property
     def managed_path(self):
@@ -85,7 +86,7 @@ class WatchedGuest(QemuGuest):
         return [*super().command(), "-qmp", f"unix:{self.managed_path},server=on,wait=off"]
 
     def settle(self, mib, swap):
-        """Starts anew: this size, nothing cached, nothing swapped."""
+        """Returns to the initial state: this size, nothing cached, nothing swapped."""
         self.release_all()
         self.qmp("balloon", value=mib * MIB)
         wait_for(lambda: self.actual() == mib * MIB, f"{self.name} to have {mib} MiB")
@@ -97,7 +98,7 @@ class WatchedGuest(QemuGuest):
 
 
 class Job(threading.Thread):
-    """Takes memory in a guest and passes over it until it is told to stop, or is killed."""
+    """Takes memory in a guest and passes over it until it is stopped or killed."""
 
     def __init__(self, guest):
         super().__init__(daemon=True)
@@ -193,14 +194,14 @@ def used_bytes(guest):
 
 
 def suffered(guest):
-    """Seconds stalled, bytes swapped, processes killed, since the guest's boot."""
+    """Returns seconds stalled, bytes swapped and processes killed since the guest's boot."""
     vmstat = guest.vmstat()
     return (guest.psi()["full"]["total"] / 1e6,
             PAGE_BYTES * (vmstat["pswpin"] + vmstat["pswpout"]), vmstat["oom_kill"])
 
 
 def watch(guest, need, start_s, end_s):
-    """When it had what it needs, after how many seconds; and the most that it had."""
+    """Returns after how many seconds the guest had what it needs, and its largest size."""
     relief_s, most = None, 0
     with qmp.session(guest.qmp_path, "watch the balloon") as monitor:
         while (now := time.monotonic()) < end_s:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What aerostatd costs, by the number of its guests, and what stuck ones do to it.
+"""Measures what aerostatd costs by its number of guests, and the effect of stuck guests.
 
 Theory of operation
 -------------------
-fake-guests is one process behind any number of monitors; its CPU time is told apart.  The
-guests have less than they are used to have, so that the daemon has something to do once
-they were calm for long enough.  First nobody asks the daemon anything: that is what its
-CPU time and the lateness of its rounds are of.  Then it is asked about one guest 50 times a
-second: how long such an answer takes is how long its loop was busy with something else.
+fake-guests is one process behind any number of monitors; its CPU time is listed separately.
+The budget is smaller than the guests' memory, so that the daemon has something to do once
+they have been calm for long enough.  At first nothing sends requests to the daemon: its CPU
+time and the lateness of its rounds are from this time.  Then a client requests the status of
+one guest 50 times per second: an answer takes as long as the loop is busy with other work.
 """
 
 import dataclasses
@@ -23,27 +23,27 @@ from .process import process_cpu_s
 CASES = ((10, 0), (100, 0), (100, 10), (1000, 0))      # guests, of these stuck
 QUICK_CASES = ((10, 0), (100, 0), (100, 10))
 GUEST_MIB, BUDGET_SHARE = 4096, 0.6
-CALM_ROUNDS, QUICK_CALM_ROUNDS = 35, 3      # nobody is taken from in the first half minute
+CALM_ROUNDS, QUICK_CALM_ROUNDS = 35, 3      # no memory is taken in the first half minute
 WATCH_S, QUICK_WATCH_S = 10, 4
 ASK_EVERY_S = 0.02
 
 
 @dataclasses.dataclass
 class Load:
-    """One daemon with so many guests."""
+    """The measurements of one daemon with a number of guests."""
 
     round: int
     guests: int
     stuck: int
-    seconds: float          # it was left alone for
-    rounds: int             # that it made meanwhile
+    seconds: float          # without requests
+    rounds: int             # within this time
     cpu_s: float
-    fakes_cpu_s: float      # of those who are its guests
-    late_max_us: int        # the worst of its rounds since it began
+    fakes_cpu_s: float      # of the process that serves its guests
+    late_max_us: int        # of the worst round since it started
     rss_bytes: int          # of the daemon and its guardian
     threads: int
     targets_set: int
-    step_us: list           # while it was asked
+    step_us: list           # while requests were sent
     answer_s: list
 
 
@@ -93,13 +93,13 @@ class Loads:
                 sum(guest["times_set"] for guest in after["guests"]))
 
     def _ask(self, one, name):
-        """Times of policy steps and of answers."""
+        """Returns the times of policy steps and of answers."""
         step_us, answer_s = [], []
         end = time.monotonic() + (QUICK_WATCH_S if self._quick else WATCH_S)
         next_status_s = 0
         while time.monotonic() < end:
             start = time.monotonic()
-            if start >= next_status_s:      # as often as there are rounds
+            if start >= next_status_s:      # once per round
                 step_us.append(one.status()["step_us"])
                 next_status_s = start + 1
                 continue

@@ -33,7 +33,7 @@ class Api(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
     def read(self, path):
-        """What GET answers, as bytes."""
+        """Returns the answer to a GET request, as bytes."""
         try:
             self.request("GET", path)
             answer = self.getresponse()
@@ -46,7 +46,7 @@ class Api(http.client.HTTPConnection):
 
 
 class Daemon:
-    """One aerostatd, from its first answer on."""
+    """An aerostatd that has sent its first answer."""
 
     def __init__(self, process, socket_path, log):
         self.process, self.log = process, log
@@ -57,7 +57,7 @@ class Daemon:
         return json.loads(self.api.read("/v1/status"))
 
     def wait_until_met(self, count):
-        """Until it knows so many guests; its status."""
+        """Waits until it knows this many guests; returns its status."""
         return self._wait(lambda status: sum(guest["actual_bytes"] is not None
                                              for guest in status["guests"]) >= count,
                           f"meet {count} guests")
@@ -67,18 +67,18 @@ class Daemon:
                           f"make {count} rounds")
 
     def _wait(self, condition, what):
-        """Asks seldom: an answer about a thousand guests is work."""
+        """Polls the status; rarely, because an answer about a thousand guests takes CPU time."""
         end_s = time.monotonic() + HANG_S
         while not condition(status := self.status()):
             if time.monotonic() > end_s:
-                raise LabError(f"waited {HANG_S} s in vain for aerostatd to {what}")
+                raise LabError(f"waited {HANG_S} s for aerostatd to {what}, which did not happen")
             time.sleep(ASK_EVERY_S)
         return status
 
 
 @contextlib.contextmanager
 def daemon(program, nest, globs, config):
-    """An aerostatd that answers; at the end it puts its guests back."""
+    """Runs an aerostatd that answers; at the end it restores its guests."""
     folder, path = nest.path / "daemon", nest.path / "api"
     file = nest.path / "aerostat.conf"
     file.write_text(config, encoding="utf-8")
@@ -90,7 +90,7 @@ def daemon(program, nest, globs, config):
     try:
         wait_for(lambda: process.poll() is not None or listens(path), "aerostatd to listen")
         if process.poll() is not None:
-            raise LabError(f"aerostatd ended with {process.returncode}: {last_words(log)}")
+            raise LabError(f"aerostatd exited with {process.returncode}: {last_words(log)}")
         one = Daemon(process, path, log)
         with contextlib.closing(one.api):
             yield one
@@ -102,7 +102,7 @@ def start(words, **streams):
     try:
         return subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, **streams)
     except FileNotFoundError:
-        raise LabError(f"no {words[0]}: build it (“make build”)") from None
+        raise LabError(f"{words[0]} does not exist: build it (“make build”)") from None
 
 
 def listens(path):
@@ -138,7 +138,7 @@ class FakeGuests:
             control.sendall(f"{words}\n".encode())
             answer = control.makefile("r").readline().strip()
         if answer != "ok":
-            raise LabError(f"fake-guests answers “{words}” with: {answer}")
+            raise LabError(f"fake-guests answered “{words}” with: {answer}")
 
 
 @contextlib.contextmanager
@@ -149,7 +149,7 @@ def fake_guests(program, nest, count, *options):
                     stdout=subprocess.PIPE, text=True)
     try:
         if process.stdout.readline() != "ready\n":
-            raise LabError(f"{program} did not begin to listen for {count} guests")
+            raise LabError(f"{program} did not start to listen for {count} guests")
         yield FakeGuests(process, folder)
     finally:
         end(process, "fake-guests")
@@ -157,7 +157,7 @@ def fake_guests(program, nest, count, *options):
 
 
 def running(nest, program):
-    """Pids of that program's processes in the nest, their helpers included."""
+    """Returns the pids of the program's processes in the nest, including their helpers."""
     found = []
     for pid in nest.processes():
         with contextlib.suppress(OSError):
@@ -167,7 +167,7 @@ def running(nest, program):
 
 
 def status_number(pid, key):
-    """A number of /proc/PID/status, sizes in bytes."""
+    """Returns a number from /proc/PID/status; sizes are in bytes."""
     text = pathlib.Path(f"/proc/{pid}/status").read_text("ascii", "replace")
     number, unit = re.search(rf"^{key}:\s+(\d+)( kB)?$", text, re.M).groups()
     return int(number) * (1024 if unit else 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The figures of the part “daemon” as text."""
+"""Prints the measurements of the part “daemon”."""
 
 import statistics
 
@@ -13,7 +13,7 @@ from .table import ratio, show, spread
 
 
 def print_all(part):
-    print_facts("The daemon, measured", part.facts, "Bursts: what has happened",
+    print_facts("Measurements of the daemon", part.facts, "Bursts: the situations",
                 [(case.name, case.what) for case in part.bursts.cases])
     if part.loads.found:
         costs(part.loads)
@@ -24,14 +24,14 @@ def print_all(part):
     if part.skipped:
         show("Skipped", ["", "why"], [[what, why.splitlines()[0]] for what, why in part.skipped])
     print_limits([*no_kvm(part.lab.accel),
-                  "Many guests of libvirt: all of these are reached by their monitors.",
-                  "What a guest's process costs to look at: all fake guests are one process."])
+                  "Many libvirt guests: the guests here are reached through their monitors.",
+                  "The cost of reading each guest's /proc: all fake guests are one process."])
 
 
 # Many guests
 
 def cells(loads):
-    """(name, its measurements) of all that was measured."""
+    """Yields (name, measurements) of each case that was measured."""
     for guests, stuck in loads.cases:
         found = loads.of(guests, stuck)
         if found:
@@ -51,10 +51,10 @@ def costs(loads):
              column(found, fakes_cpu_ms_s),
              column(found, lambda load: load.targets_set, digits=0)]
             for name, found in cells(loads)]
-    show("1. What it costs", ["", "CPU ms a s", "a round and guest", "RSS MiB", "threads",
-                              "guests' CPU ms a s", "targets set"], rows,
-         "Of the daemon and its guardian, while nobody asks it anything.  The guests are fakes, in"
-         " one process whose CPU time is not part of the daemon's.")
+    show("1. Cost of the daemon", ["", "CPU ms/s", "per round and guest", "RSS MiB", "threads",
+                                   "guests' CPU ms/s", "targets set"], rows,
+         "These are the costs of the daemon and its guardian while no client sends requests.  The"
+         " guests are fakes in one process, whose CPU time is not part of the daemon's.")
 
 
 def delays(loads):
@@ -64,10 +64,11 @@ def delays(loads):
              *(column(found, lambda load, p=percent: answer_ms(load, p), digits=1)
                for percent in (50, 99, 100))]
             for name, found in cells(loads)]
-    show("2. What waits for it", ["", "a round's start, worst ms", "policy step µs", "worst",
-                                  "an answer, p50 ms", "p99", "worst"], rows,
-         "Rounds: the worst since it began, when it found all guests at once.  Answers are about"
-         " one guest, 50 times a second, over one connection.  " + stuck_words(loads))
+    show("2. Delays of the daemon", ["", "round's start, worst ms", "policy step µs", "worst",
+                                     "answer, p50 ms", "p99", "worst"], rows,
+         "Rounds: the worst one since the daemon started, when it found all guests at once."
+         "  Answers: the status of one guest, requested 50 times per second over one connection.  "
+         + stuck_words(loads))
 
 
 def stuck_words(loads):
@@ -103,10 +104,11 @@ def burst(number, bursts, case):
     show(f"{number}. Burst to relief, “{case.name}”: {case.what}",
          ["", "relieved", "relief s", "had, MiB", "stalled s", "swapped MiB", "kills", "passes",
           "slowest ms"], rows,
-         f"A guest of {case.start_mib} MiB (at most {GUEST_MIB}) begins to need {need:.0f}: a job"
-         f" takes {BURST_MIB} MiB and passes over them, for {bursts.watch_s} s.  The budget of all"
-         f" is {case.budget_mib} MiB.  Relief: the host sees that it has what it needs; the median"
-         " is of those that had it in this time.  “Stalled” is PSI's full, inside.")
+         f"A guest of {case.start_mib} MiB (at most {GUEST_MIB}) suddenly needs {need:.0f}: a job"
+         f" takes {BURST_MIB} MiB and passes over them for {bursts.watch_s} s.  The budget of all"
+         f" guests is {case.budget_mib} MiB.  Relief is when the host sees that the guest has what"
+         " it needs; the median covers only rounds with relief in this time.  “Stalled” is the"
+         " guest's PSI “full”.")
 
 
 def relieved(found):
@@ -148,7 +150,7 @@ def burst_aims(bursts, case):
 
 
 def median_relief_s(found):
-    """None where that is not within the time that was watched."""
+    """Returns None if the median is beyond the time observed."""
     late = float("inf")
     median = statistics.median_high(late if b.relief_s is None else b.relief_s for b in found)
     return None if median == late else median

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The part “device”: giving a balloon's memory back, our device beside what others do."""
+"""The part “device”: returning a balloon's memory to the host, with our device and others."""
 
 import dataclasses
 import pathlib
@@ -17,7 +17,7 @@ QUICK_MEMORY_MIB = {"fresh": 384, "fragmented": 320}
 QUICK_TAKEN_MIB = {"fresh": 192, "fragmented": 64}
 QUICK_BACKINGS = ("anonymous-thp", "memfd")
 ROUNDS = 3
-RATES_GIB_S = (0.1, 0.25, 1, 4)     # 0.86 is what stock guests were seen to reach on KVM
+RATES_GIB_S = (0.1, 0.25, 1, 4)     # stock guests reached up to 0.86 on KVM
 
 
 class Device:
@@ -43,7 +43,7 @@ class Device:
         self.facts["load after"] = machine.load()
 
     def try_to(self, what, work):
-        """What cannot be had here is told at the end, beside the rest."""
+        """Runs a part; if this machine cannot do it, the report lists it as skipped."""
         try:
             work()
         except LabError as error:

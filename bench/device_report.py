@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The figures of the part “device” as text."""
+"""Prints the measurements of the part “device”."""
 
 import statistics
 
@@ -15,7 +15,7 @@ CPU_AIM = {"anonymous-thp": 40, "shmem-thp": 40, "anonymous": 4, "memfd": 4, "me
 
 
 def print_all(part):
-    print_facts("The balloon device, measured", part.facts, "The ways", WAYS.items())
+    print_facts("Measurements of the balloon device", part.facts, "The ways", WAYS.items())
     for number, (kind, played) in enumerate(part.played.items(), 1):
         streamed(number, kind, played)
     if "fresh" in part.played:
@@ -27,8 +27,8 @@ def print_all(part):
     if part.skipped:
         show("Skipped", ["", "why"], [[what, why.splitlines()[0]] for what, why in part.skipped])
     print_limits([*no_kvm(part.lab.accel),
-                  "Memory that a guest's accesses would fault in again, and what that costs it.",
-                  "The huge pages of file systems other than tmpfs and hugetlbfs."])
+                  "The cost to a guest of faulting memory in again after the balloon's release.",
+                  "Huge pages of file systems other than tmpfs and hugetlbfs."])
 
 
 def per_gib(line, value):
@@ -48,14 +48,14 @@ def streamed(number, kind, played):
             lines = played.of(backing, way)
             if lines:
                 rows.append([f"{backing}, {way}", *figures(played, lines), times(lines, ours)])
-    show(f"{number}. A {kind} guest's balloon of {stream.bytes // MIB} MiB, played",
+    show(f"{number}. Replay of a {kind} guest's balloon of {stream.bytes // MIB} MiB",
          ["", "calls/GiB", "CPU ms/GiB", "GiB/s", "back ÷ taken", "huge pages", "CPU ÷ device's"],
          rows,
          f"{stream.whole_share():.1%} of its pages are in whole blocks of 2 MiB, and a buffer of"
-         f" 256 has {stream.runs_a_buffer():.0f} runs of adjacent pages. “Back” is what the host's"
-         " free memory grew by, whoever else takes or gives meanwhile.  “Huge pages”: of those of"
-         " which the balloon took something, how many are there again when all has been taken back"
-         " and touched.")
+         f" 256 pages has {stream.runs_a_buffer():.0f} runs of adjacent pages.  “Back” is how much"
+         " the host's free memory grew, which other processes affect.  “Huge pages” is the share"
+         " of huge pages, of those from which the balloon took anything, that exist again after"
+         " all memory was deflated and touched.")
 
 
 def figures(played, lines):
@@ -75,8 +75,8 @@ def rates(played):
             for line in played.rates()]
     if rows:
         show("3. The device's calls per GiB for slower guests", ["guest's speed", "calls/GiB"],
-             rows, "In table 1 the stream comes as fast as it is taken.  Here the device's clock"
-             " runs as it would beside a guest of this speed, so less finds company in time.")
+             rows, "In table 1 the stream is played as fast as the device accepts it.  Here the"
+             " device's clock runs as with a guest of this speed, so fewer pages are merged.")
 
 
 def audits(played):
@@ -88,7 +88,7 @@ def audits(played):
     if rows:
         show("4. Auditing the balloon (CPU ms per GiB in it)",
              ["", "nothing touched", "everything touched again"], rows,
-             "In brackets: of the ballooned pages, how many it found on the host.")
+             "In brackets: the share of the ballooned pages that the audit found on the host.")
 
 
 def audited(line):
@@ -116,10 +116,10 @@ def ends(end_to_end):
     if rows:
         size = end_to_end.memory_mib
         show(f"5. End to end: {size} → {size - end_to_end.shrink_mib} MiB (CPU ms)",
-             ["", "host's part", "of it device", "with the guest", "s", "MiB back",
+             ["", "host's part", "device's part of it", "with the guest", "s", "MiB back",
               "host's ÷ ours", "all ÷ ours"], rows,
-             "The host's part is all CPU time of QEMU and the device, less the user time of the"
-             f" guest's vCPU thread. The device made {calls_a_gib(ours)} release calls per GiB.")
+             "The host's part is all CPU time of QEMU and the device, minus the user time of the"
+             f" guest's vCPU thread.  The device made {calls_a_gib(ours)} release calls per GiB.")
 
 
 def calls_a_gib(ours):
@@ -132,7 +132,7 @@ def process(found):
                                         (each.start_bytes, each.full_bytes, rss_aim(each),
                                          each.guest_bytes))] for each in found.memory]
     if rows:
-        show("6. Memory of the device process, its guest wholly in the balloon (MiB)",
+        show("6. Memory of the device process, with all guest memory in the balloon (MiB)",
              ["guest", "at start", "full", "aim", "guest memory mapped"], rows)
     if found.idle:
         idle = found.idle
@@ -144,9 +144,9 @@ def process(found):
     if rows:
         show("8. Replies to REGION_READ (ms)",
              ["", "median", "99 %", "worst", "worst, CPU", "replies"], rows,
-             "All memory was touched before.  The times are the client's, with its own and the"
-             " machine's share; “CPU” is what the device itself used between a question and its"
-             " answer, at most.")
+             "All memory was touched before.  The times are measured by the client and include its"
+             " own and the machine's delays; “worst, CPU” is the most CPU time that the device"
+             " itself used between a request and its reply.")
 
 
 def rss_aim(each):
@@ -181,7 +181,7 @@ def played_aims(kind, played):
             yield at_most(f"{backing}: calls per GiB, fresh", calls, CALLS_AIM)
         if backing in CPU_AIM:
             gain = statistics.median(cpu(a) / cpu(b) for a, b in zip(theirs, ours, strict=True))
-            yield at_least(f"{backing}: CPU less than per page, {kind}", gain, CPU_AIM[backing],
+            yield at_least(f"{backing}: less CPU than per-page, {kind}", gain, CPU_AIM[backing],
                            unit=" ×")
         kept = [played.survival(line) for line in ours]
         if kind == "fresh" and None not in kept:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The part “driver”: our guest driver beside the kernel's own."""
+"""The part “driver”: our guest driver compared with the kernel's own."""
 
 import dataclasses
 
@@ -32,7 +32,7 @@ class Driver:
         self.facts["load after"] = machine.load()
 
     def try_to(self, what, work):
-        """What cannot be had here is told at the end, beside the rest."""
+        """Runs a part; if this machine cannot do it, the report lists it as skipped."""
         try:
             work()
         except LabError as error:
@@ -55,7 +55,7 @@ class Driver:
         driver_report.print_all(self)
 
     def data(self):
-        """Every single measurement; whoever reads it can take medians as well."""
+        """Returns every single measurement, without medians."""
         return {"machine": self.facts,
                 "changes": [{**dataclasses.asdict(change), "group": self.changes.group_of(change)}
                             for change in self.changes.changes],

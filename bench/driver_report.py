@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The figures of the part “driver” as text."""
+"""Prints the measurements of the part “driver”."""
 
 import statistics
 
@@ -15,7 +15,7 @@ FASTER_AIM, OUR_DEVICE_AIM, MODE_C_AIM, DEFLATE_AIM, AGE_AIM = 4, 20, 40, 2, 2
 
 
 def print_all(part):
-    print_facts("The guest driver, measured", part.facts, "The drivers",
+    print_facts("Measurements of the guest driver", part.facts, "The drivers",
                 [(way.name, way.what) for way in WAYS])
     for number, group in enumerate(part.changes.groups(), 1):
         changed(f"{number}", part.changes, group)
@@ -25,7 +25,7 @@ def print_all(part):
     aims(part)
     if part.skipped:
         show("Skipped", ["", "why"], [[what, why.splitlines()[0]] for what, why in part.skipped])
-    print_limits([*no_kvm(part.lab.accel), "Guests of more than one NUMA node."])
+    print_limits([*no_kvm(part.lab.accel), "Guests with more than one NUMA node."])
 
 
 # Sizes changed
@@ -39,14 +39,14 @@ def all_cpu(changes, move):
 
 
 def faster(these, those, pick, move):
-    """How many times as long those take, round by round; nothing of others than the same rounds."""
+    """Returns `those` ÷ `these` for each round; [] if they are not of the same rounds."""
     if not those or [c.round for c in these] != [c.round for c in those]:
         return []
     return [b / a for a, b in zip(pick(these, move), pick(those, move), strict=True)]
 
 
 def cells(changes, group):
-    """(machine, way, its changes) of all that was measured."""
+    """Yields (machine, way, changes) of everything that was measured."""
     for machine in changes.of_group(group):
         for way in machine.ways:
             found = changes.of(machine, way)
@@ -55,7 +55,7 @@ def cells(changes, group):
 
 
 def baseline(changes, group):
-    """The in-tree driver on the host's QEMU: what everybody has."""
+    """Returns the changes of the in-tree driver on the host's QEMU, the usual setup."""
     machine = next((each for each in changes.of_group(group) if each.stock), None)
     return machine and changes.of(machine, IN_TREE)
 
@@ -72,15 +72,17 @@ def changed(number, changes, group):
         show(f"{number}a. Time, {title}",
              ["", "inflate s", "deflate s", "in-tree ÷ it", "deflate", "by CPU", "deflate",
               "host's QEMU in-tree ÷ it", "by CPU"], times,
-             "“In-tree ÷ it” is on the same machine, the last columns in-tree on the host's"
-             " QEMU: the time to inflate, how many times as long.  “By CPU” is the same of the CPU"
-             " time of all processes, which other work on this machine disturbs less.")
+             "“In-tree ÷ it” is how many times as long the in-tree driver takes on the same"
+             " machine; in the last columns, to inflate on the host's QEMU.  “By CPU” is the same"
+             " ratio of the CPU time of all processes, which other work on this machine disturbs"
+             " less.")
         show(f"{number}b. Cost, {title}",
              ["", "guest s", "device s", "deflate: guest s", "device s", "MiB freed",
               "blocks before → after"], costs,
-             "CPU time: the guest's is the user time of its vCPU thread, to 10 ms; the device's is"
-             " all else of QEMU and, where that serves, our device's process.  Blocks are free"
-             f" ones of 2 MiB in the guest.  The balloon took {size.taken} MiB.")
+             "CPU time: the guest's is the user time of its vCPU thread, with a resolution of"
+             " 10 ms; the device's is the rest of QEMU's and that of our device's process, if it"
+             " serves the balloon.  Blocks are free blocks of 2 MiB in the guest.  The balloon took"
+             f" {size.taken} MiB.")
 
 
 def timed(changes, group, machine, found):
@@ -119,19 +121,20 @@ def ages(found):
              str(age.updates), f"{age.short_bytes / MIB:.0f}"] for age in found]
     if rows:
         show("Statistics while the balloon cannot reach its target (period 1 s)",
-             ["", "worst age, periods", "updates", "MiB short of it"], rows,
-             "The ages of the time in which it goes as far as it can count as well.")
+             ["", "worst age, periods", "updates", "MiB short of target"], rows,
+             "This includes the time in which the balloon still approaches its target.")
 
 
 def disturbed(found):
     for probe, title, columns, note in zip(PROBES, (
-            "Copying memory during inflation, as part of what is copied at rest (windows of 10 ms)",
-            "Sleeping 1 ms at a time during inflation (how long that takes, ms)"), (
-            ["", "rest MiB/s", "rest p1", "p1", "p50", "windows", "lost s a round"],
+            "Copying memory during inflation, as a share of the rate at rest (windows of 10 ms)",
+            "Sleeps of 1 ms during inflation (how long they take, ms)"), (
+            ["", "rest MiB/s", "rest p1", "p1", "p50", "windows", "lost s per round"],
             ["", "rest p50", "p99", "worst", "inflating p50", "p99", "worst", "sleeps"]), (
-            "“p1” is the worst 1 %, and “lost” how long the process would have needed at rest for"
-            f" what it did not copy.  Each round rests for {IDLE_S} s first.",
-            "A sleep of 1 ms at rest ends late by timers and what else the machine does."),
+            "“p1” is the worst 1 %.  “Lost” is how long the process would have needed at rest for"
+            f" what it did not copy.  Each round starts with {IDLE_S} s at rest.",
+            "Even at rest a sleep of 1 ms ends late, because of timers and of other work on the"
+            " machine."),
             strict=True):
         rows = [[each.name, *(copied if probe == "bandwidth" else slept)(each)]
                 for each in found if each.probe == probe and each.idle and each.inflating]
@@ -168,11 +171,11 @@ def aims(part):
     if rows:
         show("Aims", ["", "aim", "measured", ""],
              [[what, aim, value, "met" if met else "MISSED"] for what, aim, value, met in rows],
-             "Medians of the ratios of times, round by round.")
+             "Ratios of times are medians over the rounds.")
 
 
 def change_aims(changes, group, machine, way, found):
-    """Those that hold for what was measured on this machine."""
+    """Yields the aims that apply to one way on one machine."""
     if way == IN_TREE:
         return
     name = f"{machine.name}: {way.name}"
@@ -181,10 +184,10 @@ def change_aims(changes, group, machine, way, found):
         yield from faster_aim(f"{name}: deflates faster", found, changes.of(machine, IN_TREE),
                               "deflate", DEFLATE_AIM)
     if group == FRESH:
-        return  # its kernel still takes memory for itself
+        return  # a guest that has just booted still takes memory for its kernel
     if group == HUGETLB:
         share = statistics.median(change.freed_bytes / change.taken_bytes for change in found)
-        yield at_least(f"{name}: freed of what it took", share, 0.99, 3)
+        yield at_least(f"{name}: share of the taken memory that was freed", share, 0.99, 3)
     more = statistics.median(change.blocks_after - change.blocks_before for change in found)
     yield at_least(f"{name}: blocks of 2 MiB more than before", more, 0, 0)
 
@@ -195,12 +198,12 @@ def inflation_aims(changes, group, machine, way, found):
     rival = changes.of(machine, IN_TREE)
     if machine.our_device:
         rival = baseline(changes, group) or []
-        name += ", beside in-tree on the host's QEMU"
+        name += ", compared with in-tree on the host's QEMU"
     yield from faster_aim(f"{name}: inflates faster", found, rival, "inflate", aim)
 
 
 def faster_aim(what, found, rival, move, aim):
-    """By the clock; beside it by CPU time."""
+    """Yields an aim for the ratio of times, with the ratio of CPU times in brackets."""
     gains = faster(found, rival, wall, move)
     if gains:
         by_cpu = statistics.median(faster(found, rival, all_cpu, move))
