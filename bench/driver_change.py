@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A guest made small and large again, by each driver on each machine.
+"""Measures how a guest shrinks and grows, with each driver on each machine.
 
 Theory of operation
 -------------------
-A machine is a QEMU, a device, a kind of memory behind the guest, and words for its
-kernel.  The machines of a group are up at the same time, and compared with each
-other.  In each round each of them, in turn, has each of its drivers, in turn: all
-memory is made used (driver_used.py), then the balloon takes two thirds of the guest,
-and gives it back.  The order is reversed from round to round.
+A machine is a QEMU, a device, a kind of memory behind the guest, and arguments for
+its kernel.  The machines of a group are up at the same time and are compared with
+each other.  In each round, each machine in turn runs each of its drivers in turn:
+all memory is made to look used (driver_used.py), then the balloon takes two thirds
+of the guest and gives them back.  The order is reversed from round to round.
 
-Used memory is what a guest has that has run for a while.  Fresh memory was never
-touched, so the host has put nothing behind it: there, each measurement has a guest of
-its own, that has just booted.
+Used memory is that of a guest that has run for a while.  Fresh memory was never
+touched, so the host does not back it yet; each measurement on fresh memory uses a
+guest that has just booted.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ class Machine:
 
     @property
     def stock(self):
-        """Is it the host's QEMU with its own device, as everybody has it?"""
+        """Whether it is the host's QEMU with its own device, the usual setup."""
         return not self.spec.get("device") and not self.spec.get("qemu")
 
     @property
@@ -69,7 +69,7 @@ ROUNDS = {HUGE: 3, SMALL: 2, UNZEROED: 2, HUGETLB: 1, FRESH: 2}
 
 @dataclasses.dataclass
 class Size:
-    """MiB: of the guest, and of what it is left with."""
+    """Sizes in MiB: the whole guest, and what it is left with."""
 
     full: int
     small: int
@@ -80,7 +80,7 @@ class Size:
 
 
 SIZE, QUICK_SIZE = Size(3072, 1024), Size(768, 384)
-# Guests of hugetlbfs are smaller: not every machine has so many huge pages to spare.
+# Guests on hugetlbfs are smaller, because not every machine has enough huge pages to spare.
 HUGETLB_SIZE, QUICK_HUGETLB_SIZE = Size(1024, 512), Size(512, 256)
 
 
@@ -92,7 +92,7 @@ class Change:
     taken_bytes: int
     inflate: Move
     deflate: Move
-    freed_bytes: int        # what the guest's process costs the host less
+    freed_bytes: int        # by which the host memory of the guest's process shrank
     blocks_before: int      # free whole blocks of 2 MiB in the guest
     blocks_after: int
 
@@ -128,7 +128,7 @@ class Changes:
         return self._asked_rounds or (1 if self._quick else ROUNDS[group])
 
     def run(self, group):
-        """All rounds of a group; if a machine cannot be had, none of it."""
+        """Runs all rounds of a group, or none if one of its machines is not available."""
         machines = self.of_group(group)
         with contextlib.ExitStack() as stack:
             guests = {} if group == FRESH else self._boot(stack, machines)

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a driver costs its guest: instructions a page, late statistics, and disturbed work.
+"""Measures a driver's costs to its guest: instructions per page, late statistics, slower work.
 
 Theory of operation
 -------------------
-Instructions: under QEMU's -icount a guest's clock goes on by a nanosecond with each
-instruction, so the time that its scheduler says its kernel threads have run is the
-number of their instructions.  Both drivers do all they do in such threads; what these
-do at rest is measured before and taken off.  QEMU counts each round of a string
+Instructions: under QEMU's -icount a guest's clock advances by one nanosecond per
+instruction, so the run time of kernel threads in the guest's scheduler is their number
+of instructions.  Both drivers do all their work in such threads; what the threads do at
+rest is measured first and subtracted.  QEMU counts each iteration of a string
 instruction, such as one that zeroes a page.
 
-Statistics: a guest gets a target that it cannot reach, and is watched while its
-balloon is stuck.  It is left so, for it may be beyond repair.
+Statistics: a guest gets a target that it cannot reach, and its statistics are observed
+while its balloon is stuck.  The guest is not restored afterwards and not used again.
 
-Disturbance: a process copies memory, or sleeps a millisecond at a time, first alone
-and then while the balloon is inflated, and its samples of both times are compared.
+Disturbance: a process copies memory, or repeatedly sleeps for a millisecond, first with
+nothing else going on and then while the balloon is inflated.  The samples of both times
+are compared.
 """
 
 import contextlib
@@ -27,13 +28,13 @@ from lab.qemu_guest import BALLOON_PATH
 from .driver_guest import IN_TREE, MIB, OURS, WAYS, ProbedGuest
 
 PAGE_BYTES = 4096
-# Of guests whose instructions are counted, which is slow.
+# Guests whose instructions are counted, which is slow.
 COUNTED_MIB, COUNTED_SMALL_MIB = 768, 256
 REST_S, SETTLE_S = 1, 0.3
-# Of guests with a target out of reach.
+# Guests with a target out of reach.
 STUCK_MIB, STUCK_TARGET_MIB = 1024, 16
 STUCK_S, QUICK_STUCK_S, STATS_PERIOD_S = 20, 6, 1
-# Of guests at work.
+# Guests whose work is disturbed.
 BUSY_MIB, BUSY_SMALL_MIB = 1536, 512
 QUICK_BUSY_MIB, QUICK_BUSY_SMALL_MIB = 768, 384
 IDLE_S = 2
@@ -49,7 +50,7 @@ BUSY_MACHINES = (
 class Count:
     kernel_args: str
     way: str
-    inflate: float      # instructions a page
+    inflate: float      # instructions per page
     deflate: float
 
 
@@ -58,7 +59,7 @@ class Age:
     way: str
     worst_periods: float
     updates: int
-    short_bytes: int    # how far from its target the guest still was
+    short_bytes: int    # how far the guest remained from its target
 
 
 @dataclasses.dataclass
@@ -78,7 +79,7 @@ class Disturbance:
 
 
 def percentile(samples, percent):
-    """The sample below or at which so many are; None of none."""
+    """Returns the percentile of the samples by nearest rank; None if there are no samples."""
     ranked = sorted(samples)
     return ranked[max(0, math.ceil(len(ranked) * percent / 100) - 1)] if ranked else None
 
@@ -86,7 +87,7 @@ def percentile(samples, percent):
 # Instructions
 
 def count_instructions(lab, say, quick):
-    """A list of Count."""
+    """Returns a list of Count."""
     counts = []
     for kernel_args in ("init_on_alloc=1",) if quick else ("init_on_alloc=1", "init_on_alloc=0"):
         say(f"counting instructions, {kernel_args}")
@@ -99,7 +100,7 @@ def count_instructions(lab, say, quick):
 
 
 def counted(guest):
-    """Instructions a page, to inflate and to deflate."""
+    """Yields the instructions per page to inflate, and then to deflate."""
     pages = (COUNTED_MIB - COUNTED_SMALL_MIB) * MIB // PAGE_BYTES
     guest.compact()
     rest = instructions(guest, lambda: time.sleep(REST_S))
@@ -108,13 +109,13 @@ def counted(guest):
 
 
 def settle(guest, mib):
-    """What a driver still does when the size is there belongs to it."""
+    """Resizes, and waits for the work that a driver does after the size is reached."""
     guest.resize(mib)
     time.sleep(SETTLE_S)
 
 
 def instructions(guest, work):
-    """Those of kernel threads; idle ones may have ended since."""
+    """Returns the instructions of kernel threads during `work`, without those that ended."""
     before = guest.kernel_work()
     work()
     return sum(ns - before.get(pid, 0) for pid, ns in guest.kernel_work().items())
@@ -123,9 +124,9 @@ def instructions(guest, work):
 # Statistics
 
 def watch_statistics(lab, say, quick):
-    """A list of Age; both guests are stuck at the same time."""
+    """Returns a list of Age; both guests are stuck at the same time."""
     seconds = QUICK_STUCK_S if quick else STUCK_S
-    say(f"statistics of stuck balloons, {seconds} s")
+    say(f"observing the statistics of stuck balloons for {seconds} s")
     with contextlib.ExitStack() as stack:
         guests = [stack.enter_context(stuck_guest(lab, way)) for way in (IN_TREE, OURS)]
         watches = [StatsWatch(way, stack.enter_context(
@@ -158,12 +159,12 @@ class StatsWatch:
         self._gaps = []
 
     def begin(self):
-        """Asks for what cannot be had; from now on the gaps count."""
+        """Sets a target that is out of reach, and starts to record gaps."""
         self._monitor.execute("balloon", value=STUCK_TARGET_MIB * MIB)
         self._gaps.clear()
 
     def look(self):
-        """True when there are new statistics."""
+        """Returns whether there are new statistics."""
         answer = self._monitor.execute("qom-get", path=BALLOON_PATH, property="guest-stats")
         now = time.monotonic()
         if answer == self._last or not answer["last-update"]:
@@ -182,7 +183,7 @@ class StatsWatch:
 # Disturbance
 
 def disturb(lab, say, quick, rounds):
-    """A list of Disturbance."""
+    """Returns a list of Disturbance."""
     found = []
     for machine, spec in BUSY_MACHINES[:1] if quick else BUSY_MACHINES:
         for cpus in (1,) if quick else (1, 2):
@@ -193,12 +194,13 @@ def disturb(lab, say, quick, rounds):
                                     rounds or (1 if quick else BUSY_ROUNDS))
                           for way in (WAYS if machine == BUSY_MACHINES[0][0] else (IN_TREE, OURS))
                           for probe in PROBES]
-            say(f"work disturbed, {machine}, {cpus} vCPUs: {time.monotonic() - start:.0f} s")
+            say(f"measured the disturbance of work, {machine}, {cpus} vCPUs, in "
+                f"{time.monotonic() - start:.0f} s")
     return found
 
 
 def disturbed(guest, machine, cpus, way, probe, rounds):
-    """The samples of all rounds together: a short inflation has few."""
+    """Collects the samples of all rounds, because a short inflation has only a few."""
     full = guest.spec.memory
     small = BUSY_SMALL_MIB if full == BUSY_MIB else QUICK_BUSY_SMALL_MIB
     result = Disturbance(machine, cpus, way.name, probe, [], [], 0.0, rounds)
@@ -218,5 +220,5 @@ def disturbed(guest, machine, cpus, way, probe, rounds):
 
 
 def between(samples, start_ms, end_ms):
-    """The samples that began after the one time and before the other."""
+    """Returns the samples that began between two times."""
     return [sample for at_ms, sample in samples if start_ms <= at_ms < end_ms]

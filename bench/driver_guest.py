@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guests whose balloon is measured: with a probe inside, and drivers that take turns.
+"""Guests whose balloon is measured, with a probe inside and with drivers that take turns.
 
 Theory of operation
 -------------------
-The probe (driver_probe.c) comes into the guest on its scratch disk, which nothing
-else uses here.  A Way is a driver and how it is told to work; its device may have
-to offer free page reporting, and then it is plugged in anew, for the in-tree driver
-cannot be told to leave that alone: it would hand all used memory back by itself.
+The probe (driver_probe.c) is copied into the guest over its scratch disk, which nothing
+else uses here.  A Way is a driver and its parameters.  Some ways need a device that
+offers free page reporting.  For these, the balloon is unplugged and plugged in again,
+because the in-tree driver cannot be kept from using a device's free page reporting: it
+would return all used memory by itself.
 """
 
 import contextlib
@@ -28,8 +29,8 @@ from .rounds import KERNEL_ARGS
 
 MIB = 1 << 20
 SOURCE = __file__.replace("driver_guest.py", "driver_probe.c")
-POLL_S, POLL_SHARE = 0.001, 0.01    # a look at the size: each ms, then each % of the time so far
-# Runs a command without transparent huge pages: PR_SET_THP_DISABLE outlives an exec.
+POLL_S, POLL_SHARE = 0.001, 0.01    # the size is polled every ms, later every 1 % of the time
+# Runs a command without transparent huge pages: PR_SET_THP_DISABLE persists across an exec.
 NO_HUGE_PAGES = ("import ctypes, os, sys; assert not ctypes.CDLL(None).prctl(41, 1, 0, 0, 0); "
                  "os.execvp(sys.argv[1], sys.argv[1:])")
 BOUND = "ls -d /sys/bus/virtio/drivers/virtio_balloon/virtio*"
@@ -41,11 +42,11 @@ class Way:
     what: str
     driver: str
     params: str = ""
-    reporting: bool = False     # must the device offer free page reporting
+    reporting: bool = False     # whether the device must offer free page reporting
 
 
 IN_TREE = Way("in-tree", "the kernel's own driver", "stock")
-OURS = Way("aerostat", "ours, over the inflate queue as any device has it", "aerostat",
+OURS = Way("aerostat", "ours, over the inflate queue, which any device has", "aerostat",
            "reporting=0")
 MODE_C = Way("mode C", "ours with release=reporting: whole blocks over the reporting queue",
              "aerostat", "reporting=0 release=reporting", reporting=True)
@@ -61,7 +62,7 @@ class Move:
 
 
 def probe_program(lab):
-    """The static program, compiled unless it was before."""
+    """Returns the path of the probe, a static program, compiling it unless it exists."""
     with open(SOURCE, "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()[:16]
     path = lab.cache.parent / "bench" / f"driver-probe-{digest}"
@@ -75,16 +76,17 @@ def probe_program(lab):
 
 
 class ProbedGuest(QemuGuest):
-    """Boots without a driver."""
+    """A guest that boots without a driver."""
 
     def __init__(self, lab, name, *, huge=True, icount=False, **spec):
-        """huge: may the host use huge pages.  icount: a ns by the guest's clock an instruction."""
+        """huge: whether the host may use huge pages; icount: one ns of guest time per instruction.
+        """
         kernel_args = f"{KERNEL_ARGS} {spec.pop('kernel_args', '')}".rstrip()
         spec.setdefault("balloon", {})
         super().__init__(lab, Spec(name, driver=None, kernel_args=kernel_args, **spec))
         self.spec.balloon = dict(self.spec.balloon)     # use() writes to it
         self._huge, self._icount = huge, icount
-        self._pending = None    # what the device had yet to release at the last look
+        self._pending = None    # what the device had not released yet at the last poll
 
     def _build(self):
         super()._build()
@@ -102,7 +104,7 @@ class ProbedGuest(QemuGuest):
         return words if self._huge else [sys.executable, "-IS", "-c", NO_HUGE_PAGES, *words]
 
     def order(self, command, timeout=HANG_S):
-        """A command in the guest that must succeed; its output."""
+        """Runs a command that must succeed in the guest; returns its output."""
         done = self.run(command, timeout)
         if done.status:
             raise LabError(f"{self.name}: {command} failed: {done.output.strip()}")
@@ -112,7 +114,7 @@ class ProbedGuest(QemuGuest):
 
     @contextlib.contextmanager
     def using(self, way):
-        """The guest with this driver, for the time of the `with` statement."""
+        """Uses this driver in the guest until the end of the `with` statement."""
         if self.spec.balloon.get("free-page-reporting", False) != way.reporting:
             self.unplug()
             self.spec.balloon["free-page-reporting"] = way.reporting
@@ -125,21 +127,21 @@ class ProbedGuest(QemuGuest):
     # Memory
 
     def use_all(self):
-        """Lets it look as if all memory had been used, and is free in large pieces."""
+        """Makes all memory look as if it had been used, and be free in large blocks."""
         driver_used.use_all(self)
         self.compact()
 
     def compact(self):
-        """Lets all measurements start from the same: no free memory in pieces, or set aside."""
+        """Gives all measurements the same start: no free memory is fragmented or set aside."""
         self.order("echo 1 > /proc/sys/vm/compact_memory")
 
     def free_blocks(self):
-        """Whole blocks of 2 MiB that are free."""
+        """Returns the number of free whole blocks of 2 MiB."""
         orders = [line.split()[-2:] for line in self.order("cat /proc/buddyinfo").splitlines()]
         return sum(int(nine) + 2 * int(ten) for nine, ten in orders)
 
     def resize(self, mib):
-        """Changes the guest's size, and the time until it has it and the host its memory."""
+        """Changes the guest's size; returns the time until guest and host have their memory."""
         path = self.device.control if self.device else self.qmp_path
         self._pending = None
         with qmp.session(path, "change the balloon") as monitor:
@@ -158,11 +160,11 @@ class ProbedGuest(QemuGuest):
         if not self.device:
             return True
         before, self._pending = self._pending, monitor.execute("x-query-balloon")["pending"]
-        # Parts of huge pages of hugetlbfs are never released: there it has to stand still.
+        # Parts of huge pages of hugetlbfs are never released: wait until the number is constant.
         return self._pending == 0 or self.spec.backing == "hugetlb" and self._pending == before
 
     def move(self, mib):
-        """The same, with what it costs."""
+        """Changes the guest's size; returns a Move with the CPU time, too."""
         before = cpu(self)
         wall_s = self.resize(mib)
         return Move(wall_s, cpu(self) - before)
@@ -171,7 +173,7 @@ class ProbedGuest(QemuGuest):
 
     @contextlib.contextmanager
     def probed(self, what):
-        """Runs a probe meanwhile; the list it gives holds (ms, sample) at the end."""
+        """Runs a probe during the block; the list that it yields has (ms, sample) at the end."""
         process = self.order(f"/tmp/probe {what} > /tmp/samples 2>&1 & echo $!").strip()
         samples = []
         yield samples
@@ -184,6 +186,6 @@ class ProbedGuest(QemuGuest):
             at_ms += 10 if what == "bandwidth" else number / 1000
 
     def kernel_work(self):
-        """{pid: ns} of how long each kernel thread has run; with icount, its instructions."""
+        """Returns {pid: ns} of each kernel thread's run time; with icount, its instructions."""
         return {int(pid): int(ns) for pid, ns in
                 map(str.split, self.order("/tmp/probe work").splitlines())}

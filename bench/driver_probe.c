@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the figures of the guest driver need inside of a guest.
+ * A probe that runs in a guest to measure the effects of the guest driver.
  *
- *	work		tells the pid of each kernel thread, and how many ns it has run so far
- *	bandwidth	copies memory; a line says how many KiB in each window of 10 ms
- *	latency		sleeps 1 ms at a time; a line says how many µs that took
+ *	work		prints the pid of each kernel thread, and its run time in ns
+ *	bandwidth	copies memory; each line is the KiB copied in a window of 10 ms
+ *	latency		sleeps 1 ms at a time; each line is the µs that a sleep took
  *
- * These two go on until SIGTERM, and print only then.  Their first line is
- * when they started, in ms by the clock of init's ping: so the host, which asks
- * init when it begins something and when that has ended, knows which lines count.
+ * The last two run until SIGTERM, and print only then.  Their first line is
+ * their start time, in ms by the clock of init's ping.  The host asks init for
+ * the time when it starts something and when that has ended, and so knows which
+ * of the lines belong to it.
  */
 #include <glob.h>
 #include <inttypes.h>

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Puts host memory behind all of a guest's RAM, as a guest has it that has used it all.
+"""Makes the host back all of a guest's RAM, as if the guest had used all of it.
 
 Theory of operation
 -------------------
-A process in the guest would have to touch all its memory, and under emulation that
-takes far longer than what is measured.  What the guest's free memory is to the host
-afterwards, we can make from here: private memory that QEMU has none of is written
-through /proc/PID/mem (it reads as zeros, and zeros are written, while the guest
-stands still, lest it write there first); holes of a file are allocated, and read
-through QEMU's mapping, which never changes what is in them.
+A process in the guest would have to touch all memory, which under emulation takes much
+longer than the measurement itself.  The host can reach the same state from outside.
+Private memory that the host does not back yet reads as zeros, so zeros are written to it
+through /proc/PID/mem, while the guest is stopped so that it cannot write there first.
+Holes in a file are allocated and then read through QEMU's mapping; neither changes the
+contents.
 """
 
 import array
@@ -20,7 +20,7 @@ import re
 from lab import LabError, backing
 
 PAGE_BYTES, PIECE_BYTES = 4096, 2 << 20
-THERE = 3 << 62     # in /proc/PID/pagemap: present, or swapped
+THERE = 3 << 62     # bits in /proc/PID/pagemap: present, swapped
 
 
 def use_all(guest):
@@ -43,7 +43,7 @@ def stopped(guest):
 
 
 def mapping(guest):
-    """Where QEMU has the guest's RAM: the smallest of its writable mappings that can hold it."""
+    """Returns the range of the guest's RAM: QEMU's smallest writable mapping that can hold it."""
     bytes_ = guest.spec.memory << 20
     with open(f"/proc/{guest.pid}/maps", encoding="ascii", errors="replace") as file:
         spans = [(int(start, 16), int(end, 16)) for start, end in
@@ -74,7 +74,7 @@ def fill(pid, start, end, write):
 
 
 def missing(pid, start, end):
-    """(address, bytes) of runs of pages that QEMU has not mapped, each within 2 MiB."""
+    """Yields (address, bytes) of runs of pages that QEMU has not mapped, each within 2 MiB."""
     entries = array.array("Q")
     with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as file:
         data = os.pread(file.fileno(), (end - start) // PAGE_BYTES * 8, start // PAGE_BYTES * 8)

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The same guest, its balloon served by QEMU itself and by our own process.
+"""Compares guests whose balloon is served by QEMU itself and by our own process.
 
 Theory of operation
 -------------------
-In each round each contender, in turn, takes half of a guest that has just touched
-most of its memory, and gives it back.  What is counted is the CPU time of every
-process concerned, by its own clock: QEMU, and the device where that is a process.
-The guest's own work is the user time of QEMU's thread for its vCPU, which the kernel
-tells in ticks of 10 ms; what is left is the host's part.  (User time, since QEMU before
-8.2 without KVM does its device's work in that thread, too; releasing is system time.)
-A shrink has ended when the guest has its size and the host has its memory back.
+In each round each contender in turn takes half of the memory of a guest that has just
+touched most of it, and gives it back.  The CPU time of every process involved is read
+from the process's own clock: QEMU, and the device if it is a process.  The guest's own
+work is the user time of QEMU's vCPU thread, which the kernel reports with a resolution
+of 10 ms; the rest is the host's part.  (Only user time counts as the guest's because
+QEMU before 8.2 without KVM also does its device's work in that thread, and releasing
+memory is system time.)  A shrink ends when the guest has its size and the host has its
+memory back.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ from .process import process_cpu_s
 from .rounds import KERNEL_ARGS
 
 MIB = 1 << 20
-POLL_S = 0.1        # a poll costs the asked process CPU time, too
+POLL_S = 0.1        # each poll costs CPU time of the process under measurement
 TOUCH_SHARE = 0.83  # of RAM: about all that one process in the guest can have
 
 
@@ -67,15 +68,15 @@ class Change:
     round: int
     shrink: Cpu
     grow: Cpu
-    rest: Cpu           # of as long a time with nothing to do, before
+    rest: Cpu           # of an equally long time at rest, before
     shrink_s: float
     grow_s: float
     back_bytes: int
-    calls: int | None   # of our device, to release it
+    calls: int | None   # that our device made to release the memory
 
 
 class EndToEnd:
-    """All contenders' guests, up at the same time."""
+    """The guests of all contenders, which are up at the same time."""
 
     def __init__(self, lab, quick, say):
         self._lab, self._say = lab, say
@@ -128,7 +129,7 @@ class EndToEnd:
 
     @staticmethod
     def _rest(guest):
-        """CPU time of a second in which nothing is asked."""
+        """Returns the CPU time of one second without requests."""
         at = cpu(guest)
         time.sleep(1)
         return cpu(guest) - at

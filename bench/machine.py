@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the figures were measured on."""
+"""Describes the machine on which the measurements were made."""
 
 import os
 import pathlib
@@ -51,17 +51,17 @@ def version(argv):
 
 
 def no_kvm(accel):
-    """What figures of emulated guests cannot say, in sentences."""
+    """Yields what measurements of emulated guests do not show, as sentences."""
     if accel == "tcg":
         yield ("Times with KVM: an emulated guest is many times slower, and its work (allocating,"
-               " zeroing) is most of every time here.")
+               " zeroing) is the largest part of every time here.")
 
 
 def not_measured(accel):
-    """What the command's figures cannot say."""
+    """Yields what the measurements of the command do not show."""
     yield from no_kvm(accel)
-    yield ("When anonymous memory comes back: only a memfd's blocks can be watched every"
+    yield ("When anonymous memory comes back: only the blocks of a memfd can be counted every"
            " millisecond at no cost.")
-    yield ("When a growing guest has its memory, by the host: nothing is allocated before the guest"
-           " touches it.  So growth is told by the commands alone.")
-    yield "A device passed through, many guests at once, a guest under pressure."
+    yield ("When a growing guest has its memory, seen from the host: the host allocates nothing"
+           " before the guest touches it.  So growth is only timed by the commands.")
+    yield "Guests with a passed-through device, many guests at once, guests under pressure."

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs a command and writes what it took to a file descriptor.
+"""Runs a command and writes its time, CPU time and memory to a file descriptor.
 
     python3 -IS meter.py FD COMMAND…
 
-A program of its own, and a small one: Linux counts the memory of whoever
-starts a process into its ru_maxrss, so the starter must be smaller than any
-command it is to measure.
+This is a separate, small program because Linux counts the memory of the parent
+into a child's ru_maxrss, so the parent must be smaller than any command that it
+measures.
 """
 
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Recorded balloons played through the device and its peers' ways, by device-play."""
+"""Replays recorded balloons with device-play, through our device and through others' ways."""
 
 import json
 import subprocess
@@ -11,8 +11,8 @@ from lab.nest import Nest
 WAYS = {
     "device": "our device, with MUST_TELL_HOST",
     "device-untold": "our device, for a driver without MUST_TELL_HOST",
-    "per-page": "a call a page, as QEMU and Cloud Hypervisor do",
-    "per-buffer": "pages sorted and merged within a buffer, as Firecracker does",
+    "per-page": "one call per page, as in QEMU and Cloud Hypervisor",
+    "per-buffer": "pages sorted and merged within a buffer, as in Firecracker",
 }
 BACKINGS = {
     "anonymous": "private memory, pages of 4 KiB",
@@ -27,7 +27,7 @@ LIMIT_S = 1800
 
 
 class Played:
-    """All that device-play said of one stream."""
+    """The output of device-play for one stream."""
 
     def __init__(self, stream, lines):
         self.stream = stream
@@ -35,7 +35,7 @@ class Played:
         self.skipped = [line for line in lines if line.get("skipped")]
 
     def of(self, backing, way):
-        """Its measurements, by round."""
+        """Returns its measurements, by round."""
         found = [line for line in self.lines if line.get("backing") == backing
                  and line.get("way") == way and "round" in line]
         return sorted(found, key=lambda line: line["round"])
@@ -51,7 +51,7 @@ class Played:
         return [line for line in self.lines if "rate_gib_s" in line]
 
     def survival(self, line):
-        """The share of the huge pages of which the balloon took something, that are there again."""
+        """Returns the share of huge pages that exist again, of those the balloon took from."""
         if not line["huge_before_bytes"]:
             return None
         lost = line["huge_before_bytes"] - line["huge_after_bytes"]
@@ -59,7 +59,7 @@ class Played:
 
 
 def play(binary, stream, backings, rounds, rates=()):
-    """Plays a stream on each of these backings, and keeps those that cannot be had as skipped."""
+    """Plays a stream on each of these backings; backings that are not available are skipped."""
     words = [binary, f"--rounds={rounds}", *(f"--rate={rate}" for rate in rates)]
     lines = []
     with Nest() as nest:
@@ -75,7 +75,7 @@ def play(binary, stream, backings, rounds, rates=()):
 
 
 def ram_bytes(stream):
-    """As device-play makes it: all that the stream names, in whole huge pages."""
+    """Returns the memory that device-play uses: all that the stream names, in huge pages."""
     return -(-(max(stream.pfns) + 1) * 4096 // HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES
 
 
@@ -83,9 +83,9 @@ def run(argv):
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     except FileNotFoundError:
-        raise LabError(f"no {argv[0]}: build it (“make build”)") from None
+        raise LabError(f"{argv[0]} does not exist: build it (“make build”)") from None
     except subprocess.TimeoutExpired:
         raise LabError(f"{argv[0]} did not end within {LIMIT_S} s") from None
     if done.returncode:
-        raise LabError(f"{argv[0]} ended with {done.returncode}: {done.stderr.strip()}")
+        raise LabError(f"{argv[0]} exited with {done.returncode}: {done.stderr.strip()}")
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The part “policy”: ours beside those of others, on simulated hosts; and what a step takes.
+"""The part “policy”: compares our policy with others on simulated hosts, and times its steps.
 
 Theory of operation
 -------------------
-The simulator is seeded, so its figures are the same on every machine and need no rounds.
-The time of a step is measured, by policy_step.c, in rounds with a seed each, in which
-all policies and sizes take turns.
+The simulator is seeded, so its results are the same on every machine and need no rounds.
+policy_step.c measures the time of a step, in rounds that each have their own seed and in
+which all policies and sizes take turns.
 """
 
 import dataclasses
@@ -19,14 +19,14 @@ from . import machine, policy_report
 
 TRACES, QUICK_TRACES = 200, 10
 ROUNDS = 5
-SECONDS, QUICK_SECONDS = 240, 60    # of a host's life, a step each
+SECONDS, QUICK_SECONDS = 240, 60    # of simulated time, with one step per second
 SIZES = (10, 100, 1000)             # guests on one host
 LIMIT_S = 1800
 
 
 @dataclasses.dataclass
 class Steps:
-    """All steps of one policy on one host."""
+    """The times of all steps of one policy on one host."""
 
     policy: str
     guests: int
@@ -67,20 +67,20 @@ class Policy:
         policy_report.print_all(self)
 
     def data(self):
-        """Every single measurement; whoever reads it can take medians as well."""
+        """Returns every single measurement, without medians."""
         return {"machine": self.facts, "simulated": self.simulated,
                 "steps": [dataclasses.asdict(steps) for steps in self.steps]}
 
 
 def call(argv):
-    """What a program that must succeed says in JSON."""
+    """Runs a program that must succeed; returns the JSON that it prints."""
     argv = [str(word) for word in argv]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     except FileNotFoundError:
-        raise LabError(f"no {argv[0]}: build it (“make build”)") from None
+        raise LabError(f"{argv[0]} does not exist: build it (“make build”)") from None
     except subprocess.TimeoutExpired:
         raise LabError(f"{argv[0]} did not end within {LIMIT_S} s") from None
     if done.returncode:
-        raise LabError(f"{' '.join(argv)} ended with {done.returncode}: {done.stderr.strip()}")
+        raise LabError(f"{' '.join(argv)} exited with {done.returncode}: {done.stderr.strip()}")
     return json.loads(done.stdout)

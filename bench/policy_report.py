@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The figures of the part “policy” as text."""
+"""Prints the measurements of the part “policy”."""
 
 import dataclasses
 import statistics
@@ -11,12 +11,12 @@ from .table import NONE, show, spread
 
 POLICIES = {
     "aerostat": "ours",
-    "static": "what people do by hand: everyone keeps the same share",
-    "proxmox": "Proxmox VE's: the host 80 % used, by shares, 100 MiB every 10 s",
-    "mom": "oVirt's MOM: all give when the host is short, all get when not",
-    "qmemman": "Qubes OS's: 1.3 times what each uses, the rest in proportion",
-    "squeezed": "Xen's: one share of what lies between minimum and maximum, for all",
-    "oracle": "knows the future: how well anybody could do",
+    "static": "what people do by hand: every guest keeps the same share",
+    "proxmox": "Proxmox VE's: keeps 80 % of the host used, by shares, 100 MiB every 10 s",
+    "mom": "oVirt's MOM: all guests give when the host is short, and get when it is not",
+    "qmemman": "Qubes OS's: 1.3 times what each guest uses, the rest in proportion",
+    "squeezed": "Xen's: all guests get the same share of the range from minimum to maximum",
+    "oracle": "knows the future: the best result that any policy could have",
 }
 OURS, RIVAL, ORACLE = "aerostat", "proxmox", "oracle"
 ORACLE_AIM, STEP_AIM_MS, STEP_AIM_GUESTS = 90, 1, 1000
@@ -24,7 +24,7 @@ ORACLE_AIM, STEP_AIM_MS, STEP_AIM_GUESTS = 90, 1, 1000
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """One that aerostat simulate tells."""
+    """A result of aerostat simulate."""
 
     key: str
     title: str
@@ -52,7 +52,7 @@ FIGURES = (
 
 
 def online(simulated):
-    """Names of the policies that do not know the future."""
+    """Returns the names of the policies that do not know the future."""
     return [row["policy"] for row in simulated["policies"] if row["policy"] != ORACLE]
 
 
@@ -61,15 +61,16 @@ def by_name(simulated):
 
 
 def print_all(part):
-    print_facts("Policies, compared", part.facts, "The policies",
+    print_facts("Comparison of policies", part.facts, "The policies",
                 [(name, POLICIES.get(name, "")) for name in by_name(part.simulated)])
     compared(part.simulated)
     by_shape(part.simulated, "2a", KILLS)
     by_shape(part.simulated, "2b", STALLED)
     steps(part.steps)
     aims(part)
-    print_limits(["Real kernels: a simulated guest is as like one as simulator/ says.",
-                  "What a step's targets cost the guests' drivers, and a daemon's other work."])
+    print_limits(["Real kernels: simulator/ describes how far a simulated guest resembles one.",
+                  "The work of the guests' drivers for a step's targets, and the rest of the"
+                  " daemon's work."])
 
 
 def text(figure, row):
@@ -84,7 +85,8 @@ def compared(simulated):
     show(f"1. {simulated['traces']} traces of {simulated['seconds']} s,"
          f" {simulated['guests']} guests each", ["", *policies], rows,
          "“Returned” is what is in the balloons.  A burst that is never relieved counts in p50 and"
-         " p99 with its whole length.  Operations: targets at least a MiB from the one before.")
+         " p99 with its whole length.  “Targets set” counts targets that differ by at least 1 MiB"
+         " from the previous one.")
 
 
 def by_shape(simulated, number, figure):
@@ -122,9 +124,9 @@ def steps(found):
     columns = [word for guests in sizes for word in (f"{guests:,} guests", "p99")]
     show("3. One step, µs of CPU time", ["", *columns,
                                          *(f"{a:,} → {b:,}" for a, b in zip(sizes, sizes[1:]))],
-         rows, "The guests live on simulated hosts of all shapes.  The last columns: how many times"
-         " as long for ten times as many guests.  What does nothing in most steps has a small"
-         " median, and its p99 is what its work takes.")
+         rows, "The guests are on simulated hosts of all shapes.  The last columns show how many"
+         " times as long a step takes with ten times as many guests.  A policy that does nothing"
+         " in most steps has a small median; its p99 is the time of a step that does something.")
 
 
 def grown(found, name, few, many):
@@ -146,13 +148,13 @@ def aims(part):
 def no_worse_than_any(policies, figure):
     others = [row for name, row in policies.items() if name not in (OURS, ORACLE)]
     least = min(others, key=lambda row: row[figure.key])
-    what, _, value, met = at_most(f"{figure.title}: the least of all but the oracle",
+    what, _, value, met = at_most(f"{figure.title}: lowest of all except the oracle",
                                   policies[OURS][figure.key], least[figure.key], figure.digits)
     yield what, f"≤ {text(figure, least)}", value, met
 
 
 def beside_the_oracle(policies):
-    what, aim, value, met = at_least("returned, of the oracle's, at the same kills",
+    what, aim, value, met = at_least("returned, share of the oracle's, with no more kills",
                                      policies[OURS][OF_ORACLE.key], ORACLE_AIM, unit=" %")
     ours, least = policies[OURS][KILLS.key], policies[ORACLE][KILLS.key]
     yield what, aim, f"{value}, kills {ours} to {least}", met and ours <= least
@@ -161,7 +163,7 @@ def beside_the_oracle(policies):
 def no_worse_than_rival(policies):
     ours, theirs = policies[OURS], policies[RIVAL]
     for figure in FIGURES:
-        if figure is OF_ORACLE:     # what is returned, once more
+        if figure is OF_ORACLE:     # the same as “returned”
             continue
         aim = at_least if figure.more_is_better else at_most
         what, _, value, met = aim(f"no worse than Proxmox: {figure.title}", ours[figure.key],

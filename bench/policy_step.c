@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * policy-step: what one step of a policy takes, for hosts of any number of guests.
+ * policy-step: measures the time of one step of a policy, for hosts with any number of guests.
  *
  * Theory of operation
  * -------------------
- * The guests live: they come from the simulator's traces, of all shapes in turn, and follow the
- * targets that they are set, so that a step finds all the work that it has on a busy host.  A
- * trace has few guests, so a host of many is several worlds side by side, shown as one.
+ * The guests come from the simulator's traces, of all shapes in turn, and follow their targets,
+ * so that a step finds as much work as on a busy host.  A trace has few guests, so a host with
+ * many guests consists of several simulated worlds, presented to the policy as one.
  *
- * A step a second of theirs is timed by the CPU time of the thread, which other programs of this
- * machine disturb less than they do the clock.  One line of JSON tells all times.
+ * There is one step per simulated second.  Its time is the CPU time of the thread, which other
+ * programs on the machine disturb less than the clock.  All times are printed as one line of JSON.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -31,10 +31,10 @@ FLOODS = ("at rest", "inflating a GiB, 256 PFNs a buffer",
 
 @dataclasses.dataclass
 class Memory:
-    """Of the process; guest memory that it has mapped and read is not its own."""
+    """Memory of the process, without the guest memory that it has mapped and read."""
 
     guest_gib: int
-    start_bytes: int    # before the VMM came
+    start_bytes: int    # before the VMM connects
     full_bytes: int     # with every page in the balloon
     guest_bytes: int    # guest memory mapped by then
 
@@ -48,19 +48,19 @@ class Idle:
 
 @dataclasses.dataclass
 class Replies:
-    """Times of replies to REGION_READ, in seconds."""
+    """The times of replies to REGION_READ, in seconds."""
 
     what: str
     median_s: float
     p99_s: float
     worst_s: float
-    worst_cpu_s: float  # the most CPU time that the device used meanwhile: its own part
+    worst_cpu_s: float  # the most CPU time that the device itself used before a reply
     count: int
 
 
 @contextlib.contextmanager
 def served(lab, ram_bytes, touched=False):
-    """(device, client, memory file) of a guest whose memory is a memfd."""
+    """Yields (device, client, memory file) of a guest whose memory is a memfd."""
     with Nest() as nest, contextlib.ExitStack() as stack:
         device = Device(str(lab.device), Spec("bench", device="aerostat"), nest)
         device.start([])
@@ -93,7 +93,7 @@ def pending_bytes(device):
 
 
 def memory(lab, guest_gib):
-    """Memory of the process whose guest gave all of its memory away."""
+    """Measures the memory of the process after its guest has given all of its memory."""
     with served(lab, guest_gib * GIB) as (device, client, _):
         start = device.memory_at_start
         client.send(INFLATE, 0, guest_gib * GIB_PAGES)
@@ -104,7 +104,7 @@ def memory(lab, guest_gib):
 
 
 def switches(pid):
-    """How often its threads went to sleep, or were made to."""
+    """Returns the number of context switches of its threads."""
     total = 0
     for path in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
         total += sum(map(int, re.findall(r"ctxt_switches:\s+(\d+)", path.read_text("ascii"))))
@@ -112,12 +112,12 @@ def switches(pid):
 
 
 def process_cpu_s(pid):
-    """CPU time of a process, to the nanosecond: its clock, see clock_getcpuclockid(3)."""
+    """Returns the CPU time of a process from its own clock, see clock_getcpuclockid(3)."""
     return time.clock_gettime(~pid << 3 | 2)
 
 
 def idle(lab, seconds):
-    """The process while nothing happens, with a balloon that holds a GiB."""
+    """Measures the process at rest, with 1 GiB in its balloon."""
     with served(lab, GIB) as (device, client, _):
         client.send(INFLATE, 0, GIB_PAGES)
         client.tell_actual(GIB_PAGES)
@@ -129,7 +129,7 @@ def idle(lab, seconds):
 
 
 def quiet(pid):
-    """Has it slept for a moment?  The question of a moment ago has been its last work."""
+    """Returns whether it has slept for a moment, and so has finished the last request."""
     before = switches(pid)
     time.sleep(0.1)
     return switches(pid) == before
@@ -154,7 +154,7 @@ class Stopwatch:
 
 
 def replies(lab, rounds, flood_s):
-    """How long replies take at rest, and under three floods."""
+    """Measures how long replies take at rest and under three floods."""
     with served(lab, GIB, touched=True) as (device, client, ram_fd):
         watches = {name: Stopwatch(device, client) for name in FLOODS}
         rest, linux, large, twice = watches.values()
@@ -171,7 +171,7 @@ def at_rest(watch):
 
 
 def released(client, ram_fd, rounds, buffer_pfns, watch):
-    """A guest that fills the ring, while the host's memory behind all its pages is freed."""
+    """Simulates a guest that fills the ring, while the host frees memory behind all its pages."""
     for _ in range(rounds):
         touch(ram_fd, GIB)
         for first in range(0, GIB_PAGES, BUFFER_PFNS_MAX):
@@ -185,7 +185,7 @@ def released(client, ram_fd, rounds, buffer_pfns, watch):
 
 
 def flood(client, watch, buffer_pfns):
-    """All page numbers that fill() wrote, as many buffers as the ring takes, a kick each."""
+    """Sends all page numbers that fill() wrote, in as many buffers as fit, with one kick each."""
     for offset in range(0, BUFFER_PFNS_MAX, buffer_pfns):
         while client.in_flight(INFLATE) == RING_SIZE:
             watch.read()
@@ -197,7 +197,7 @@ def flood(client, watch, buffer_pfns):
 
 
 def nonsense(client, seconds, watch):
-    """A guest that keeps the ring full of the largest buffers, of pages that are ballooned."""
+    """Simulates a guest that keeps the ring full of the largest buffers of ballooned pages."""
     client.send(INFLATE, 0, BUFFER_PFNS_MAX)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -208,7 +208,7 @@ def nonsense(client, seconds, watch):
 
 
 class Process:
-    """All of this, kept."""
+    """All measurements of the device process."""
 
     def __init__(self, lab, quick, say):
         self._lab, self._quick, self._say = lab, quick, say
@@ -216,8 +216,8 @@ class Process:
 
     def run(self):
         if not pathlib.Path(self._lab.device).exists():
-            raise LabError(f"no {self._lab.device}: build it (“make build”)")
-        self._say("the device process: memory, wake-ups, replies")
+            raise LabError(f"{self._lab.device} does not exist: build it (“make build”)")
+        self._say("measuring the device process: memory, wake-ups, replies")
         for gib in (1,) if self._quick else (1, 8, 64):
             self.memory.append(memory(self._lab, gib))
         self.idle = idle(self._lab, 1 if self._quick else 10)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The figures as text."""
+"""Prints the measurements of the part “command”, and what all parts have in common."""
 
 import textwrap
 
@@ -15,7 +15,7 @@ def print_facts(title, facts, subtitle, words):
     print_words(facts.items())
     print(f"\n{subtitle}\n")
     print_words(words)
-    print("\nFigures are medians, with (least–most) behind them.")
+    print("\nFigures are medians, followed by (lowest–highest).")
 
 
 def print_words(pairs):
@@ -24,14 +24,14 @@ def print_words(pairs):
 
 
 class Columns:
-    """Rows of one figure a column, for each way."""
+    """Makes table rows, one per way, with one figure per column."""
 
     def __init__(self, rounds, ways):
         self._rounds = rounds
         self._ways = ways
 
     def rows(self, *columns):
-        """A column: what to pick from a cycle, a scale, and digits."""
+        """Returns the rows; a column is (what to pick from a cycle, scale, digits)."""
         return [[way.name, *(spread(map(pick, self._rounds.of(way)), scale, digits)
                              for pick, scale, digits in columns)] for way in self._ways]
 
@@ -41,7 +41,7 @@ def ms(pick):
 
 
 def lateness(change):
-    """How long after the last page the command knew; None where that was not seen."""
+    """Returns the time from the last page to the command's return; None if it was not seen."""
     return change.last_back_s and change.returned_s - change.last_back_s
 
 
@@ -54,20 +54,20 @@ def shrink(rounds, ways):
                                     ms(lambda c: c.shrink.last_back_s),
                                     ms(lambda c: c.shrink.returned_s),
                                     ms(lambda c: lateness(c.shrink))),
-         "“Back” is what the host sees: blocks of the guest's memfd, looked at every millisecond,"
-         f" and never with more than {blind_ms:.0f} ms between two looks.")
+         "“Back” is what the host sees: the blocks of the guest's memfd, counted every millisecond;"
+         f" the longest time between two counts was {blind_ms:.0f} ms.")
 
 
 def told(rounds, ways):
-    show("2. The same, and growing again, as the commands tell it (ms)",
+    show("2. The same, and growing again, as the commands report it (ms)",
          ["", "shrink: first", "shrink: target", "grow: first", "grow: target", "grow: returned"],
          Columns(rounds, ways).rows(ms(lambda c: c.shrink.told_first_s),
                                     ms(lambda c: c.shrink.told_target_s),
                                     ms(lambda c: c.grow.told_first_s),
                                     ms(lambda c: c.grow.told_target_s),
                                     ms(lambda c: c.grow.returned_s)),
-         "aerostat counts from when it asked, to its first answer that showed a change, and to the"
-         " target.  The loops, and “returned”, count from the command's start.")
+         "aerostat's times start at its request, and end at the first answer that shows a change"
+         " and at the target.  The loops' times, and “returned”, start with the command.")
 
 
 def against(rounds, ours, theirs):
@@ -83,20 +83,20 @@ def against(rounds, ours, theirs):
               lambda c: c.shrink.cpu_s + c.shrink.libvirtd_cpu_s)]
     rows = [[name, *(ratio(each(pick, way), each(pick, ours)) for way in theirs)]
             for name, pick in picks]
-    show(f"3. Times as much as {ours.name}, pairs of the same round",
+    show(f"3. Ratio to {ours.name}, in pairs of the same round",
          ["", *(way.name for way in theirs)], rows)
 
 
 def host_bytes(rounds, ways):
     show(f"4. What the host got back of {TAKEN_BYTES // MIB} MiB taken by the balloon",
-         ["", "RAM backed before", "MiB back", "back ÷ taken", "aerostat says"],
+         ["", "RAM backed before", "MiB back", "back ÷ taken", "aerostat reports"],
          Columns(rounds, ways).rows(
              (lambda c: c.backed_bytes, 1 / MAX_MIB / MIB, 3),
              (lambda c: c.shrink.host_gain_bytes, 1 / MIB, 1),
              (lambda c: c.shrink.host_gain_bytes, 1 / TAKEN_BYTES, 3),
              (lambda c: c.shrink.told_gain_bytes, 1 / TAKEN_BYTES, 3)),
-         "“RAM backed before” is the share of it that the host had allocated when the guest was to"
-         " shrink: what was never touched cannot come back.")
+         "“RAM backed before” is the share of RAM that the host had allocated before the shrink:"
+         " memory that was never touched cannot come back.")
 
 
 def heartbeat(rounds, ways):
@@ -107,17 +107,17 @@ def heartbeat(rounds, ways):
         row.append(ratio([c.shrink.gap_ms for c in rounds.of(way)],
                          [c.idle_gap_ms for c in rounds.of(way)]))
     show("5. The longest gap in the guest's heartbeat (ms; a beat is due every 50 ms)",
-         ["", "while shrinking", "while growing", "at rest, as long", "shrinking ÷ at rest"], rows)
+         ["", "while shrinking", "while growing", "at rest", "shrinking ÷ at rest"], rows)
 
 
 def waiting(rounds, ways):
-    show(f"6. What waiting costs, {MAX_MIB} → {HALF_MIB} MiB",
-         ["", "CPU ms", "CPU ms of libvirtd", "virsh run for polls", "most RSS, MiB"],
+    show(f"6. Cost of waiting, {MAX_MIB} → {HALF_MIB} MiB",
+         ["", "CPU ms", "CPU ms of libvirtd", "polls by virsh", "largest RSS, MiB"],
          Columns(rounds, ways).rows(ms(lambda c: c.shrink.cpu_s),
                                     ms(lambda c: c.shrink.libvirtd_cpu_s),
                                     (lambda c: c.shrink.polls, 1, 0),
                                     (lambda c: c.shrink.rss_bytes, 1 / MIB, 1)),
-         "The loops run as fast as they can; a sleep in them costs less and knows later.")
+         "The loops do not sleep; with a sleep they would cost less, but notice the end later.")
 
 
 def costs(runs_by_name):
@@ -125,7 +125,7 @@ def costs(runs_by_name):
              spread((run.cpu_s for run in runs), 1000, 0),
              spread((run.rss_bytes for run in runs), 1 / MIB, 1)]
             for name, runs in runs_by_name.items()]
-    show("7. Commands that do not wait", ["", "ms", "CPU ms", "most RSS, MiB"], rows)
+    show("7. Commands that do not wait", ["", "ms", "CPU ms", "largest RSS, MiB"], rows)
 
 
 def print_limits(sentences):

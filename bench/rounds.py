@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Rounds: in each, every way takes half of a guest's memory and gives it back.
+"""Runs rounds, in each of which every way takes half of a guest's memory and gives it back.
 
 Theory of operation
 -------------------
-The ways take turns within a round, and the order turns round by round, so that
-whatever else the machine does hits all of them alike.  Before a guest shrinks,
-nearly all of its memory is touched, or there would be nothing for the host to
-get back.  Two guests are touched at a time, for that takes longest of all.
+The ways take turns within a round, and the order is reversed from round to
+round, so that other work on the machine affects all of them alike.  Before a
+guest shrinks, nearly all of its memory is touched, because otherwise the host
+would get nothing back.  Two guests are touched at a time, because this is the
+slowest step.
 """
 
 import concurrent.futures
@@ -16,7 +17,7 @@ import time
 from . import command
 from .watch import Watch
 
-# Or a tenth of the guest's memory waits untouched in per-CPU lists after each growth (README.md).
+# Without it, a tenth of the memory stays in per-CPU lists after each growth (see README.md).
 KERNEL_ARGS = "sysctl.vm.percpu_pagelist_high_fraction=1000"
 MAX_MIB, HALF_MIB = 1024, 512
 TOUCH_MIB = 850     # about all that one process in the guest can have
@@ -24,14 +25,14 @@ TOUCH_MIB = 850     # about all that one process in the guest can have
 
 @dataclasses.dataclass
 class Change:
-    """One shrink or one growth.  Seconds run from the start of the command."""
+    """One shrink or one growth.  Times are in seconds from the start of the command."""
 
     returned_s: float
     cpu_s: float
     rss_bytes: int
     libvirtd_cpu_s: float
-    gap_ms: float               # the guest's longest heartbeat gap meanwhile
-    told_first_s: float | None  # what the command says
+    gap_ms: float               # the guest's longest heartbeat gap during it
+    told_first_s: float | None  # reported by the command
     told_target_s: float
     told_gain_bytes: int | None
     polls: int | None
@@ -43,7 +44,7 @@ class Change:
 
 @dataclasses.dataclass
 class Cycle:
-    """What one way did in one round."""
+    """The measurements of one way in one round."""
 
     way: str
     shrink: Change
@@ -61,11 +62,11 @@ class Rounds:
         self._say = say
 
     def run(self, count, until_s):
-        """Rounds to a count, or fewer: none begins that would probably end too late."""
+        """Runs `count` rounds, or fewer: none starts that would probably end too late."""
         took_s = 0
         for number in range(count):
             if number and time.monotonic() + took_s > until_s:
-                self._say("no more rounds: this machine is busy, or slow")
+                self._say("no time for more rounds: this machine is busy or slow")
                 break
             start = time.monotonic()
             for pair in self.pairs if number % 2 == 0 else reversed(self.pairs):
@@ -112,7 +113,7 @@ def touch(guests):
 
 
 def rest(guest, seconds):
-    """The longest heartbeat gap of a guest left alone, watched in the same way."""
+    """Returns the longest heartbeat gap of a guest at rest, observed in the same way."""
     with Watch(guest):
         guest.heartbeat.mark()
         time.sleep(seconds)

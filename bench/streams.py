@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The page numbers that a stock guest puts into its balloon, in its order.
+"""Records the page numbers that a stock guest puts into its balloon, in order.
 
 Theory of operation
 -------------------
 QEMU's own device traces each page that it takes (virtio_balloon_handle_output),
-so an unchanged guest on an unchanged QEMU tells its stream into a file.  Linux
-sends 256 PFNs a buffer, and waits for each: a stream needs no marks between them.
-The recording is kept under the build folder, as 32-bit little-endian numbers.
+so an unmodified guest on an unmodified QEMU can be recorded.  Linux sends 256
+PFNs per buffer and waits for each buffer, so a stream needs no marks between
+buffers.  The recording is kept in the build folder, as 32-bit little-endian
+numbers.
 
 fresh           the guest has just booted; most of its memory was never used
 fragmented      all free memory was filled with files of 64 KiB on a tmpfs, one after
@@ -27,8 +28,8 @@ PAGE_BYTES, BLOCK_PAGES = 4096, 512
 BUFFER_PFNS = 256
 EVENT = "virtio_balloon_handle_output"
 FILE_KIB, FOLDER_FILES = 64, 200
-LEFT_MIB = 150      # that the guest needs for itself while it is filled
-VERSION = 1         # of how this is done: other recordings are not used
+LEFT_MIB = 150      # not filled, because the guest itself needs it
+VERSION = 1         # of the method; recordings with another version are not used
 
 
 @dataclasses.dataclass
@@ -42,23 +43,23 @@ class Stream:
         return len(self.pfns) * PAGE_BYTES
 
     def blocks(self):
-        """How many pages of each 2 MiB block it has."""
+        """Returns {2 MiB block: number of its pages in the stream}."""
         counts = {}
         for pfn in set(self.pfns):
             counts[pfn // BLOCK_PAGES] = counts.get(pfn // BLOCK_PAGES, 0) + 1
         return counts
 
     def whole_share(self):
-        """The share of its pages that are in blocks of which it has all pages."""
+        """Returns the share of its pages that are in blocks of which it has all pages."""
         whole = sum(count for count in self.blocks().values() if count == BLOCK_PAGES)
         return whole / len(set(self.pfns))
 
     def blocks_bytes(self):
-        """The memory of all blocks of which it has a page: what huge pages it can cost."""
+        """Returns the memory of all blocks of which it has a page: the huge pages affected."""
         return len(self.blocks()) * BLOCK_PAGES * PAGE_BYTES
 
     def runs_a_buffer(self):
-        """Adjacent pages within one buffer, sorted, taken as one: how many, on average."""
+        """Returns the average number of runs of adjacent pages per sorted buffer."""
         runs = buffers = 0
         for at in range(0, len(self.pfns), BUFFER_PFNS):
             pfns = sorted(self.pfns[at:at + BUFFER_PFNS])
@@ -68,7 +69,7 @@ class Stream:
 
 
 class TracedGuest(QemuGuest):
-    """A guest whose QEMU writes down what its balloon takes."""
+    """A guest whose QEMU traces the pages that its balloon takes."""
 
     @property
     def trace(self):
@@ -79,7 +80,7 @@ class TracedGuest(QemuGuest):
 
 
 def get(lab, kind, memory_mib, taken_mib, say):
-    """A Stream, recorded now unless it was before."""
+    """Returns a Stream, recording it unless a recording exists."""
     name = f"{kind}-{lab.kernel()[0].release}-{memory_mib}-{taken_mib}-v{VERSION}.pfns"
     path = lab.cache.parent / "bench" / name
     if not path.exists():
@@ -114,17 +115,17 @@ def record(lab, kind, memory_mib, taken_mib):
 
 
 def parse(trace):
-    """Lines such as "virtio_balloon_handle_output section name: mem gpa: 0x1d58000"."""
+    """Parses lines such as "virtio_balloon_handle_output section name: mem gpa: 0x1d58000"."""
     with open(trace, encoding="ascii") as file:
         return array.array("I", (int(line.rpartition("gpa: ")[2], 16) // PAGE_BYTES
                                  for line in file if EVENT in line))
 
 
 def fragment(guest):
-    """Leaves the guest with free memory in pieces of 64 KiB."""
+    """Fragments the guest's free memory into pieces of 64 KiB."""
     files = (guest.meminfo()["MemFree"] - LEFT_MIB * MIB) // (FILE_KIB * 1024)
     order(guest, "mkdir /pieces && mount -t tmpfs -o size=95% pieces /pieces && mkdir /pieces/0")
-    # busybox has nothing better to make many files in one process; cp is faster, but needs some.
+    # With busybox, cp is the fastest way to make many files, but it needs some files to copy.
     order(guest, "awk 'BEGIN { text = \"0123456789abcdef\";"
                  f" while (length(text) < {FILE_KIB * 1024}) text = text text;"
                  f" for (i = 0; i < {FOLDER_FILES}; i++) {{ name = sprintf(\"/pieces/0/%03d\", i);"

@@ -9,7 +9,7 @@ WIDTH = 96
 
 
 def spread(values, scale=1.0, digits=2):
-    """"median (least–most)" of what there is."""
+    """Returns "median (lowest–highest)" of the values that are not None."""
     values = [value * scale for value in values if value is not None]
     if not values:
         return NONE
@@ -19,7 +19,7 @@ def spread(values, scale=1.0, digits=2):
 
 
 def ratio(these, those):
-    """Of pairs measured in the same round."""
+    """Returns the spread of ratios of pairs that were measured in the same round."""
     return spread(None if a is None or b is None else a / b
                   for a, b in zip(these, those, strict=True))
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The VMM's side of vfio-user and the driver's side of virtio, as far as figures need them.
+"""The VMM's side of vfio-user and the driver's side of virtio, as far as bench needs them.
 
 Theory of operation
 -------------------
-The client connects to the device process as QEMU does, gives it memory by file
-descriptor, and drives the balloon's queues in that memory itself: so the guest
-is as fast as we like, and its memory as large.  RAM starts at address 0; the
-rings, and the pages that PFNs are written to, lie in a file of their own behind
-it, so that what the device has mapped of them can be told from its own memory.
+The client connects to the device process as QEMU does, passes memory as a file
+descriptor, and drives the balloon's queues in that memory itself, so that the
+guest can be as fast and as large as needed.  RAM starts at address 0.  The rings
+and the pages with PFNs are in a separate file behind it, so that the part of them
+that the device has mapped can be distinguished from the device's own memory.
 """
 
 import array
@@ -22,9 +22,9 @@ from lab import LabError
 PAGE_BYTES = 4096
 INFLATE, DEFLATE = 0, 1
 RING_SIZE = 256
-BUFFER_PFNS_MAX = 65536     # more the device does not take in one buffer
+BUFFER_PFNS_MAX = 65536     # the device's limit per buffer
 BUFFER_BYTES = 4 * BUFFER_PFNS_MAX
-# Within the file of the rings: a MiB for each queue, then its buffers.
+# The layout of the file with the rings: 1 MiB per queue, then its buffers.
 QUEUE_BYTES = 1 << 20
 AVAIL, USED, BUFFER = 0x2000, 0x4000, 0x10000
 RINGS_BYTES = 2 * QUEUE_BYTES
@@ -32,7 +32,7 @@ RINGS_BYTES = 2 * QUEUE_BYTES
 VERSION, DMA_MAP, REGION_READ, REGION_WRITE = 1, 2, 9, 10
 ERROR = 0x20
 HELLO = b'{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":1048576}}\0'
-# BAR 0: the common, ISR, device and notify structures, a page each.
+# BAR 0: the common, ISR, device and notify structures, one page each.
 COMMON, DEVICE, NOTIFY, NOTIFY_MULTIPLIER = 0, 0x2000, 0x3000, 4
 FEATURES_SELECT, FEATURES, STATUS = 0x08, 0x0c, 0x14
 QUEUE_SELECT, QUEUE_SIZE, QUEUE_ENABLE, QUEUE_DESC = 0x16, 0x18, 0x1c, 0x20
@@ -88,7 +88,7 @@ class Client:
         while len(data) < size:
             piece = self._socket.recv(size - len(data))
             if not piece:
-                raise LabError("the device hung up")
+                raise LabError("the device closed the connection")
             data += piece
         return data
 
@@ -120,16 +120,16 @@ class Client:
             self.write(COMMON + QUEUE_ENABLE, "<H", 1)
         self.write(COMMON + STATUS, "B", DRIVER_OK)
         if self.read(COMMON + STATUS, 1)[0] != DRIVER_OK:
-            raise LabError("the device did not take its driver")
+            raise LabError("the device did not accept the driver's features")
 
     def fill(self, queue, pfns):
-        """Writes page numbers to where place() will point: one such place a queue."""
+        """Writes page numbers to the place that place() uses: there is one place per queue."""
         data = array.array("I", pfns).tobytes()
         at = queue * QUEUE_BYTES + BUFFER
         self._rings[at:at + len(data)] = data
 
     def place(self, queue, offset, count):
-        """Makes a buffer of @count of the page numbers from the @offset-th on available."""
+        """Makes a buffer with @count page numbers, from the @offset-th on, available."""
         index, base = self._index[queue], queue * QUEUE_BYTES
         slot = index % RING_SIZE
         struct.pack_into("<QIHH", self._rings, base + 16 * slot,
@@ -146,7 +146,7 @@ class Client:
         return (self._index[queue] - used) % 65536
 
     def send(self, queue, first_pfn, count):
-        """Inflates or deflates @count pages from @first_pfn on, in buffers as large as can be."""
+        """Inflates or deflates @count pages from @first_pfn on, in buffers of the maximum size."""
         for pfn in range(first_pfn, first_pfn + count, BUFFER_PFNS_MAX):
             piece = min(BUFFER_PFNS_MAX, first_pfn + count - pfn)
             self.fill(queue, range(pfn, pfn + piece))

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""When the host really gets memory back, seen by somebody who is not asked.
+"""Finds out when the host really gets memory back, independently of the command.
 
-The RAM of a guest backed by a memfd is that file's blocks.  A thread looks at
-their number every millisecond, and so knows when the first page came back and
-when the last, whatever the command under measurement says.  A guest that gets
-memory allocates no blocks until it touches them: only shrinking shows.
+The host memory of a guest that is backed by a memfd is that file's blocks.  A
+thread reads their number every millisecond, which shows when the first and the
+last page came back, whatever the command under measurement reports.  A guest
+that gets memory allocates no blocks until it touches them, so only a shrink can
+be observed in this way.
 """
 
 import contextlib
@@ -17,17 +18,17 @@ BLOCK_BYTES = 512
 
 
 def memory_file(pid):
-    """The guest's memfd, as a path; None where its RAM is anonymous."""
+    """Returns the path of the guest's memfd; None if its RAM is anonymous."""
     files = []
     for entry in os.scandir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):    # closed meanwhile
+        with contextlib.suppress(FileNotFoundError):    # closed in the meantime
             if os.readlink(entry.path).startswith("/memfd:"):
                 files.append((os.stat(entry.path).st_size, entry.path))
     return max(files, default=(0, None))[1]
 
 
 class Watch(threading.Thread):
-    """Looks from the beginning of its `with` statement to the end."""
+    """Observes the memory from the start of its `with` statement to the end."""
 
     def __init__(self, guest):
         super().__init__(daemon=True)
@@ -36,7 +37,7 @@ class Watch(threading.Thread):
         self.before_bytes = None    # allocated at the beginning
         self.first_s = None         # when the first page came back, by the monotonic clock
         self.last_s = None
-        self.blind_s = 0.0          # the longest time between two looks
+        self.blind_s = 0.0          # the longest time between two reads
 
     def __enter__(self):
         if self._path:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The ways to change a guest's memory and wait for it, that are compared."""
+"""The ways to change a guest's memory and to wait for it that are compared."""
 
 import dataclasses
 import json
@@ -8,7 +8,7 @@ from lab import LabError
 
 MIB = 1 << 20
 
-# What a person scripts around virsh: as fast as the loop goes, for virsh has no wait.
+# What people script around virsh, which cannot wait; the loop does not sleep.
 VIRSH_LOOP = """
 virsh --quiet setmem "$1" "$2" || exit
 while [ "$now" != "$2" ]; do
@@ -20,7 +20,7 @@ done
 
 @dataclasses.dataclass
 class Told:
-    """What a command said about its own course; seconds since it asked or was started."""
+    """What a command reported; times are in seconds since its request or its start."""
 
     first_s: float | None
     target_s: float
@@ -33,7 +33,7 @@ class Aerostat:
         self.name = name
         self.what = what
         self.guest = guest
-        self.idle = idle    # is the guest's heartbeat measured at rest, too
+        self.idle = idle    # whether the guest's heartbeat is also measured at rest
         self._binary = binary
 
     def argv(self, mib):
