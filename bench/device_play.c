@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Plays the PFNs that a guest put into its balloon through different ways to give
- * memory back to the host, and measures what each costs.
+ * Replays the PFNs that a guest put into its balloon through different ways to
+ * return memory to the host, and measures what each costs.
  *
  *	device-play [--rounds=N] [--backing=NAME]... [--rate=GIB/S]... STREAM
  *
@@ -91,7 +91,7 @@ static void skip(const char *backing, const char *way, const char *why)
 	end_line();
 }
 
-/* The guest's RAM: all that the stream names, in whole huge pages. */
+/* The size of the guest's RAM: all that the stream names, in whole huge pages. */
 static uint64_t ram_bytes(const struct play_stream *stream)
 {
 	uint64_t bytes = (uint64_t)stream->limit * PLAY_PAGE_BYTES;
@@ -124,7 +124,7 @@ static const char *play_one(struct play *play, const struct way *way, unsigned i
 	return NULL;
 }
 
-/* False when this backing is not to be had at all. */
+/* Returns false if this backing is not available at all. */
 static bool play_way(const struct play_stream *stream, const struct backing_kind *kind,
 		     const struct way *way, unsigned int round)
 {
@@ -188,7 +188,7 @@ static void play_backing(const struct settings *settings, const struct play_stre
 	play_audit(stream, kind);
 }
 
-/* Calls of the device, for guests of different speed; what the memory is matters little. */
+/* Counts the device's calls for guests of different speed; the kind of memory matters little. */
 static void play_rates(const struct settings *settings, const struct play_stream *stream)
 {
 	struct backing backing;

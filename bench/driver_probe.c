@@ -69,14 +69,14 @@ static void print_samples(int64_t start_ns, size_t count)
 		printf("%u\n", samples[i]);
 }
 
-/* Words, for a string instruction goes byte by byte under emulation. */
+/* Copies word by word, because emulation executes string instructions byte by byte. */
 static void copy(uint64_t *restrict to, const uint64_t *restrict from)
 {
 	for (size_t i = 0; i < CHUNK / sizeof(*to); i++)
 		to[i] = from[i];
 }
 
-/* A chunk counts in the window in which it ends, so a pause leaves windows of 0. */
+/* A chunk counts in the window in which its copy ends, so a pause leaves windows with 0. */
 static void bandwidth(void)
 {
 	char *from = use_memory(BUFFER), *to = use_memory(BUFFER);

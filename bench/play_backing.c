@@ -40,7 +40,7 @@ static int open_hugetlb(uint64_t bytes)
 	return sized(memfd_create("ram", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB), bytes);
 }
 
-/* A mount namespace of our own, whose mounts nobody else sees; once a process. */
+/* Moves this process to its own mount namespace, once, so that its mounts are private. */
 static int leave_mounts(void)
 {
 	static bool left;
@@ -53,7 +53,7 @@ static int leave_mounts(void)
 	return 0;
 }
 
-/* A file on a tmpfs that uses huge pages wherever it can, and that has no name any more. */
+/* Opens a file on a tmpfs that uses huge pages wherever it can; the tmpfs is unmounted already. */
 static int open_shmem_thp(uint64_t bytes)
 {
 	char folder[] = "/tmp/device-play-XXXXXX";
@@ -83,7 +83,7 @@ const struct backing_kind backing_kinds[] = {
 };
 const unsigned int backing_kind_count = sizeof(backing_kinds) / sizeof(backing_kinds[0]);
 
-/* Maps it at a multiple of 2 MiB, or no page of it could be huge. */
+/* Maps it at a multiple of 2 MiB, because otherwise no page of it could be huge. */
 static int map(struct backing *backing)
 {
 	int flags = MAP_FIXED | MAP_NORESERVE;
@@ -103,7 +103,7 @@ static int map(struct backing *backing)
 	return backing->kind->advice < 0 ? 0 : madvise(at, backing->bytes, backing->kind->advice);
 }
 
-/* Another process that maps and has touched it all, until backing_close(). */
+/* Starts a process that maps and touches all of it, and exists until backing_close(). */
 static const char *start_other(struct backing *backing)
 {
 	char ready = 0;
@@ -190,7 +190,7 @@ uint64_t backing_huge_bytes(const struct backing *backing)
 	return total;
 }
 
-/* The sum of the numbers behind @key, in all lines of the file that begin with it. */
+/* Returns the sum of the numbers after @key, over all lines of the file that start with it. */
 static uint64_t sum_of(const char *path, const char *key)
 {
 	FILE *file = fopen(path, "re");
@@ -212,7 +212,7 @@ uint64_t backing_host_free_bytes(const struct backing *backing)
 {
 	if (backing->kind->hugetlb)
 		return sum_of("/proc/meminfo", "HugePages_Free:") * PLAY_BLOCK_BYTES;
-	/* Much of what was just freed is still on the CPUs' own lists, which MemFree leaves out. */
+	/* Much of what was just freed is on per-CPU lists, which MemFree does not include. */
 	return sum_of("/proc/meminfo", "MemFree:") * 1024 +
 	       sum_of("/proc/zoneinfo", "count:") * PLAY_PAGE_BYTES;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a guest's memory may be made of, for device_play.c.
+ * The kinds of memory that a guest can have, for device_play.c.
  *
- * Each kind is mapped here once, as a VMM does, and wholly touched; the device
- * maps files a second time by itself.  Where a kind cannot be had, a reason is
- * given instead.
+ * Each kind is mapped once, as a VMM does, and touched completely; the device
+ * maps files a second time by itself.  If a kind is not available, the functions
+ * return the reason.
  */
 #ifndef AEROSTAT_BENCH_PLAY_BACKING_H
 #define AEROSTAT_BENCH_PLAY_BACKING_H
@@ -36,13 +36,13 @@ struct backing {
 	pid_t other;	   /* the second process, or 0 */
 };
 
-/* Makes @bytes of it and touches them all; NULL, or why it cannot be had. */
+/* Creates @bytes of it and touches them all; returns NULL, or why it is not available. */
 const char *backing_open(struct backing *backing, const struct backing_kind *kind, uint64_t bytes);
-/* Puts host memory behind every page; NULL, or why not. */
+/* Makes the host back every page; returns NULL or the reason of a failure. */
 const char *backing_touch(const struct backing *backing);
 /* How much of it is in huge pages, according to /proc/self/smaps. */
 uint64_t backing_huge_bytes(const struct backing *backing);
-/* What the host has free of the kind of memory that this is made of. */
+/* Returns how much memory of this kind is free on the host. */
 uint64_t backing_host_free_bytes(const struct backing *backing);
 void backing_close(struct backing *backing);
 

@@ -46,7 +46,7 @@ struct queue {
 	_Alignas(4096) uint32_t pfns[PLAY_BUFFER_PFNS];
 };
 
-/* The guest's, beside its RAM. */
+/* The guest's rings and buffers, behind its RAM. */
 struct rings {
 	_Alignas(4096) struct queue queues[QUEUES];
 };
@@ -56,7 +56,7 @@ struct driver {
 	struct balloon *balloon;
 	struct rings *rings;
 	uint64_t rings_gpa;
-	uint64_t sent_bytes, waited_ns; /* the clock, where there is a rate */
+	uint64_t sent_bytes, waited_ns; /* the clock, if there is a rate */
 };
 
 static uint64_t real_ns(void)
@@ -106,7 +106,7 @@ static void work(struct driver *driver)
 		;
 }
 
-/* Everything that waits, with the time that it waits for. */
+/* Does all pending work, and lets the time pass that it waits for. */
 static void work_to_the_end(struct driver *driver)
 {
 	uint64_t wait_ns;
@@ -119,7 +119,7 @@ static void work_to_the_end(struct driver *driver)
 	}
 }
 
-/* One buffer, to its return. */
+/* Sends one buffer; returns whether the device returned it. */
 static bool send(struct driver *driver, unsigned int number, const uint32_t *pfns, size_t count)
 {
 	struct queue *queue = &driver->rings->queues[number];
@@ -151,7 +151,7 @@ static bool send_all(struct driver *driver, unsigned int number)
 	return true;
 }
 
-/* As the driver does when it has reached its target. */
+/* Writes `actual`, as the driver does when it has reached its target. */
 static void tell_actual(struct driver *driver, size_t pages)
 {
 	uint32_t actual = htole32((uint32_t)pages);

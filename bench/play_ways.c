@@ -54,8 +54,7 @@ static void release(struct play *play, uint64_t from, uint64_t bytes)
 		play->failed++;
 }
 
-/* A huge page is released when the last of its pages comes, unless pages of another came between.
- */
+/* Releases a huge page with its last page, if no page of another huge page came in between. */
 static void release_huge_pages(struct play *play)
 {
 	enum { PAGES = PLAY_BLOCK_BYTES / PLAY_PAGE_BYTES };
@@ -101,7 +100,7 @@ static int compare(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* Sorts PFNs; those that come in falling order, as Linux sends most, are turned round. */
+/* Sorts PFNs; PFNs in descending order, in which Linux sends most, are only reversed. */
 static void sort(uint32_t *pfns, size_t count)
 {
 	bool falling = true;
@@ -150,7 +149,7 @@ static const char *per_buffer(struct play *play)
 	return NULL;
 }
 
-/* No buffer of 1 MiB holds a huge page. */
+/* A buffer covers 1 MiB, which never contains a huge page. */
 static bool not_hugetlb(const struct backing_kind *kind)
 {
 	return !kind->hugetlb;

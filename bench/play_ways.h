@@ -21,14 +21,14 @@
 struct play_stream {
 	uint32_t *pfns;
 	size_t count;
-	uint32_t limit; /* no PFN from this one on */
+	uint32_t limit; /* all PFNs are below this one */
 };
 
 struct play {
 	const struct play_stream *stream;
 	const struct backing *backing;
-	double rate_bytes; /* a second, by a clock that only the stream drives; 0: real time */
-	/* What was counted. */
+	double rate_bytes; /* per second, by a clock that only the stream drives; 0: real time */
+	/* The results. */
 	uint64_t calls, failed;
 	uint64_t released_bytes;
 	double cpu_s, system_s, wall_s; /* until all that was inflated is released */
@@ -41,7 +41,7 @@ struct play_audit {
 
 struct way {
 	const char *name;
-	/* Inflates the whole stream and measures that, then deflates it; NULL, or what failed. */
+	/* Inflates the whole stream (measured), then deflates it; returns NULL or what failed. */
 	const char *(*run)(struct play *play);
 	bool (*can)(const struct backing_kind *kind); /* NULL: everything */
 };
@@ -49,13 +49,13 @@ extern const struct way ways[];
 extern const unsigned int way_count;
 
 /*
- * Audits, by the device, a balloon that holds the whole stream: as it was left, and with every
- * page touched.  NULL, or what failed.
+ * Lets the device audit a balloon that holds the whole stream, first untouched and then with
+ * every page touched.  Returns NULL or what failed.
  */
 const char *play_audits(struct play *play, struct play_audit *untouched,
 			struct play_audit *touched);
 
-/* CPU time of this process, all of it and the kernel's part, and real time; in seconds. */
+/* The process's CPU time, the kernel's part of it, and real time, in seconds. */
 struct play_times {
 	double cpu_s, system_s, wall_s;
 };

@@ -116,7 +116,7 @@ static void look(struct host *host)
 	}
 }
 
-/* The targets are set, and a second goes by. */
+/* Sets the targets, and simulates one second. */
 static void live(struct host *host)
 {
 	for (uint32_t i = 0; i < host->place_count; i++) {
@@ -182,7 +182,7 @@ int main(int argc, char **argv)
 	    !read_number(argv[4], 0, INT32_MAX, &asked.seed)) {
 		fprintf(stderr,
 			"usage: policy-step POLICY GUESTS SECONDS SEED\n"
-			"1 to %d guests, %d to %d seconds\n",
+			"GUESTS is 1 to %d, SECONDS is %d to %d\n",
 			GUESTS_MAX, SECONDS_LEAST, SECONDS_MAX);
 		return 2;
 	}

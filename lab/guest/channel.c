@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What init says on the channel, and the worker that does what may block.
+ * Sends init's answers on the channel, and runs the worker for requests that may block.
  */
 #include "init.h"
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory that the guest holds.
+ * Holds memory in the guest.
  *
  * Theory of operation
  * -------------------
- * anon: a child with a pattern in its pages, the OOM killer's first choice.
- * tmpfs: a file written by the worker, with nobody to kill.
- * cache: clean page cache, of a pattern written to the scratch disk.
+ * anon: a child process with a pattern in its pages, the OOM killer's first choice.
+ * tmpfs: a file written by the worker, with no process to kill.
+ * cache: clean page cache of a pattern that was written to the scratch disk.
  *
- * The slots are taken and freed under a lock.  The main thread alone handles
- * those of kind anon, and the worker those of files.
+ * The slots are taken and freed under a lock.  Only the main thread handles holds
+ * of kind anon, and only the worker handles those of files.
  */
 #include "init.h"
 
@@ -46,7 +46,7 @@ struct hold {
 	unsigned int asked; /* anon: the request that waits for an answer, 0 none */
 };
 
-/* What one pass over held memory found; to fill anon is a pass that finds new pages. */
+/* The result of one pass over held memory; filling an anon hold is a pass over new pages. */
 struct pass {
 	uint64_t ms;
 	uint64_t bad_pages;
@@ -55,7 +55,7 @@ struct pass {
 static struct hold holds[HOLDS];
 static pthread_mutex_t holds_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* The pattern in held memory: no two words alike, nothing to compress. */
+/* The pattern in held memory: no two words are equal, and it cannot be compressed. */
 
 static uint64_t pattern(uint64_t page, unsigned int word)
 {
@@ -78,18 +78,18 @@ static bool check_page(const uint64_t *words, uint64_t page, unsigned int step)
 	return true;
 }
 
-/* Takes a page of new memory, which has to be zero: looks at 8 words of it. */
+/* Touches a page of new memory, and returns whether 8 of its words are zero. */
 static bool take_page(uint64_t *words)
 {
 	bool zero = true;
 
-	*(volatile uint64_t *)words = 0; /* or what is read is the kernel's one page of zeros */
+	*(volatile uint64_t *)words = 0; /* otherwise reads see the kernel's shared zero page */
 	for (unsigned int i = 1; i < PAGE_WORDS; i += PAGE_WORDS / 8)
 		zero = zero && !words[i];
 	return zero;
 }
 
-/* A quick pass looks at 8 words a page, a full one at each. */
+/* A quick pass checks 8 words per page, a full one checks all. */
 static unsigned int pass_step(const char *how)
 {
 	return strcmp(how, "full") ? PAGE_WORDS / 8 : 1;
@@ -107,7 +107,7 @@ static struct hold *find_hold(const char *name)
 	return found;
 }
 
-/* Takes a free slot for a new hold; NULL with errno when there can be none. */
+/* Takes a free slot for a new hold; NULL with errno if that is not possible. */
 static struct hold *take_hold(const char *name)
 {
 	struct hold *hold = NULL;
@@ -135,7 +135,7 @@ static void set_hold(struct hold *hold, enum hold_kind kind)
 	pthread_mutex_unlock(&holds_lock);
 }
 
-/* The life of an anon holder: fill, then one pass for each byte asked. */
+/* Runs an anon holder: fills the memory, then makes one pass per byte received. */
 static _Noreturn void be_holder(int fd, uint64_t bytes)
 {
 	uint64_t pages = bytes / PAGE;
@@ -201,7 +201,7 @@ static void say_dead(unsigned int id, const struct hold *hold)
 	    WIFSIGNALED(hold->wait_status) ? WTERMSIG(hold->wait_status) : 0);
 }
 
-/* A holder wrote the result of a pass, or is dying: hold_reaped() sees to that. */
+/* A holder wrote the result of a pass, or is dying, which hold_reaped() handles. */
 static void holder_event(struct hold *hold)
 {
 	struct pass pass;
@@ -234,7 +234,7 @@ bool hold_reaped(pid_t pid, int wait_status)
 	return false;
 }
 
-/* Where the next cache hold goes: behind all others. */
+/* The offset for the next cache hold, behind all others. */
 static uint64_t scratch_end(void)
 {
 	uint64_t end = 0;

@@ -5,28 +5,28 @@
  * Theory of operation
  * -------------------
  * The guest has three serial ports: the kernel's console, the channel
- * (ttyS1) and the heartbeat (ttyS2).  On the channel the host asks
+ * (ttyS1) and the heartbeat (ttyS2).  On the channel the host sends requests
  *
  *	ID VERB [ARGS]\n
  *
- * and init answers, in whatever order the answers come about,
+ * and init sends answers, in the order in which they become available,
  *
  *	ID LENGTH STATUS\n  followed by LENGTH bytes
  *
  * where STATUS is 0, or the exit status of a command, or an errno with a text.
- * ID 0 is the hello of a boot.  An empty line is ignored, so that the host can
- * end a line that was cut short.
+ * An answer with ID 0 is the hello that init sends after a boot.  An empty line
+ * is ignored, so that the host can end a line that was cut short.
  *
- * Tests drive guests out of memory on purpose, and init has to live through it
- * and tell the tale.  So everything it needs is allocated and locked at boot,
- * the figures of /proc are read through files that stay open, it is exempt
- * from the OOM killer, and there are three threads:
+ * Tests drive guests out of memory on purpose, and init has to survive this and
+ * report it.  So everything that it needs is allocated and locked at boot, files
+ * in /proc stay open, init is exempt from the OOM killer, and there are three
+ * threads:
  *
  *	beat	writes "SEQUENCE UPTIME_MS\n" every 50 ms, at the highest priority:
  *		the host sees any pause or reboot as a gap or a restart
- *	main	polls the channel, commands and holders, and never blocks on memory
- *		of its own doing
- *	worker	does what may block: modules, swap, and held files
+ *	main	polls the channel, commands and holders, and never does anything
+ *		that may block on memory
+ *	worker	does everything that may block: modules, swap, and held files
  */
 #include "init.h"
 

@@ -27,18 +27,18 @@ void say(unsigned int id, int status, const char *format, ...)
 void say_errno(unsigned int id, const char *what);
 void say_hello(unsigned int id);
 
-/* Leaves a request to the worker, which takes one after the other. */
+/* Queues a request for the worker, which handles one after the other. */
 void defer(unsigned int id, void (*work)(unsigned int id, char *args), const char *args);
 void *worker(void *unused);
 
 /* system.c */
 
 /*
- * /lab/NAME.modules lists the files of NAME, what it needs first.  @params are the
- * last one's, which must not be there already; with NULL it may.
+ * Loads the files that /lab/NAME.modules lists, dependencies first.  @params are for
+ * the last one, which must not be loaded already unless @params is NULL.
  */
 bool load_modules(const char *name, const char *params);
-/* Opens the virtio disk with this serial; its device path is put into @path. */
+/* Opens the virtio disk with this serial, and stores its device path in @path. */
 int open_disk(const char *serial, char *path, size_t size);
 void work_load(unsigned int id, char *args); /* "NAME [PARAMETERS]" */
 void work_unload(unsigned int id, char *name);
@@ -53,7 +53,7 @@ void do_touch(unsigned int id, char *args);   /* "NAME quick|full" */
 void do_release(unsigned int id, char *args); /* "NAME" */
 void hold_poll(struct pollfd *fds);
 void hold_events(const struct pollfd *fds);
-/* A child has ended; false when it was no holder. */
+/* Handles the end of a child; returns false if it was not a holder. */
 bool hold_reaped(pid_t pid, int wait_status);
 
 /* run.c; the arrays of struct pollfd have RUNS entries */
@@ -61,7 +61,7 @@ void do_run(unsigned int id, char *args); /* "TIMEOUT_MS COMMAND" */
 void run_poll(struct pollfd *fds);
 void run_events(const struct pollfd *fds);
 void run_reaped(pid_t pid, int wait_status);
-/* Kills commands that are past their time; returns ms until the next one is, or -1. */
+/* Kills commands that are past their deadline; returns the ms to the next deadline, or -1. */
 int run_deadlines(void);
 
 #endif

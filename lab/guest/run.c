@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Commands: children of init whose output is collected while the main thread
- * goes on with other things.
+ * Runs commands as children of init, and collects their output while the main
+ * thread does other things.
  */
 #include "init.h"
 
@@ -77,7 +77,7 @@ void do_run(unsigned int id, char *args)
 	run->deadline_ms = now_ms() + limit;
 }
 
-/* Takes what a command has written; what does not fit is dropped. */
+/* Reads what a command has written; output that does not fit is dropped. */
 static void run_drain(struct run *run)
 {
 	static char spill[4096];
@@ -123,7 +123,7 @@ void run_events(const struct pollfd *fds)
 			run_drain(&runs[i]);
 }
 
-/* A child that is no holder has ended: a command, or an orphan of one. */
+/* Handles the end of a child that is not a holder: a command, or an orphan of one. */
 void run_reaped(pid_t pid, int wait_status)
 {
 	for (int i = 0; i < RUNS; i++)

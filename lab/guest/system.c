@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The guest's kernel: modules, disks, swap, and another kernel.  All of it may block, and runs
- * in the worker.
+ * Requests to the guest's kernel: modules, disks, swap and kexec.  All of them may block, so
+ * they run in the worker.
  */
 #include "init.h"
 
