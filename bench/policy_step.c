@@ -126,7 +126,7 @@ static void live(struct host *host)
 		for (uint32_t j = 0; j < world->trace->count; j++)
 			sim_guest_set_target(&world->guests[j], decisions[j].target_bytes,
 					     world->now_us);
-		for (uint32_t j = 0; j < SIM_STEPS_A_SECOND; j++)
+		for (uint32_t j = 0; j < SIM_STEPS_PER_SECOND; j++)
 			world_step(world);
 	}
 }

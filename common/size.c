@@ -12,11 +12,11 @@ static int size_error_code(enum size_fault fault)
 
 bool size_parse(const char *text, uint64_t *bytes, GError **error)
 {
-	g_autofree char *word = g_strstrip(g_strdup(text));
-	g_autofree char *shown = g_strescape(word, NULL);
+	g_autofree char *stripped = g_strstrip(g_strdup(text));
+	g_autofree char *shown = g_strescape(stripped, NULL);
 	g_autofree char *shown_unit = g_strdup("");
 	const char *unit = NULL;
-	enum size_fault fault = size_read(word, bytes, &unit);
+	enum size_fault fault = size_read(stripped, bytes, &unit);
 
 	if (fault == SIZE_OK)
 		return true;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Theory of operation: a number is read as decimal digits, not through
- * strtod(), so that no locale, exponent, hexadecimal or "nan" slips in and
- * whole sizes stay exact up to 2^63 - 1 bytes.  A fraction is read to nine
- * digits, which is finer than a byte for all units up to G.
+ * Theory of operation
+ * -------------------
+ * Numbers are read as decimal digits and not by strtod(), so that the locale does not matter,
+ * exponents, hexadecimal numbers and "nan" are errors, and whole sizes are exact up to
+ * 2^63 - 1 bytes.  Nine digits of a fraction are used, which is finer than a byte for all units
+ * up to G.
  */
 #include "common/size_core.h"
 
@@ -44,7 +46,7 @@ static const struct {
 	{ "eb", UINT64_C(1000000000000000000) },
 };
 
-/* Of ASCII alone, whatever the locale. */
+/* ASCII only, whatever the locale. */
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -66,7 +68,7 @@ static bool is_unit(const char *text, size_t length, const char *name)
 	return !name[length];
 }
 
-/* How many bytes the unit at @text stands for; 0 when it is unknown. */
+/* The number of bytes of the unit at @text; 0 if it is unknown. */
 static uint64_t find_size_unit(const char *text)
 {
 	size_t length = strlen(text);
@@ -86,7 +88,7 @@ static const char *skip_spaces(const char *p)
 	return p;
 }
 
-/* Digits at *@p into @whole; false when they exceed 64 bits. */
+/* Reads the digits at *@p into @whole; false if the number exceeds 64 bits. */
 static bool read_whole(const char **p, uint64_t *whole)
 {
 	*whole = 0;
@@ -97,7 +99,7 @@ static bool read_whole(const char **p, uint64_t *whole)
 	return true;
 }
 
-/* Digits at *@p as parts of FRACTION_SCALE; those past the ninth are dropped. */
+/* Reads the digits at *@p in units of 1 / FRACTION_SCALE; ignores those after the ninth. */
 static uint64_t read_fraction(const char **p)
 {
 	uint64_t fraction = 0;
@@ -145,14 +147,14 @@ enum size_fault size_read(const char *text, uint64_t *bytes, const char **unit)
 const char *size_fault_text(enum size_fault fault)
 {
 	static const char *const texts[] = {
-		[SIZE_OK] = "is well",
+		[SIZE_OK] = "is valid",
 		[SIZE_EMPTY] = "is empty",
 		[SIZE_NEGATIVE] = "is negative",
 		[SIZE_NO_NUMBER] = "is not a number",
-		[SIZE_COMMA] = "has a comma where a point belongs",
-		[SIZE_NO_FRACTION] = "has no digit after its point",
+		[SIZE_COMMA] = "has a comma instead of a decimal point",
+		[SIZE_NO_FRACTION] = "has no digit after its decimal point",
 		[SIZE_UNKNOWN_UNIT] = "has an unknown unit",
-		[SIZE_TOO_LARGE] = "is out of range: the most is 8 EiB less a byte",
+		[SIZE_TOO_LARGE] = "is out of range: it must be less than 8 EiB",
 	};
 
 	return texts[fault];
@@ -169,7 +171,7 @@ void size_write(uint64_t bytes, char text[SIZE_TEXT_MAX])
 		unit *= 1024;
 		i++;
 	}
-	/* 1.3 GiB hides 70 MiB, too much here: below 10 GiB speak in MiB unless it is exact. */
+	/* One decimal of GiB is too coarse below 10 GiB: use MiB unless GiB is exact. */
 	if (unit == SIZE_GIB && bytes < 10 * SIZE_GIB && bytes % (SIZE_GIB / 2)) {
 		unit = SIZE_MIB;
 		i--;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "policy/floor.h"
+#include "policy/numbers.h"
 
 #define GIB (UINT64_C(1) << 30)
 
@@ -52,11 +53,6 @@ uint64_t baseline_present(const struct policy_guest *guest)
 	return guest->target_bytes != POLICY_UNSET ? guest->target_bytes : guest->actual_bytes;
 }
 
-static uint64_t baseline_difference(uint64_t from, uint64_t bytes)
-{
-	return from > bytes ? from - bytes : 0;
-}
-
 static uint64_t baseline_host_reserve(const struct policy_settings *settings,
 				      const struct policy_host *host)
 {
@@ -74,12 +70,11 @@ uint64_t baseline_whole_budget(const struct policy_settings *settings,
 	uint64_t budget = host->available_bytes;
 
 	if (settings->budget_bytes != POLICY_UNSET)
-		return baseline_difference(settings->budget_bytes, host->reserved_bytes);
+		return saturating_sub(settings->budget_bytes, host->reserved_bytes);
 	for (size_t i = 0; i < count; i++)
 		budget += guests[i].resident_bytes != POLICY_UNSET ? guests[i].resident_bytes
 								   : guests[i].actual_bytes;
-	return baseline_difference(budget,
-				   baseline_host_reserve(settings, host) + host->reserved_bytes);
+	return saturating_sub(budget, baseline_host_reserve(settings, host) + host->reserved_bytes);
 }
 
 uint64_t baseline_budget(const struct policy_settings *settings, const struct policy_host *host,
@@ -89,7 +84,7 @@ uint64_t baseline_budget(const struct policy_settings *settings, const struct po
 
 	for (size_t i = 0; i < count; i++)
 		if (!baseline_steers(&guests[i]))
-			budget = baseline_difference(budget, guests[i].actual_bytes);
+			budget = saturating_sub(budget, guests[i].actual_bytes);
 	return budget;
 }
 

@@ -5,17 +5,17 @@
  *
  * Theory of operation
  * -------------------
- * Host and guests are sampled every 5 s, and every 10 s decided on, by the averages of up to ten
- * samples.  p is the part of the host's memory that is free or cache.
+ * Host and guests are sampled every 5 s.  Every 10 s a decision is made from the averages of
+ * up to ten samples.  p is the part of the host's memory that is free or page cache.
  *
- *   p < 0.20 shrinks: new = max(0.95 · actual, min, used + g · actual), where g is p − 0.05 when
- *            p ≤ 0.05, and else p; set if it is smaller.
+ *   p < 0.20 shrinks: new = max(0.95 · actual, min, used + g · actual), where g is p − 0.05 if
+ *            p ≤ 0.05, and p otherwise; set if it is smaller.
  *   else     grows: new = min(max, max(1.05 · actual, min, used + 0.20 · actual)).
  *
- * Either is set only if it is over 0.25 % away.  used is actual less free, of the averages, so a
- * guest's cache counts as used.
+ * Either is set only if it differs by more than 0.25 %.  used is actual less free, of the
+ * averages, so a guest's page cache counts as used.
  *
- * With a configured budget, p is the part of it that the guests do not have.
+ * With a configured budget, p is the part of the budget that the guests do not have.
  */
 #include "policy/baseline.h"
 
@@ -97,7 +97,7 @@ static struct mom_history *mom_find_guest(const struct policy_state *state, uint
 	return NULL;
 }
 
-/* Histories of exactly these guests: new ones begin, gone ones are forgotten. */
+/* Keeps the histories of these guests, adds empty ones, and drops those of other guests. */
 static int mom_update_guests(struct policy_state *state, const struct policy_guest *guests,
 			     size_t count)
 {
@@ -188,7 +188,7 @@ static void mom_decide(const struct policy_guest *guest, const struct samples *s
 		return;
 	baseline_set(decision, guest, (uint64_t)size,
 		     shrink ? POLICY_REASON_HOST : POLICY_REASON_SURPLUS,
-		     "%.1f %% of the host is free, it uses %.0f MiB on average: %+.0f MiB",
+		     "%.1f %% of the host is free, the guest uses %.0f MiB on average: %+.0f MiB",
 		     100 * pressure, used / (double)BASELINE_MIB,
 		     (size - actual) / (double)BASELINE_MIB);
 }
@@ -218,7 +218,7 @@ static int mom_step(struct policy_state *state, const struct policy_host *host,
 
 const struct policy_ops policy_mom = {
 	.name = "mom",
-	.help = "oVirt's: 5 % a round, up or down by what the host has free",
+	.help = "oVirt's: 5 % per round, up or down by the host's free memory",
 	.create = mom_create,
 	.destroy = mom_destroy,
 	.configure = mom_configure,

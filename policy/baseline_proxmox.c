@@ -5,16 +5,16 @@
  *
  * Theory of operation
  * -------------------
- * Every 10 s the host's memory is to be 80 % used: goal = 0.80 · MemTotal − used, and nothing is
- * done about a goal of up to 10 MiB.  A guest is comfortable if more than a quarter of its
- * minimum is free and it has its minimum.  A positive goal goes to those that are not comfortable
- * first, a negative one takes from those that are; what that does not use up goes to, or comes
- * from, all.  Within such a group, everything above the minimums and the goal together is divided
- * by shares, desired = clamp(min + alloc · share / Σ shares, min, max), and each guest moves
- * towards it, the goal's way only, by up to 100 MiB a round.
+ * Every 10 s it moves the host towards 80 % used memory: goal = 0.80 · MemTotal − used.  A goal
+ * of up to 10 MiB is ignored.  A guest is comfortable if more than a quarter of its minimum is
+ * free and its size is at least its minimum.  A positive goal goes first to guests that are
+ * not comfortable, a negative goal is taken first from those that are; the rest goes to, or
+ * comes from, all guests.  Within such a group, the sizes above the minimums and the goal are
+ * divided by shares, desired = clamp(min + alloc · share / Σ shares, min, max).  Each guest
+ * moves towards its desired size in the goal's direction only, by up to 100 MiB per round.
  *
- * Shares are the weights of our interface.  With a configured budget, that stands for the 80 %
- * and the sizes of the guests for what is used.
+ * Shares are the weights of our interface.  With a configured budget, the budget stands for the
+ * 80 %, and the sum of the guests' sizes for what is used.
  */
 #include "policy/baseline.h"
 
@@ -45,7 +45,7 @@ static bool proxmox_is_comfortable(const struct policy_guest *guest)
 	return free > min / 4 && guest->actual_bytes >= min;
 }
 
-/* Whether the first group of a goal of this sign has this guest. */
+/* Whether the guest belongs to the group that moves first. */
 static bool proxmox_goes_first(const struct policy_guest *guest, bool grow)
 {
 	return proxmox_is_comfortable(guest) != grow;
@@ -53,7 +53,8 @@ static bool proxmox_goes_first(const struct policy_guest *guest, bool grow)
 
 struct proxmox_round {
 	const struct policy_guest *guests;
-	struct policy_decision *decisions; /* holds what each has at this point of the round */
+	struct policy_decision
+		*decisions; /* target_bytes: what each has at this point of the round */
 	size_t count;
 	bool grow;
 };
@@ -64,7 +65,7 @@ static bool proxmox_takes_part(const struct proxmox_round *round, size_t i, bool
 	       (everyone || proxmox_goes_first(&round->guests[i], round->grow));
 }
 
-/* By how much guest @i moves for a desired size. */
+/* How many bytes guest @i moves for a desired size. */
 static double proxmox_move_guest(const struct proxmox_round *round, size_t i, double desired)
 {
 	const struct policy_guest *guest = &round->guests[i];
@@ -80,7 +81,7 @@ static double proxmox_move_guest(const struct proxmox_round *round, size_t i, do
 	return (desired > has) == round->grow ? desired - has : 0;
 }
 
-/* Divides @goal among one group; what is left of it. */
+/* Divides @goal among one group, and returns what is left of it. */
 static double proxmox_divide(const struct proxmox_round *round, double goal, bool everyone)
 {
 	double shares = 0, alloc = goal, left = goal, change, has, min;
@@ -121,7 +122,7 @@ static void proxmox_explain(const struct proxmox_round *round, double goal)
 			     change == 0   ? POLICY_REASON_NONE
 			     : round->grow ? POLICY_REASON_SURPLUS
 					   : POLICY_REASON_HOST,
-			     "the goal is %+.0f MiB, it is %scomfortable: %+.0f MiB",
+			     "the goal is %+.0f MiB, the guest is %scomfortable: %+.0f MiB",
 			     goal / (double)BASELINE_MIB,
 			     proxmox_is_comfortable(guest) ? "" : "not ",
 			     change / (double)BASELINE_MIB);
@@ -155,7 +156,7 @@ static int proxmox_step(struct policy_state *state, const struct policy_host *ho
 
 const struct policy_ops policy_proxmox = {
 	.name = "proxmox",
-	.help = "Proxmox VE's: the host 80 % used, by shares, 100 MiB every 10 s",
+	.help = "Proxmox VE's: the host 80 % used, by shares, up to 100 MiB every 10 s",
 	.create = baseline_plain_create,
 	.destroy = baseline_plain_destroy,
 	.configure = baseline_plain_configure,

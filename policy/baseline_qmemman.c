@@ -5,19 +5,20 @@
  *
  * Theory of operation
  * -------------------
- * A guest prefers 1.3 of what it uses, and no less than 200 MiB.  Used is what is neither free nor
- * cache, and what is in swap.  If all can have what they prefer, the rest is given in proportion
- * to it.  Else those that have more than they prefer are donors and go down to that, and what is
- * then there is divided among the others, the acceptors, in proportion to what they prefer.
+ * A guest prefers 1.3 times what it uses, and at least 200 MiB.  Used is what is neither free
+ * nor page cache, and what is in swap.  If all guests can have what they prefer, the rest is
+ * divided in proportion to it.  Otherwise guests that have more than they prefer are donors and
+ * go down to it; what is left then is divided among the others, the acceptors, in proportion to
+ * what they prefer.
  *
- * That is done only when it is worth it: more than 150 MiB would change hands, or a guest below
- * what it prefers would get more than 15 MiB.
+ * That is done only if it is worth it: more than 150 MiB would be moved, or a guest below what
+ * it prefers would get more than 15 MiB.
  *
  * In a Xen domain MemTotal follows the balloon.  With virtio it does so only without
- * deflate-on-oom, so the guest's size stands for it.
+ * deflate-on-oom, so the guest's size is used instead.
  *
- * qmemman works on every report of a guest, once a second; here that is at every step.  A guest
- * that has reported nothing yet prefers what it has.
+ * qmemman works on every report of a guest, once per second; here that is in every step.  A
+ * guest without a report prefers the size that it has.
  */
 #include "policy/baseline.h"
 
@@ -66,8 +67,8 @@ static void qmemman_divide_surplus(const struct policy_guest *guests, size_t cou
 		pref = qmemman_preferred_bytes(&guests[i]);
 		baseline_set(&decisions[i], &guests[i],
 			     baseline_clamp(&guests[i], pref + (uint64_t)(share * (double)pref)),
-			     POLICY_REASON_SURPLUS, "prefers %.0f MiB, and its part of the rest",
-			     baseline_mib(pref));
+			     POLICY_REASON_SURPLUS,
+			     "prefers %.0f MiB, and gets a share of the rest", baseline_mib(pref));
 	}
 }
 
@@ -148,7 +149,7 @@ static int qmemman_step(struct policy_state *state, const struct policy_host *ho
 
 const struct policy_ops policy_qmemman = {
 	.name = "qmemman",
-	.help = "Qubes': 1.3 of what is used, and the rest in proportion",
+	.help = "Qubes': 1.3 times what is used, and the rest in proportion",
 	.create = baseline_plain_create,
 	.destroy = baseline_plain_destroy,
 	.configure = baseline_plain_configure,

@@ -4,10 +4,10 @@
  *
  * Theory of operation
  * -------------------
- * Every domain has a range, dynamic-min to dynamic-max, and one number says where in its range
- * each of them stands: t = min + γ (max − min), with the γ of 0…1 at which all of the memory is
- * used.  No guest is asked what it needs.  squeezed balances whenever memory is asked for or
- * given back; here that is at every step.
+ * Each domain has a range, dynamic-min to dynamic-max, and all domains are at the same point
+ * of their ranges: t = min + γ (max − min), with the γ of 0…1 that uses all of the memory.  What
+ * a guest needs is not considered.  squeezed balances whenever memory is requested or freed;
+ * here that is in every step.
  */
 #include "policy/baseline.h"
 
@@ -53,7 +53,7 @@ static int squeezed_step(struct policy_state *state, const struct policy_host *h
 
 const struct policy_ops policy_squeezed = {
 	.name = "squeezed",
-	.help = "Xen's: everyone at the same place between his minimum and maximum",
+	.help = "Xen's: each guest at the same point between its minimum and maximum",
 	.create = baseline_plain_create,
 	.destroy = baseline_plain_destroy,
 	.configure = baseline_plain_configure,

@@ -4,9 +4,9 @@
  *
  * Theory of operation
  * -------------------
- * Everybody keeps max · budget / Σ max, for ever.  The sizes are worked out when the set of
- * guests changes or settings are reloaded, and at no other time: a static size does not follow
- * what the host's other programs do.
+ * Each guest has max · budget / Σ max, and keeps it.  The sizes are computed when the set of
+ * guests changes or settings are reloaded, and at no other time: static sizes do not follow
+ * the memory use of the host's other programs.
  */
 #include "policy/baseline.h"
 
@@ -17,7 +17,7 @@ struct policy_state {
 	struct baseline_plain plain;
 	size_t count;
 	uint64_t *ids;
-	double factor; /* of every maximum; 0: not worked out */
+	double factor; /* size / maximum, the same for all guests; 0: not computed yet */
 };
 
 static struct policy_state *static_create(const struct policy_settings *settings)
@@ -50,7 +50,7 @@ static bool static_knows_guest(const struct policy_state *state, uint64_t id)
 	return false;
 }
 
-/* Whether these are the guests of the last time, in any order. */
+/* Whether these are the guests of the last step, in any order. */
 static bool static_has_guests(const struct policy_state *state, const struct policy_guest *guests,
 			      size_t count)
 {
@@ -109,7 +109,7 @@ static int static_step(struct policy_state *state, const struct policy_host *hos
 			continue;
 		target = (uint64_t)(state->factor * (double)baseline_max(&guests[i]));
 		baseline_set(&decisions[i], &guests[i], baseline_clamp(&guests[i], target),
-			     POLICY_REASON_SHARE, "%.1f %% of its maximum of %.0f MiB, for ever",
+			     POLICY_REASON_SHARE, "%.1f %% of its maximum of %.0f MiB",
 			     100 * state->factor, baseline_mib(baseline_max(&guests[i])));
 	}
 	return 0;
@@ -117,7 +117,7 @@ static int static_step(struct policy_state *state, const struct policy_host *hos
 
 const struct policy_ops policy_static = {
 	.name = "static",
-	.help = "everyone keeps the same share of his maximum",
+	.help = "each guest keeps the same share of its maximum",
 	.create = static_create,
 	.destroy = static_destroy,
 	.configure = static_configure,

@@ -28,7 +28,7 @@
 
 static int growth_class(double bytes_per_s)
 {
-	double limit = GROWTH_LEAST_BYTES_PER_S;
+	double limit = GROWTH_MIN_BYTES_PER_S;
 	int class = 0;
 
 	while (class < GROWTH_CLASSES - 1 && bytes_per_s >= limit) {
@@ -58,7 +58,7 @@ void growth_record_relief(struct growth *growth, double seconds)
 
 double growth_p99(const struct growth *growth)
 {
-	double all = 0, above = 0, limit = GROWTH_LEAST_BYTES_PER_S;
+	double all = 0, above = 0, limit = GROWTH_MIN_BYTES_PER_S;
 	int class = GROWTH_CLASSES;
 
 	for (int i = 0; i < GROWTH_CLASSES; i++)

@@ -14,7 +14,7 @@ GQuark recording_error_quark(void)
 	return g_quark_from_static_string("recording-error");
 }
 
-/* One line of @object, whose reference is dropped. */
+/* Writes @object as a line, and drops its reference.  NULL stands for lack of memory. */
 static bool write_recorded_line(FILE *file, json_t *object)
 {
 	int ret;
@@ -81,7 +81,7 @@ static void set_line_error(const struct recording *recording, GError **error, co
 		    recording->path, recording->line, reason);
 }
 
-/* The next line as JSON; NULL at the end, or with an error. */
+/* Returns the next line as JSON, or NULL: at the end without, else with an error. */
 static json_t *read_recorded_line(struct recording *recording, GError **error)
 {
 	char *line = NULL;
@@ -106,7 +106,7 @@ static json_t *read_recorded_line(struct recording *recording, GError **error)
 	return object;
 }
 
-/* Unpacks @key of @root into @data. */
+/* Unpacks the object @key of @root into @data. */
 static bool read_object(struct recording *recording, const json_t *root, const char *key,
 			const struct recording_field *fields, void *data, GError **error)
 {
@@ -119,7 +119,7 @@ static bool read_object(struct recording *recording, const json_t *root, const c
 	return !wrong;
 }
 
-/* Unpacks the array @key of @root into @data, which has room for it. */
+/* Unpacks the array @key of @root into @data, which is large enough. */
 static bool read_rows(struct recording *recording, const json_t *root, const char *key,
 		      const struct recording_field *fields, void *data, size_t size, GError **error)
 {
@@ -148,7 +148,7 @@ static bool read_step_line(struct recording *recording, const json_t *root, GErr
 	}
 	if (decisions && (!json_is_array(decisions) || json_array_size(decisions) != count)) {
 		set_line_error(recording, error,
-			       "'decisions' is not an array of one for each guest");
+			       "'decisions' is not an array with one entry per guest");
 		return false;
 	}
 	g_free(recording->guests);
@@ -175,10 +175,10 @@ static bool read_first_line(struct recording *recording, GError **error)
 	if (!root && *error)
 		return false;
 	if (!version)
-		set_line_error(recording, error, "is not a recording: there is no \"" MARK "\"");
+		set_line_error(recording, error, "is not a recording: it has no \"" MARK "\"");
 	else if (version != RECORDING_VERSION)
 		set_line_error(recording, error,
-			       "is of version %" JSON_INTEGER_FORMAT ", and only %d is understood",
+			       "has version %" JSON_INTEGER_FORMAT ", only %d is supported",
 			       version, RECORDING_VERSION);
 	else if (!policy)
 		set_line_error(recording, error, "'policy' is missing, or not a name");

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Recordings: what a policy was shown and what it decided, to be shown to a policy again.
+ * Recordings: the input and the decisions of a policy, to replay them later.
  *
  * Theory of operation
  * -------------------
- * A recording is text, one JSON object a line (docs/recording.md).  The first line says that it is
- * one, and names policy and settings; then each line is a step, or settings that were reloaded.
- * Nothing is lost: every number of policy.h comes back bit for bit.  Doubles are written with 17
- * digits, POLICY_UNSET as null, and what JSON has no number for (an integer above 2^63 − 1, which
- * a forged statistic may well be; what is not finite) as a string.
+ * A recording is text, one JSON object per line (docs/recording.md).  The first line identifies
+ * the format and names the policy and its settings.  Each further line is a step, or settings
+ * that were reloaded.  Nothing is lost: each number of policy.h comes back bit for bit.  Doubles
+ * are written with 17 digits and POLICY_UNSET as null.  A number that JSON does not have is
+ * written as a string: an integer above 2^63 − 1, which a forged statistic may be, or a double
+ * that is not finite.
  *
- * One table a struct, of names and places, drives writing and reading.  A key that is missing or
- * not known is an error: a replay with a number less would decide something else.
+ * One table per struct, with the names and offsets of its members, drives writing and reading.
+ * A missing or unknown key is an error, because a replay without a number would decide
+ * something else.
  *
- * Replayed decisions are the recorded ones only if the policy's state was new when the recording
+ * A replay gives the recorded decisions only if the policy's state was new when the recording
  * began.
  */
 #ifndef AEROSTAT_RECORDING_H
@@ -27,16 +29,22 @@
 #define RECORDING_VERSION 1
 
 #define RECORDING_ERROR recording_error_quark()
+
+/* The domain of enum recording_error. */
 GQuark recording_error_quark(void);
+
 enum recording_error {
-	RECORDING_ERROR_FILE,	/* not there, not readable */
-	RECORDING_ERROR_FORMAT, /* not a recording, or damaged: file, line and reason */
+	RECORDING_ERROR_FILE,	/* it cannot be opened */
+	RECORDING_ERROR_FORMAT, /* it cannot be read or understood; names file, line and reason */
 };
 
-/* Each writes a line; false when the file could not be written, errno says why. */
+/* Writes the first line.  Returns false with errno set if that fails. */
 bool recording_write_start(FILE *file, const char *policy, const struct policy_settings *settings);
+
+/* Writes settings that were reloaded.  Returns false with errno set if that fails. */
 bool recording_write_settings(FILE *file, const struct policy_settings *settings);
-/* @decisions may be NULL. */
+
+/* Writes a step; @decisions may be NULL.  Returns false with errno set if that fails. */
 bool recording_write_step(FILE *file, const struct policy_host *host,
 			  const struct policy_guest *guests, size_t count,
 			  const struct policy_decision *decisions);
@@ -48,7 +56,7 @@ enum recording_line {
 	RECORDING_FAILED,
 };
 
-/* What is read last; it stays until the next line is read. */
+/* An open recording, and what was read last, which is valid until the next line is read. */
 struct recording {
 	char *path;
 	FILE *file;
@@ -62,11 +70,25 @@ struct recording {
 	struct policy_decision *decisions;
 };
 
-/* Reads the first line.  NULL with an error. */
+/*
+ * recording_open - open a recording and read its first line
+ *
+ * Sets @policy and @settings.  Returns NULL with a RECORDING_ERROR; the caller closes it.
+ */
 struct recording *recording_open(const char *path, GError **error);
+
+/*
+ * recording_next - read the next line
+ *
+ * RECORDING_STEP sets host, guests and decisions, RECORDING_SETTINGS the settings.
+ * RECORDING_FAILED comes with a RECORDING_ERROR.
+ */
 enum recording_line recording_next(struct recording *recording, GError **error);
-/* Whether two decisions are the same in everything that a recording holds. */
+
+/* Whether two decisions are equal in everything that a recording holds. */
 bool recording_same_decision(const struct policy_decision *a, const struct policy_decision *b);
+
+/* Closes the file and frees everything; @recording may be NULL. */
 void recording_close(struct recording *recording);
 typedef struct recording recording_file;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(recording_file, recording_close)

@@ -88,21 +88,6 @@ static const char *const mode_names[] = {
 	[POLICY_OFF] = "off",
 };
 
-size_t recording_kind_size(enum recording_kind kind)
-{
-	static const size_t sizes[] = {
-		[RECORDING_U64] = sizeof(uint64_t),
-		[RECORDING_I64] = sizeof(int64_t),
-		[RECORDING_DOUBLE] = sizeof(double),
-		[RECORDING_BOOL] = sizeof(bool),
-		[RECORDING_MODE] = sizeof(enum policy_mode),
-		[RECORDING_REASON] = sizeof(enum policy_reason),
-		[RECORDING_TEXT] = POLICY_TEXT_MAX,
-	};
-
-	return sizes[kind];
-}
-
 static json_t *pack_u64(uint64_t value)
 {
 	g_autofree char *digits = NULL;
@@ -124,7 +109,7 @@ static json_t *pack_double(double value)
 	return json_real(value);
 }
 
-/* A text that was cut in the middle of a letter is still written. */
+/* A text may have been cut in the middle of a UTF-8 character. */
 static json_t *pack_text(const char *text)
 {
 	g_autofree char *valid = g_utf8_make_valid(text, -1);
@@ -186,14 +171,14 @@ static bool unpack_u64(const json_t *value, uint64_t *at)
 
 static bool unpack_double(const json_t *value, double *at)
 {
-	const char *word = json_string_value(value);
+	const char *name = json_string_value(value);
 
 	if (json_is_number(value))
 		*at = json_number_value(value);
-	else if (word && !strcmp(word, "nan"))
+	else if (name && !strcmp(name, "nan"))
 		*at = NAN;
-	else if (word && (!strcmp(word, "inf") || !strcmp(word, "-inf")))
-		*at = *word == '-' ? -INFINITY : INFINITY;
+	else if (name && (!strcmp(name, "inf") || !strcmp(name, "-inf")))
+		*at = *name == '-' ? -INFINITY : INFINITY;
 	else
 		return false;
 	return true;
@@ -282,6 +267,6 @@ char *recording_unpack(const struct recording_field *fields, const json_t *objec
 	}
 	json_object_foreach ((json_t *)object, name, value)
 		if (!is_field(fields, name))
-			return g_strdup_printf("has '%s', which is not known", name);
+			return g_strdup_printf("has an unknown key '%s'", name);
 	return NULL;
 }

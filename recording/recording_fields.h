@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The fields of policy.h's structs as a recording has them: one table each. */
+/* The members of policy.h's structs in a recording: one table per struct. */
 #ifndef AEROSTAT_RECORDING_FIELDS_H
 #define AEROSTAT_RECORDING_FIELDS_H
 
@@ -15,7 +15,7 @@ enum recording_kind {
 	RECORDING_BOOL,
 	RECORDING_MODE,
 	RECORDING_REASON,
-	RECORDING_TEXT, /* of POLICY_TEXT_MAX */
+	RECORDING_TEXT, /* a char array of POLICY_TEXT_MAX */
 };
 
 struct recording_field {
@@ -29,12 +29,14 @@ extern const struct recording_field recording_host_fields[];
 extern const struct recording_field recording_guest_fields[];
 extern const struct recording_field recording_decision_fields[];
 
-size_t recording_kind_size(enum recording_kind kind);
-
-/* @data as an object; NULL when out of memory. */
+/* The struct @data as a JSON object, which the caller owns; NULL when out of memory. */
 json_t *recording_pack(const struct recording_field *fields, const void *data);
 
-/* The other way; what is wrong with @object otherwise, freed by the caller, or NULL. */
+/*
+ * recording_unpack - fill in the struct @data from a JSON object
+ *
+ * Returns NULL, or what is wrong with the object, to follow its name; the caller frees it.
+ */
 char *recording_unpack(const struct recording_field *fields, const json_t *object, void *data);
 
 #endif

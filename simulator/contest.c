@@ -7,7 +7,7 @@
 
 #include "simulator/oracle.h"
 
-#define LEAST_CHANGE (INT64_C(1) << 20)
+#define MIN_CHANGE (INT64_C(1) << 20)
 
 const struct policy_settings contest_settings = {
 	.budget_bytes = POLICY_UNSET,
@@ -21,7 +21,7 @@ struct contest {
 	struct score_run run;
 	struct policy_guest *guests;
 	struct policy_decision *decisions;
-	int64_t next_us, again_us; /* when to ask, at the latest */
+	int64_t next_us, again_us; /* when the next step is due */
 };
 
 const struct policy_ops *contest_policy(size_t i)
@@ -55,7 +55,7 @@ static void apply_decisions(struct contest *contest)
 		int64_t change =
 			(int64_t)contest->decisions[i].target_bytes - world->guests[i].next_target;
 
-		if (change >= LEAST_CHANGE || change <= -LEAST_CHANGE)
+		if (change >= MIN_CHANGE || change <= -MIN_CHANGE)
 			contest->run.score->operations++;
 		sim_guest_set_target(&world->guests[i], contest->decisions[i].target_bytes,
 				     world->now_us);
@@ -69,7 +69,7 @@ static int step_policy(struct contest *contest, const struct contest_watch *watc
 	uint32_t count = contest->world.trace->count;
 	int ret;
 
-	contest->next_us = contest->world.now_us + SIM_STEPS_A_SECOND * SIM_STEP_US;
+	contest->next_us = contest->world.now_us + SIM_STEPS_PER_SECOND * SIM_STEP_US;
 	world_observe(&contest->world, &host, contest->guests);
 	ret = contest->policy->step(contest->state, &host, contest->guests, count,
 				    contest->decisions, &outcome);
@@ -91,7 +91,7 @@ static int begin_contest(struct contest *contest, const struct trace *trace, str
 				 : contest->policy->create(&contest_settings);
 	contest->guests = calloc(trace->count, sizeof(*contest->guests));
 	contest->decisions = calloc(trace->count, sizeof(*contest->decisions));
-	/* Both before any is judged: each is cleared in the end. */
+	/* Both are initialized even if one fails, because both are cleared at the end. */
 	bool world = world_init(&contest->world, trace);
 	bool run = score_run_init(&contest->run, score, trace);
 

@@ -2,15 +2,15 @@
 /*
  * One policy against one trace.
  *
- * The policy is asked once a second, when its own again_us has come, and when the host's pressure
- * trigger fires; what it decides is set at once.  The oracle is given the trace.
+ * A step of the policy runs once per second, at its own again_us, and when the host's pressure
+ * trigger fires.  Its decisions are set at once.  The oracle gets the trace.
  */
 #ifndef AEROSTAT_SIM_CONTEST_H
 #define AEROSTAT_SIM_CONTEST_H
 
 #include "simulator/score.h"
 
-/* What there was to decide on and what was decided, each time that the policy was asked. */
+/* The input and the decisions of a step of the policy. */
 struct contest_view {
 	const struct sim_world *world;
 	const struct policy_host *host;
@@ -19,23 +19,23 @@ struct contest_view {
 	const struct policy_decision *decisions;
 };
 
+/* Called after each step of the policy; the view is valid during the call. */
 struct contest_watch {
 	void (*decided)(void *data, const struct contest_view *view);
 	void *data;
 };
 
-/* Settings of a host that nobody configured. */
+/* The settings of a host without configuration. */
 extern const struct policy_settings contest_settings;
 
-/* Adds to @score.  @watch may be NULL.  Returns 0 or -ENOMEM. */
+/* Runs a policy on a trace and adds to @score; @watch may be NULL.  Returns 0 or -ENOMEM. */
 int contest_run(const struct trace *trace, const struct policy_ops *policy, struct score *score,
 		const struct contest_watch *watch);
 
-/*
- * The policies that can be simulated: those of policy_table, and the oracle at the end.
- * NULL behind the last.
- */
+/* The i-th policy that can be simulated: policy_table's, then the oracle, then NULL. */
 const struct policy_ops *contest_policy(size_t i);
+
+/* The policy of this name that can be simulated, or NULL. */
 const struct policy_ops *contest_find(const char *name);
 
 #endif

@@ -6,7 +6,7 @@
 #define GIB (MIB << 10)
 #define PAGE (4 * KIB)
 
-#define PER_STEP(bytes_s) ((int64_t)(bytes_s) / SIM_STEPS_A_SECOND)
+#define PER_STEP(bytes_s) ((int64_t)(bytes_s) / SIM_STEPS_PER_SECOND)
 #define DISK_SPEED (150 * MIB)
 #define ZRAM_SPEED GIB
 #define ZRAM_FACTOR 3
@@ -17,7 +17,7 @@
 #define OOM_PATIENCE 3
 #define DOWN_US INT64_C(20000000)
 
-/* How far making room goes. */
+/* How far reclaim goes. */
 enum grade {
 	GRADE_CACHE,
 	GRADE_COLD,
@@ -25,12 +25,7 @@ enum grade {
 	GRADE_ALL,
 };
 
-static int64_t smaller_of(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t at_least_zero(int64_t bytes)
+static int64_t max_zero(int64_t bytes)
 {
 	return bytes > 0 ? bytes : 0;
 }
@@ -55,7 +50,7 @@ int64_t sim_guest_available(const struct sim_guest *guest)
 {
 	int64_t low = low_watermark(guest);
 
-	return at_least_zero(guest->free - low + guest->cache - smaller_of(guest->cache / 2, low));
+	return max_zero(guest->free - low + guest->cache - min_i64(guest->cache / 2, low));
 }
 
 bool sim_guest_balanced(const struct sim_guest *guest)
@@ -68,11 +63,11 @@ bool sim_guest_balanced(const struct sim_guest *guest)
 	       guest->touched >= 0 && guest->touched <= guest->free && guest->swapped >= 0;
 }
 
-/* Free memory that is used now: what was touched goes first. */
+/* Uses free memory, touched pages first. */
 static void take_free_pages(struct sim_guest *guest, int64_t bytes)
 {
 	guest->free -= bytes;
-	guest->touched = at_least_zero(guest->touched - bytes);
+	guest->touched = max_zero(guest->touched - bytes);
 }
 
 static void give_pages(struct sim_guest *guest, int64_t bytes)
@@ -87,7 +82,7 @@ static void inflate_balloon(struct sim_guest *guest, int64_t bytes)
 	int64_t touched = (int64_t)(part * (double)bytes);
 
 	guest->free -= bytes;
-	guest->touched = smaller_of(guest->touched - touched, guest->free);
+	guest->touched = min_i64(guest->touched - touched, guest->free);
 	guest->balloon += bytes;
 }
 
@@ -97,10 +92,10 @@ static void deflate_balloon(struct sim_guest *guest, int64_t bytes)
 	guest->free += bytes;
 }
 
-/* What an allocation can have at once: the last half of the watermark is for emergencies. */
+/* What an allocation can have at once: half of the watermark is kept for emergencies. */
 static int64_t usable_bytes(const struct sim_guest *guest)
 {
-	return at_least_zero(guest->free - low_watermark(guest) / 2);
+	return max_zero(guest->free - low_watermark(guest) / 2);
 }
 
 static void stall_guest(struct sim_guest *guest, int64_t bytes, int64_t speed)
@@ -113,17 +108,17 @@ static int64_t guest_swap_speed(const struct sim_guest *guest)
 	return guest->traits->swap == TRACE_SWAP_ZRAM ? ZRAM_SPEED : DISK_SPEED;
 }
 
-/* What the load asks for now, in bytes. */
+/* The load at this time, in bytes. */
 struct wanted {
 	int64_t hot, cold, file;
 };
 
-static struct wanted wanted_bytes(const struct sim_guest *guest, uint32_t step, int64_t now_us)
+static struct wanted load_now(const struct sim_guest *guest, uint32_t step, int64_t now_us)
 {
 	const struct trace_load *load = &guest->traits->loads[step];
 	struct wanted want = {
 		.hot = load->hot_kib * KIB,
-		.cold = at_least_zero(load->cold_kib * KIB - guest->leaked),
+		.cold = max_zero(load->cold_kib * KIB - guest->leaked),
 		.file = load->file_kib * KIB,
 	};
 
@@ -142,13 +137,13 @@ static void drop_guest_cache(struct sim_guest *guest, int64_t bytes)
 	give_pages(guest, bytes);
 }
 
-/* Up to @bytes of anonymous memory to swap. */
+/* Swaps out up to @bytes of anonymous memory. */
 static void guest_swap_out(struct sim_guest *guest, int64_t bytes)
 {
 	bool zram = guest->traits->swap == TRACE_SWAP_ZRAM;
 	int64_t room = (int64_t)guest->traits->swap_bytes - guest->swapped;
 
-	bytes = smaller_of(smaller_of(bytes, room), smaller_of(guest->anon, guest->swap_left));
+	bytes = min_i64(min_i64(bytes, room), min_i64(guest->anon, guest->swap_left));
 	if (bytes <= 0)
 		return;
 	guest->swap_left -= bytes;
@@ -164,48 +159,51 @@ static void guest_swap_out(struct sim_guest *guest, int64_t bytes)
 	}
 }
 
-/* Takes @bytes out of the books of the swap; they were read in, or freed. */
+/* Subtracts @bytes from what is swapped: they were read back, or freed. */
 static void drop_swapped(struct sim_guest *guest, int64_t bytes)
 {
 	int64_t compressed = 0;
 
 	if (guest->swapped > 0 && guest->zram)
 		compressed = bytes == guest->swapped ? guest->zram
-						     : smaller_of(guest->zram, bytes / ZRAM_FACTOR);
+						     : min_i64(guest->zram, bytes / ZRAM_FACTOR);
 	guest->swapped -= bytes;
 	guest->zram -= compressed;
 	give_pages(guest, compressed);
 }
 
-/* Whether waiting for swap would make room. */
+/* Whether waiting for swap would free memory. */
 static bool swap_helps(const struct sim_guest *guest)
 {
 	return guest->swapped < (int64_t)guest->traits->swap_bytes && guest->anon > 0;
 }
 
-/* Reclaims until @bytes are usable, or the grades up to @grade are used up; what is usable. */
+/*
+ * Reclaims until @bytes are usable, or the grades up to @grade are exhausted.  Returns how many
+ * bytes are usable, at most @bytes.
+ */
 static int64_t reclaim_memory(struct sim_guest *guest, const struct wanted *want, int64_t bytes,
 			      enum grade grade)
 {
 	int64_t files, cold;
 
 	if (usable_bytes(guest) < bytes)
-		drop_guest_cache(guest, smaller_of(at_least_zero(guest->cache - want->file),
-						   bytes - usable_bytes(guest)));
+		drop_guest_cache(guest, min_i64(max_zero(guest->cache - want->file),
+						bytes - usable_bytes(guest)));
 	if (grade >= GRADE_COLD && usable_bytes(guest) < bytes) {
-		cold = at_least_zero(want->cold - guest->swapped);
-		guest_swap_out(guest, smaller_of(cold, bytes - usable_bytes(guest)));
+		cold = max_zero(want->cold - guest->swapped);
+		guest_swap_out(guest, min_i64(cold, bytes - usable_bytes(guest)));
 		if (want->cold > guest->swapped && !guest->swap_left && swap_helps(guest))
-			return smaller_of(usable_bytes(guest), bytes); /* slow is not used up */
+			return min_i64(usable_bytes(guest), bytes); /* slow, but not exhausted */
 	}
 	if (grade >= GRADE_FILES && usable_bytes(guest) < bytes) {
-		files = smaller_of(guest->cache, bytes - usable_bytes(guest));
+		files = min_i64(guest->cache, bytes - usable_bytes(guest));
 		drop_guest_cache(guest, files);
 		guest->dropped += files;
 	}
 	if (grade >= GRADE_ALL && usable_bytes(guest) < bytes)
 		guest_swap_out(guest, bytes - usable_bytes(guest));
-	return smaller_of(usable_bytes(guest), bytes);
+	return min_i64(usable_bytes(guest), bytes);
 }
 
 static void move_balloon(struct sim_guest *guest, const struct wanted *want, int64_t now_us)
@@ -214,15 +212,14 @@ static void move_balloon(struct sim_guest *guest, const struct wanted *want, int
 
 	if (now_us >= guest->next_target_us)
 		guest->target = guest->next_target;
-	goal = at_least_zero((int64_t)guest->traits->boot_bytes - guest->target);
+	goal = max_zero((int64_t)guest->traits->boot_bytes - guest->target);
 	bytes = goal - guest->balloon;
 	guest->stuck = false;
 	if (bytes <= 0) {
-		deflate_balloon(guest,
-				smaller_of(-bytes, PER_STEP(guest->traits->deflate_bytes_s)));
+		deflate_balloon(guest, min_i64(-bytes, PER_STEP(guest->traits->deflate_bytes_s)));
 		return;
 	}
-	bytes = smaller_of(bytes, PER_STEP(guest->traits->inflate_bytes_s));
+	bytes = min_i64(bytes, PER_STEP(guest->traits->inflate_bytes_s));
 	room = reclaim_memory(guest, want, bytes, GRADE_ALL);
 	inflate_balloon(guest, room);
 	guest->stuck = room < bytes;
@@ -240,19 +237,19 @@ static void kill_guest_process(struct sim_guest *guest, int64_t now_us)
 	guest->down_until_us = now_us + DOWN_US;
 }
 
-/* An allocation that is short of @missing found nothing. */
+/* An allocation lacks @missing bytes, and nothing can be reclaimed. */
 static void starve_guest(struct sim_guest *guest, const struct wanted *want, int64_t missing,
 			 int64_t now_us)
 {
 	guest->stall_us = (double)SIM_STEP_US;
 	guest->counters.alloc_stalls++;
 	if (guest->traits->deflate_on_oom && guest->balloon > 0) {
-		int64_t bytes = smaller_of(OOM_DEFLATE, guest->balloon);
+		int64_t bytes = min_i64(OOM_DEFLATE, guest->balloon);
 
 		deflate_balloon(guest, bytes);
 		guest->counters.oom_deflated_bytes += (uint64_t)bytes;
-		take_free_pages(guest, smaller_of(missing, bytes));
-		guest->anon += smaller_of(missing, bytes);
+		take_free_pages(guest, min_i64(missing, bytes));
+		guest->anon += min_i64(missing, bytes);
 		return;
 	}
 	if (++guest->starved < OOM_PATIENCE)
@@ -264,10 +261,10 @@ static void starve_guest(struct sim_guest *guest, const struct wanted *want, int
 
 static void free_anonymous(struct sim_guest *guest, int64_t bytes)
 {
-	int64_t swapped = smaller_of(bytes, guest->swapped);
+	int64_t swapped = min_i64(bytes, guest->swapped);
 
 	drop_swapped(guest, swapped);
-	bytes = smaller_of(bytes - swapped, guest->anon);
+	bytes = min_i64(bytes - swapped, guest->anon);
 	guest->anon -= bytes;
 	give_pages(guest, bytes);
 }
@@ -281,11 +278,11 @@ static void allocate_pages(struct sim_guest *guest, const struct wanted *want, i
 		free_anonymous(guest, -missing);
 		missing = 0;
 	}
-	bytes += smaller_of(missing, PER_STEP(ALLOC_SPEED));
+	bytes += min_i64(missing, PER_STEP(ALLOC_SPEED));
 	room = reclaim_memory(guest, want, bytes, GRADE_ALL);
-	missing = bytes - KERNEL_ALLOC - at_least_zero(room - KERNEL_ALLOC);
-	take_free_pages(guest, at_least_zero(room - KERNEL_ALLOC));
-	guest->anon += at_least_zero(room - KERNEL_ALLOC);
+	missing = bytes - KERNEL_ALLOC - max_zero(room - KERNEL_ALLOC);
+	take_free_pages(guest, max_zero(room - KERNEL_ALLOC));
+	guest->anon += max_zero(room - KERNEL_ALLOC);
 	if (room == bytes)
 		guest->starved = 0;
 	else if (swap_helps(guest))
@@ -294,7 +291,7 @@ static void allocate_pages(struct sim_guest *guest, const struct wanted *want, i
 		starve_guest(guest, want, missing, now_us);
 }
 
-/* @bytes come in from swap; what finds no room evicts as much of what is as hot. */
+/* Reads @bytes back from swap; what exceeds @room evicts as much other hot memory. */
 static void guest_swap_in(struct sim_guest *guest, int64_t bytes, int64_t room)
 {
 	guest->swap_left -= bytes;
@@ -309,54 +306,54 @@ static void guest_swap_in(struct sim_guest *guest, int64_t bytes, int64_t room)
 
 static void touch_anonymous(struct sim_guest *guest, const struct wanted *want)
 {
-	int64_t hot = smaller_of(at_least_zero(guest->swapped - want->cold), guest->swap_left);
-	int64_t cold = smaller_of(guest->swapped - at_least_zero(guest->swapped - want->cold),
-				  want->cold / 2000); /* 0.5 %/s */
+	int64_t hot = min_i64(max_zero(guest->swapped - want->cold), guest->swap_left);
+	int64_t cold = min_i64(guest->swapped - max_zero(guest->swapped - want->cold),
+			       want->cold / 2000); /* 0.5 %/s */
 
 	if (hot > 0)
 		guest_swap_in(guest, hot, reclaim_memory(guest, want, hot, GRADE_COLD));
-	cold = smaller_of(smaller_of(cold, at_least_zero(guest->swap_left)),
-			  at_least_zero(usable_bytes(guest) - low_watermark(guest)));
+	cold = min_i64(min_i64(cold, max_zero(guest->swap_left)),
+		       max_zero(usable_bytes(guest) - low_watermark(guest)));
 	if (cold > 0)
 		guest_swap_in(guest, cold, cold);
 }
 
 static void touch_files(struct sim_guest *guest, const struct wanted *want)
 {
-	int64_t missing = smaller_of(at_least_zero(want->file - guest->cache), guest->disk_left);
+	int64_t missing = min_i64(max_zero(want->file - guest->cache), guest->disk_left);
 	int64_t again, room;
 
-	guest->dropped = smaller_of(guest->dropped, at_least_zero(want->file - guest->cache));
+	guest->dropped = min_i64(guest->dropped, max_zero(want->file - guest->cache));
 	if (!missing)
 		return;
 	room = reclaim_memory(guest, want, missing, GRADE_COLD);
-	again = smaller_of(missing, guest->dropped);
+	again = min_i64(missing, guest->dropped);
 	guest->disk_left -= missing;
 	guest->counters.refault_bytes += (uint64_t)again;
 	guest->counters.major_faults += (uint64_t)(again / PAGE);
 	stall_guest(guest, again, DISK_SPEED);
 	take_free_pages(guest, room);
 	guest->cache += room;
-	/* What finds no room is read again and again. */
+	/* What finds no room is read again in the next step. */
 	guest->dropped += missing - room;
 }
 
-static void read_once_cache(struct sim_guest *guest, uint32_t step)
+static void fill_cache_with_reads(struct sim_guest *guest, uint32_t step)
 {
 	int64_t bytes = guest->traits->loads[step].read_kib * KIB;
 
-	bytes = smaller_of(bytes, at_least_zero(guest->free - low_watermark(guest)));
+	bytes = min_i64(bytes, max_zero(guest->free - low_watermark(guest)));
 	take_free_pages(guest, bytes);
 	guest->cache += bytes;
 }
 
 static void account_guest_stall(struct sim_guest *guest)
 {
-	double most = (double)SIM_STEP_US;
-	double stalled = guest->stall_us < most ? guest->stall_us : most;
+	double step = (double)SIM_STEP_US;
+	double stalled = guest->stall_us < step ? guest->stall_us : step;
 
 	guest->counters.some_us += (uint64_t)stalled;
-	guest->counters.full_us += (uint64_t)(stalled * stalled / most);
+	guest->counters.full_us += (uint64_t)(stalled * stalled / step);
 }
 
 static void take_statistics(struct sim_guest *guest, int64_t now_us)
@@ -412,22 +409,22 @@ void sim_guest_init(struct sim_guest *guest, const struct trace_guest *traits, u
 		.next_target = start,
 		.balloon = (int64_t)traits->boot_bytes - start,
 		.free = start - (int64_t)traits->kernel_bytes,
-		/* Not all of them are asked in the same instant. */
+		/* Guests report their statistics at different times. */
 		.next_statistics_us = (int64_t)index * 170000 % traits->period_us,
 	};
 	room = usable_bytes(guest);
-	guest->anon = smaller_of(room, (load->hot_kib + (int64_t)load->cold_kib) * KIB);
-	guest->cache = smaller_of(room - guest->anon, load->file_kib * KIB);
+	guest->anon = min_i64(room, (load->hot_kib + (int64_t)load->cold_kib) * KIB);
+	guest->cache = min_i64(room - guest->anon, load->file_kib * KIB);
 	take_free_pages(guest, guest->anon + guest->cache);
 }
 
 void sim_guest_set_target(struct sim_guest *guest, uint64_t bytes, int64_t now_us)
 {
-	int64_t target = smaller_of((int64_t)bytes, (int64_t)guest->traits->boot_bytes);
+	int64_t target = min_i64((int64_t)bytes, (int64_t)guest->traits->boot_bytes);
 
 	if (target == guest->next_target)
 		return;
-	/* A driver that is told anew before it began goes on from what it was told last. */
+	/* A target that is replaced before the driver acted on it has no effect. */
 	if (now_us >= guest->next_target_us)
 		guest->target = guest->next_target;
 	guest->next_target = target;
@@ -436,7 +433,7 @@ void sim_guest_set_target(struct sim_guest *guest, uint64_t bytes, int64_t now_u
 
 void sim_guest_step(struct sim_guest *guest, uint32_t step, int64_t now_us)
 {
-	struct wanted want = wanted_bytes(guest, step, now_us);
+	struct wanted want = load_now(guest, step, now_us);
 	bool faulty = guest->traits->fault != TRACE_HEALTHY && step >= guest->traits->fault_step;
 
 	guest->disk_left = PER_STEP(DISK_SPEED);
@@ -444,11 +441,11 @@ void sim_guest_step(struct sim_guest *guest, uint32_t step, int64_t now_us)
 		guest->traits->swap == TRACE_SWAP_NONE ? 0 : PER_STEP(guest_swap_speed(guest));
 	if (!faulty || guest->traits->fault != TRACE_DEAD_DRIVER)
 		move_balloon(guest, &want, now_us);
-	guest->stall_us = 0; /* the driver waited, nobody else */
+	guest->stall_us = 0; /* only the driver waited */
 	allocate_pages(guest, &want, now_us);
 	touch_anonymous(guest, &want);
 	touch_files(guest, &want);
-	read_once_cache(guest, step);
+	fill_cache_with_reads(guest, step);
 	account_guest_stall(guest);
 	answer_statistics(guest, faulty, now_us);
 }

@@ -1,46 +1,47 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A guest, as far as its memory goes.
+ * A model of a guest's memory.
  *
  * Theory of operation
  * -------------------
- * Its RAM at boot is at all times the sum of what is
+ * A guest's RAM at boot is always the sum of these parts:
  *
- *   in the balloon, the kernel's own, anonymous, page cache, zram's, and free.
+ *   the balloon, the kernel's own, anonymous memory, page cache, zram's, and free.
  *
- * Every page that was used once is resident on the host until the balloon takes it, so a part of
- * free is `touched`, and resident = kernel + anonymous + cache + zram + touched.  Free pages that
- * were touched are used first; the balloon takes both kinds as they come.
+ * A page that was used once is resident on the host until the balloon takes it.  So a part of
+ * free is `touched`, and resident = kernel + anonymous + cache + zram + touched.  Touched free
+ * pages are used first; the balloon takes touched and untouched pages in proportion.
  *
- * One step (100 ms), in this order:
+ * A step is 100 ms.  In this order:
  *
- *  1. The driver moves towards its target at its speed, some time after it was told.  To inflate
- *     it reclaims as any allocation does, but never kills; when nothing is left it stops short.
- *  2. Anonymous memory follows the load: what is too much is freed, swapped parts first; what is
- *     missing is allocated, 2 GiB/s at most.
- *  3. Hot memory that is in swap, and hot files that were dropped, are read in again.
- *  4. What the load reads once fills free memory as cache.
+ *  1. The driver moves towards its target at its speed, some time after the target was set.  To
+ *     inflate it reclaims as any allocation does, but never kills; if nothing is left it stops.
+ *  2. Anonymous memory follows the load.  An excess is freed, starting with what is swapped out;
+ *     what is missing is allocated, at up to 2 GiB/s.
+ *  3. Hot memory in swap, and hot files that were dropped, are read back.
+ *  4. What the load reads only once fills free memory with page cache.
  *
- * Making room reclaims in four grades, each only when the one before is used up:
+ * Reclaim has four grades, each used only after the one before is exhausted:
  *
- *   cache that nobody reads again | cold memory to swap | hot files | hot memory to swap
+ *   cache that is not read again | cold memory to swap | hot files | hot memory to swap
  *
- * Swap and disk do 150 MiB/s, zram 1 GiB/s at a third of the size, dropping cache 4 GiB/s; time
- * spent so is stall.  When what is read in finds no room but by evicting what is hot as well, the
- * guest thrashes: both are counted, nothing is won.  A step's stall is at most the step: it is
- * PSI's `some`, and its square (as a share of the step) `full`, because the longer one waits, the
- * likelier all do.
+ * Swap and disk do 150 MiB/s, zram 1 GiB/s at a third of the size, and dropping cache 4 GiB/s.
+ * The time spent is stall.  If memory that is read back finds room only by evicting other hot
+ * memory, the guest thrashes: both are counted, and nothing is gained.  A step's stall is at
+ * most the step.  It counts as PSI's `some`, and its square (as a part of the step) as `full`,
+ * because the longer one task waits, the likelier it is that all do.
  *
- * Swap that is slow is waited for, not passed over for the next grade.
+ * Slow swap is waited for; reclaim does not go on to the next grade.
  *
  * An allocation that finds nothing stalls for the whole step.  A guest with deflate-on-oom then
- * has 32 MiB a step of the balloon, which its driver wants back; any other, when that has
- * lasted for 300 ms, kills: seven tenths of its anonymous memory are gone, and for 20 s it asks
- * for three tenths.  The kernel itself allocates all the time (256 KiB a step), which is why a
- * guest that is pressed below what it can give dies of a balloon that killed nobody.
+ * takes 32 MiB per step from its balloon, which its driver wants back.  Any other guest kills a
+ * process after 300 ms of that: it loses seven tenths of its anonymous memory, and for 20 s its
+ * load is three tenths.  The kernel allocates all the time (256 KiB per step), so a guest whose
+ * balloon took too much has OOM kills although the balloon itself kills nothing.
  *
- * Statistics are taken every period and are, like everything the host is told, a claim.  The
- * in-tree driver answers from the worker that inflates: while that is stuck there are none.
+ * Statistics are taken once per period.  Like everything that a guest reports, they are claims.
+ * The in-tree driver reports them from the worker that inflates: while that is stuck, there
+ * are none.
  */
 #ifndef AEROSTAT_SIM_GUEST_H
 #define AEROSTAT_SIM_GUEST_H
@@ -50,11 +51,11 @@
 
 #include "simulator/trace.h"
 
-/* Counters since boot, true ones. */
+/* Counters since boot, as they really are. */
 struct sim_counters {
 	uint64_t swap_in_bytes, swap_out_bytes;
 	uint64_t major_faults;
-	uint64_t refault_bytes; /* of files that were dropped though hot */
+	uint64_t refault_bytes; /* of hot files that were dropped */
 	uint64_t oom_kills;
 	uint64_t alloc_stalls;
 	uint64_t scan_bytes;
@@ -62,9 +63,9 @@ struct sim_counters {
 	uint64_t oom_deflated_bytes;
 };
 
-/* What the driver told last. */
+/* The statistics that the driver reported last. */
 struct sim_statistics {
-	int64_t taken_us; /* 0: nothing yet */
+	int64_t taken_us; /* 0: none yet */
 	uint64_t actual_bytes;
 	uint64_t available_bytes, free_bytes, total_bytes, cache_bytes;
 	struct sim_counters counters;
@@ -76,38 +77,47 @@ struct sim_guest {
 	int64_t touched;			  /* of free */
 	int64_t swapped;			  /* anonymous, in swap of either kind */
 	int64_t dropped;			  /* hot files that reclaim dropped */
-	int64_t leaked;				  /* of a leak: what died with a kill */
-	int64_t target, next_target;		  /* what the driver works on; what it will */
-	int64_t next_target_us;			  /* from when on */
+	int64_t leaked;				  /* of a leak: what a kill ended */
+	int64_t target, next_target;		  /* what the driver works towards now, and later */
+	int64_t next_target_us;			  /* when next_target takes effect */
 	int64_t down_until_us;			  /* after a kill */
 	int64_t next_statistics_us;
 	unsigned int starved; /* steps in which an allocation found nothing */
-	bool stuck;	      /* the driver inflates and does not get what it could take */
+	bool stuck;	      /* the driver inflates and does not find enough memory */
 	struct sim_counters counters;
 	struct sim_statistics told;
-	/* Of the running step. */
+	/* Of the current step. */
 	int64_t swap_left, disk_left; /* bytes that can still be moved */
 	double stall_us;
 };
 
+static inline int64_t min_i64(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The guest at the start of the trace; @index (from 0) spreads the times of statistics. */
 void sim_guest_init(struct sim_guest *guest, const struct trace_guest *traits, uint32_t index);
 
-/* The host asks for a size. */
+/* The host sets a target, which the driver acts on after its delay. */
 void sim_guest_set_target(struct sim_guest *guest, uint64_t bytes, int64_t now_us);
 
-/* 100 ms under the load of @step. */
+/* One step (100 ms) with the load of @step; @now_us is its end. */
 void sim_guest_step(struct sim_guest *guest, uint32_t step, int64_t now_us);
 
-/* It died and boots anew, with its balloon as it is. */
+/* The host killed the guest and it reboots; its balloon stays as it is. */
 void sim_guest_reboot(struct sim_guest *guest, int64_t now_us);
 
+/* Its size: RAM at boot less the balloon, in bytes. */
 int64_t sim_guest_actual(const struct sim_guest *guest);
+
+/* The memory that its process holds on the host, swapped out or not, in bytes. */
 int64_t sim_guest_resident(const struct sim_guest *guest);
 
-/* Linux's MemAvailable. */
+/* Linux's MemAvailable, in bytes. */
 int64_t sim_guest_available(const struct sim_guest *guest);
 
-/* Whether the parts of its RAM are what it was booted with, and none is negative. */
+/* An invariant: the parts of its RAM sum up to its RAM at boot, and none is negative. */
 bool sim_guest_balanced(const struct sim_guest *guest);
 
 #endif

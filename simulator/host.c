@@ -2,56 +2,51 @@
 #include "simulator/host.h"
 
 #define MIB (INT64_C(1) << 20)
-#define LEAST_CACHE (64 * MIB)
+#define MIN_CACHE (64 * MIB)
 #define SWAP_SPEED (150 * MIB)
-#define SWAP_STEP (SWAP_SPEED / SIM_STEPS_A_SECOND)
+#define SWAP_STEP (SWAP_SPEED / SIM_STEPS_PER_SECOND)
 #define AVERAGE_STEPS 100 /* 10 s */
-#define TOUCHED_PART 200  /* a twentieth a second */
+#define TOUCHED_PART 200  /* a twentieth per second */
 
-static int64_t smaller_part(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t guest_inside_bytes(const struct sim_guest *guest, const struct sim_slot *slot)
+static int64_t guest_bytes_in_ram(const struct sim_guest *guest, const struct sim_slot *slot)
 {
 	return sim_guest_resident(guest) - slot->out;
 }
 
-static int64_t all_inside_bytes(const struct sim_guest *guests, const struct sim_slot *slots,
+static int64_t all_bytes_in_ram(const struct sim_guest *guests, const struct sim_slot *slots,
 				uint32_t count)
 {
 	int64_t sum = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		sum += guest_inside_bytes(&guests[i], &slots[i]);
+		sum += guest_bytes_in_ram(&guests[i], &slots[i]);
 	return sum;
 }
 
-static int64_t liked_cache(const struct sim_host *host)
+static int64_t preferred_cache(const struct sim_host *host)
 {
-	return host->total / 50 > LEAST_CACHE ? host->total / 50 : LEAST_CACHE;
+	return host->total / 50 > MIN_CACHE ? host->total / 50 : MIN_CACHE;
 }
 
-/* Divides what is not used between cache and free; what is missing for the least cache. */
+/* Divides unused memory between cache and free.  Returns how much is missing for MIN_CACHE. */
 static int64_t settle_host(struct sim_host *host, int64_t used)
 {
 	int64_t rest = host->total - host->other - used;
 
-	host->cache = smaller_part(rest, liked_cache(host));
+	host->cache = min_i64(rest, preferred_cache(host));
 	host->free = rest - host->cache;
-	return rest < LEAST_CACHE ? LEAST_CACHE - rest : 0;
+	return rest < MIN_CACHE ? MIN_CACHE - rest : 0;
 }
 
-/* Up to @bytes of all guests to swap, each by its size; what was moved. */
+/* Swaps out up to @bytes of all guests, in proportion to their size.  Returns how many. */
 static int64_t host_swap_out(struct sim_host *host, const struct sim_guest *guests,
 			     struct sim_slot *slots, uint32_t count, int64_t bytes)
 {
-	int64_t all = all_inside_bytes(guests, slots, count), moved = 0, part;
+	int64_t all = all_bytes_in_ram(guests, slots, count), moved = 0, part;
 
-	bytes = smaller_part(bytes, host->swap_total - host->swap_used);
+	bytes = min_i64(bytes, host->swap_total - host->swap_used);
 	for (uint32_t i = 0; i < count && all > 0; i++) {
-		part = (int64_t)((double)bytes * (double)guest_inside_bytes(&guests[i], &slots[i]) /
+		part = (int64_t)((double)bytes * (double)guest_bytes_in_ram(&guests[i], &slots[i]) /
 				 (double)all);
 		slots[i].out += part;
 		moved += part;
@@ -67,8 +62,8 @@ static void kill_largest(struct sim_host *host, struct sim_guest *guests, struct
 	uint32_t largest = 0;
 
 	for (uint32_t i = 1; i < count; i++)
-		if (guest_inside_bytes(&guests[i], &slots[i]) >
-		    guest_inside_bytes(&guests[largest], &slots[largest]))
+		if (guest_bytes_in_ram(&guests[i], &slots[i]) >
+		    guest_bytes_in_ram(&guests[largest], &slots[largest]))
 			largest = i;
 	host->swap_used -= slots[largest].out;
 	slots[largest].out = 0;
@@ -76,21 +71,20 @@ static void kill_largest(struct sim_host *host, struct sim_guest *guests, struct
 	host->guests_killed++;
 }
 
-/* What a guest touches of what is swapped out comes in, and it waits for that. */
+/* Reads back what the guest touches of its swapped-out memory; the guest waits for it. */
 static void host_swap_in(struct sim_host *host, struct sim_slot *slot, int64_t *room)
 {
-	int64_t bytes =
-		smaller_part(smaller_part(slot->out, slot->out / TOUCHED_PART + MIB), *room);
+	int64_t bytes = min_i64(min_i64(slot->out, slot->out / TOUCHED_PART + MIB), *room);
 
-	bytes = bytes > 0 ? smaller_part(bytes, SWAP_STEP) : 0;
+	bytes = bytes > 0 ? min_i64(bytes, SWAP_STEP) : 0;
 	slot->out -= bytes;
 	host->swap_used -= bytes;
 	*room -= bytes;
 	slot->waited_us = bytes * 1000000 / SWAP_SPEED;
 }
 
-/* Pages that the balloon took, or a guest freed for good, are not swapped out any more. */
-static void drop_file_cache(struct sim_host *host, const struct sim_guest *guest,
+/* Drops from swap the pages that the balloon has taken since. */
+static void drop_freed_swap(struct sim_host *host, const struct sim_guest *guest,
 			    struct sim_slot *slot)
 {
 	int64_t gone = slot->out - sim_guest_resident(guest);
@@ -101,25 +95,25 @@ static void drop_file_cache(struct sim_host *host, const struct sim_guest *guest
 	host->swap_used -= gone;
 }
 
-/* One step more in an average of shares. */
-static void moving_average(double *share, int64_t stalled_us)
+/* Adds a step to an average of parts of the time. */
+static void update_average(double *share, int64_t stalled_us)
 {
 	*share += ((double)stalled_us / (double)SIM_STEP_US - *share) / AVERAGE_STEPS;
 }
 
-/* Time that is stalled passes; all guests wait with the host. */
+/* Lets stalled time pass; all guests wait with the host. */
 static void account_host_stall(struct sim_host *host, struct sim_slot *slots, uint32_t count)
 {
-	int64_t stalled = smaller_part(host->debt_us, SIM_STEP_US);
+	int64_t stalled = min_i64(host->debt_us, SIM_STEP_US);
 
 	host->debt_us -= stalled;
 	host->recent_us += stalled;
-	moving_average(&host->pressure, stalled);
+	update_average(&host->pressure, stalled);
 	for (uint32_t i = 0; i < count; i++) {
-		int64_t both = smaller_part(stalled + slots[i].waited_us, SIM_STEP_US);
+		int64_t both = min_i64(stalled + slots[i].waited_us, SIM_STEP_US);
 
 		slots[i].stall_us += (uint64_t)both;
-		moving_average(&slots[i].stall, both);
+		update_average(&slots[i].stall, both);
 	}
 }
 
@@ -131,7 +125,7 @@ void sim_host_init(struct sim_host *host, const struct sim_guest *guests,
 		.other = (int64_t)trace->other_kib[0] << 10,
 		.swap_total = (int64_t)trace->host_swap_bytes,
 	};
-	settle_host(host, all_inside_bytes(guests, slots, trace->count));
+	settle_host(host, all_bytes_in_ram(guests, slots, trace->count));
 }
 
 void sim_host_step(struct sim_host *host, struct sim_guest *guests, struct sim_slot *slots,
@@ -143,18 +137,18 @@ void sim_host_step(struct sim_host *host, struct sim_guest *guests, struct sim_s
 
 	host->other = (int64_t)trace->other_kib[step] << 10;
 	for (uint32_t i = 0; i < count; i++)
-		drop_file_cache(host, &guests[i], &slots[i]);
-	missing = settle_host(host, all_inside_bytes(guests, slots, count));
+		drop_freed_swap(host, &guests[i], &slots[i]);
+	missing = settle_host(host, all_bytes_in_ram(guests, slots, count));
 	while (missing > 0 && tries--) {
-		/* Less than a page a guest is what dividing lost. */
+		/* One MiB more, because the division rounds down. */
 		if (host_swap_out(host, guests, slots, count, missing + MIB) < missing)
 			kill_largest(host, guests, slots, count, now_us);
-		missing = settle_host(host, all_inside_bytes(guests, slots, count));
+		missing = settle_host(host, all_bytes_in_ram(guests, slots, count));
 	}
 	room = host->free;
 	for (uint32_t i = 0; i < count; i++)
 		host_swap_in(host, &slots[i], &room);
-	settle_host(host, all_inside_bytes(guests, slots, count));
+	settle_host(host, all_bytes_in_ram(guests, slots, count));
 	account_host_stall(host, slots, count);
 }
 
@@ -164,11 +158,11 @@ bool sim_host_balanced(const struct sim_host *host, const struct sim_guest *gues
 	int64_t out = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (slots[i].out < 0 || guest_inside_bytes(&guests[i], &slots[i]) < 0)
+		if (slots[i].out < 0 || guest_bytes_in_ram(&guests[i], &slots[i]) < 0)
 			return false;
 		out += slots[i].out;
 	}
-	return all_inside_bytes(guests, slots, count) + host->other + host->cache + host->free ==
+	return all_bytes_in_ram(guests, slots, count) + host->other + host->cache + host->free ==
 		       host->total &&
 	       host->cache >= 0 && host->free >= 0 && out == host->swap_used &&
 	       out <= host->swap_total;

@@ -44,7 +44,7 @@ static bool oracle_moves_guest(const struct trace_guest *guest, uint32_t step)
 	return guest->fault != TRACE_DEAD_DRIVER || step < guest->fault_step;
 }
 
-/* A hung driver has to be left with all that its guest will ever need. */
+/* Before its driver hangs, a guest must get all that it will ever need. */
 static uint32_t steps_ahead(const struct trace *trace, const struct trace_guest *guest)
 {
 	int64_t us = guest->late_us + 2 * PERIOD_US;
@@ -68,7 +68,7 @@ static uint64_t oracle_need_ahead(const struct trace *trace, const struct trace_
 	return most + 8 * MIB < guest->boot_bytes ? most + 8 * MIB : guest->boot_bytes;
 }
 
-/* How much of what is needed above the floors there is. */
+/* The part of all need above the floors that the budget covers, 0…1. */
 static double oracle_part(const struct trace *trace, const struct policy_guest *guests,
 			  const struct policy_decision *decisions, uint32_t step)
 {
@@ -141,7 +141,7 @@ static int oracle_step(struct policy_state *state, const struct policy_host *hos
 
 const struct policy_ops policy_oracle = {
 	.name = "oracle",
-	.help = "knows the future: a bound, not a policy",
+	.help = "knows the future: a yardstick, not a policy",
 	.create = oracle_create_unused,
 	.destroy = oracle_destroy,
 	.configure = oracle_configure,

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The oracle: a policy that has read the trace.
+ * The oracle: a policy that knows the trace.
  *
  * Theory of operation
  * -------------------
- * It gives every guest the least with which it neither stalls nor swaps: the most that it needs
- * from now until memory that is asked for at the next step could have come, which is the driver's
- * lateness, its time to move what the guest was booted with, and a period of the policy.  When
- * that is more than the budget, each gets its floor and the same part of what it needs beyond.  It
- * is a bound for what a policy that sees the past can do, not the best plan there is: it does not
- * choose whom to swap, and does not learn from kills.
+ * It gives each guest the least with which it neither stalls nor swaps: the most that the guest
+ * needs from now until memory requested in the next step could have arrived.  That is the sum of
+ * the driver's delay, its time to move the guest's whole RAM, and two periods of the policy.  If
+ * that exceeds the budget, each guest gets its floor and the same part of its need beyond.
  *
- * It stands behind the same interface.  Made by its ops alone it has no trace, and changes nothing.
+ * It is a yardstick for policies that know only the past, and not the best possible plan: it does
+ * not choose which guests swap, and does not learn from kills.
+ *
+ * It has the interface of a policy.  If it is created through policy_oracle it has no trace, and
+ * changes nothing.
  */
 #ifndef AEROSTAT_SIM_ORACLE_H
 #define AEROSTAT_SIM_ORACLE_H
@@ -19,9 +21,10 @@
 #include "policy/policy.h"
 #include "simulator/trace.h"
 
+/* The oracle as a policy. */
 extern const struct policy_ops policy_oracle;
 
-/* NULL when out of memory. */
+/* A state that knows @trace, which must outlive it; NULL when out of memory. */
 struct policy_state *oracle_create(const struct trace *trace);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Numbers that look random and follow from a seed, the same on every machine (SplitMix64). */
+/* Pseudo-random numbers from a seed, the same on every machine (SplitMix64). */
 #ifndef AEROSTAT_RANDOM_H
 #define AEROSTAT_RANDOM_H
 
@@ -10,6 +10,7 @@ struct sim_random {
 	uint64_t state;
 };
 
+/* 0 ≤ x < 2^64 */
 static inline uint64_t sim_random_next(struct sim_random *random)
 {
 	uint64_t mixed = random->state += UINT64_C(0x9e3779b97f4a7c15);
@@ -25,11 +26,13 @@ static inline double sim_random_unit(struct sim_random *random)
 	return (double)(sim_random_next(random) >> 11) * 0x1p-53;
 }
 
+/* low ≤ x < high */
 static inline double sim_random_between(struct sim_random *random, double low, double high)
 {
 	return low + (high - low) * sim_random_unit(random);
 }
 
+/* True with this probability, 0…1. */
 static inline bool sim_random_chance(struct sim_random *random, double probability)
 {
 	return sim_random_unit(random) < probability;

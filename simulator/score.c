@@ -29,7 +29,7 @@ void score_run_clear(struct score_run *run)
 	free(run->has);
 }
 
-/* The part of a weight at which the guests that are not served yet use up @budget. */
+/* The size per weight at which the guests that are not served at @served use up @budget. */
 static double water_level(const double *weights, const double *needs, uint32_t count, double budget,
 			  double served)
 {
@@ -48,7 +48,7 @@ void score_fair(const double *weights, double *needs, uint32_t count, double bud
 {
 	double level = 0, next = water_level(weights, needs, count, budget, 0);
 
-	/* Each round serves at least one guest more, or is the last. */
+	/* Each round serves at least one more guest, or is the last. */
 	for (uint32_t i = 0; i < count && next > level; i++) {
 		level = next;
 		next = water_level(weights, needs, count, budget, level);
@@ -109,7 +109,7 @@ void score_step(struct score_run *run, const struct sim_world *world)
 		score->returned_byte_s += step_s * (double)world->guests[i].balloon;
 	score->guest_s += step_s * world->trace->count;
 	watch_bursts(run, world);
-	if (world->step % SIM_STEPS_A_SECOND == 0)
+	if (world->step % SIM_STEPS_PER_SECOND == 0)
 		judge_fairness(run, world);
 }
 

@@ -4,15 +4,16 @@
  *
  * Theory of operation
  * -------------------
- * A shape is a function that paints the loads of the guests it is given.  Three brushes do it
- * all: base() lays down a level for the whole time, ramp() adds a trapezoid of hot memory, and
- * burst() adds a ramp of seconds and notes it as a burst.  Every shape ends with sprinkle(), which
- * throws bursts over all guests that are well.  Shares are of the RAM at boot.
+ * A shape is a function that fills in the guests' loads.  All are made of three functions:
+ * set_base_load() sets a level for the whole time, add_ramp() adds a trapezoid of hot memory, and
+ * add_burst() adds a ramp of some seconds and records it as a burst.  Most shapes end with
+ * sprinkle_bursts(), which adds bursts to all guests that can balloon.  Fractions are of the RAM
+ * at boot.
  */
 #include "simulator/random.h"
 #include "simulator/trace.h"
 
-#define SECONDS(s) ((uint32_t)((s)*SIM_STEPS_A_SECOND))
+#define SECONDS(s) ((uint32_t)((s)*SIM_STEPS_PER_SECOND))
 
 static uint32_t load_share(const struct trace_guest *guest, double part)
 {
@@ -27,14 +28,14 @@ static void set_base_load(struct trace *trace, uint32_t guest, double hot, doubl
 		.hot_kib = load_share(one, hot),
 		.cold_kib = load_share(one, cold),
 		.file_kib = load_share(one, file),
-		.read_kib = read_mib_s * 1024 / SIM_STEPS_A_SECOND,
+		.read_kib = read_mib_s * 1024 / SIM_STEPS_PER_SECOND,
 	};
 
 	for (uint32_t step = 0; step < trace->steps; step++)
 		one->loads[step] = load;
 }
 
-static void quiet_base(struct trace *trace, uint32_t guest, struct sim_random *random)
+static void set_quiet_load(struct trace *trace, uint32_t guest, struct sim_random *random)
 {
 	double hot = sim_random_between(random, 0.06, 0.16);
 	double cold = sim_random_between(random, 0.04, 0.14);
@@ -43,7 +44,7 @@ static void quiet_base(struct trace *trace, uint32_t guest, struct sim_random *r
 	set_base_load(trace, guest, hot, cold, file, sim_random_pick(random, 4));
 }
 
-/* Adds @part of hot memory from @first to @last, rising and falling in @slope steps. */
+/* Adds @part of hot memory from step @first to @last, rising and falling in @slope steps. */
 static void add_ramp(struct trace *trace, uint32_t guest, uint32_t first, uint32_t last,
 		     uint32_t slope, double part)
 {
@@ -67,9 +68,9 @@ static void add_burst(struct trace *trace, uint32_t guest, uint32_t first, uint3
 			(struct trace_burst){ .guest = guest, .first = first, .last = last };
 }
 
-/* Bursts of 2 to 8 s on one guest, about every @every_s seconds. */
-static void burst_train(struct trace *trace, uint32_t guest, struct sim_random *random,
-			double every_s, double least, double most)
+/* Adds bursts of 2 to 8 s to one guest, about every @every_s seconds. */
+static void add_burst_train(struct trace *trace, uint32_t guest, struct sim_random *random,
+			    double every_s, double low, double high)
 {
 	uint32_t at = SECONDS(sim_random_between(random, 0.2, 1.2) * every_s), length;
 
@@ -77,12 +78,12 @@ static void burst_train(struct trace *trace, uint32_t guest, struct sim_random *
 		length = SECONDS(sim_random_between(random, 2, 8));
 		add_burst(trace, guest, at, at + length,
 			  SECONDS(sim_random_between(random, 0.3, 1.5)),
-			  sim_random_between(random, least, most));
+			  sim_random_between(random, low, high));
 		at += length + SECONDS(5 + sim_random_between(random, 0.3, 1.7) * every_s);
 	}
 }
 
-static bool make_well(const struct trace_guest *guest)
+static bool can_balloon(const struct trace_guest *guest)
 {
 	return guest->fault != TRACE_DEAD_DRIVER;
 }
@@ -90,11 +91,11 @@ static bool make_well(const struct trace_guest *guest)
 static void sprinkle_bursts(struct trace *trace, struct sim_random *random)
 {
 	for (uint32_t i = 0; i < trace->count; i++)
-		if (make_well(&trace->guests[i]))
-			burst_train(trace, i, random, 60, 0.08, 0.30);
+		if (can_balloon(&trace->guests[i]))
+			add_burst_train(trace, i, random, 60, 0.08, 0.30);
 }
 
-/* The host's other programs: something that is always there, and a phase of more. */
+/* The host's other programs: a constant amount, and more of it in one phase. */
 static void fill_others(struct trace *trace, struct sim_random *random)
 {
 	uint32_t always = (uint32_t)sim_random_between(random, 0.8, 1.6) * 1024 * 1024;
@@ -113,31 +114,31 @@ static void fill_others(struct trace *trace, struct sim_random *random)
 	}
 }
 
-static void begin_load(struct trace *trace, struct sim_random *random)
+static void fill_quiet_load(struct trace *trace, struct sim_random *random)
 {
 	fill_others(trace, random);
 	for (uint32_t i = 0; i < trace->count; i++)
-		quiet_base(trace, i, random);
+		set_quiet_load(trace, i, random);
 }
 
 static void fill_idle(struct trace *trace, struct sim_random *random)
 {
-	begin_load(trace, random);
+	fill_quiet_load(trace, random);
 	sprinkle_bursts(trace, random);
 }
 
-/* One day for each guest, at different hours. */
+/* Each guest has one day, shifted against the others. */
 static void fill_diurnal(struct trace *trace, struct sim_random *random)
 {
 	uint32_t day = trace->steps, half = day / 2, at;
 	double height;
 
-	begin_load(trace, random);
+	fill_quiet_load(trace, random);
 	for (uint32_t i = 0; i < trace->count; i++) {
 		height = sim_random_between(random, 0.2, 0.5);
 		at = (uint32_t)((uint64_t)i * day / trace->count);
 		add_ramp(trace, i, at, at + half, half / 2, height);
-		if (at + half > day) /* the evening of the day before */
+		if (at + half > day) /* the end of the day before */
 			for (uint32_t step = 0; step < at + half - day; step++)
 				trace->guests[i].loads[step].hot_kib +=
 					(uint32_t)((double)load_share(&trace->guests[i], height) *
@@ -150,7 +151,7 @@ static void fill_phased(struct trace *trace, struct sim_random *random)
 {
 	uint32_t gap = trace->steps / (trace->count + 1), first;
 
-	begin_load(trace, random);
+	fill_quiet_load(trace, random);
 	for (uint32_t i = 0; i < trace->count; i++) {
 		first = gap * i + sim_random_pick(random, gap / 2 + 1) + SECONDS(5);
 		add_ramp(trace, i, first, first + gap * 8 / 5,
@@ -160,9 +161,9 @@ static void fill_phased(struct trace *trace, struct sim_random *random)
 	sprinkle_bursts(trace, random);
 }
 
-/* Compilers come and go by the second; what they read stays useful for the time of the job. */
-static void build_job(struct trace *trace, uint32_t guest, struct sim_random *random,
-		      uint32_t first, uint32_t last)
+/* Compilers start and end every few seconds; the files they read stay hot during the job. */
+static void add_build_job(struct trace *trace, uint32_t guest, struct sim_random *random,
+			  uint32_t first, uint32_t last)
 {
 	struct trace_guest *one = &trace->guests[guest];
 	double parallel = sim_random_between(random, 0.15, 0.45);
@@ -180,12 +181,12 @@ static void fill_build(struct trace *trace, struct sim_random *random)
 {
 	uint32_t at, length;
 
-	begin_load(trace, random);
+	fill_quiet_load(trace, random);
 	for (uint32_t i = 0; i < trace->count; i++) {
 		at = SECONDS(sim_random_between(random, 2, 40));
 		while (at < trace->steps) {
 			length = SECONDS(sim_random_between(random, 15, 40));
-			build_job(trace, i, random, at, at + length);
+			add_build_job(trace, i, random, at, at + length);
 			at += length + SECONDS(sim_random_between(random, 15, 60));
 		}
 	}
@@ -194,12 +195,12 @@ static void fill_build(struct trace *trace, struct sim_random *random)
 
 static void fill_bursts(struct trace *trace, struct sim_random *random)
 {
-	begin_load(trace, random);
+	fill_quiet_load(trace, random);
 	for (uint32_t i = 0; i < trace->count; i++)
-		burst_train(trace, i, random, 22, 0.15, 0.5);
+		add_burst_train(trace, i, random, 22, 0.15, 0.5);
 }
 
-/* Half of the guests live off their page cache, half hold what they do not touch, then do. */
+/* Half of the guests use page cache; the others hold cold memory, and later need more. */
 static void fill_cache(struct trace *trace, struct sim_random *random)
 {
 	uint32_t first;
@@ -224,23 +225,23 @@ static void fill_leak(struct trace *trace, struct sim_random *random)
 	uint32_t first = trace->steps / 10;
 	double total;
 
-	begin_load(trace, random);
+	fill_quiet_load(trace, random);
 	leaking->leaks = true;
 	total = (double)(leaking->boot_bytes >> 10) * sim_random_between(random, 0.5, 1.1);
 	for (uint32_t step = first; step < trace->steps; step++)
 		leaking->loads[step].cold_kib +=
 			(uint32_t)(total * (double)(step - first) / (double)(trace->steps - first));
 	for (uint32_t i = 1; i < trace->count; i++)
-		burst_train(trace, i, random, 40, 0.15, 0.4);
+		add_burst_train(trace, i, random, 40, 0.15, 0.4);
 	sprinkle_bursts(trace, random);
 }
 
-/* The first guest gets @fault early on, while the others burst and take turns. */
+/* The first guest gets @fault early on, while the others have ramps and bursts. */
 static void fill_fault(struct trace *trace, struct sim_random *random, enum trace_fault fault)
 {
 	uint32_t first;
 
-	begin_load(trace, random);
+	fill_quiet_load(trace, random);
 	trace->guests[0].fault = fault;
 	trace->guests[0].fault_step =
 		(uint32_t)(sim_random_between(random, 0.05, 0.3) * trace->steps);
@@ -248,7 +249,7 @@ static void fill_fault(struct trace *trace, struct sim_random *random, enum trac
 		first = sim_random_pick(random, trace->steps);
 		add_ramp(trace, i, first, first + trace->steps / 4, SECONDS(4),
 			 sim_random_between(random, 0.2, 0.4));
-		burst_train(trace, i, random, 40, 0.1, 0.35);
+		add_burst_train(trace, i, random, 40, 0.1, 0.35);
 	}
 	sprinkle_bursts(trace, random);
 }

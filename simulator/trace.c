@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How a trace is put together: guests are drawn, a shape fills their loads, a host is fitted. */
+/* How a trace is made: guests are drawn, a shape fills in their loads, and a host is sized to fit.
+ */
 #include "simulator/trace.h"
 
 #include <stdlib.h>
@@ -12,10 +13,10 @@
 #define MIB (KIB << 10)
 #define GIB (MIB << 10)
 
-/* The host is sized for needs this long ahead: memory takes time to move. */
+/* The host is sized for needs this far ahead, because memory takes time to move. */
 #define AHEAD_STEPS 50
 
-static uint64_t round_to_kib(uint64_t bytes)
+static uint64_t bytes_to_kib(uint64_t bytes)
 {
 	return bytes / KIB;
 }
@@ -36,8 +37,8 @@ uint64_t trace_need(const struct trace_guest *guest, uint32_t step)
 	return need < guest->boot_bytes ? need : guest->boot_bytes;
 }
 
-/* A guest as it was bought: its size and speeds, and how it was set up. */
-static void draw_guest_size(struct trace_guest *guest, struct sim_random *random)
+/* Draws a guest's size, speeds and configuration. */
+static void draw_guest(struct trace_guest *guest, struct sim_random *random)
 {
 	static const uint64_t sizes[] = { GIB, 2 * GIB, 2 * GIB, 4 * GIB, 4 * GIB, 8 * GIB };
 	static const double weights[] = { 1, 1, 1, 2, 4 };
@@ -57,13 +58,13 @@ static void draw_guest_size(struct trace_guest *guest, struct sim_random *random
 	guest->period_us = sim_random_chance(random, 0.8) ? 1000000 : 2000000;
 }
 
-/* No guest asks for more than it was booted with, but for one that leaks. */
+/* Cuts the load to the guest's RAM at boot, except for a guest that leaks. */
 static void fit_loads(const struct trace *trace, struct trace_guest *guest)
 {
-	uint64_t most = round_to_kib(guest->boot_bytes / 100 * 92 - guest->kernel_bytes);
+	uint64_t most = bytes_to_kib(guest->boot_bytes / 100 * 92 - guest->kernel_bytes);
 	uint64_t rest;
 
-	most -= round_to_kib(2 * trace_watermark(guest));
+	most -= bytes_to_kib(2 * trace_watermark(guest));
 	for (uint32_t step = 0; step < trace->steps && !guest->leaks; step++) {
 		struct trace_load *load = &guest->loads[step];
 
@@ -88,35 +89,35 @@ static void measure_bursts(struct trace *trace)
 	}
 }
 
-static uint64_t need_within(const struct trace *trace, const struct trace_guest *guest,
-			    uint32_t step)
+static uint64_t need_ahead(const struct trace *trace, const struct trace_guest *guest,
+			   uint32_t step)
 {
 	uint64_t most = 0, need;
 
 	for (uint32_t i = step; i < trace->steps && i < step + AHEAD_STEPS;
-	     i += SIM_STEPS_A_SECOND / 2) {
+	     i += SIM_STEPS_PER_SECOND / 2) {
 		need = trace_need(guest, i);
 		most = need > most ? need : most;
 	}
 	return most;
 }
 
-/* The most that all guests need at once. */
+/* The highest total need of all guests. */
 static uint64_t peak_need_bytes(const struct trace *trace)
 {
 	uint64_t peak = 0, sum;
 
-	for (uint32_t step = 0; step < trace->steps; step += SIM_STEPS_A_SECOND / 2) {
+	for (uint32_t step = 0; step < trace->steps; step += SIM_STEPS_PER_SECOND / 2) {
 		sum = 0;
 		for (uint32_t i = 0; i < trace->count; i++)
-			sum += need_within(trace, &trace->guests[i], step);
+			sum += need_ahead(trace, &trace->guests[i], step);
 		peak = sum > peak ? sum : peak;
 	}
 	return peak;
 }
 
-/* The host's RAM, so that @budget is left beside @other and a reserve of max(5 %, 1 GiB). */
-static uint64_t draw_host_size(uint64_t budget, uint64_t other)
+/* The host's RAM that leaves @budget beside @other and a reserve of max(5 %, 1 GiB). */
+static uint64_t host_size_for(uint64_t budget, uint64_t other)
 {
 	uint64_t bytes = budget + other + GIB;
 
@@ -142,25 +143,25 @@ static void fit_host(struct trace *trace, struct sim_random *random)
 	for (uint32_t step = 0; step < trace->steps; step++)
 		if (trace->other_kib[step] > other)
 			other = trace->other_kib[step];
-	trace->host_bytes = draw_host_size(trace->budget_bytes, other * KIB);
+	trace->host_bytes = host_size_for(trace->budget_bytes, other * KIB);
 	trace->host_swap_bytes = 2 * GIB;
 }
 
-/* Every guest starts with what it needs and the same part of what it was booted with beyond. */
+/* Each guest starts with what it needs, and the same part of the rest of its RAM at boot. */
 static void fit_starts(struct trace *trace)
 {
 	uint64_t need = 0, boot = 0, least;
 	double part;
 
 	for (uint32_t i = 0; i < trace->count; i++) {
-		need += need_within(trace, &trace->guests[i], 0);
+		need += need_ahead(trace, &trace->guests[i], 0);
 		boot += trace->guests[i].boot_bytes;
 	}
 	part = trace->budget_bytes > need && boot > need
 		       ? (double)(trace->budget_bytes - need) / (double)(boot - need)
 		       : 0;
 	for (uint32_t i = 0; i < trace->count; i++) {
-		least = need_within(trace, &trace->guests[i], 0);
+		least = need_ahead(trace, &trace->guests[i], 0);
 		boot = trace->guests[i].boot_bytes;
 		trace->guests[i].start_bytes =
 			least + (uint64_t)((part < 1 ? part : 1) * (double)(boot - least));
@@ -171,7 +172,7 @@ static bool allocate_trace(struct trace *trace)
 {
 	trace->guests = calloc(trace->count, sizeof(*trace->guests));
 	trace->other_kib = calloc(trace->steps, sizeof(*trace->other_kib));
-	trace->burst_room = trace->count * (trace->steps / SIM_STEPS_A_SECOND / 4 + 2);
+	trace->burst_room = trace->count * (trace->steps / SIM_STEPS_PER_SECOND / 4 + 2);
 	trace->bursts = calloc(trace->burst_room, sizeof(*trace->bursts));
 	if (!trace->guests || !trace->other_kib || !trace->bursts)
 		return false;
@@ -194,13 +195,13 @@ struct trace *trace_new(const struct trace_shape *shape, uint64_t seed, uint32_t
 	trace->shape = shape->name;
 	trace->seed = seed;
 	trace->count = guests;
-	trace->steps = seconds * SIM_STEPS_A_SECOND;
+	trace->steps = seconds * SIM_STEPS_PER_SECOND;
 	if (!allocate_trace(trace)) {
 		trace_free(trace);
 		return NULL;
 	}
 	for (uint32_t i = 0; i < guests; i++)
-		draw_guest_size(&trace->guests[i], &random);
+		draw_guest(&trace->guests[i], &random);
 	shape->fill(trace, &random);
 	for (uint32_t i = 0; i < guests; i++)
 		fit_loads(trace, &trace->guests[i]);

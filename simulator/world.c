@@ -65,7 +65,7 @@ static void observe_statistics(const struct sim_guest *guest, struct policy_gues
 	seen->psi_full_us = own ? counters->full_us : POLICY_UNSET;
 }
 
-/* Before the first answer nothing is known. */
+/* Before the first report, no statistics are known. */
 static void observe_nothing(struct policy_guest *seen)
 {
 	seen->taken_us = 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A host with its guests, under a trace, step by step.
+ * A host and its guests while a trace runs, step by step.
  *
- * The clock starts at one step, not at 0, which stands for never in policy.h.  A guest's id is its
- * place in the trace and one.  After each step host and guests are balanced: memory is moved,
- * never created or lost (world_balanced()).
+ * The clock starts at one step, because 0 means "never" in policy.h.  A guest's id is its index in
+ * the trace plus 1.  After each step memory has moved, but none is created or lost
+ * (world_balanced()).
  */
 #ifndef AEROSTAT_SIM_WORLD_H
 #define AEROSTAT_SIM_WORLD_H
@@ -12,7 +12,8 @@
 #include "policy/policy.h"
 #include "simulator/host.h"
 
-/* A trigger that the kernel would fire: stalls of this much since the last look. */
+/* The host is critical after stalls of this much since the last world_observe(), as by a PSI
+ * trigger. */
 #define WORLD_CRITICAL_US 150000
 
 struct sim_world {
@@ -24,14 +25,22 @@ struct sim_world {
 	struct sim_slot *slots;
 };
 
-/* False when out of memory; world_clear() in any case. */
+/*
+ * The world at the start of @trace, which must outlive it.  Returns false when out of memory; call
+ * world_clear() in any case.
+ */
 bool world_init(struct sim_world *world, const struct trace *trace);
+
+/* Frees what world_init() allocated. */
 void world_clear(struct sim_world *world);
 
+/* Lets 100 ms pass. */
 void world_step(struct sim_world *world);
+
+/* An invariant for tests: no memory was created or lost, on the host or in a guest. */
 bool world_balanced(const struct sim_world *world);
 
-/* What a policy is shown; @guests has room for all.  The host's trigger is armed anew. */
+/* The input of a policy, with one entry of @guests per guest.  Re-arms the host's trigger. */
 void world_observe(struct sim_world *world, struct policy_host *host, struct policy_guest *guests);
 
 #endif

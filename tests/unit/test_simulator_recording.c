@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Recordings lose nothing, and what is damaged is told by its line. */
+/* Recordings lose nothing, and errors name the line that is damaged. */
 #include "recording/recording.h"
 
 #include <float.h>
@@ -117,22 +117,38 @@ static void every_number_comes_back_bit_for_bit(void **state)
 	}
 }
 
+/* The size of the member that a kind stands for. */
+static size_t kind_size(enum recording_kind kind)
+{
+	static const size_t sizes[] = {
+		[RECORDING_U64] = sizeof(uint64_t),
+		[RECORDING_I64] = sizeof(int64_t),
+		[RECORDING_DOUBLE] = sizeof(double),
+		[RECORDING_BOOL] = sizeof(bool),
+		[RECORDING_MODE] = sizeof(enum policy_mode),
+		[RECORDING_REASON] = sizeof(enum policy_reason),
+		[RECORDING_TEXT] = POLICY_TEXT_MAX,
+	};
+
+	return sizes[kind];
+}
+
 static size_t size_of(const struct recording_field *fields)
 {
 	size_t size = 0;
 
 	for (; fields->name; fields++)
-		size += recording_kind_size(fields->kind);
+		size += kind_size(fields->kind);
 	return size;
 }
 
-/* Fields that were added to policy.h and not to the tables would make a struct too large. */
+/* A member of policy.h that is missing in the tables would make its struct too large. */
 static void every_field_of_the_contract_is_recorded(void **state)
 {
 	(void)state;
 	assert_true(sizeof(struct policy_settings) - size_of(recording_settings_fields) < 8);
 	assert_true(sizeof(struct policy_host) - size_of(recording_host_fields) < 8);
-	/* Its rules end, and its bools, in a gap each. */
+	/* The compiler adds padding after the rules and after the bools. */
 	assert_true(sizeof(struct policy_guest) - size_of(recording_guest_fields) < 16);
 	assert_true(sizeof(struct policy_decision) - size_of(recording_decision_fields) < 16);
 }
@@ -186,7 +202,7 @@ static char *error_of(const char *first, const char *second)
 	return message;
 }
 
-static void what_is_damaged_is_told_with_its_line(void **state)
+static void errors_name_the_damaged_line(void **state)
 {
 	static const struct {
 		const char *first, *second, *says;
@@ -194,7 +210,7 @@ static void what_is_damaged_is_told_with_its_line(void **state)
 		{ "", NULL, "line 1: is not a recording" },
 		{ "{}\n", NULL, "line 1: is not a recording" },
 		{ "hello\n", NULL, "line 1: is not JSON" },
-		{ "{\"aerostat-recording\":2}\n", NULL, "is of version 2" },
+		{ "{\"aerostat-recording\":2}\n", NULL, "has version 2, only 1 is supported" },
 		{ "{\"aerostat-recording\":1}\n", NULL, "'policy' is missing" },
 		{ "{\"aerostat-recording\":1,\"policy\":\"mom\"}\n", NULL,
 		  "'settings' is missing" },
@@ -202,13 +218,13 @@ static void what_is_damaged_is_told_with_its_line(void **state)
 		  "'settings' has no 'budget_bytes'" },
 		{ NULL, "{\"host\":{}}\n", "line 2: 'guests' is missing" },
 		{ NULL, "{\"host\":{},\"guests\":[]}\n", "line 2: 'host' has no 'now_us'" },
-		{ NULL, "{\"host\":{},\"guests\":[],\"decisions\":[1]}\n", "one for each guest" },
+		{ NULL, "{\"host\":{},\"guests\":[],\"decisions\":[1]}\n", "one entry per guest" },
 		{ NULL, "{\"settings\":{\"budget_bytes\":-1}}\n", "'budget_bytes' cannot be -1" },
 		{ NULL, "{\"settings\":{\"budget_bytes\":\"x\"}}\n", "cannot be \"x\"" },
 		{ NULL,
 		  "{\"settings\":{\"budget_bytes\":1,\"reserve_bytes\":1,\"optimism\":0,\"x\":1}}"
 		  "\n",
-		  "has 'x', which is not known" },
+		  "has an unknown key 'x'" },
 		{ NULL, "{\"hos\n", "line 2: is not JSON" },
 		{ NULL, "[]\n", "line 2: 'settings' is missing" },
 	};
@@ -253,7 +269,7 @@ int main(void)
 		cmocka_unit_test(every_number_comes_back_bit_for_bit),
 		cmocka_unit_test(every_field_of_the_contract_is_recorded),
 		cmocka_unit_test(steps_without_decisions_and_new_settings),
-		cmocka_unit_test(what_is_damaged_is_told_with_its_line),
+		cmocka_unit_test(errors_name_the_damaged_line),
 		cmocka_unit_test(a_file_that_is_not_there_is_named),
 		cmocka_unit_test(a_full_disk_is_noticed),
 	};

@@ -73,7 +73,7 @@ static void names_the_word_at_fault(void **state)
 	expect_error("10furlongs", SIZE_ERROR_MALFORMED, "unknown unit 'furlongs'");
 	expect_error("512M M", SIZE_ERROR_MALFORMED, "unknown unit 'M M'");
 	expect_error("1,5G", SIZE_ERROR_MALFORMED, "comma");
-	expect_error("1.G", SIZE_ERROR_MALFORMED, "no digit after its point");
+	expect_error("1.G", SIZE_ERROR_MALFORMED, "no digit after its decimal point");
 	expect_error("7by", SIZE_ERROR_MALFORMED, "unknown unit 'by'");
 	expect_error("0x10", SIZE_ERROR_MALFORMED, "unknown unit 'x10'");
 	expect_error("1e3", SIZE_ERROR_MALFORMED, "unknown unit 'e3'");
