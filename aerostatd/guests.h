@@ -22,6 +22,7 @@ struct guests;
 
 /* Reads the state file in @folder; NULL with an error if it cannot be understood. */
 struct guests *guests_new(const char *folder, GError **error);
+/* Frees all guests; none is restored. */
 void guests_free(struct guests *guests);
 
 /* The managed guests, struct managed *, sorted by name and address once they have answered. */

@@ -12,7 +12,10 @@
 typedef void (*recorder_line_fn)(const char *text, gsize length, void *data);
 
 struct recorder;
+
+/* Records nothing until it is started. */
 struct recorder *recorder_new(void);
+/* Frees it; the function that takes the lines is not called again. */
 void recorder_free(struct recorder *recorder);
 
 /* Whether a recording is running. */

@@ -18,6 +18,7 @@ struct reservations;
 
 /* What happens to reservations is added to @events. */
 struct reservations *reservations_new(struct events *events);
+/* Frees them; no event is added. */
 void reservations_free(struct reservations *reservations);
 
 /* struct reservation *, the oldest first. */

@@ -33,6 +33,7 @@ struct round;
 
 /* Starts rounds with the policy and settings of @context->status->config. */
 struct round *round_new(const struct round_context *context);
+/* Stops the rounds, and frees the policy. */
 void round_free(struct round *round);
 
 /* Opens no more rounds, and sends no more targets. */

@@ -43,8 +43,7 @@
 #define CRITICAL_MARGIN 1.25		       /* times the headroom (floor.h): safely above it */
 #define KILL_REMEMBER_US (10 * SECOND_US)      /* a kill frees memory, so the rest looks fine */
 #define STALLS_PER_S 10.0		       /* allocations that had to reclaim memory first */
-#define SCANS_BYTES_PER_S (16.0 * (double)MIB) /* stalls with few scans come from a limit inside   \
-						*/
+#define SCANS_BYTES_PER_S (16.0 * (double)MIB) /* few scans: a limit inside the guest */
 #define SWAP_IN_BYTES_PER_S ((double)MIB)      /* it needs what was swapped out */
 #define FAULTS_FACTOR 3.0		       /* times the usual */
 #define FAULTS_PER_S 100.0   /* and at least this many: a starting program makes fewer */
