@@ -42,7 +42,7 @@ TROUBLE = re.compile(r"Bad page|BUG:|WARNING:|cut here|Oops|general protection|k
 TROUBLE_LINES = 60      # shown in an error
 LOG_BYTES = 120 << 10   # of a kernel's log, which fits into one answer of init
 KERNEL_ARGS = "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off nowatchdog"
-# What an emulated CPU need not do at boot: test ciphers, and measure its own speed.
+# Save work of an emulated CPU at boot: no self-tests of ciphers, no measuring of its speed.
 EMULATED_ARGS = "cryptomgr.notests tsc=reliable lpj=10000000"
 
 

@@ -5,9 +5,9 @@ The metapackage of a series names the exact package.  The lab looks for it in th
 machine's own apt sources first, and otherwise in the series' suite, through
 a private apt state (debian.py).
 
-Where the packaged image is compressed with zstd, guests boot what is in it: an
-emulated CPU needs a second and a half to decompress it at each boot.  QEMU starts
-the uncompressed file by its PVH entry.
+If the packaged image is compressed with zstd, guests boot the uncompressed kernel
+inside it, which QEMU starts through its PVH entry point.  An emulated CPU would
+need 1.5 s per boot to decompress it.
 """
 
 import os
@@ -32,8 +32,9 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class Kernel:
-    """An unpacked kernel: `vmlinuz`, as packaged; `image`, which QEMU boots; and `modules`, the
-    folder of its release.
+    """An unpacked kernel.
+
+    vmlinuz: the packaged image; image: the file that QEMU boots; modules: the modules' folder.
     """
 
     def __init__(self, series, root):
@@ -46,7 +47,7 @@ class Kernel:
         self.image = vmlinux if vmlinux.exists() else self.vmlinuz
 
     def config(self):
-        """The kernel's build configuration, as a dict."""
+        """Returns the kernel's build configuration as a dict."""
         return dict(re.findall(r"^(CONFIG_\w+)=(.*)$", self._file("config").read_text(), re.M))
 
     def _file(self, name):
@@ -69,9 +70,9 @@ def fetch(series, cache, progress):
 
 
 def decompress(vmlinuz, vmlinux):
-    """Writes the ELF file that is in a bzImage, if it is compressed with zstd.
+    """Extracts the ELF file from a bzImage, if it is compressed with zstd.
 
-    Linux's Documentation/arch/x86/boot.rst says where it is.
+    Linux's Documentation/arch/x86/boot.rst describes where it is.
     """
     image = vmlinuz.read_bytes()
     setup_sectors = image[0x1f1] or 4
