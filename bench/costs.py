@@ -8,13 +8,13 @@ from lab import wait_for
 from . import command
 from .ways import MIB
 
-# Three, for two commands that take turns: each asks for all of them, and always for a change.
+# Three sizes, because two commands take turns: each sets all sizes, and each call is a change.
 SIZES_MIB = (1000, 1012, 1024)
 
 
 class Costs:
     def __init__(self, binary, over_libvirt, over_qmp, env):
-        """The first guest of each list is the one whose memory is changed."""
+        """Memory is changed of the first guest in each list."""
         self.runs = {}      # name → [command.Run]
         self._env = env
         domain, qmp = over_libvirt[0], over_qmp[0]

@@ -66,13 +66,13 @@ class Burst:
     round: int
     need_bytes: int
     relief_s: float | None      # None: no relief within the time observed
-    most_bytes: int             # that it had
+    most_bytes: int             # the largest size that it had
     stalled_s: float            # PSI full
     swap_bytes: int             # in and out
     kills: int
-    passes: int                 # over the job's memory, its first included
-    slowest_ms: int | None      # of these
-    gap_ms: float               # the longest in the guest's heartbeat
+    passes: int                 # over the job's memory, including the first one
+    slowest_ms: int | None      # the slowest of these passes
+    gap_ms: float               # the longest gap in the guest's heartbeat
 
 
 class WatchedGuest(QemuGuest):
@@ -90,7 +90,7 @@ class WatchedGuest(QemuGuest):
         self.release_all()
         self.qmp("balloon", value=mib * MIB)
         wait_for(lambda: self.actual() == mib * MIB, f"{self.name} to have {mib} MiB")
-        with contextlib.suppress(GuestError):   # it is off
+        with contextlib.suppress(GuestError):   # swap is off
             self.swap("off disk")
         if swap:
             self.swap("on disk")
@@ -115,7 +115,7 @@ class Job(threading.Thread):
         self.join()
 
     def run(self):
-        with contextlib.suppress(LabError):     # too late, or the guest is gone: others see that
+        with contextlib.suppress(LabError):     # a timeout or a dead guest is noticed elsewhere
             done = self._guest.hold("burst", BURST_MIB)
             while done.alive:
                 self.pass_ms.append(done.ms)

@@ -22,7 +22,7 @@ def print_all(part):
         burst(number, part.bursts, case)
     aims(part)
     if part.skipped:
-        show("Skipped", ["", "why"], [[what, why.splitlines()[0]] for what, why in part.skipped])
+        show("Skipped", ["", "reason"], [[what, why.splitlines()[0]] for what, why in part.skipped])
     print_limits([*no_kvm(part.lab.accel),
                   "Many libvirt guests: the guests here are reached through their monitors.",
                   "The cost of reading each guest's /proc: all fake guests are one process."])
@@ -79,8 +79,8 @@ def stuck_words(loads):
                          [load.late_max_us for load in without])
             answers = ratio([answer_ms(load, 100) for load in with_them],
                             [answer_ms(load, 100) for load in without])
-            return (f"With {stuck} of {guests} guests stuck rounds were × {late} as late, and the"
-                    f" worst answer took × {answers}.")
+            return (f"With {stuck} of {guests} guests stuck, rounds started × {late} as late, and"
+                    f" the worst answer took × {answers} as long.")
     return ""
 
 

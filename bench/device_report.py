@@ -25,7 +25,7 @@ def print_all(part):
     process(part.process)
     aims(part)
     if part.skipped:
-        show("Skipped", ["", "why"], [[what, why.splitlines()[0]] for what, why in part.skipped])
+        show("Skipped", ["", "reason"], [[what, why.splitlines()[0]] for what, why in part.skipped])
     print_limits([*no_kvm(part.lab.accel),
                   "The cost to a guest of faulting memory in again after the balloon's release.",
                   "Huge pages of file systems other than tmpfs and hugetlbfs."])

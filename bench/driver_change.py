@@ -27,7 +27,7 @@ class Machine:
     group: str
     spec: dict
     ways: tuple = WAYS
-    huge: bool = True   # may the host use transparent huge pages
+    huge: bool = True   # whether the host may use transparent huge pages
 
     @property
     def stock(self):

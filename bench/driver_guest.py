@@ -79,7 +79,8 @@ class ProbedGuest(QemuGuest):
     """A guest that boots without a driver."""
 
     def __init__(self, lab, name, *, huge=True, icount=False, **spec):
-        """huge: whether the host may use huge pages; icount: one ns of guest time per instruction.
+        """huge: whether the host may use huge pages; icount: count 1 ns of guest time per
+        instruction.
         """
         kernel_args = f"{KERNEL_ARGS} {spec.pop('kernel_args', '')}".rstrip()
         spec.setdefault("balloon", {})

@@ -24,7 +24,7 @@ def print_all(part):
     disturbed(part.disturbances)
     aims(part)
     if part.skipped:
-        show("Skipped", ["", "why"], [[what, why.splitlines()[0]] for what, why in part.skipped])
+        show("Skipped", ["", "reason"], [[what, why.splitlines()[0]] for what, why in part.skipped])
     print_limits([*no_kvm(part.lab.accel), "Guests with more than one NUMA node."])
 
 
@@ -106,7 +106,7 @@ def cost(found):
     yield f"{before} → {after}"
 
 
-# What it costs the guest
+# Costs to the guest
 
 def instructions(counts):
     rows = [[f"{count.kernel_args}: {count.way}", f"{count.inflate:.0f}", f"{count.deflate:.0f}"]

@@ -28,7 +28,7 @@ def facts(lab):
 
 
 def huge_pages():
-    """The host's switches for transparent huge pages."""
+    """Returns the host's settings of transparent huge pages."""
     folder = pathlib.Path("/sys/kernel/mm/transparent_hugepage")
     words = [f"{name}: {match[1]}" for name in ("enabled", "shmem_enabled", "defrag")
              if (match := re.search(r"\[(\w+)\]", (folder / name).read_text("ascii")))] \

@@ -74,7 +74,7 @@ def contents(kernel, driver, init):
 
 
 def modules(kernel, driver):
-    """The modules, once each, and a list for each set: what is needed first comes first."""
+    """Returns each module once, and a list per set in which dependencies come first."""
     files = {}
     depends = read_depends(kernel)
     for name, wanted in MODULE_SETS.items():

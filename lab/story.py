@@ -38,7 +38,7 @@ EXIT_SHORT, EXIT_NO_DRIVER = 3, 4
 
 @dataclasses.dataclass
 class Row:
-    """One line of the closing table."""
+    """One row of the table at the end."""
 
     what: str
     device: str     # what serves the balloon

@@ -269,7 +269,7 @@ def daemon_report_of(capsys, *bursts):
 def test_the_report_holds_stuck_guests_beside_none(capsys):
     text = daemon_report_of(capsys)
     assert re.search(r"^  100 guests +50\.0 .* 20\.0 ", text, re.M)
-    assert "With 10 of 100 guests stuck rounds were × 3.00 (3.00–3.00) as late" in \
+    assert "With 10 of 100 guests stuck, rounds started × 3.00 (3.00–3.00) as late" in \
         " ".join(text.split())
     assert "Burst to relief" not in text
 
