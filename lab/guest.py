@@ -52,6 +52,8 @@ class Spec:
 
     name: str
     kernel: str = "6.12"
+    # Boot the packaged kernel, not the uncompressed one (kernels.py): for suspend to RAM.
+    packaged_kernel: bool = False
     memory: int = 1024          # RAM at boot
     current: int | None = None  # the balloon's first target; None: start with an empty balloon
     # The driver to load: "aerostat", "stock", None (False) for none; True: the one in DRIVER.
@@ -168,7 +170,8 @@ class Guest:
     def _build(self):
         path = self.nest.path
         self.console = path / "console.log"
-        self.kernel_image = give(self.kernel.image, path / "kernel")
+        image = self.kernel.vmlinuz if self.spec.packaged_kernel else self.kernel.image
+        self.kernel_image = give(image, path / "kernel")
         self.initrd = give(self.initramfs, path / "initrd")
         self.disks = {"scratch": 2 * self.spec.memory}
         if self.spec.swap_disk:

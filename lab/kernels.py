@@ -7,7 +7,8 @@ a private apt state (debian.py).
 
 If the packaged image is compressed with zstd, guests boot the uncompressed kernel
 inside it, which QEMU starts through its PVH entry point.  An emulated CPU would
-need 1.5 s per boot to decompress it.
+need 1.5 s per boot to decompress it.  QEMU writes such a kernel into RAM again at
+each reset, and waking up from suspend to RAM is one: that needs the packaged image.
 """
 
 import os

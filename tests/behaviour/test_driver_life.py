@@ -32,7 +32,7 @@ on_each_qemu = pytest.mark.parametrize("kind", driver.matrix(hosts=("host",), qu
 
 @pytest.fixture(scope="module")
 def _dora(lab, request):
-    with driver.booted(lab, "dora", request.param, memory=WHOLE) as guest:
+    with driver.booted(lab, "dora", request.param, memory=WHOLE, packaged_kernel=True) as guest:
         guest.whole_bytes = guest.meminfo()["MemTotal"]
         guest.available_mib = driver.available_mib(guest) - KEPT
         yield guest
