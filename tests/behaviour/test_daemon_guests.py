@@ -25,16 +25,14 @@ def guests(lab):
         yield {name: stack.enter_context(lab.guest(name, memory=MAX_MIB)) for name in NAMES}
 
 
-def daemon_of(guests, folder, **env):
+def daemon_of(guests, folder):
     words = [word for guest in guests.values() for word in ("--qmp", guest.qmp_path)]
-    return Daemon(BUILD / "aerostatd/aerostatd", folder, f"[host]\nbudget={BUDGET_MIB}M\n", *words,
-                  env=env)
+    return Daemon(BUILD / "aerostatd/aerostatd", folder, f"[host]\nbudget={BUDGET_MIB}M\n", *words)
 
 
 @pytest.fixture(scope="module")
 def pilot(guests, tmp_path_factory):
-    """Its policy waits a quarter of what it would wait elsewhere."""
-    with daemon_of(guests, tmp_path_factory.mktemp("pilot"), AEROSTATD_POLICY_CLOCK="4") as daemon:
+    with daemon_of(guests, tmp_path_factory.mktemp("pilot")) as daemon:
         yield daemon
 
 
