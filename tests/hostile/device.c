@@ -153,8 +153,8 @@ static void run_child(const struct device *device, int log_end, const char *prog
 	/* Nothing of this is left behind when the tests are killed. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* Memory that ASan keeps for finding late uses would look like a leak. */
-	setenv("ASAN_OPTIONS", "quarantine_size_mb=1:detect_leaks=1", 0);
-	setenv("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1", 0);
+	setenv("ASAN_OPTIONS", "quarantine_size_mb=1:detect_leaks=1", 1);
+	setenv("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1", 1);
 	dup2(log_end, STDERR_FILENO);
 	execv(program, arguments);
 	dprintf(STDERR_FILENO, "cannot run %s: %s\n", program, strerror(errno));
