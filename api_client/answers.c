@@ -128,16 +128,6 @@ static const struct member status_members[] = {
 	{ "overcommitted", MEMBER_FLAG, offsetof(struct daemon_status, overcommitted) },
 };
 
-static const struct member event_members[] = {
-	{ "number", MEMBER_COUNT, offsetof(struct daemon_event, number) },
-	{ "time_us", MEMBER_TIME, offsetof(struct daemon_event, time_us) },
-	{ "kind", MEMBER_TEXT, offsetof(struct daemon_event, kind) },
-	{ "guest", MEMBER_TEXT, offsetof(struct daemon_event, guest) },
-	{ "text", MEMBER_TEXT, offsetof(struct daemon_event, text) },
-	{ "bytes_before", MEMBER_SIZE, offsetof(struct daemon_event, bytes_before) },
-	{ "bytes_after", MEMBER_SIZE, offsetof(struct daemon_event, bytes_after) },
-};
-
 static const struct member failure_members[] = {
 	{ "code", MEMBER_TEXT, offsetof(struct daemon_failure, code) },
 	{ "message", MEMBER_TEXT, offsetof(struct daemon_failure, message) },
@@ -375,24 +365,6 @@ void daemon_free_reservation(struct daemon_reservation *reservation)
 		return;
 	free_answer(reservation->json, reservation->texts);
 	g_free(reservation);
-}
-
-struct daemon_event *daemon_parse_event(json_t *json)
-{
-	struct daemon_event *event = g_new0(struct daemon_event, 1);
-
-	event->json = json;
-	event->texts = new_texts();
-	PARSE_MEMBERS(event->texts, json, event_members, event);
-	return event;
-}
-
-void daemon_free_event(struct daemon_event *event)
-{
-	if (!event)
-		return;
-	free_answer(event->json, event->texts);
-	g_free(event);
 }
 
 struct daemon_failure *daemon_parse_failure(json_t *json)

@@ -159,19 +159,6 @@ typedef struct daemon_status {
 	GStringChunk *texts;
 } daemon_status;
 
-/* A line of the stream of events. */
-typedef struct daemon_event {
-	uint64_t number;
-	int64_t time_us; /* since the epoch */
-	const char *kind;
-	const char *guest; /* its name; "": it is about the host */
-	const char *text;
-	uint64_t bytes_before, bytes_after;
-
-	json_t *json;
-	GStringChunk *texts;
-} daemon_event;
-
 /* The body of an answer that is an error. */
 typedef struct daemon_failure {
 	const char *code;    /* "not-found" */
@@ -211,12 +198,6 @@ struct daemon_reservation *daemon_parse_reservation(json_t *json);
 /* Frees a reservation of daemon_parse_reservation(), never one of a status. */
 void daemon_free_reservation(struct daemon_reservation *reservation);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(daemon_reservation, daemon_free_reservation)
-
-/* The event that a JSON value holds, as daemon_parse_status(). */
-struct daemon_event *daemon_parse_event(json_t *json);
-/* Frees an event with all that it points to. */
-void daemon_free_event(struct daemon_event *event);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(daemon_event, daemon_free_event)
 
 /* The error that a JSON value holds, as daemon_parse_status(). */
 struct daemon_failure *daemon_parse_failure(json_t *json);
