@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "aerostat/balloon_wait.h"
+#include "resize/balloon_wait.h"
 
 struct progress_bar {
 	bool silent;

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "aerostat/resize.h"
+#include "aerostat/resize_cli.h"
 #include "aerostat/verbs.h"
 #include "hypervisor/domain_xml.h"
 #include "policy/floor.h"
@@ -191,7 +191,7 @@ static void print_edit_defined(const struct edit *edit, bool live_follows)
 static int apply_live(struct edit *edit)
 {
 	uint64_t target = live_target(edit);
-	struct resize_result result = { 0 };
+	struct resize_outcome outcome = { 0 };
 	g_autoptr(GError) error = NULL;
 	int code;
 
@@ -199,12 +199,12 @@ static int apply_live(struct edit *edit)
 	print_edit_defined(edit, target != 0);
 	if (!target)
 		return EXIT_DONE;
-	if (resize_live(edit->ctx, edit->guest, edit->info, target, &edit->options, &result,
+	if (resize_live(edit->ctx, edit->guest, edit->info, target, &edit->options, &outcome,
 			&error))
-		code = resize_report(edit->ctx, edit->info, &result, !edit->options.no_wait);
+		code = resize_report(edit->ctx, edit->info, &outcome);
 	else
 		code = cli_fail(edit->ctx, error);
-	resize_result_clear(&result);
+	resize_outcome_clear(&outcome);
 	return code;
 }
 

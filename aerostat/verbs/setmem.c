@@ -2,8 +2,7 @@
 /* aerostat setmem: change a running guest's memory, and wait for it. */
 #include <stdio.h>
 
-#include "aerostat/balloon_wait.h"
-#include "aerostat/resize.h"
+#include "aerostat/resize_cli.h"
 #include "aerostat/verbs.h"
 #include "common/size.h"
 
@@ -36,15 +35,15 @@ static int set_running_guest(struct context *ctx, hv_guest *guest, const hv_info
 			     uint64_t bytes, const struct resize_options *options)
 {
 	g_autoptr(GError) error = NULL;
-	struct resize_result result = { 0 };
+	struct resize_outcome outcome = { 0 };
 	int code;
 
-	if (!resize_live(ctx, guest, info, bytes, options, &result, &error)) {
-		resize_result_clear(&result);
+	if (!resize_live(ctx, guest, info, bytes, options, &outcome, &error)) {
+		resize_outcome_clear(&outcome);
 		return cli_fail(ctx, error);
 	}
-	code = resize_report(ctx, info, &result, !options->no_wait);
-	resize_result_clear(&result);
+	code = resize_report(ctx, info, &outcome);
+	resize_outcome_clear(&outcome);
 	return code;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "aerostat/balloon_wait.h"
+#include "resize/balloon_wait.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

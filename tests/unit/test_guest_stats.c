@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is concluded from a guest's statistics before memory is taken from it. */
-#include "aerostat/guest_stats.h"
+#include "resize/guest_stats.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,8 +3,8 @@
  * Judging a balloon that is on its way to a target: has it arrived, is it still
  * moving, or is it stuck?  Pure: no clock, no I/O.
  */
-#ifndef AEROSTAT_BALLOON_WAIT_H
-#define AEROSTAT_BALLOON_WAIT_H
+#ifndef AEROSTAT_RESIZE_BALLOON_WAIT_H
+#define AEROSTAT_RESIZE_BALLOON_WAIT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -8,8 +8,8 @@
  * the file has changed.  The file is never removed: otherwise a setmem that begins and ends
  * between two checks would go unnoticed.
  */
-#ifndef AEROSTAT_TARGET_FILE_H
-#define AEROSTAT_TARGET_FILE_H
+#ifndef AEROSTAT_RESIZE_TARGET_FILE_H
+#define AEROSTAT_RESIZE_TARGET_FILE_H
 
 #include "hypervisor/hypervisor.h"
 

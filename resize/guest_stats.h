@@ -2,8 +2,8 @@
 /*
  * A guest's own statistics while its memory is changed, and how much memory it needs by them.
  */
-#ifndef AEROSTAT_GUEST_STATS_H
-#define AEROSTAT_GUEST_STATS_H
+#ifndef AEROSTAT_RESIZE_GUEST_STATS_H
+#define AEROSTAT_RESIZE_GUEST_STATS_H
 
 #include "hypervisor/hypervisor.h"
 

@@ -4,13 +4,12 @@
  * Switching it off and on again therefore yields a current sample within milliseconds.  Polling
  * then continues, once per second, until guest_stats_stop().
  */
-#include "aerostat/guest_stats.h"
-
-#include "aerostat/cli.h"
+#include "resize/guest_stats.h"
 
 #include <poll.h>
 
 #include "policy/floor.h"
+#include "resize/resize.h"
 
 #define PERIOD_S 1
 #define FRESH_MS 1500
@@ -18,14 +17,14 @@
 
 static bool set_polling_period(const struct guest_stats *stats, int period_s)
 {
-	return hv_guest_stats_period_set(stats->guest, hv_deadline_ms(CALL_MS), period_s,
+	return hv_guest_stats_period_set(stats->guest, hv_deadline_ms(RESIZE_CALL_MS), period_s,
 					 HV_SCOPE_LIVE, NULL);
 }
 
 void guest_stats_read(struct guest_stats *stats)
 {
-	stats->known =
-		hv_guest_stats_get(stats->guest, hv_deadline_ms(CALL_MS), &stats->latest, NULL);
+	stats->known = hv_guest_stats_get(stats->guest, hv_deadline_ms(RESIZE_CALL_MS),
+					  &stats->latest, NULL);
 }
 
 static bool start_stats_polling(struct guest_stats *stats)

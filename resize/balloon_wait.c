@@ -4,7 +4,7 @@
  * guest is under pressure and its driver deflates on OOM, its size goes up and down forever,
  * but the smallest distance stays the same, and that is a stall.
  */
-#include "aerostat/balloon_wait.h"
+#include "resize/balloon_wait.h"
 
 static uint64_t distance_bytes(uint64_t a, uint64_t b)
 {

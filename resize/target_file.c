@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "aerostat/target_file.h"
+#include "resize/target_file.h"
 
 #include <unistd.h>
 

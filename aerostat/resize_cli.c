@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Theory of operation: if an aerostatd manages the guest, it is informed before the guest is
+ * asked, and holds the guest at the size that was asked for (hold.c).
+ */
+#include "aerostat/resize_cli.h"
+
+#include <signal.h>
+
+#include "aerostat/hold.h"
+#include "aerostat/progress_bar.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void on_resize_interrupt(int signal_number)
+{
+	(void)signal_number;
+	interrupted = 1;
+}
+
+GOptionGroup *resize_option_group(struct resize_options *options)
+{
+	const GOptionEntry entries[] = {
+		{ "no-wait", 0, 0, G_OPTION_ARG_NONE, &options->no_wait,
+		  "set the target and return at once, as virsh does", NULL },
+		{ "force", 'f', 0, G_OPTION_ARG_NONE, &options->force,
+		  "go on although the guest must swap or kill, or is below its floor", NULL },
+		{ "keep-target", 0, 0, G_OPTION_ARG_NONE, &options->keep_target,
+		  "if the guest stops short, leave the target as it is", NULL },
+		{ "timeout", 't', 0, G_OPTION_ARG_INT, &options->timeout_s,
+		  "wait at most S seconds (default: 120)", "S" },
+		{ "stall", 0, 0, G_OPTION_ARG_INT, &options->stall_s,
+		  "give up after S seconds without progress (default: 10)", "S" },
+		{ NULL }
+	};
+	GOptionGroup *group =
+		g_option_group_new("resize", "How to change a running guest:", "", NULL, NULL);
+
+	g_option_group_add_entries(group, entries);
+	return group;
+}
+
+bool resize_check_options(struct context *ctx, const struct verb *verb,
+			  const struct resize_options *options, int *code)
+{
+	if (options->timeout_s > 0 && options->stall_s > 0)
+		return true;
+	*code = cli_usage(ctx, verb, "--timeout and --stall take at least 1 second");
+	return false;
+}
+
+void resize_outcome_clear(struct resize_outcome *outcome)
+{
+	resize_result_clear(&outcome->result);
+}
+
+/* What the callbacks of a resize need. */
+struct live_resize {
+	struct context *ctx;
+	const char *socket;
+	const hv_guest *guest;
+	const hv_info *info;
+	struct hold hold;
+	struct progress_bar bar;
+};
+
+static void show_resize_progress(void *data, const struct balloon_wait *wait, int64_t now_us)
+{
+	struct live_resize *live = data;
+
+	progress_bar_update(&live->bar, live->info->name, wait, now_us);
+}
+
+static void warn_of_resize(void *data, const char *text)
+{
+	const struct live_resize *live = data;
+
+	cli_warn(live->ctx, "%s", text);
+}
+
+static void hold_resized_guest(void *data, uint64_t bytes)
+{
+	struct live_resize *live = data;
+
+	if (!live->hold.ctx)
+		hold_prepare(&live->hold, live->ctx, live->socket, live->guest, live->info);
+	hold_at(&live->hold, bytes);
+}
+
+static void release_resized_guest(void *data)
+{
+	hold_undo(&((struct live_resize *)data)->hold);
+}
+
+static bool is_resize_interrupted(void *data)
+{
+	(void)data;
+	return interrupted;
+}
+
+static const struct resize_ops live_ops = {
+	.progress = show_resize_progress,
+	.warn = warn_of_resize,
+	.hold = hold_resized_guest,
+	.release = release_resized_guest,
+	.is_cancelled = is_resize_interrupted,
+};
+
+bool resize_live(struct context *ctx, hv_guest *guest, const hv_info *info, uint64_t target_bytes,
+		 const struct resize_options *options, struct resize_outcome *outcome,
+		 GError **error)
+{
+	const struct resize_request request = {
+		.target_bytes = target_bytes,
+		.force = options->force,
+		.no_wait = options->no_wait,
+		.keep_target = options->keep_target,
+		.timeout_us = (int64_t)options->timeout_s * G_USEC_PER_SEC,
+		.stall_us = (int64_t)options->stall_s * G_USEC_PER_SEC,
+	};
+	struct live_resize live = {
+		.ctx = ctx,
+		.socket = options->socket,
+		.guest = guest,
+		.info = info,
+		.hold = { .bytes = HV_UNSET },
+	};
+	bool ok;
+
+	signal(SIGINT, on_resize_interrupt);
+	progress_bar_start(&live.bar, ctx->quiet || ctx->json);
+	ok = resize_guest(guest, info, &request, &live_ops, &live, &outcome->result, error);
+	progress_bar_clear(&live.bar);
+	signal(SIGINT, SIG_DFL);
+	outcome->held_bytes = live.hold.bytes;
+	hold_clear(&live.hold);
+	return ok;
+}
