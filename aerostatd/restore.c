@@ -137,8 +137,10 @@ static bool try_restore(hv_guest *guest, const struct saved_guest *saved, int64_
 		return false;
 	}
 	evidence->from_bytes = info.actual_bytes;
+	evidence->saved_bytes =
+		size_at_maximum(saved->before_bytes, saved->max_bytes, info.max_bytes);
 	chosen = !evidence->resized ||
-		 choose_target(guest, deadline, &info, saved->before_bytes, &target_bytes, error);
+		 choose_target(guest, deadline, &info, evidence->saved_bytes, &target_bytes, error);
 	/* Before the wait for its size, which may take all the time there is. */
 	if (saved->before_period_s >= 0)
 		evidence->period_failed = !hv_guest_stats_period_set(
@@ -207,6 +209,8 @@ bool restore_update_entry(struct saved_guest *saved, enum restore_outcome outcom
 	if (outcome == RESTORE_GONE)
 		return false;
 	if (outcome == RESTORE_DONE) {
+		/* A restored guest has its own size again. */
+		saved->was_set &= !saved->changed;
 		saved->changed = false;
 		saved->before_period_s = -1;
 	}

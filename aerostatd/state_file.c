@@ -11,6 +11,7 @@
 
 #include "aerostatd/identity.h"
 #include "config/config.h"
+#include "policy/floor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,12 +28,14 @@
 
 enum field_kind {
 	FIELD_TEXT,
-	FIELD_TEXT_IF_KNOWN, /* absent if NULL */
-	FIELD_BYTES,	     /* uint64_t, more than 0 */
-	FIELD_TICKS,	     /* uint64_t */
+	FIELD_TEXT_IF_KNOWN,  /* absent if NULL */
+	FIELD_BYTES,	      /* uint64_t, more than 0 */
+	FIELD_BYTES_IF_KNOWN, /* absent if 0 */
+	FIELD_TICKS,	      /* uint64_t */
 	FIELD_PID,
 	FIELD_PERIOD, /* int, from -1 */
 	FIELD_FLAG,
+	FIELD_FLAG_IF_SET,   /* absent if false */
 	FIELD_MODE,	     /* a mode's name; absent if -1 */
 	FIELD_BYTES_IF_HELD, /* uint64_t; only with the mode "held" */
 };
@@ -41,10 +44,12 @@ static const char *const expected[] = {
 	[FIELD_TEXT] = "a string",
 	[FIELD_TEXT_IF_KNOWN] = "a string",
 	[FIELD_BYTES] = "a number of bytes",
+	[FIELD_BYTES_IF_KNOWN] = "a number of bytes",
 	[FIELD_TICKS] = "a number of ticks",
 	[FIELD_PID] = "a process ID, or 0",
 	[FIELD_PERIOD] = "seconds, or -1",
 	[FIELD_FLAG] = "true or false",
+	[FIELD_FLAG_IF_SET] = "true or false",
 	[FIELD_MODE] = "\"auto\", \"observe\", \"held\" or \"off\"",
 	[FIELD_BYTES_IF_HELD] = "a number of bytes, since the mode is \"held\"",
 };
@@ -66,7 +71,9 @@ static const struct field {
 	FIELD(start_ticks, FIELD_TICKS),
 	FIELD(before_bytes, FIELD_BYTES),
 	FIELD(before_period_s, FIELD_PERIOD),
+	FIELD(max_bytes, FIELD_BYTES_IF_KNOWN),
 	FIELD(changed, FIELD_FLAG),
+	FIELD(was_set, FIELD_FLAG_IF_SET),
 	FIELD(mode, FIELD_MODE),
 	FIELD(held_bytes, FIELD_BYTES_IF_HELD), /* after mode, which it depends on */
 #undef FIELD
@@ -75,6 +82,19 @@ static const struct field {
 /*
  * Guests
  */
+
+uint64_t size_at_maximum(uint64_t bytes, uint64_t from_bytes, uint64_t to_bytes)
+{
+	uint64_t balloon, least;
+
+	if (!to_bytes || bytes == HV_UNSET)
+		return bytes;
+	if (!from_bytes || from_bytes == to_bytes)
+		return MIN(bytes, to_bytes);
+	balloon = from_bytes - MIN(bytes, from_bytes);
+	least = MIN(bytes, MIN(headroom_bytes(to_bytes), to_bytes));
+	return MAX(to_bytes - MIN(balloon, to_bytes), least);
+}
 
 struct saved_guest *saved_guest_copy(const struct saved_guest *guest)
 {
@@ -170,6 +190,8 @@ static bool read_member(const struct field *field, const json_t *value, struct s
 		return !value || read_text_member(value, member);
 	case FIELD_BYTES:
 		return read_u64_member(value, 1, member);
+	case FIELD_BYTES_IF_KNOWN:
+		return !value || read_u64_member(value, 1, member);
 	case FIELD_TICKS:
 		return read_u64_member(value, 0, member);
 	case FIELD_PID:
@@ -179,6 +201,9 @@ static bool read_member(const struct field *field, const json_t *value, struct s
 	case FIELD_FLAG:
 		*(bool *)member = json_is_true(value);
 		return json_is_boolean(value);
+	case FIELD_FLAG_IF_SET:
+		*(bool *)member = json_is_true(value);
+		return !value || json_is_boolean(value);
 	case FIELD_MODE:
 		return read_mode_member(value, member);
 	case FIELD_BYTES_IF_HELD:
@@ -288,6 +313,10 @@ static json_t *make_json_member(const struct field *field, const struct saved_gu
 	case FIELD_TEXT_IF_KNOWN:
 		text = *(char *const *)member;
 		return text ? make_json_text(text) : NULL;
+	case FIELD_BYTES_IF_KNOWN:
+		if (!*(const uint64_t *)member)
+			return NULL;
+		/* fall through */
 	case FIELD_BYTES:
 	case FIELD_TICKS:
 		return json_integer((json_int_t) * (const uint64_t *)member);
@@ -296,6 +325,8 @@ static json_t *make_json_member(const struct field *field, const struct saved_gu
 		return json_integer(*(const int *)member);
 	case FIELD_FLAG:
 		return json_boolean(*(const bool *)member);
+	case FIELD_FLAG_IF_SET:
+		return *(const bool *)member ? json_true() : NULL;
 	case FIELD_MODE:
 		return guest->mode < 0 ? NULL : json_string(config_mode_name(guest->mode));
 	case FIELD_BYTES_IF_HELD:

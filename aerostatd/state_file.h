@@ -28,10 +28,22 @@ struct saved_guest {
 	uint64_t start_ticks;  /* process_start_ticks() of it; 0 if unknown */
 	uint64_t before_bytes; /* its size before it was managed; never HV_UNSET */
 	int before_period_s;   /* the same of its statistics; -1: unknown, to be left alone */
+	uint64_t max_bytes;    /* the maximum that all sizes here refer to; 0 if unknown */
 	bool changed;	       /* the daemon has set its size since: it must be restored */
+	bool was_set;	       /* the daemon or a person has, so its size now is not its own */
 	int mode;	       /* enum policy_mode that a person chose; -1: none */
 	uint64_t held_bytes;   /* with POLICY_HELD; HV_UNSET: whatever size it has */
 };
+
+/*
+ * size_at_maximum - what becomes of a size when the guest's maximum moves
+ * @bytes: a size, target or held size at @from_bytes
+ * @from_bytes, @to_bytes: the maximum then and now; 0 if unknown
+ *
+ * Memory that is plugged in or unplugged does not change the balloon, so the size moves with the
+ * maximum.  The result is at most @to_bytes, and not below what a guest needs to live.
+ */
+uint64_t size_at_maximum(uint64_t bytes, uint64_t from_bytes, uint64_t to_bytes);
 
 /* A copy, to be freed with saved_guest_free(). */
 struct saved_guest *saved_guest_copy(const struct saved_guest *guest);
