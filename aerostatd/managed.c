@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Theory of operation
- * -------------------
- * Who set a guest's size?  Neither QEMU nor libvirt reports the target, so it is inferred.  A guest
- * that had reached our target, and is away from it for AWAY_US while it answers with fresh
- * statistics, was resized by somebody else.  Exempt are guests that grew by themselves under
- * deflate-on-oom, that were rebooted (their counters restarted) or whose driver is gone (their
- * statistics stand still).
- */
 #include "aerostatd/managed.h"
 
 #include <string.h>
+
+/* A size, and the maximum at which it was noted. */
+struct noted_size {
+	uint64_t bytes, max_bytes;
+};
 
 struct managed_private {
 	void *owner;
@@ -21,18 +17,15 @@ struct managed_private {
 	struct policy_rules rules; /* of the configuration */
 	int person_mode;	   /* enum policy_mode; -1: no person chose one */
 
-	bool changed; /* its target was set since before_bytes was noted: it must be restored */
+	struct noted_size own, held;
+	bool changed; /* it must be restored to its own size */
+	bool was_set; /* by the policy or a person, so its size now is not its own */
 	int before_period_s;
 	bool learned_period; /* by the last sample */
 	bool restoring;
 
-	uint64_t target_bytes; /* the last that we set; HV_UNSET: none, or somebody else's since */
-	int64_t set_us;	       /* when */
-	uint64_t actual_bytes; /* in the last sample */
-	bool arrived;	       /* it has reached its target since that was set */
-	int64_t moved_us;      /* when its size last changed */
-	int64_t away_us;      /* since when it is away from a target it had reached; 0: it is not */
-	uint64_t away_faults; /* its count of faults at that time, to recognize a reboot */
+	struct size_watch watch;
+	int64_t set_us; /* when its target was last set */
 };
 
 struct managed *managed_new(uint64_t id, const hv_guest *found, void *owner)
@@ -45,9 +38,10 @@ struct managed *managed_new(uint64_t id, const hv_guest *found, void *owner)
 		.rules = { .min_bytes = HV_UNSET, .max_bytes = HV_UNSET, .weight = 1 },
 		.person_mode = -1,
 		.before_period_s = -1,
-		.target_bytes = HV_UNSET,
-		.actual_bytes = HV_UNSET,
+		.own.bytes = HV_UNSET,
+		.held.bytes = HV_UNSET,
 	};
+	size_watch_init(&p->watch);
 	*guest = (struct managed){
 		.id = id,
 		.source = g_strdup(found->source),
@@ -131,47 +125,6 @@ static void take_identity(struct managed *guest, const hv_info *info)
 	guest->has_balloon = info->has_balloon;
 }
 
-static bool has_reached_target(const struct managed *guest, uint64_t actual)
-{
-	uint64_t target = guest->private->target_bytes;
-
-	return target != HV_UNSET && actual <= target + ARRIVED_BYTES &&
-	       actual + ARRIVED_BYTES >= target;
-}
-
-/* Follows the guest's size; returns whether somebody else set it. */
-static bool follow_size(struct managed *guest, const struct worker_sample *sample, uint64_t actual)
-{
-	struct managed_private *p = guest->private;
-	int64_t now_us = sample->answered_us;
-	uint64_t faults = sample->stats.value[HV_STAT_MINOR_FAULT];
-
-	if (actual != p->actual_bytes)
-		p->moved_us = now_us;
-	p->actual_bytes = actual;
-	if (p->target_bytes == HV_UNSET || has_reached_target(guest, actual)) {
-		p->arrived = p->target_bytes != HV_UNSET;
-		p->away_us = 0;
-		return false;
-	}
-	/* It may have no driver at the moment; then its size is nobody's choice. */
-	if (now_us - sample->heard_us > SILENT_US) {
-		p->arrived = false;
-		p->away_us = 0;
-	}
-	/* With deflate-on-oom it may grow by itself. */
-	if (!p->arrived || (actual > p->target_bytes && guest->autodeflate != 0))
-		return false;
-	if (!p->away_us) {
-		p->away_us = now_us;
-		p->away_faults = guest->stats.value[HV_STAT_MINOR_FAULT];
-	}
-	if (now_us - p->away_us < AWAY_US)
-		return false;
-	/* A counter that went back means that the guest was rebooted. */
-	return faults == HV_UNSET || p->away_faults == HV_UNSET || faults >= p->away_faults;
-}
-
 static void take_numbers(struct managed *guest, const struct worker_sample *sample)
 {
 	struct policy_guest *seen = &guest->seen;
@@ -206,10 +159,67 @@ static void take_numbers(struct managed *guest, const struct worker_sample *samp
 	seen->psi_full_us = value[HV_STAT_PSI_FULL];
 }
 
+/* The own and held sizes, at the present maximum. */
+static void update_sizes(struct managed *guest)
+{
+	const struct managed_private *p = guest->private;
+	uint64_t max = guest->seen.boot_bytes;
+
+	guest->before_bytes = size_at_maximum(p->own.bytes, p->own.max_bytes, max);
+	guest->held_bytes = size_at_maximum(p->held.bytes, p->held.max_bytes, max);
+}
+
+static void note_size(struct managed *guest, struct noted_size *size, uint64_t bytes)
+{
+	*size = (struct noted_size){ bytes, guest->seen.boot_bytes };
+	update_sizes(guest);
+}
+
+/* The target moves with the maximum.  It is sent again, because it might have been sent between
+ * the move and now; then it did not move. */
+static void follow_maximum(struct managed *guest, uint64_t from_bytes, int64_t now_us)
+{
+	struct size_watch *watch = &guest->private->watch;
+	enum policy_mode mode = managed_mode(guest);
+	uint64_t max = guest->seen.boot_bytes;
+
+	if (!from_bytes || !max || from_bytes == max)
+		return;
+	size_watch_move_maximum(watch, from_bytes, max);
+	update_sizes(guest);
+	if (watch->target_bytes != HV_UNSET && !size_watch_is_suspicious(watch) &&
+	    (mode == POLICY_AUTO || mode == POLICY_HELD))
+		managed_send_target(guest, watch->target_bytes, now_us);
+}
+
+static bool follow_size(struct managed *guest, const struct worker_sample *sample)
+{
+	struct managed_private *p = guest->private;
+	const struct size_sight sight = {
+		.now_us = sample->answered_us,
+		.heard_us = sample->heard_us,
+		.info_us = sample->info_us,
+		.actual_bytes = guest->seen.actual_bytes,
+		.stats = &sample->stats,
+		.driver_absent = guest->driver == HV_DRIVER_ABSENT,
+		.grows_alone = guest->autodeflate != 0,
+	};
+	bool resized = size_watch_take(&p->watch, &sight);
+
+	if (!size_watch_is_settled(&p->watch, sample->answered_us))
+		return resized;
+	if (!p->was_set)
+		note_size(guest, &p->own, guest->seen.actual_bytes);
+	if (managed_mode(guest) == POLICY_HELD && p->watch.target_bytes == HV_UNSET)
+		note_size(guest, &p->held, guest->seen.actual_bytes);
+	return resized;
+}
+
 enum managed_change managed_take_sample(struct managed *guest, const struct worker_sample *sample)
 {
 	struct managed_private *p = guest->private;
 	bool resized, first = !guest->answered;
+	uint64_t max_bytes = guest->seen.boot_bytes;
 
 	if (is_replaced(guest, sample->info))
 		return MANAGED_REPLACED;
@@ -223,8 +233,9 @@ enum managed_change managed_take_sample(struct managed *guest, const struct work
 	if (guest->state != HV_STATE_RUNNING)
 		guest->problem = g_strdup_printf("it is %s, so its driver cannot act",
 						 hv_state_name(guest->state));
-	resized = follow_size(guest, sample, sample->info->actual_bytes);
 	take_numbers(guest, sample);
+	follow_maximum(guest, max_bytes, sample->answered_us);
+	resized = follow_size(guest, sample);
 	return first ? MANAGED_FIRST_ANSWER : resized ? MANAGED_RESIZED : MANAGED_UNCHANGED;
 }
 
@@ -265,14 +276,9 @@ static void apply_mode(struct managed *guest)
 void managed_set_rules(struct managed *guest, const struct policy_rules *rules)
 {
 	guest->private->rules = *rules;
+	if (managed_mode(guest) != POLICY_HELD)
+		note_size(guest, &guest->private->held, HV_UNSET);
 	apply_mode(guest);
-}
-
-/* From now on this is the size from before, and there is nothing to restore. */
-static void set_before_size(struct managed *guest, uint64_t bytes)
-{
-	guest->before_bytes = bytes == HV_UNSET ? guest->seen.actual_bytes : bytes;
-	guest->private->changed = false;
 }
 
 void managed_set_person_mode(struct managed *guest, enum policy_mode mode, uint64_t bytes,
@@ -280,16 +286,18 @@ void managed_set_person_mode(struct managed *guest, enum policy_mode mode, uint6
 {
 	struct managed_private *p = guest->private;
 
-	if (managed_mode(guest) == POLICY_HELD)
-		set_before_size(guest, guest->held_bytes);
 	p->person_mode = mode == POLICY_AUTO ? -1 : (int)mode;
 	guest->mode_by_person = p->person_mode >= 0;
-	guest->held_bytes = mode == POLICY_HELD ? bytes : HV_UNSET;
+	note_size(guest, &p->held, HV_UNSET);
 	if (mode == POLICY_HELD) {
-		set_before_size(guest, bytes);
-		p->target_bytes = HV_UNSET;
-		if (bytes != HV_UNSET)
+		managed_accept_size(guest);
+		if (bytes != HV_UNSET) {
+			p->was_set = true;
+			note_size(guest, &p->held, bytes);
 			managed_send_target(guest, bytes, now_us);
+		}
+	} else if (mode == POLICY_AUTO) {
+		p->changed = p->was_set;
 	}
 	apply_mode(guest);
 	managed_update_view(guest, now_us, false);
@@ -297,8 +305,19 @@ void managed_set_person_mode(struct managed *guest, enum policy_mode mode, uint6
 
 void managed_accept_size(struct managed *guest)
 {
-	set_before_size(guest, HV_UNSET);
-	guest->private->target_bytes = HV_UNSET;
+	struct managed_private *p = guest->private;
+
+	p->changed = false;
+	size_watch_set_target(&p->watch, HV_UNSET);
+	/* Held at the size at which it will stand still. */
+	note_size(guest, &p->held, HV_UNSET);
+}
+
+void managed_set_own_size(struct managed *guest, uint64_t bytes)
+{
+	guest->private->was_set = true;
+	guest->private->changed = managed_mode(guest) != POLICY_HELD;
+	note_size(guest, &guest->private->own, bytes);
 }
 
 /*
@@ -313,7 +332,7 @@ void managed_update_view(struct managed *guest, int64_t now_us, bool shares_proc
 	seen->id = guest->id;
 	seen->rules = p->rules;
 	seen->rules.mode = managed_mode(guest);
-	seen->target_bytes = p->target_bytes;
+	seen->target_bytes = p->watch.target_bytes;
 	seen->reachable = !guest->problem && now_us - p->answered_us <= ANSWER_US;
 	seen->has_driver = guest->has_balloon && guest->driver != HV_DRIVER_ABSENT;
 	seen->cannot_shrink = guest->obstacle;
@@ -326,14 +345,18 @@ bool managed_take_decision(struct managed *guest, const struct policy_decision *
 	guest->decision = *decision;
 	if (!managed_wants_target(guest) || guest->private->changed)
 		return false;
-	guest->before_bytes = guest->seen.actual_bytes;
+	guest->private->was_set = true;
 	guest->private->changed = true;
 	return true;
 }
 
 bool managed_wants_target(const struct managed *guest)
 {
-	return !guest->private->away_us && guest->seen.rules.mode == POLICY_AUTO &&
+	const struct managed_private *p = guest->private;
+	bool is_own_known = p->was_set || size_watch_is_settled(&p->watch, p->answered_us);
+
+	return is_own_known && !size_watch_is_suspicious(&p->watch) &&
+	       guest->seen.rules.mode == POLICY_AUTO &&
 	       guest->decision.target_bytes != managed_present_target(guest);
 }
 
@@ -345,7 +368,7 @@ uint64_t managed_present_target(const struct managed *guest)
 
 uint64_t managed_use_bytes(const struct managed *guest)
 {
-	uint64_t target = guest->private->target_bytes;
+	uint64_t target = guest->private->watch.target_bytes;
 
 	return target == HV_UNSET ? guest->seen.actual_bytes
 				  : MAX(guest->seen.actual_bytes, target);
@@ -370,11 +393,8 @@ void managed_send_target(struct managed *guest, uint64_t target_bytes, int64_t n
 {
 	struct managed_private *p = guest->private;
 
-	p->target_bytes = target_bytes;
+	size_watch_set_target(&p->watch, target_bytes);
 	p->set_us = now_us;
-	p->moved_us = now_us;
-	p->arrived = false;
-	p->away_us = 0;
 	guest->times_set++;
 	if (p->worker)
 		worker_request_target(p->worker, target_bytes);
@@ -384,23 +404,24 @@ void managed_note_target_error(struct managed *guest, uint64_t target_bytes)
 {
 	guest->times_failed++;
 	/* Whether the guest has this target now is unknown. */
-	if (guest->private->target_bytes == target_bytes)
-		guest->private->target_bytes = HV_UNSET;
+	if (managed_target(guest) == target_bytes)
+		size_watch_set_target(&guest->private->watch, HV_UNSET);
 }
 
 bool managed_needs_reminder(const struct managed *guest, int64_t now_us)
 {
 	const struct managed_private *p = guest->private;
+	const struct size_watch *watch = &p->watch;
 
-	return p->target_bytes != HV_UNSET && guest->seen.reachable &&
-	       guest->seen.rules.mode == POLICY_AUTO &&
-	       p->actual_bytes + ARRIVED_BYTES < p->target_bytes &&
-	       now_us - MAX(p->moved_us, p->set_us) >= REMIND_US;
+	return watch->target_bytes != HV_UNSET && guest->seen.reachable &&
+	       guest->seen.rules.mode == POLICY_AUTO && !size_watch_is_suspicious(watch) &&
+	       watch->actual_bytes + ARRIVED_BYTES < watch->target_bytes &&
+	       now_us - MAX(watch->moved_us, p->set_us) >= REMIND_US;
 }
 
 uint64_t managed_target(const struct managed *guest)
 {
-	return guest->private->target_bytes;
+	return guest->private->watch.target_bytes;
 }
 
 /*
@@ -411,18 +432,22 @@ void managed_init_saved(struct managed *guest, const struct saved_guest *saved)
 {
 	struct managed_private *p = guest->private;
 
-	guest->before_bytes = guest->seen.actual_bytes;
+	note_size(guest, &p->own, guest->seen.actual_bytes);
 	p->start_ticks = process_start_ticks(guest->pid);
 	if (!saved)
 		return;
-	/* A size that was not changed then may have been set by somebody since. */
-	if (saved->changed)
-		guest->before_bytes = saved->before_bytes;
+	p->was_set = saved->was_set || saved->changed;
+	/* Otherwise somebody may have resized it since, or it is just booting. */
+	if (p->was_set)
+		p->own = (struct noted_size){ saved->before_bytes, saved->max_bytes };
+	else
+		p->watch.booted = guest->before_bytes != saved->before_bytes;
 	p->before_period_s = saved->before_period_s;
 	p->changed = saved->changed;
 	p->person_mode = saved->mode;
 	guest->mode_by_person = saved->mode >= 0;
-	guest->held_bytes = saved->held_bytes;
+	p->held = (struct noted_size){ saved->held_bytes, saved->max_bytes };
+	update_sizes(guest);
 }
 
 void managed_save(const struct managed *guest, struct saved_guest *saved)
@@ -438,7 +463,9 @@ void managed_save(const struct managed *guest, struct saved_guest *saved)
 		.start_ticks = p->start_ticks,
 		.before_bytes = guest->before_bytes,
 		.before_period_s = p->before_period_s,
+		.max_bytes = guest->seen.boot_bytes,
 		.changed = p->changed,
+		.was_set = p->was_set,
 		.mode = p->person_mode,
 		.held_bytes = guest->held_bytes,
 	};
@@ -459,6 +486,8 @@ void managed_finish_restore(struct managed *guest, enum restore_outcome outcome)
 
 	p->restoring = false;
 	if (outcome != RESTORE_FAILED) {
+		/* It has its own size again. */
+		p->was_set &= !p->changed;
 		p->changed = false;
 		p->before_period_s = -1;
 	}

@@ -2,6 +2,18 @@
 /*
  * One guest: from its answers to what the policy is shown.
  *
+ * A guest's own size
+ * ------------------
+ * before_bytes is the size that the guest had before anybody set it through the daemon.  Until
+ * then it follows the size at which the guest stands still, as people may resize it.  It is fixed
+ * by the first target, the policy's or a person's, and from then on neither decisions nor held
+ * sizes nor a return to auto change it; managed_set_own_size() does.  It moves with the guest's
+ * maximum, as do the target and the held size: memory that is plugged in leaves the balloon as it
+ * is.
+ *
+ * When the daemon ends, a guest that the policy has changed is restored to its own size, and one
+ * whose size a person has chosen is left at that.
+ *
  * All changes of a struct managed (manager.h) happen in managed.c; the other files read it.
  * Nothing here does I/O except managed_send_target() and managed_start_restore(), which leave a
  * request with the guest's worker.
@@ -10,15 +22,12 @@
 #define AEROSTATD_MANAGED_H
 
 #include "aerostatd/manager.h"
+#include "aerostatd/size_watch.h"
 #include "aerostatd/state_file.h"
 #include "aerostatd/worker.h"
 
 /* A guest that stands still below its target is sent it again after this time. */
 #define REMIND_US (5 * G_USEC_PER_SEC)
-/* A guest that has been away from its target for this long was resized by somebody else. */
-#define AWAY_US (3 * G_USEC_PER_SEC)
-/* A guest whose statistics are older than this may have lost its driver. */
-#define SILENT_US (2 * G_USEC_PER_SEC)
 /* A guest whose last answer is older than this does not answer. */
 #define ANSWER_US (3 * G_USEC_PER_SEC)
 
@@ -89,13 +98,16 @@ void managed_set_rules(struct managed *guest, const struct policy_rules *rules);
  * @mode: POLICY_AUTO returns to the configuration's mode
  * @bytes: with POLICY_HELD the size; HV_UNSET for the size it has
  *
- * A size that a person chose is what the guest is left with when the daemon ends.
+ * Until it returns to auto, the guest is left at a size that a person chose when the daemon ends.
  */
 void managed_set_person_mode(struct managed *guest, enum policy_mode mode, uint64_t bytes,
 			     int64_t now_us);
 
 /* Somebody else set its size: that is what it is left with, and its target is unknown. */
 void managed_accept_size(struct managed *guest);
+
+/* A person declares its own size; it is restored to that when the daemon ends. */
+void managed_set_own_size(struct managed *guest, uint64_t bytes);
 
 /*
  * The policy
@@ -114,7 +126,7 @@ void managed_update_view(struct managed *guest, int64_t now_us, bool shares_proc
 bool managed_take_decision(struct managed *guest, const struct policy_decision *decision);
 
 /* Whether the decision is to be carried out: it changes the target of a guest in mode auto that
- * is not suspected to have been resized by somebody else. */
+ * is not suspected to have been resized by somebody else, and whose own size is known. */
 bool managed_wants_target(const struct managed *guest);
 
 /* Its target as the policy sees it: the last one set, otherwise its size. */

@@ -238,6 +238,7 @@ static void serve_sample(struct worker *worker, bool manage)
 	if (!reply->error) {
 		reply->info = copy_info(&worker->info);
 		sample->info = &reply->info;
+		sample->info_us = worker->info_us;
 		sample->obstacle = worker->obstacle;
 		sample->stats = worker->pairing.stats;
 		sample->stats_us = worker->pairing.stats_us;

@@ -34,6 +34,7 @@ struct worker_sample {
 	int64_t answered_us;	    /* monotonic: when the answer arrived */
 	const GError *error;	    /* set: it did not answer, and the rest is not set */
 	const struct hv_info *info; /* read now, or at most WORKER_INFO_US ago */
+	int64_t info_us;	    /* monotonic: when it was read, except for the size */
 	enum hv_obstacle obstacle;
 	struct hv_stats stats;
 	int64_t stats_us; /* monotonic: when the statistics were true; 0: there are none */

@@ -131,7 +131,7 @@ def test_a_size_that_a_person_sets_holds_until_auto(fleet, pilot, aerostat):
     told = pilot.guest("three")
     assert told["mode"] == "held" and told["mode_by"] == "person"
     assert fleet["three"].actual() == 300 * MIB
-    assert told["before_bytes"] == 300 * MIB     # its own from now on
+    assert told["held_bytes"] == 300 * MIB and told["before_bytes"] == MAX_MIB * MIB
     assert here("setmem", "three", "512M").code == 0
     assert here("auto", "three").code == 0
     assert pilot.guest("three")["mode"] == "auto"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the manager makes of a guest's answers: who it is, and who set its size. */
 #include "aerostatd/managed.h"
+#include "policy/floor.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,7 +83,7 @@ static enum managed_change answers_with(const hv_info *info, int64_t age_us)
 	};
 
 	now_us += S;
-	sample.answered_us = now_us;
+	sample.answered_us = sample.info_us = now_us;
 	sample.stats_us = sample.heard_us = now_us - age_us;
 	for (int i = 0; i < HV_STAT_COUNT; i++)
 		sample.stats.value[i] = HV_UNSET;
@@ -105,7 +106,7 @@ static enum managed_change moves(uint64_t had, uint64_t has)
 	answers(1024);
 	managed_send_target(guest, had * MIB, now_us);
 	answers(had);
-	for (int i = 0; i < 5 && change == MANAGED_UNCHANGED; i++)
+	for (int i = 0; i < 12 && change == MANAGED_UNCHANGED; i++)
 		change = answers(has);
 	return change;
 }
@@ -335,7 +336,7 @@ static void statistics_that_cannot_be_dated_are_no_silence(void **state)
 	answers(768);
 	for (int i = 0; i < 5; i++) {
 		now_us += S;
-		sample.answered_us = sample.heard_us = now_us;
+		sample.answered_us = sample.heard_us = sample.info_us = now_us;
 		if (managed_take_sample(guest, &sample) == MANAGED_RESIZED)
 			return;
 	}
@@ -358,6 +359,14 @@ static struct policy_decision decide_on(uint64_t mib)
 	return (struct policy_decision){ .target_bytes = mib * MIB, .text = "because" };
 }
 
+/* It stands still for long enough to be settled, and the policy is shown that. */
+static void stands_still_at(uint64_t mib)
+{
+	for (int i = 0; i < 4; i++)
+		answers(mib);
+	managed_update_view(guest, now_us, false);
+}
+
 static void what_a_person_chose_outlives_the_daemon(void **state)
 {
 	const hv_guest found = { .address = (char *)"qmp:/run/a.qmp", .source = (char *)"qmp" };
@@ -369,11 +378,10 @@ static void what_a_person_chose_outlives_the_daemon(void **state)
 	managed_init_saved(guest, NULL);
 	managed_set_person_mode(guest, POLICY_HELD, 512 * MIB, now_us);
 	saved = saved_of(guest);
-	saved.changed = true;
 	managed_init_saved(again, &saved);
 	assert_int_equal(managed_mode(again), POLICY_HELD);
-	assert_true(again->mode_by_person && saved_of(again).changed);
-	assert_int_equal(again->before_bytes, 512 * MIB);
+	assert_true(again->mode_by_person && !saved_of(again).changed);
+	assert_int_equal(again->before_bytes, 1024 * MIB);
 	assert_int_equal(again->held_bytes, 512 * MIB);
 	assert_int_equal(saved_of(again).before_period_s, 0);
 	managed_free(again);
@@ -396,8 +404,7 @@ static void the_size_from_before_is_that_before_the_first_change(void **state)
 	(void)state;
 	answers(1024);
 	managed_init_saved(guest, NULL);
-	answers(1000);
-	managed_update_view(guest, now_us, false);
+	stands_still_at(1000);
 	assert_true(managed_take_decision(guest, &first));
 	assert_true(managed_wants_target(guest));
 	managed_send_target(guest, 700 * MIB, now_us);
@@ -406,6 +413,24 @@ static void the_size_from_before_is_that_before_the_first_change(void **state)
 	assert_false(managed_take_decision(guest, &second));
 	assert_int_equal(guest->before_bytes, 1000 * MIB);
 	assert_true(saved_of(guest).changed);
+}
+
+static void a_guest_whose_size_moves_is_not_changed_for_the_first_time(void **state)
+{
+	const struct policy_decision first = decide_on(700);
+
+	(void)state;
+	answers(1024);
+	managed_init_saved(guest, NULL);
+	for (uint64_t mib = 1000; mib >= 900; mib -= 10) {
+		answers(mib);
+		managed_update_view(guest, now_us, false);
+		assert_false(managed_take_decision(guest, &first));
+		assert_false(managed_wants_target(guest));
+	}
+	stands_still_at(900);
+	assert_true(managed_take_decision(guest, &first));
+	assert_int_equal(guest->before_bytes, 900 * MIB);
 }
 
 static void a_decision_that_changes_nothing_is_not_carried_out(void **state)
@@ -424,23 +449,135 @@ static void a_decision_that_changes_nothing_is_not_carried_out(void **state)
 	assert_false(saved_of(guest).changed);
 }
 
-static void a_size_that_a_person_chose_is_the_size_from_before(void **state)
+static void a_size_that_a_person_chose_is_not_its_own(void **state)
 {
 	const struct policy_decision less = decide_on(700);
 
 	(void)state;
 	answers(1024);
 	managed_init_saved(guest, NULL);
-	managed_update_view(guest, now_us, false);
+	stands_still_at(1024);
 	managed_take_decision(guest, &less);
 	managed_send_target(guest, 700 * MIB, now_us);
 	managed_set_person_mode(guest, POLICY_HELD, 800 * MIB, now_us);
-	assert_int_equal(guest->before_bytes, 800 * MIB);
+	assert_int_equal(guest->before_bytes, 1024 * MIB);
 	assert_int_equal(managed_target(guest), 800 * MIB);
+	/* It is left at that until it returns to auto. */
 	assert_false(saved_of(guest).changed);
 	managed_set_person_mode(guest, POLICY_AUTO, HV_UNSET, now_us);
 	assert_int_equal(managed_mode(guest), POLICY_AUTO);
-	assert_int_equal(guest->before_bytes, 800 * MIB);
+	assert_int_equal(guest->before_bytes, 1024 * MIB);
+	assert_true(saved_of(guest).changed);
+}
+
+static void a_guest_that_is_held_and_returned_at_once_keeps_its_own_size(void **state)
+{
+	const struct policy_decision less = decide_on(400);
+
+	(void)state;
+	answers(512);
+	managed_init_saved(guest, NULL);
+	stands_still_at(512);
+	managed_set_person_mode(guest, POLICY_HELD, 300 * MIB, now_us);
+	stands_still_at(300);
+	managed_set_person_mode(guest, POLICY_HELD, 512 * MIB, now_us);
+	managed_set_person_mode(guest, POLICY_AUTO, HV_UNSET, now_us);
+	answers(496);
+	managed_update_view(guest, now_us, false);
+	managed_take_decision(guest, &less);
+	assert_true(managed_wants_target(guest));
+	assert_int_equal(guest->before_bytes, 512 * MIB);
+}
+
+static void a_person_can_declare_its_own_size(void **state)
+{
+	(void)state;
+	answers(1024);
+	managed_init_saved(guest, NULL);
+	managed_set_own_size(guest, 600 * MIB);
+	stands_still_at(1024);
+	assert_int_equal(guest->before_bytes, 600 * MIB);
+	assert_true(saved_of(guest).changed);
+}
+
+static void a_size_set_past_the_daemon_is_held_where_it_comes_to_rest(void **state)
+{
+	(void)state;
+	assert_int_equal(moves(768, 500), MANAGED_RESIZED);
+	managed_set_person_mode(guest, POLICY_HELD, HV_UNSET, now_us);
+	answers(450);
+	assert_int_equal(guest->held_bytes, HV_UNSET);
+	stands_still_at(400);
+	assert_int_equal(guest->held_bytes, 400 * MIB);
+}
+
+static void sizes_move_with_the_maximum(void **state)
+{
+	hv_info info = running(512 + 128);
+
+	(void)state;
+	answers(1024);
+	managed_init_saved(guest, NULL);
+	stands_still_at(1000);
+	managed_send_target(guest, 512 * MIB, now_us);
+	managed_set_own_size(guest, 1000 * MIB);
+	answers(512);
+	/* Its size is read more often than its maximum. */
+	answers(512 + 128);
+	info.max_bytes += 128 * MIB;
+	for (int i = 0; i < 15; i++)
+		assert_int_equal(answers_with(&info, 0), MANAGED_UNCHANGED);
+	assert_int_equal(managed_target(guest), (512 + 128) * MIB);
+	assert_int_equal(guest->before_bytes, (1000 + 128) * MIB);
+	for (int i = 0; i < 15; i++)
+		assert_int_equal(answers(512), MANAGED_UNCHANGED);
+	assert_int_equal(managed_target(guest), 512 * MIB);
+	assert_int_equal(guest->before_bytes, 1000 * MIB);
+}
+
+static void a_held_size_moves_with_the_maximum(void **state)
+{
+	hv_info info = running(400 + 128);
+
+	(void)state;
+	answers(1024);
+	managed_init_saved(guest, NULL);
+	managed_set_person_mode(guest, POLICY_HELD, 400 * MIB, now_us);
+	answers(400);
+	info.max_bytes += 128 * MIB;
+	answers_with(&info, 0);
+	assert_int_equal(guest->held_bytes, (400 + 128) * MIB);
+	assert_int_equal(managed_target(guest), (400 + 128) * MIB);
+}
+
+static void what_was_saved_at_another_maximum_moves_with_it(void **state)
+{
+	const struct saved_guest saved = { .before_bytes = 700 * MIB,
+					   .max_bytes = 896 * MIB,
+					   .changed = true,
+					   .mode = POLICY_HELD,
+					   .held_bytes = 500 * MIB };
+
+	(void)state;
+	answers(600);
+	managed_init_saved(guest, &saved);
+	assert_int_equal(guest->before_bytes, 828 * MIB);
+	assert_int_equal(guest->held_bytes, 628 * MIB);
+}
+
+static void a_maximum_that_comes_back_brings_its_own_size_back(void **state)
+{
+	hv_info small = running(100);
+
+	(void)state;
+	answers(1024);
+	managed_init_saved(guest, NULL);
+	managed_set_own_size(guest, 600 * MIB);
+	small.max_bytes = 128 * MIB;
+	answers_with(&small, 0);
+	assert_int_equal(guest->before_bytes, HEADROOM_MIN_BYTES);
+	answers(512);
+	assert_int_equal(guest->before_bytes, 600 * MIB);
 }
 
 static void a_refused_target_is_unknown(void **state)
@@ -532,7 +669,15 @@ int main(void)
 		TEST(the_newest_changes_are_remembered),
 		TEST(the_size_from_before_is_that_before_the_first_change),
 		TEST(a_decision_that_changes_nothing_is_not_carried_out),
-		TEST(a_size_that_a_person_chose_is_the_size_from_before),
+		TEST(a_guest_whose_size_moves_is_not_changed_for_the_first_time),
+		TEST(a_size_that_a_person_chose_is_not_its_own),
+		TEST(a_guest_that_is_held_and_returned_at_once_keeps_its_own_size),
+		TEST(a_person_can_declare_its_own_size),
+		TEST(a_size_set_past_the_daemon_is_held_where_it_comes_to_rest),
+		TEST(sizes_move_with_the_maximum),
+		TEST(a_held_size_moves_with_the_maximum),
+		TEST(what_was_saved_at_another_maximum_moves_with_it),
+		TEST(a_maximum_that_comes_back_brings_its_own_size_back),
 		TEST(a_refused_target_is_unknown),
 		TEST(a_process_that_runs_several_guests_says_nothing_of_one),
 		TEST(a_guest_is_called_by_name_uuid_and_address),
