@@ -27,3 +27,8 @@ uint64_t headroom_bytes(uint64_t size_bytes)
 
 	return part > HEADROOM_MIN_BYTES ? part : HEADROOM_MIN_BYTES;
 }
+
+uint64_t estimate_available_bytes(uint64_t available_bytes, uint64_t free_bytes)
+{
+	return available_bytes == UINT64_MAX ? free_bytes : available_bytes;
+}

@@ -43,10 +43,20 @@ static void headroom_is_64_mib_or_3_percent(void **state)
 	assert_int_equal(headroom_bytes(UINT64_MAX), UINT64_MAX / 100 * 3);
 }
 
+static void free_memory_stands_in_for_what_is_available(void **state)
+{
+	(void)state;
+	assert_int_equal(estimate_available_bytes(500 * MIB, 100 * MIB), 500 * MIB);
+	assert_int_equal(estimate_available_bytes(0, 100 * MIB), 0);
+	assert_int_equal(estimate_available_bytes(UINT64_MAX, 100 * MIB), 100 * MIB);
+	assert_int_equal(estimate_available_bytes(UINT64_MAX, UINT64_MAX), UINT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(follows_hyper_v_bands),
+		cmocka_unit_test(free_memory_stands_in_for_what_is_available),
 		cmocka_unit_test(headroom_is_64_mib_or_3_percent),
 		cmocka_unit_test(never_exceeds_the_guest),
 		cmocka_unit_test(never_falls_as_the_guest_grows),
