@@ -22,6 +22,9 @@ static bool can_give_memory(const struct policy_guest *guest,
 	case POLICY_REASON_CLAIM:
 	case POLICY_REASON_INACTIVE:
 	case POLICY_REASON_REGRET:
+	case POLICY_REASON_SILENT:
+	case POLICY_REASON_DRIVER:
+	case POLICY_REASON_COST:
 		return false;
 	case POLICY_REASON_NONE:
 	case POLICY_REASON_GROWS:
@@ -33,6 +36,8 @@ static bool can_give_memory(const struct policy_guest *guest,
 	case POLICY_REASON_CALM:
 	case POLICY_REASON_STALLED:
 	case POLICY_REASON_BOUND:
+	case POLICY_REASON_SLOW:
+	case POLICY_REASON_LIMIT:
 	case POLICY_REASON_COUNT:
 		break;
 	}

@@ -57,6 +57,8 @@ struct policy_guest {
 	uint64_t actual_bytes;	 /* its size now */
 	uint64_t target_bytes;	 /* the last target set; POLICY_UNSET: not known */
 	uint64_t resident_bytes; /* its process on the host (PSS); or POLICY_UNSET */
+	uint64_t ram_bytes;	 /* the part of that which is the guest's RAM; or POLICY_UNSET */
+	uint64_t group;		 /* which of the host's groups it belongs to, from 1; 0: none */
 	double stall;		 /* part of the time that its process's cgroup stalls for memory */
 	bool reachable;		 /* it answered the last call in time */
 	bool has_driver;	 /* false: it is known to have no balloon driver */
@@ -78,6 +80,16 @@ struct policy_guest {
 	uint64_t psi_some_us, psi_full_us;	/* counters; only our own driver reports them */
 };
 
+/*
+ * Guests whose processes share a memory limit (a cgroup), at one moment.  Groups may be nested:
+ * a guest of a group is also a guest of the groups that this group is in.
+ */
+struct policy_group {
+	uint64_t parent;      /* the next larger group, from 1; 0: none.  Below its own number */
+	uint64_t limit_bytes; /* what all its processes together may use */
+	uint64_t available_bytes; /* what they may still use; POLICY_UNSET: not known */
+};
+
 /* The host at one moment. */
 struct policy_host {
 	int64_t now_us;
@@ -89,6 +101,8 @@ struct policy_host {
 	double pressure;	 /* PSI, memory, some, avg10: 0…1 */
 	uint64_t reserved_bytes; /* promised to guests that are about to start (policy_admit()) */
 	bool critical;		 /* a PSI trigger fired since the last step */
+	const struct policy_group *groups; /* number 1 is groups[0] */
+	size_t group_count;
 };
 
 /* The configuration of the host. */
@@ -115,6 +129,11 @@ enum policy_reason {
 	POLICY_REASON_STALLED,	/* the host stalls it, so a larger size would not help */
 	POLICY_REASON_FIXED,	/* it is held, observed, off, or cannot be shrunk */
 	POLICY_REASON_BOUND,	/* it is at its minimum or maximum */
+	POLICY_REASON_SILENT,	/* its statistics do not show what is available in it */
+	POLICY_REASON_SLOW,	/* its balloon moves slowly, and is waited for */
+	POLICY_REASON_DRIVER,	/* it has no balloon driver */
+	POLICY_REASON_COST,	/* the host did not get back what was taken from it */
+	POLICY_REASON_LIMIT,	/* a memory limit above its process leaves it no more */
 	POLICY_REASON_COUNT
 };
 
@@ -124,7 +143,7 @@ const char *policy_reason_name(enum policy_reason reason);
 /* What the reason means, in a sentence about "it", the guest. */
 const char *policy_reason_help(enum policy_reason reason);
 
-#define POLICY_TEXT_MAX 200
+#define POLICY_TEXT_MAX 320
 
 /* The decision for one guest. */
 struct policy_decision {
@@ -139,14 +158,17 @@ struct policy_decision {
 /* What a step found out about the host. */
 struct policy_outcome {
 	/*
-	 * What all guests together may use; each uses the larger of its size and its target.
-	 * A step does not raise the sum above the budget, except for guests below their lower
-	 * bound.  If the sum is above it already, memory comes back at the policy's pace.
+	 * What all guests together may use, whatever their groups may; each uses the larger of its
+	 * size and its target. A step does not raise the sum above the budget, except for guests
+	 * below their lower bound.  If the sum is above it already, memory comes back at the
+	 * policy's pace.
 	 */
 	uint64_t budget_bytes;
 	uint64_t want_bytes; /* the sum of what all guests want */
 	bool overcommitted;  /* the guests demand more than there is, so they will swap */
-	int64_t again_us;    /* when to call step again at the latest; 0: as usual */
+	/* The group that is overcommitted, from 1; 0: the host.  Only if overcommitted. */
+	uint64_t short_group;
+	int64_t again_us; /* when to call step again at the latest; 0: as usual */
 };
 
 struct policy_state;

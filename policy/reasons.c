@@ -27,6 +27,11 @@ static const struct {
 				    "the host stalls it, so a larger size would not help" },
 	[POLICY_REASON_FIXED] = { "fixed", "it is held, observed, off, or cannot be shrunk" },
 	[POLICY_REASON_BOUND] = { "bound", "it is at its minimum or maximum" },
+	[POLICY_REASON_SILENT] = { "silent", "its statistics do not show what is available in it" },
+	[POLICY_REASON_SLOW] = { "slow", "its balloon moves slowly, and is waited for" },
+	[POLICY_REASON_DRIVER] = { "driver", "it has no balloon driver" },
+	[POLICY_REASON_COST] = { "cost", "the host did not get back what was taken from it" },
+	[POLICY_REASON_LIMIT] = { "limit", "a memory limit above its process leaves it no more" },
 };
 
 const char *policy_reason_name(enum policy_reason reason)

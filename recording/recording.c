@@ -60,6 +60,10 @@ bool recording_write_step(FILE *file, const struct policy_host *host,
 				 "guests",
 				 pack_rows(recording_guest_fields, guests, count, sizeof(*guests)));
 
+	if (host->group_count)
+		json_object_set_new(step, "groups",
+				    pack_rows(recording_group_fields, host->groups,
+					      host->group_count, sizeof(*host->groups)));
 	if (decisions)
 		json_object_set_new(
 			step, "decisions",
@@ -113,7 +117,8 @@ static bool read_object(struct recording *recording, const json_t *root, const c
 	const json_t *part = json_object_get(root, key);
 	g_autofree char *wrong = NULL;
 
-	wrong = part ? recording_unpack(fields, part, data) : g_strdup("is missing");
+	wrong = part ? recording_unpack(fields, part, recording->version, data)
+		     : g_strdup("is missing");
 	if (wrong)
 		set_line_error(recording, error, "'%s' %s", key, wrong);
 	return !wrong;
@@ -127,7 +132,8 @@ static bool read_rows(struct recording *recording, const json_t *root, const cha
 	g_autofree char *wrong = NULL;
 
 	for (size_t i = 0; i < json_array_size(array); i++) {
-		wrong = recording_unpack(fields, json_array_get(array, i), (char *)data + i * size);
+		wrong = recording_unpack(fields, json_array_get(array, i), recording->version,
+					 (char *)data + i * size);
 		if (!wrong)
 			continue;
 		set_line_error(recording, error, "%s[%zu] %s", key, i, wrong);
@@ -140,6 +146,7 @@ static bool read_step_line(struct recording *recording, const json_t *root, GErr
 {
 	const json_t *guests = json_object_get(root, "guests");
 	const json_t *decisions = json_object_get(root, "decisions");
+	const json_t *groups = json_object_get(root, "groups");
 	size_t count = json_array_size(guests);
 
 	if (!json_is_array(guests)) {
@@ -152,13 +159,19 @@ static bool read_step_line(struct recording *recording, const json_t *root, GErr
 		return false;
 	}
 	g_free(recording->guests);
+	g_free(recording->groups);
 	g_free(recording->decisions);
+	recording->groups = g_new0(struct policy_group, json_array_size(groups));
 	recording->count = count;
 	recording->has_decisions = decisions;
 	recording->guests = g_new0(struct policy_guest, count);
 	recording->decisions = g_new0(struct policy_decision, count);
-	return read_object(recording, root, "host", recording_host_fields, &recording->host,
-			   error) &&
+	if (!read_object(recording, root, "host", recording_host_fields, &recording->host, error))
+		return false;
+	recording->host.groups = recording->groups;
+	recording->host.group_count = json_array_size(groups);
+	return read_rows(recording, root, "groups", recording_group_fields, recording->groups,
+			 sizeof(*recording->groups), error) &&
 	       read_rows(recording, root, "guests", recording_guest_fields, recording->guests,
 			 sizeof(*recording->guests), error) &&
 	       read_rows(recording, root, "decisions", recording_decision_fields,
@@ -174,11 +187,12 @@ static bool read_first_line(struct recording *recording, GError **error)
 
 	if (!root && *error)
 		return false;
+	recording->version = (int)version;
 	if (!version)
 		set_line_error(recording, error, "is not a recording: it has no \"" MARK "\"");
-	else if (version != RECORDING_VERSION)
+	else if (version < 1 || version > RECORDING_VERSION)
 		set_line_error(recording, error,
-			       "has version %" JSON_INTEGER_FORMAT ", only %d is supported",
+			       "has version %" JSON_INTEGER_FORMAT ", only 1 to %d are supported",
 			       version, RECORDING_VERSION);
 	else if (!policy)
 		set_line_error(recording, error, "'policy' is missing, or not a name");
@@ -248,6 +262,7 @@ void recording_close(struct recording *recording)
 	g_free(recording->path);
 	g_free(recording->policy);
 	g_free(recording->guests);
+	g_free(recording->groups);
 	g_free(recording->decisions);
 	g_free(recording);
 }

@@ -26,7 +26,8 @@
 
 #include "policy/policy.h"
 
-#define RECORDING_VERSION 1
+/* Version 1 has no groups and no ram_bytes; it can still be read. */
+#define RECORDING_VERSION 2
 
 #define RECORDING_ERROR recording_error_quark()
 
@@ -61,9 +62,11 @@ struct recording {
 	char *path;
 	FILE *file;
 	unsigned int line;
+	int version;
 	char *policy; /* the name in the first line */
 	struct policy_settings settings;
 	struct policy_host host;
+	struct policy_group *groups; /* of the host */
 	size_t count;
 	struct policy_guest *guests;
 	bool has_decisions;

@@ -13,6 +13,13 @@
 #define SETTINGS(member, kind) FIELD(struct policy_settings, member, kind)
 #define HOST(member, kind) FIELD(struct policy_host, member, kind)
 #define GUEST(member, kind) FIELD(struct policy_guest, member, kind)
+#define LATER(member, before_)                                                                     \
+	{                                                                                          \
+		.name = #member, .kind = RECORDING_U64,                                            \
+		.offset = offsetof(struct policy_guest, member), .since_2 = true,                  \
+		.before = before_                                                                  \
+	}
+#define GROUP(member, kind) FIELD(struct policy_group, member, kind)
 #define RULE(member, kind_)                                                                        \
 	{                                                                                          \
 		.name = #member, .kind = kind_,                                                    \
@@ -35,6 +42,13 @@ const struct recording_field recording_host_fields[] = {
 	HOST(critical, RECORDING_BOOL),	      { NULL },
 };
 
+const struct recording_field recording_group_fields[] = {
+	GROUP(parent, RECORDING_U64),
+	GROUP(limit_bytes, RECORDING_U64),
+	GROUP(available_bytes, RECORDING_U64),
+	{ NULL },
+};
+
 const struct recording_field recording_guest_fields[] = {
 	GUEST(id, RECORDING_U64),
 	RULE(mode, RECORDING_MODE),
@@ -45,6 +59,8 @@ const struct recording_field recording_guest_fields[] = {
 	GUEST(actual_bytes, RECORDING_U64),
 	GUEST(target_bytes, RECORDING_U64),
 	GUEST(resident_bytes, RECORDING_U64),
+	LATER(ram_bytes, POLICY_UNSET),
+	LATER(group, 0),
 	GUEST(stall, RECORDING_DOUBLE),
 	GUEST(reachable, RECORDING_BOOL),
 	GUEST(has_driver, RECORDING_BOOL),
@@ -247,7 +263,8 @@ static bool is_field(const struct recording_field *fields, const char *name)
 	return false;
 }
 
-char *recording_unpack(const struct recording_field *fields, const json_t *object, void *data)
+char *recording_unpack(const struct recording_field *fields, const json_t *object, int version,
+		       void *data)
 {
 	const struct recording_field *field;
 	const json_t *value;
@@ -257,6 +274,10 @@ char *recording_unpack(const struct recording_field *fields, const json_t *objec
 		return g_strdup("is not an object");
 	for (field = fields; field->name; field++) {
 		value = json_object_get(object, field->name);
+		if (!value && field->since_2 && version < 2) {
+			memcpy((char *)data + field->offset, &field->before, sizeof(field->before));
+			continue;
+		}
 		if (!value)
 			return g_strdup_printf("has no '%s'", field->name);
 		if (!unpack_field(field, value, data)) {

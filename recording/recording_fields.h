@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum recording_kind {
 	RECORDING_U64, /* POLICY_UNSET is null */
@@ -22,11 +23,14 @@ struct recording_field {
 	const char *name; /* NULL at the end of a table */
 	enum recording_kind kind;
 	size_t offset;
+	bool since_2;	 /* version 1 does not have it (a RECORDING_U64) */
+	uint64_t before; /* what it is in version 1 */
 };
 
 extern const struct recording_field recording_settings_fields[];
 extern const struct recording_field recording_host_fields[];
 extern const struct recording_field recording_guest_fields[];
+extern const struct recording_field recording_group_fields[];
 extern const struct recording_field recording_decision_fields[];
 
 /* The struct @data as a JSON object, which the caller owns; NULL when out of memory. */
@@ -34,9 +38,11 @@ json_t *recording_pack(const struct recording_field *fields, const void *data);
 
 /*
  * recording_unpack - fill in the struct @data from a JSON object
+ * @version: of the recording
  *
  * Returns NULL, or what is wrong with the object, to follow its name; the caller frees it.
  */
-char *recording_unpack(const struct recording_field *fields, const json_t *object, void *data);
+char *recording_unpack(const struct recording_field *fields, const json_t *object, int version,
+		       void *data);
 
 #endif

@@ -90,6 +90,7 @@ static void observe_guest(const struct sim_world *world, uint32_t i, struct poli
 		.actual_bytes = (uint64_t)sim_guest_actual(guest),
 		.target_bytes = (uint64_t)guest->next_target,
 		.resident_bytes = (uint64_t)(sim_guest_resident(guest) - world->slots[i].out),
+		.ram_bytes = (uint64_t)(sim_guest_resident(guest) - world->slots[i].out),
 		.stall = world->slots[i].stall,
 		.reachable = true,
 		.has_driver = true,

@@ -91,11 +91,16 @@ static void every_number_comes_back_bit_for_bit(void **state)
 		struct policy_host host = { 0 };
 		struct policy_guest guests[3] = { 0 };
 		struct policy_decision decisions[3] = { 0 };
+		struct policy_group groups[2] = { 0 };
 		FILE *file = fopen(path, "w");
 		struct recording *read;
 
 		fill(recording_settings_fields, &random, &own);
 		fill(recording_host_fields, &random, &host);
+		host.groups = groups;
+		host.group_count = (size_t)(round % 3);
+		for (size_t i = 0; i < host.group_count; i++)
+			fill(recording_group_fields, &random, &groups[i]);
 		for (int i = 0; i < 3; i++) {
 			fill(recording_guest_fields, &random, &guests[i]);
 			fill(recording_decision_fields, &random, &decisions[i]);
@@ -108,6 +113,11 @@ static void every_number_comes_back_bit_for_bit(void **state)
 		assert_string_equal(read->policy, "aerostat");
 		assert_memory_equal(&read->settings, &own, sizeof(own));
 		assert_int_equal(recording_next(read, NULL), RECORDING_STEP);
+		assert_int_equal(read->host.group_count, host.group_count);
+		if (host.group_count)
+			assert_memory_equal(read->host.groups, groups,
+					    host.group_count * sizeof(*groups));
+		read->host.groups = host.groups;
 		assert_memory_equal(&read->host, &host, sizeof(host));
 		assert_memory_equal(read->guests, guests, sizeof(guests));
 		assert_true(read->has_decisions);
@@ -147,7 +157,9 @@ static void every_field_of_the_contract_is_recorded(void **state)
 {
 	(void)state;
 	assert_true(sizeof(struct policy_settings) - size_of(recording_settings_fields) < 8);
-	assert_true(sizeof(struct policy_host) - size_of(recording_host_fields) < 8);
+	/* The groups are an array of their own. */
+	assert_true(offsetof(struct policy_host, groups) - size_of(recording_host_fields) < 8);
+	assert_true(sizeof(struct policy_group) == size_of(recording_group_fields));
 	/* The compiler adds padding after the rules and after the bools. */
 	assert_true(sizeof(struct policy_guest) - size_of(recording_guest_fields) < 16);
 	assert_true(sizeof(struct policy_decision) - size_of(recording_decision_fields) < 16);
@@ -174,6 +186,40 @@ static void steps_without_decisions_and_new_settings(void **state)
 	assert_int_equal(recording_next(read, NULL), RECORDING_SETTINGS);
 	assert_int_equal(read->settings.budget_bytes, 99);
 	assert_int_equal(recording_next(read, NULL), RECORDING_END);
+	recording_close(read);
+}
+
+/* Made by hand: what a program of version 1 wrote. */
+static void recordings_of_version_1_can_be_read(void **state)
+{
+	FILE *file = fopen(path, "w");
+	struct recording *read;
+
+	(void)state;
+	fputs("{\"aerostat-recording\":1,\"policy\":\"aerostat\",\"settings\":{\"budget_bytes\":"
+	      "null,"
+	      "\"reserve_bytes\":null,\"optimism\":0}}\n",
+	      file);
+	fputs("{\"host\":{\"now_us\":5,\"total_bytes\":1,\"available_bytes\":1,\"free_bytes\":1,"
+	      "\"cache_bytes\":1,\"swap_used_bytes\":0,\"pressure\":0,\"reserved_bytes\":0,"
+	      "\"critical\":false},\"guests\":[{\"id\":1,\"mode\":\"auto\",\"min_bytes\":null,"
+	      "\"max_bytes\":null,\"weight\":1,\"boot_bytes\":9,\"actual_bytes\":9,\"target_"
+	      "bytes\":9,"
+	      "\"resident_bytes\":null,\"stall\":0,\"reachable\":true,\"has_driver\":true,"
+	      "\"cannot_shrink\":0,\"taken_us\":1,\"period_us\":1,\"actual_then_bytes\":9,"
+	      "\"available_bytes\":1,\"free_bytes\":1,\"total_bytes\":9,\"cache_bytes\":0,"
+	      "\"swap_in_bytes\":0,\"swap_out_bytes\":0,\"major_faults\":0,\"oom_kills\":0,"
+	      "\"alloc_stalls\":0,\"direct_scan_bytes\":0,\"psi_some_us\":null,"
+	      "\"psi_full_us\":null}]}\n",
+	      file);
+	fclose(file);
+	read = recording_open(path, NULL);
+	assert_non_null(read);
+	assert_int_equal(recording_next(read, NULL), RECORDING_STEP);
+	assert_int_equal(read->host.group_count, 0);
+	assert_int_equal(read->guests[0].group, 0);
+	assert_int_equal(read->guests[0].ram_bytes, POLICY_UNSET);
+	assert_int_equal(read->guests[0].boot_bytes, 9);
 	recording_close(read);
 }
 
@@ -210,7 +256,8 @@ static void errors_name_the_damaged_line(void **state)
 		{ "", NULL, "line 1: is not a recording" },
 		{ "{}\n", NULL, "line 1: is not a recording" },
 		{ "hello\n", NULL, "line 1: is not JSON" },
-		{ "{\"aerostat-recording\":2}\n", NULL, "has version 2, only 1 is supported" },
+		{ "{\"aerostat-recording\":3}\n", NULL,
+		  "has version 3, only 1 to 2 are supported" },
 		{ "{\"aerostat-recording\":1}\n", NULL, "'policy' is missing" },
 		{ "{\"aerostat-recording\":1,\"policy\":\"mom\"}\n", NULL,
 		  "'settings' is missing" },
@@ -269,6 +316,7 @@ int main(void)
 		cmocka_unit_test(every_number_comes_back_bit_for_bit),
 		cmocka_unit_test(every_field_of_the_contract_is_recorded),
 		cmocka_unit_test(steps_without_decisions_and_new_settings),
+		cmocka_unit_test(recordings_of_version_1_can_be_read),
 		cmocka_unit_test(errors_name_the_damaged_line),
 		cmocka_unit_test(a_file_that_is_not_there_is_named),
 		cmocka_unit_test(a_full_disk_is_noticed),
