@@ -302,7 +302,7 @@ static int aerostat_step(struct policy_state *state, const struct policy_host *h
 		return decide_nothing(guests, count, decisions, outcome);
 	round.views = state->views;
 	round.shares = state->shares;
-	round.grants = state->shares + count;
+	round.grants = count ? state->shares + count : NULL;
 	round.budget = budget_compute(host, &state->settings, guests, count);
 	fill_views(state, &round, guests, decisions);
 	divide_among_guests(&round);

@@ -19,6 +19,7 @@
 #define SAMPLE_GAP_MIN_US (SECOND_US / 10) /* rates over a shorter time are noise */
 #define CLAIM_SLACK_BYTES (64 * MIB)	   /* a kernel's own memory, sampled a moment apart */
 #define CLAIM_SLACK_PART 20		   /* and 1/20 of the RAM at boot */
+#define FROZEN_BYTES (32 * MIB) /* no number of a guest ignores a balloon that moves further */
 
 /* Need (need.c) */
 #define DEMAND_FALL_S 120.0  /* most batch jobs come back within two minutes, or not at all */
@@ -73,8 +74,9 @@
 #define REGRET_US MINUTE_US		/* distress within this time is blamed on the shrink */
 #define BACKOFF_MIN_US MINUTE_US	/* how long a guest is then not shrunk, */
 #define BACKOFF_MAX_US (60 * MINUTE_US) /* doubling each time, up to this */
-#define INFLATE_BYTES_PER_S (15 * MIB)	/* slower: no driver, or one that finds no memory */
-#define INFLATE_US (5 * SECOND_US)	/* if it is slower for this long */
+#define INFLATE_US (5 * SECOND_US)	/* its balloon is watched for this long at a time: */
+#define INFLATE_BYTES_PER_S (15 * MIB)	/* slower: hurts if the guest is short as well, */
+#define INFLATE_DEAD_BYTES (MIB / 2)	/* or this little in all: no driver, or a stuck one */
 #define INACTIVE_BACK_BYTES (128 * MIB) /* what the guest then gets back */
 #define STEP_US_MAX (5 * SECOND_US)	/* a late step does not shrink by more than this allows */
 #define AGAIN_US (SECOND_US / 4)	/* the next step, while a guest in distress waits */

@@ -15,9 +15,11 @@
  *		waits or the budget is exceeded;
  *   regret	distress within a minute of a shrink: the guest gets back what it lost in
  *		that minute and is not shrunk for a minute, then for two, up to an hour;
- *   inactive	a balloon that grows by less than 15 MiB/s over 5 s has no working driver,
- *		or one that finds no memory, and more pressure would only hurt.  The guest
- *		gets 128 MiB back and is not shrunk for a while.
+ *   slow	a balloon that grows by less than 15 MiB/s is slow, and is waited for: under
+ *		emulation, or with a busy guest, that is all there is.
+ *   inactive	a balloon that does not grow in 5 s has no working driver; one that grows
+ *		slowly in a guest that is short finds no memory, and more pressure would
+ *		only hurt.  The guest gets 128 MiB back and is not shrunk for a while.
  *
  * If the guests want more than there is, every guest is short on purpose.  Then there is
  * neither regret nor a wait for calm, because no guest would reach its share otherwise, and
@@ -56,11 +58,18 @@ static bool has_arrived(const struct view *view)
 	return view->actual <= view->current + CONFIRM_SLACK_BYTES;
 }
 
-/* Backs off if the balloon does not grow towards its target. */
+/* Whether a balloon that grew by @grown bytes while it was watched is given up. */
+static bool is_balloon_stuck(const struct view *view, uint64_t grown)
+{
+	return grown < INFLATE_DEAD_BYTES ||
+	       (view->distress.pressured && view->history->pace.slow_bytes_per_s);
+}
+
+/* Judges the balloon's growth towards its target; backs off if there is none. */
 static void follow_inflation(struct view *view, int64_t now_us)
 {
 	struct pace *pace = &view->history->pace;
-	uint64_t expected = INFLATE_BYTES_PER_S * (uint64_t)(INFLATE_US / SECOND_US);
+	uint64_t grown, rate;
 
 	if (has_arrived(view) || pace->backoff_until_us > now_us) {
 		pace->inflation_us = 0;
@@ -72,10 +81,18 @@ static void follow_inflation(struct view *view, int64_t now_us)
 	}
 	if (now_us - pace->inflation_us < INFLATE_US)
 		return;
-	if (saturating_sub(pace->inflation_bytes, view->actual) < expected)
+	grown = saturating_sub(pace->inflation_bytes, view->actual);
+	rate = (uint64_t)((double)grown * (double)SECOND_US /
+			  (double)(now_us - pace->inflation_us));
+	pace->inflation_us = 0;
+	pace->slow_bytes_per_s = rate < INFLATE_BYTES_PER_S ? max_u64(rate, 1) : 0;
+	if (is_balloon_stuck(view, grown))
 		back_off(pace, POLICY_REASON_INACTIVE, view->actual + INACTIVE_BACK_BYTES, now_us);
-	else
-		pace->inflation_us = 0;
+}
+
+uint64_t pace_slow_rate(const struct view *view)
+{
+	return has_arrived(view) ? 0 : view->history->pace.slow_bytes_per_s;
 }
 
 /* Measures how long relief takes, from the sample that showed the need. */
@@ -137,13 +154,15 @@ enum policy_reason pace_protection(const struct view *view, const struct round *
 	int64_t now_us = round->host->now_us;
 
 	if (!view->guest->has_driver && view->guest->rules.mode == POLICY_AUTO)
-		return POLICY_REASON_INACTIVE;
+		return POLICY_REASON_DRIVER;
 	if (!view->guest->reachable && view->guest->rules.mode == POLICY_AUTO)
 		return POLICY_REASON_STALE;
 	if (!view->movable)
 		return POLICY_REASON_FIXED;
 	if (pace->backoff_until_us > now_us && pace->backoff_reason == POLICY_REASON_INACTIVE)
 		return POLICY_REASON_INACTIVE;
+	if (view->silent)
+		return POLICY_REASON_SILENT;
 	if (view->claims)
 		return POLICY_REASON_CLAIM;
 	if (!view->usable || now_us - pace->trusted_us < CALM_US)

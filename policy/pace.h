@@ -23,8 +23,9 @@ struct pace {
 	enum policy_reason backoff_reason; /* INACTIVE or REGRET */
 	uint64_t restore_bytes;		   /* the size that it is to have again */
 
-	int64_t inflation_us;	  /* since when an inflation is being watched */
-	uint64_t inflation_bytes; /* its size at that time */
+	int64_t inflation_us;	   /* since when an inflation is being watched */
+	uint64_t inflation_bytes;  /* its size at that time */
+	uint64_t slow_bytes_per_s; /* how fast its balloon grew, if that was slow; 0: it was not */
 
 	int64_t grew_us;     /* the statistics that caused a growth still in progress */
 	uint64_t grew_bytes; /* the target of that growth */
@@ -45,6 +46,10 @@ uint64_t pace_dead_band(const struct view *view);
 
 /* Whether the guest has enough above its ideal to be worth taking, and is not short. */
 bool pace_can_give(const struct view *view, const struct round *round);
+
+/* How fast its balloon follows the target, in bytes per second, if it is slow and still
+ * follows; otherwise 0. */
+uint64_t pace_slow_rate(const struct view *view);
 
 /* The next target on the way down to the ideal; the current one if it must wait. */
 uint64_t pace_shrink_target(const struct view *view, const struct round *round);

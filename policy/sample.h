@@ -16,10 +16,15 @@ enum counter {
 	COUNTERS
 };
 
+enum level { LEVEL_AVAILABLE, LEVEL_FREE, LEVEL_TOTAL, LEVEL_CACHE, LEVELS };
+
 /* The last statistics that were used.  Starts as all zeros. */
 struct sample {
 	int64_t taken_us; /* 0: none yet */
 	uint64_t counters[COUNTERS];
+	uint64_t levels[LEVELS]; /* bytes */
+	uint64_t same_actual;	 /* the guest's size when all of these first had these values */
+	bool frozen;		 /* its size has changed since by more than they can ignore */
 };
 
 /* The difference between two samples; a counter that either does not have did not change. */
@@ -33,6 +38,12 @@ enum sample_news {
 	SAMPLE_FIRST, /* the first, or the first after the guest's counters were reset */
 	SAMPLE_NEXT,  /* a further one: the change is known */
 };
+
+/* Whether the guest reports, in whatever way, what is available in it. */
+bool sample_shows_available(const struct policy_guest *guest);
+
+/* What is available by its statistics, or the part of it that it reports: floor.h. */
+uint64_t sample_available(const struct policy_guest *guest);
 
 /* Whether the statistics have what is needed to work out a need. */
 bool sample_is_complete(const struct policy_guest *guest);

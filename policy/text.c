@@ -83,6 +83,8 @@ static void append_guest_numbers(struct line *line, const struct view *view)
 	append_text(line, need->demand > (double)need->bytes ? "lately needed " : "needs ");
 	append_mib(line, (uint64_t)need->demand);
 	append_hidden_need(line, need);
+	if (view->guest->available_bytes == POLICY_UNSET)
+		append_text(line, " or less (it reports free memory only)");
 	append_text(line, ", plus a reserve of ");
 	append_mib(line, view->reserve);
 	if (growth > 0) {
@@ -120,23 +122,42 @@ static enum policy_reason explain_shrink(const struct view *view, const struct r
 	return round->situation >= SITUATION_SHORT ? POLICY_REASON_SHARE : POLICY_REASON_IDLE;
 }
 
+/* Whether the guest is to have @bytes, which is more than it has. */
+static bool lacks(const struct view *view, uint64_t bytes)
+{
+	return view->movable && bytes > saturating_add(view->current, pace_dead_band(view));
+}
+
 static enum policy_reason explain_standstill(const struct view *view, const struct round *round)
 {
 	uint64_t band = pace_dead_band(view);
 
-	if (view->movable && view->ideal > saturating_add(view->current, band)) {
-		if (view->guest->stall > HOST_STALL_SHARE)
-			return POLICY_REASON_STALLED;
+	if (lacks(view, view->ideal) && view->guest->stall > HOST_STALL_SHARE)
+		return POLICY_REASON_STALLED;
+	if (lacks(view, view->ideal))
 		return POLICY_REASON_SHARE;
-	}
 	if (view->protection)
 		return view->protection;
+	if (pace_slow_rate(view))
+		return POLICY_REASON_SLOW;
+	if (lacks(view, view->want))
+		return POLICY_REASON_SHARE;
 	if (view->current > saturating_add(view->ideal, band) ||
 	    (round->over_budget && view->current > view->ideal))
 		return pace_refusal(view, round) ? pace_refusal(view, round) : POLICY_REASON_IDLE;
 	if (view->current == view->low || view->current == view->high)
 		return POLICY_REASON_BOUND;
-	return POLICY_REASON_NONE;
+	return view->current > saturating_add(view->want, band) ? POLICY_REASON_SURPLUS
+								: POLICY_REASON_NONE;
+}
+
+static const char *describe_silence(const struct view *view)
+{
+	if (view->guest->taken_us <= 0)
+		return "; it has reported no statistics, not shrunk";
+	if (!sample_shows_available(view->guest))
+		return "; its statistics do not say what is available in it, not shrunk";
+	return "; its statistics stay the same while its size changes, not shrunk";
 }
 
 static const char *describe_state(const struct view *view, enum policy_reason reason)
@@ -146,12 +167,17 @@ static const char *describe_state(const struct view *view, enum policy_reason re
 		if (!view->guest->reachable)
 			return "; does not answer, left unchanged";
 		return view->usable ? "; its statistics started less than 30 s ago, not shrunk yet"
-				    : "; its statistics are old or missing, not shrunk";
+				    : "; its statistics are old, not shrunk";
+	case POLICY_REASON_SILENT:
+		return describe_silence(view);
 	case POLICY_REASON_CLAIM:
 		return "; its statistics contradict the host, not shrunk";
 	case POLICY_REASON_INACTIVE:
-		return view->guest->has_driver ? "; its balloon does not follow the target"
-					       : "; it has no balloon driver";
+		return "; its balloon does not follow the target";
+	case POLICY_REASON_DRIVER:
+		return "; it has no balloon driver";
+	case POLICY_REASON_SLOW:
+		return "; its balloon follows slowly, at ";
 	case POLICY_REASON_REGRET:
 		return "; was short after a shrink, not shrunk for now";
 	case POLICY_REASON_CALM:
@@ -161,7 +187,10 @@ static const char *describe_state(const struct view *view, enum policy_reason re
 	case POLICY_REASON_STALLED:
 		return "; the host stalls it, more memory would not help";
 	case POLICY_REASON_SHARE:
-		return "; waits for memory from other guests";
+		return lacks(view, view->ideal) ? "; waits for memory from other guests"
+						: "; the budget is used: ";
+	case POLICY_REASON_SURPLUS:
+		return "; keeps a share of the surplus";
 	case POLICY_REASON_IDLE:
 		return "; its last change is still in progress";
 	case POLICY_REASON_FIXED:
@@ -170,8 +199,9 @@ static const char *describe_state(const struct view *view, enum policy_reason re
 		return view->current == view->low ? "; at its minimum" : "; at its maximum";
 	case POLICY_REASON_NONE:
 	case POLICY_REASON_GROWS:
-	case POLICY_REASON_SURPLUS:
 	case POLICY_REASON_HOST:
+	case POLICY_REASON_COST:
+	case POLICY_REASON_LIMIT:
 	case POLICY_REASON_COUNT:
 		break;
 	}
@@ -193,12 +223,27 @@ static const char *describe_change(enum policy_reason reason, bool more)
 	return more ? "; gets " : "; gives ";
 }
 
-static void append_change(struct line *line, const struct view *view, enum policy_reason reason)
+/* The number that some of the texts of describe_state() end with. */
+static void append_state_number(struct line *line, const struct view *view,
+				const struct round *round, enum policy_reason reason)
+{
+	if (reason == POLICY_REASON_SLOW) {
+		append_mib(line, max_u64(pace_slow_rate(view), MIB));
+		append_text(line, "/s");
+	} else if (reason == POLICY_REASON_SHARE && !lacks(view, view->ideal)) {
+		append_mib(line, round->budget.bytes);
+		append_text(line, " for all guests");
+	}
+}
+
+static void append_change(struct line *line, const struct view *view, const struct round *round,
+			  enum policy_reason reason)
 {
 	bool more = view->target > view->current;
 
 	if (view->target == view->current) {
 		append_text(line, describe_state(view, reason));
+		append_state_number(line, view, round, reason);
 		return;
 	}
 	append_text(line, describe_change(reason, more));
@@ -231,5 +276,5 @@ void text_fill_decision(struct view *view, const struct round *round)
 		append_guest_numbers(&line, view);
 	else
 		append_text(&line, "off");
-	append_change(&line, view, decision->reason);
+	append_change(&line, view, round, decision->reason);
 }

@@ -58,6 +58,12 @@ static void fill_bounds(struct view *view)
 			view->guest->has_driver && !view->guest->cannot_shrink;
 }
 
+/* Whether the last statistics say what the guest needs. */
+static bool shows_need(const struct view *view)
+{
+	return !view->claims && !view->history->sample.frozen;
+}
+
 static void follow_change(struct view *view, uint64_t need, const struct change *change)
 {
 	const struct policy_guest *guest = view->guest;
@@ -86,15 +92,15 @@ static void follow_sample(struct view *view, const struct round *round)
 	case SAMPLE_FIRST:
 		history->pace.trusted_us = round->host->now_us;
 		symptoms_reset(&history->symptoms);
-		if (!view->claims)
+		if (shows_need(view))
 			need_start(&history->need, need);
 		break;
 	case SAMPLE_NEXT:
 		symptoms_update(&history->symptoms, &change, guest->taken_us);
 		/* The first sample may have been implausible, for example from before a resize. */
-		if (!view->claims && !history->need.known)
+		if (shows_need(view) && !history->need.known)
 			need_start(&history->need, need);
-		else if (!view->claims)
+		else if (shows_need(view))
 			follow_change(view, need, &change);
 		break;
 	}
@@ -159,7 +165,10 @@ static void fill_share(struct view *view)
 	if (!view->movable)
 		return;
 	if (view->protection == POLICY_REASON_CLAIM || view->protection == POLICY_REASON_INACTIVE ||
-	    (view->protection == POLICY_REASON_STALE && view->history->need.known))
+	    view->protection == POLICY_REASON_COST ||
+	    ((view->protection == POLICY_REASON_STALE ||
+	      view->protection == POLICY_REASON_SILENT) &&
+	     view->history->need.known))
 		low = max_u64(view->current,
 			      view->actual); /* a shrink in progress may never finish */
 	else if (view->protection)
@@ -184,7 +193,8 @@ void view_fill(struct view *view, const struct round *round)
 		view->claims = sample_is_complete(view->guest) &&
 			       sample_contradicts(view->guest, round->host);
 		follow_sample(view, round);
-		view->usable = view->guest->reachable && !view->claims &&
+		view->silent = !sample_shows_available(view->guest) || view->history->sample.frozen;
+		view->usable = view->guest->reachable && !view->claims && !view->silent &&
 			       sample_is_fresh(view->guest, round->host->now_us);
 	}
 	fill_want(view);

@@ -27,6 +27,7 @@ struct view {
 	double weight;
 
 	bool movable;			/* its target may be changed at all */
+	bool silent;			/* its statistics do not show what is available */
 	bool claims;			/* its statistics cannot be true */
 	bool usable;			/* its statistics are recent and may be true */
 	uint64_t demand, reserve, want; /* if history->need.known; else its current target */

@@ -27,18 +27,34 @@ size_t play_add(struct play *play, uint64_t boot_bytes, uint64_t actual_bytes, u
 	return index;
 }
 
+static void move_balloon(struct policy_guest *guest, uint64_t per_s)
+{
+	uint64_t target = guest->target_bytes;
+
+	if (!per_s || guest->actual_bytes <= target || guest->actual_bytes - target < per_s)
+		guest->actual_bytes = target;
+	else
+		guest->actual_bytes -= per_s;
+}
+
 static void follow(struct play *play, size_t i)
 {
 	struct policy_guest *guest = &play->guests[i];
 
 	if (!play->dead[i])
-		guest->actual_bytes = guest->target_bytes;
+		move_balloon(guest, play->balloon_per_s[i]);
 	if (play->silent[i])
 		return;
 	guest->taken_us = play->host.now_us;
 	guest->actual_then_bytes = guest->actual_bytes;
+	if (play->frozen[i])
+		return;
 	guest->available_bytes =
 		guest->actual_bytes > play->needs[i] ? guest->actual_bytes - play->needs[i] : 0;
+	if (!play->free_only[i])
+		return;
+	guest->free_bytes = guest->available_bytes;
+	guest->available_bytes = POLICY_UNSET;
 }
 
 void play_seconds(struct play *play, int seconds)

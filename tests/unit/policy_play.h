@@ -14,8 +14,11 @@ struct play {
 	size_t count;
 	struct policy_guest guests[PLAY_GUESTS];
 	uint64_t needs[PLAY_GUESTS];
-	bool silent[PLAY_GUESTS]; /* no new statistics */
-	bool dead[PLAY_GUESTS];	  /* the balloon does not follow */
+	bool free_only[PLAY_GUESTS];	     /* it does not report what is available */
+	bool frozen[PLAY_GUESTS];	     /* its statistics come, and stay the same */
+	uint64_t balloon_per_s[PLAY_GUESTS]; /* 0: its balloon moves at once */
+	bool silent[PLAY_GUESTS];	     /* no new statistics */
+	bool dead[PLAY_GUESTS];		     /* the balloon does not follow */
 	struct policy_decision decisions[PLAY_GUESTS];
 	struct policy_outcome outcome;
 };

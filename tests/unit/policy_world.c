@@ -64,6 +64,7 @@ struct policy_guest world_guest(uint64_t id, uint64_t boot_bytes, uint64_t actua
 		.actual_bytes = actual_bytes,
 		.target_bytes = actual_bytes,
 		.resident_bytes = POLICY_UNSET,
+		.ram_bytes = POLICY_UNSET,
 		.reachable = true,
 		.has_driver = true,
 		.taken_us = now_us,
@@ -368,8 +369,12 @@ static bool doubtful(const struct world *world, const struct policy_guest *guest
 		return true;
 	if (world->host.now_us - guest->taken_us > 5 * SECOND && guest->period_us <= SECOND)
 		return true;
-	if (guest->available_bytes == POLICY_UNSET || guest->actual_then_bytes == POLICY_UNSET)
+	if (guest->available_bytes == POLICY_UNSET && guest->free_bytes == POLICY_UNSET)
 		return true;
+	if (guest->actual_then_bytes == POLICY_UNSET)
+		return true;
+	if (guest->available_bytes == POLICY_UNSET)
+		return false; /* free memory stands for it */
 	return guest->available_bytes > guest->boot_bytes * 2 + 64 * MIB &&
 	       guest->available_bytes > guest->actual_then_bytes &&
 	       guest->available_bytes - guest->actual_then_bytes > guest->boot_bytes + 64 * MIB;
@@ -382,6 +387,8 @@ static bool may_not_give(enum policy_reason reason, bool moved)
 		return !moved;
 	return reason == POLICY_REASON_FIXED || reason == POLICY_REASON_STALE ||
 	       reason == POLICY_REASON_CLAIM || reason == POLICY_REASON_INACTIVE ||
+	       reason == POLICY_REASON_SILENT || reason == POLICY_REASON_SLOW ||
+	       reason == POLICY_REASON_DRIVER || reason == POLICY_REASON_COST ||
 	       reason == POLICY_REASON_REGRET;
 }
 
@@ -432,8 +439,24 @@ static void check_budget(const struct world *world)
 	assert_true(after <= max_of(before, world->outcome.budget_bytes) + raised);
 }
 
+/* "It has what it wants" is true, or nearly. */
+static void check_reasons(const struct world *world)
+{
+	for (size_t i = 0; i < world->count; i++) {
+		const struct policy_decision *decision = &world->decisions[i];
+		uint64_t target = decision->target_bytes, want = decision->want_bytes;
+
+		if (decision->reason != POLICY_REASON_NONE)
+			continue;
+		assert_int_not_equal(want, POLICY_UNSET);
+		assert_true(max_of(target, want) - min_of(target, want) <=
+			    max_of(BAND, target / 100));
+	}
+}
+
 void world_check(const struct world *world)
 {
+	check_reasons(world);
 	for (size_t i = 0; i < world->count; i++)
 		check_bounds(world, i);
 	check_shrinks(world);

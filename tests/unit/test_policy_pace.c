@@ -272,7 +272,7 @@ static void what_an_inactive_guest_has_is_nobody_elses(void **state)
 	play.guests[0].has_driver = false;
 	play_seconds(&play, 10);
 	assert_int_equal(target(&play), GIB);
-	assert_int_equal(reason(&play), POLICY_REASON_INACTIVE);
+	assert_int_equal(reason(&play), POLICY_REASON_DRIVER);
 	assert_true(play.guests[1].target_bytes <= GIB);
 	play_end(&play);
 }
@@ -306,7 +306,7 @@ static void absent_statistics_take_nothing(void **state)
 	play.guests[0].taken_us = 0;
 	play_seconds(&play, 100);
 	assert_int_equal(target(&play), 2 * GIB);
-	assert_int_equal(reason(&play), POLICY_REASON_STALE);
+	assert_int_equal(reason(&play), POLICY_REASON_SILENT);
 	assert_int_equal(play.decisions[0].want_bytes, POLICY_UNSET);
 	play_end(&play);
 }
