@@ -25,6 +25,7 @@
  *   manager.c       life of the manager, guests that come and go
  *   round.c         samples, decisions
  *   modes.c         modes and sizes that people choose
+ *   holders.c       who holds the memory that a guest wants
  *   reservations.c  memory for guests that are about to start
  *   recorder.c      the recording of a client
  *   guests.c        all guests, the state file's content

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "aerostatd/round.h"
 
+#include "aerostatd/holders.h"
 #include "aerostatd/host.h"
 #include "aerostatd/log.h"
 
@@ -92,7 +93,10 @@ static void clear_step(struct step *step)
 static void carry_out_step(struct round *round, const struct step *step)
 {
 	int64_t now_us = g_get_monotonic_time();
+	struct holders holders = holders_find(step->guests, step->count);
 
+	for (size_t i = 0; i < step->count; i++)
+		holders_append(&holders, step->guests[i], &step->decisions[i]);
 	for (size_t i = 0; i < step->count; i++)
 		if (managed_take_decision(step->guests[i], &step->decisions[i]))
 			guests_touch(round->context.guests);

@@ -55,7 +55,45 @@ static void mentions_that_the_need_is_not_known(void **state)
 	play_seconds(&play, 1);
 	assert_string_equal(
 		play.decisions[0].text,
-		"need not known, has 730 MiB; its statistics are old or missing, not shrunk");
+		"need not known, has 730 MiB; it has reported no statistics, not shrunk");
+	play_end(&play);
+}
+
+/* Far below its want, at its ideal: it has what is left, not what it wants. */
+static void says_that_the_budget_is_used(void **state)
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play, 1500 * MIB);
+	play_add(&play, 2 * GIB, 800 * MIB, 610 * MIB);
+	play_add(&play, 2 * GIB, 700 * MIB, 600 * MIB);
+	play.guests[1].rules.mode = POLICY_HELD;
+	play_seconds(&play, 35);
+	assert_int_equal(play.decisions[0].reason, POLICY_REASON_SHARE);
+	assert_string_equal(
+		play.decisions[0].text,
+		"needs 610 MiB, plus a reserve of 614 MiB: wants 1225 MiB, has 800 MiB; "
+		"the budget is used: 1500 MiB for all guests");
+	play_end(&play);
+}
+
+static void says_that_it_has_a_surplus(void **state)
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play, 8 * GIB);
+	play_add(&play, 2 * GIB, 2 * GIB, 610 * MIB);
+	play_seconds(&play, 60);
+	play.guests[0].rules.max_bytes = POLICY_UNSET;
+	assert_int_equal(play.decisions[0].reason, POLICY_REASON_BOUND);
+	play_add(&play, 4 * GIB, GIB, 300 * MIB);
+	play.settings.budget_bytes = 4500 * MIB;
+	policy_aerostat.configure(play.state, &play.settings);
+	play_seconds(&play, 300);
+	assert_int_equal(play.decisions[1].reason, POLICY_REASON_SURPLUS);
+	assert_non_null(strstr(play.decisions[1].text, "; keeps a share of the surplus"));
 	play_end(&play);
 }
 
@@ -102,6 +140,8 @@ int main(void)
 		cmocka_unit_test(gives_need_reserve_want_size_and_change),
 		cmocka_unit_test(mentions_growth_and_swap),
 		cmocka_unit_test(mentions_that_the_need_is_not_known),
+		cmocka_unit_test(says_that_the_budget_is_used),
+		cmocka_unit_test(says_that_it_has_a_surplus),
 		cmocka_unit_test(the_longest_text_fits),
 		cmocka_unit_test(every_reason_has_a_name_of_its_own_and_a_help),
 		cmocka_unit_test(policies_are_found_by_name),

@@ -146,6 +146,37 @@ static void check_balance(void *data, const struct contest_view *view)
 	++*asked;
 }
 
+static void check_contentment(void *data, const struct contest_view *view)
+{
+	(void)data;
+	for (size_t i = 0; i < view->count; i++) {
+		const struct policy_decision *decision = &view->decisions[i];
+		uint64_t target = decision->target_bytes, want = decision->want_bytes;
+		uint64_t apart = target > want ? target - want : want - target;
+
+		if (decision->reason == POLICY_REASON_NONE && apart > 32 * MIB &&
+		    apart > target / 100)
+			fail_msg("has %llu MiB and wants %llu: %s",
+				 (unsigned long long)(target / MIB),
+				 (unsigned long long)(want / MIB), decision->text);
+	}
+}
+
+static void no_guest_has_what_it_wants_while_it_has_not(void **state)
+{
+	const struct contest_watch watch = { .decided = check_contentment };
+
+	(void)state;
+	for (uint64_t seed = SEED; seed < SEED + 40; seed++) {
+		struct trace *trace = make(trace_shapes[seed % 10].name, seed);
+		struct score score;
+
+		score_init(&score);
+		assert_int_equal(contest_run(trace, &policy_aerostat, &score, &watch), 0);
+		trace_free(trace);
+	}
+}
+
 static void no_policy_creates_or_loses_memory(void **state)
 {
 	(void)state;
@@ -302,6 +333,7 @@ int main(void)
 		cmocka_unit_test(bursts_are_seconds_of_much_more),
 		cmocka_unit_test(every_shape_has_its_fault),
 		cmocka_unit_test(a_seed_gives_one_score),
+		cmocka_unit_test(no_guest_has_what_it_wants_while_it_has_not),
 		cmocka_unit_test(no_policy_creates_or_loses_memory),
 		cmocka_unit_test(the_oracle_needs_no_kill_where_there_is_room),
 		cmocka_unit_test(an_oracle_without_a_trace_changes_nothing),
