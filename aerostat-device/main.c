@@ -8,8 +8,9 @@
  * gives up all that it does not need, in three stages (sandbox.h):
  *
  *	drop_privileges()	other identity, capabilities, new privileges, core dumps
- *	(then it opens its sockets and creates the device)
- *	leave_namespaces()	files, network and IPC
+ *	(then it opens its sockets)
+ *	leave_namespaces()	files, processes, network and IPC
+ *	(then it creates the device)
  *	filter_system_calls()	all system calls except some forty
  *
  * After that it reports that it is ready and runs its event loop (io/loop.h) until
@@ -21,7 +22,9 @@
  *
  * options.c, options_help.c	the command line
  * systemd.c			socket activation and readiness notification
+ * waiter.c			the process that stays outside the PID namespace
  * sandbox.c			the three stages
+ * sandbox_filter.c		the last of them
  * sigbus.c			guest memory that the VMM takes away
  * sockets.c			the sockets for the VMM and for control
  * vmm.c			the connection of the VMM
@@ -69,8 +72,11 @@ static bool drop_privileges(struct process *process)
 	return false;
 }
 
-/* Stage 2.  Many containers do not allow namespaces; stage 3 forbids the same once more. */
-static void leave_namespaces(struct process *process)
+/*
+ * Stage 2.  Many containers do not allow namespaces; stage 3 forbids the same once more.  Where
+ * they are allowed, this returns in a child process (waiter.h).
+ */
+static void leave_namespaces(struct process *process, int *notify_fd)
 {
 	int error;
 
@@ -79,10 +85,11 @@ static void leave_namespaces(struct process *process)
 	if (!sandbox_is_complete())
 		log_line(&process->log, LOG_LEVEL_DEBUG,
 			 "built with sanitizers or coverage: most of the sandbox is off");
-	error = sandbox_leave_namespaces();
+	error = sandbox_leave_namespaces(notify_fd);
 	if (error)
-		log_line(&process->log, LOG_LEVEL_DEBUG,
-			 "cannot create namespaces, continuing without: %s", strerror(-error));
+		log_line(&process->log, LOG_LEVEL_WARNING,
+			 "cannot leave all namespaces: %s; continuing with the rest of the sandbox",
+			 strerror(-error));
 }
 
 /* Stage 3. */
@@ -105,10 +112,10 @@ static int serve_guest(const struct device_options *options)
 	int notify_fd = systemd_open_notify_socket();
 
 	process_init(&process, options);
-	if (drop_privileges(&process) && process_open_sockets(&process) &&
-	    process_create_device(&process) && process_accept_vmm(&process)) {
-		leave_namespaces(&process);
-		if (filter_system_calls(&process)) {
+	if (drop_privileges(&process) && process_open_sockets(&process)) {
+		leave_namespaces(&process, &notify_fd);
+		if (process_create_device(&process) && process_accept_vmm(&process) &&
+		    filter_system_calls(&process)) {
 			log_line(&process.log, LOG_LEVEL_DEBUG, "ready");
 			systemd_notify_ready(notify_fd);
 			code = process_run_loop(&process) ? EXIT_DONE : EXIT_FAILED;

@@ -4,19 +4,21 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/landlock.h>
 #include <pwd.h>
 #include <sched.h>
-#include <seccomp.h>
-#include <signal.h>
 #include <stddef.h>
-#include <sys/mman.h>
+#include <stdint.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "aerostat-device/waiter.h"
+
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#define LANDLOCK_RULES 3
 
 #ifdef AEROSTAT_INSTRUMENTED
 #define IS_COMPLETE false
@@ -122,160 +124,70 @@ static int switch_to_empty_root(void)
 	return 0;
 }
 
-int sandbox_leave_namespaces(void)
+/* Leaves each namespace that it may leave, and adds it to @left; 0, or -errno of the first that it
+ * may not. */
+static int leave_each_namespace(int *left)
 {
-	int error;
+	/* The first grants what the others need. */
+	static const int namespaces[] = { CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWPID,   CLONE_NEWNET,
+					  CLONE_NEWIPC,	 CLONE_NEWUTS, CLONE_NEWCGROUP };
+	int error = 0;
 
-	if (!IS_COMPLETE)
-		return 0;
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-		    CLONE_NEWCGROUP))
-		return -errno;
-	error = switch_to_empty_root();
-	/* Creating a user namespace grants all capabilities in it. */
-	return error ? error : drop_capabilities();
+	for (size_t i = 0; i < LENGTH(namespaces); i++) {
+		if (unshare(namespaces[i]) == 0)
+			*left |= namespaces[i];
+		else if (!error)
+			error = -errno;
+	}
+	return error;
+}
+
+/* What version @version of Landlock can forbid: struct landlock_ruleset_attr. */
+static void set_landlock_rules(uint64_t rules[LANDLOCK_RULES], long version)
+{
+	unsigned int files = version < 2 ? 13 : version < 3 ? 14 : version < 5 ? 15 : 16;
+
+	rules[0] = (UINT64_C(1) << files) - 1; /* opening and changing files */
+	rules[1] = 3;			       /* binding and connecting TCP sockets */
+	rules[2] = 3;			       /* abstract sockets; signals */
 }
 
 /*
- * Stage 3
+ * Landlock needs no privilege, so it holds where namespaces are forbidden, too.  It also covers
+ * signals that the kernel sends for a process, as fcntl(F_SETOWN) demands.
  */
-
-static const struct {
-	int call;
-	const char *why;
-} allowed_calls[] = {
-	/* The loop */
-	{ SCMP_SYS(epoll_wait), "loop.c" },
-	{ SCMP_SYS(epoll_pwait), "loop.c, where there is no epoll_wait" },
-	{ SCMP_SYS(epoll_ctl), "loop.c" },
-	{ SCMP_SYS(clock_gettime), "loop.c, where the vDSO does not do it" },
-	{ SCMP_SYS(read), "signalfd, eventfds" },
-	{ SCMP_SYS(preadv2), "eventfds of the VMM, which could block" },
-	{ SCMP_SYS(write), "eventfds, the log" },
-	{ SCMP_SYS(poll), "the log, interrupts" },
-	{ SCMP_SYS(ppoll), "the same, where there is no poll" },
-	/* Sockets */
-	{ SCMP_SYS(accept4), "listener.c" },
-	{ SCMP_SYS(recvfrom), "control.c" },
-	{ SCMP_SYS(recvmsg), "the VMM's messages, with descriptors" },
-	{ SCMP_SYS(sendto), "answers, sd_notify" },
-	{ SCMP_SYS(sendmsg), "answers" },
-	{ SCMP_SYS(shutdown), "ending a connection" },
-	{ SCMP_SYS(getsockopt), "what a descriptor is" },
-	{ SCMP_SYS(close), "descriptors" },
-	/* Guest memory */
-	{ SCMP_SYS(fstat), "memory.c: what a descriptor is" },
-	{ SCMP_SYS(newfstatat), "the same: glibc's fstat()" },
-	{ SCMP_SYS(fstatfs), "memory.c: the size of huge pages" },
-	{ SCMP_SYS(fcntl), "memory.c, vhost_user_vrings.c: F_GETFL, O_NONBLOCK" },
-	{ SCMP_SYS(munmap), "memory.c, free()" },
-	{ SCMP_SYS(fallocate), "release.c" },
-	{ SCMP_SYS(madvise), "release.c, free()" },
-	{ SCMP_SYS(process_madvise), "release.c" },
-	{ SCMP_SYS(mincore), "audit.c" },
-	/* The C library */
-	{ SCMP_SYS(brk), "malloc()" },
-	{ SCMP_SYS(mremap), "realloc()" },
-	{ SCMP_SYS(futex), "locks of stdio and malloc()" },
-	{ SCMP_SYS(getrandom), "jansson's and malloc()'s seeds" },
-	{ SCMP_SYS(rt_sigaction), "sigbus.c, abort()" },
-	{ SCMP_SYS(rt_sigprocmask), "raise(), abort()" },
-	{ SCMP_SYS(rt_sigreturn), "sigbus.c" },
-	{ SCMP_SYS(getpid), "raise(), abort()" },
-	{ SCMP_SYS(gettid), "raise(), abort()" },
-	{ SCMP_SYS(restart_syscall), "a call that SIGSTOP interrupted" },
-	{ SCMP_SYS(exit_group), "the end" },
-	{ SCMP_SYS(exit), "the end" },
-};
-
-/* Calls that only an attacker makes.  open() is not here because libraries try it. */
-static const int hostile_calls[] = {
-	SCMP_SYS(execve),
-	SCMP_SYS(execveat),
-	SCMP_SYS(fork),
-	SCMP_SYS(vfork),
-	SCMP_SYS(clone),
-	SCMP_SYS(clone3),
-	SCMP_SYS(ptrace),
-	SCMP_SYS(process_vm_readv),
-	SCMP_SYS(process_vm_writev),
-	SCMP_SYS(open_by_handle_at),
-	SCMP_SYS(unlink),
-	SCMP_SYS(unlinkat),
-	SCMP_SYS(rename),
-	SCMP_SYS(renameat2),
-	SCMP_SYS(socket),
-	SCMP_SYS(connect),
-	SCMP_SYS(bind),
-	SCMP_SYS(kill),
-	SCMP_SYS(pidfd_open),
-	SCMP_SYS(pidfd_getfd),
-	SCMP_SYS(mount),
-	SCMP_SYS(umount2),
-	SCMP_SYS(pivot_root),
-	SCMP_SYS(chroot),
-	SCMP_SYS(setns),
-	SCMP_SYS(unshare),
-	SCMP_SYS(setuid),
-	SCMP_SYS(setresuid),
-	SCMP_SYS(capset),
-	SCMP_SYS(bpf),
-	SCMP_SYS(userfaultfd),
-	SCMP_SYS(perf_event_open),
-	SCMP_SYS(init_module),
-	SCMP_SYS(finit_module),
-	SCMP_SYS(kexec_load),
-	SCMP_SYS(add_key),
-	SCMP_SYS(keyctl),
-	SCMP_SYS(io_uring_setup),
-};
-
-/* Adds the calls that are allowed only with certain arguments. */
-static int add_argument_rules(scmp_filter_ctx filter)
+static void restrict_by_landlock(void)
 {
-	const struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-	const struct scmp_arg_cmp ourselves = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
-	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_code);
+	long version =
+		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	uint64_t rules[LANDLOCK_RULES];
+	size_t count = version < 4 ? 1 : version < 6 ? 2 : 3;
+	int fd;
 
-	if (!error)
-		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, no_code);
-	if (!error)
-		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, ourselves);
-	return error;
+	if (version < 1)
+		return; /* the kernel lacks it */
+	set_landlock_rules(rules, version);
+	fd = (int)syscall(SYS_landlock_create_ruleset, rules, count * sizeof(rules[0]), 0);
+	if (fd < 0)
+		return;
+	syscall(SYS_landlock_restrict_self, fd, 0);
+	close(fd);
 }
 
-/* Adds a rule for any arguments, unless this architecture does not have the call (-EDOM). */
-static int add_call_rule(scmp_filter_ctx filter, uint32_t action, int call)
+int sandbox_leave_namespaces(int *notify_fd)
 {
-	int error = seccomp_rule_add(filter, action, call, 0);
-
-	return error == -EDOM ? 0 : error;
-}
-
-static int add_filter_rules(scmp_filter_ctx filter)
-{
-	int error = add_argument_rules(filter);
-
-	for (size_t i = 0; !error && i < LENGTH(allowed_calls); i++)
-		error = add_call_rule(filter, SCMP_ACT_ALLOW, allowed_calls[i].call);
-	for (size_t i = 0; !error && i < LENGTH(hostile_calls); i++)
-		error = add_call_rule(filter, SCMP_ACT_KILL_PROCESS, hostile_calls[i]);
-	return error;
-}
-
-int sandbox_filter_system_calls(void)
-{
-	scmp_filter_ctx filter;
-	int error;
+	int left = 0, error, other = 0;
 
 	if (!IS_COMPLETE)
 		return 0;
-	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	if (!filter)
-		return -ENOMEM;
-	error = add_filter_rules(filter);
-	if (!error)
-		error = seccomp_load(filter);
-	seccomp_release(filter);
-	return error;
+	error = leave_each_namespace(&left);
+	if (left & CLONE_NEWNS)
+		other = switch_to_empty_root();
+	/* Creating a user namespace grants all capabilities in it. */
+	if (!other)
+		other = drop_capabilities();
+	restrict_by_landlock();
+	if (left & CLONE_NEWPID && !other)
+		other = waiter_fork(notify_fd);
+	return error ? error : other;
 }

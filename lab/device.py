@@ -13,6 +13,9 @@ an error status, leaving the guest raises an error with the end of the device's
 log.  This is how a sanitizer's report becomes visible.
 """
 
+import contextlib
+import os
+import pathlib
 import signal
 import subprocess
 
@@ -22,6 +25,17 @@ from .wait import HANG_S, wait_for
 
 PROTOCOLS = ("vfio-user", "vhost-user")
 ID = "balloon0"
+
+
+def serving_pid(pid):
+    """Returns the pid of the process that serves the guest.
+
+    Where it may have a PID namespace, the device is a child of the process that was started.
+    """
+    with contextlib.suppress(OSError):
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(children[0]) if children else pid
+    return pid
 
 
 class Device:
@@ -57,10 +71,11 @@ class Device:
             self._forgiven = True
             raise LabError(f"the balloon device of {self.name} ended {self._how()}: "
                            f"{self.last_words()}")
+        self.qmp("query-status")    # answered once its process is the one that serves
 
     @property
     def pid(self):
-        return self._process.pid
+        return serving_pid(self._process.pid)
 
     def alive(self):
         return self._process.poll() is None
@@ -94,8 +109,10 @@ class Device:
     def kill(self):
         """Kills it, as if it crashed."""
         self._forgiven = True
+        served = self.pid
         self._process.kill()
         self._process.wait()
+        wait_for(lambda: not os.path.exists(f"/proc/{served}"), "the device to die")
 
     def wait_end(self):
         """Waits for an end that the caller requested; returns the exit status."""

@@ -15,6 +15,7 @@ import pytest
 from command import DONE, MIB, NO_DRIVER
 from conftest import BUILD
 from lab import qmp
+from lab.device import serving_pid
 from lab.wait import HANG_S, wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -53,8 +54,12 @@ class Running:
     def ask(self, command, **arguments):
         return qmp.ask(self.control, command, arguments)
 
+    @property
+    def pid(self):
+        return serving_pid(self.process.pid)
+
     def status(self, key):
-        text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         return re.search(rf"^{key}:\s*(.*)$", text, re.M)[1]
 
     def end(self):
@@ -207,8 +212,10 @@ def test_sockets_are_their_owners_alone(start):
 
 def test_a_stale_socket_is_replaced(start):
     first = start()
+    served = first.pid
     first.process.kill()
     first.end()
+    wait_for(lambda: not os.path.exists(f"/proc/{served}"), "the device to die")
     assert first.vmm.exists()
     start()
 
@@ -321,13 +328,25 @@ def test_it_is_shut_in(start):
     device = start("--verbose")
     assert device.status("NoNewPrivs") == "1"
     assert int(device.status("CapEff"), 16) == int(device.status("CapPrm"), 16) == 0
-    limits = pathlib.Path(f"/proc/{device.process.pid}/limits").read_text()
+    limits = pathlib.Path(f"/proc/{device.pid}/limits").read_text()
     assert re.search(r"^Max core file size +0 +0 ", limits, re.M)
     if "built with sanitizers" in device.log.read_text():
         pytest.skip("this build has sanitizers or counts lines, and no more of the sandbox")
     assert device.status("Seccomp") == "2"
-    if os.readlink(f"/proc/{device.process.pid}/ns/user") != os.readlink("/proc/self/ns/user"):
-        assert os.listdir(f"/proc/{device.process.pid}/root") == []
+    if os.readlink(f"/proc/{device.pid}/ns/user") != os.readlink("/proc/self/ns/user"):
+        assert os.listdir(f"/proc/{device.pid}/root") == []
+        assert os.readlink(f"/proc/{device.pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
+        assert device.status("NSpid").split() == [str(device.pid), "1"]
+
+
+def test_it_holds_no_descriptor_in_two_processes(start):
+    """The process that waits for the device would keep sockets open that the device closes."""
+    device = start()
+    if device.pid == device.process.pid:
+        pytest.skip("namespaces are not permitted here")
+    names = [os.readlink(f"/proc/{device.process.pid}/fd/{fd}")
+             for fd in os.listdir(f"/proc/{device.process.pid}/fd")]
+    assert names == ["anon_inode:[signalfd]"]
 
 
 def test_the_sandbox_may_be_left_out(start):

@@ -161,6 +161,23 @@ static void run_child(const struct device *device, int log_end, const char *prog
 	_exit(127);
 }
 
+/* The device is a child of the process that was started where it may have a PID namespace. */
+static pid_t find_serving(pid_t pid)
+{
+	char path[64];
+	FILE *children;
+	int child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	children = fopen(path, "re");
+	if (!children)
+		return pid;
+	if (fscanf(children, "%d", &child) != 1)
+		child = pid;
+	fclose(children);
+	return child;
+}
+
 int device_start(struct device *device, const char *program, const char *protocol,
 		 char *const *words)
 {
@@ -183,6 +200,7 @@ int device_start(struct device *device, const char *program, const char *protoco
 			return -ECHILD;
 		pause_ms(5);
 	}
+	device->serving = find_serving(device->pid);
 	device->files = device_files(device);
 	device->private_kib = device_private_kib(device);
 	return device->files < 0 ? device->files : 0;
@@ -259,7 +277,7 @@ int device_files(const struct device *device)
 	DIR *folder;
 	int count = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", device->pid);
+	snprintf(path, sizeof(path), "/proc/%d/fd", device->serving);
 	folder = opendir(path);
 	if (!folder)
 		return -errno;
@@ -320,9 +338,9 @@ uint64_t device_private_kib(const struct device *device)
 	FILE *maps;
 	int pagemap;
 
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", device->pid);
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", device->serving);
 	pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	snprintf(path, sizeof(path), "/proc/%d/maps", device->pid);
+	snprintf(path, sizeof(path), "/proc/%d/maps", device->serving);
 	maps = fopen(path, "re");
 	while (maps && fgets(line, sizeof(line), maps)) {
 		unsigned long long from, to, inode;

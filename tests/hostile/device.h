@@ -14,7 +14,8 @@
 #define DEVICE_TAIL 2048
 
 struct device {
-	pid_t pid;
+	pid_t pid;	/* the process that was started */
+	pid_t serving;	/* the same, or its child in a PID namespace */
 	int log_fd;	/* its standard error */
 	int control_fd; /* greeted, or -1 */
 	char folder[32];
