@@ -71,6 +71,7 @@ enum exit_code exit_code_of(const GError *error)
 	case HV_ERROR_DENIED:
 	case HV_ERROR_UNSUPPORTED:
 	case HV_ERROR_INVALID:
+	case HV_ERROR_SHORTAGE:
 		return EXIT_REFUSED;
 	}
 	return EXIT_REFUSED;

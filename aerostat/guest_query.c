@@ -32,10 +32,14 @@ static void query_all_guests(GPtrArray *all, bool with_stats)
 		struct guest_reply *one = all->pdata[i];
 
 		one->has_stats = with_stats;
-		threads[i] = g_thread_new("query", query_guest, one);
+		threads[i] = g_thread_try_new("query", query_guest, one, NULL);
 	}
+	/* Those for which no thread could be started are asked one after the other. */
 	for (guint i = 0; i < all->len; i++)
-		g_thread_join(threads[i]);
+		if (threads[i])
+			g_thread_join(threads[i]);
+		else
+			query_guest(all->pdata[i]);
 }
 
 static GPtrArray *find_named_guests(struct context *ctx, char **names, int *code)

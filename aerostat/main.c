@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "aerostat/verbs.h"
+#include "hypervisor/shortage.h"
 
 /* Reads the options before the verb; false if the command is to end with *code. */
 static bool parse_global_options(struct context *ctx, int *argc, char ***argv, int *code)
@@ -74,6 +75,7 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	/* If the reader of our output ends (| head), writes fail instead. */
 	signal(SIGPIPE, SIG_IGN);
+	shortage_raise_limit();
 	code = run_verb(&ctx, argc, argv);
 	context_clear(&ctx);
 	return code;

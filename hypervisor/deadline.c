@@ -77,14 +77,16 @@ bool deadline_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline
 	return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &until) == 0;
 }
 
-bool deadline_call(int64_t deadline, void (*work)(void *data), void *data, GDestroyNotify free_data)
+enum deadline_outcome deadline_call(int64_t deadline, void (*work)(void *data), void *data,
+				    GDestroyNotify free_data)
 {
+	g_autoptr(GThread) thread = NULL;
 	struct job *job;
 	bool done;
 
 	if (g_get_monotonic_time() >= deadline) {
 		free_data(data);
-		return false;
+		return DEADLINE_LATE;
 	}
 	job = g_new(struct job, 1);
 	*job = (struct job){
@@ -94,7 +96,12 @@ bool deadline_call(int64_t deadline, void (*work)(void *data), void *data, GDest
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.changed = PTHREAD_COND_INITIALIZER,
 	};
-	g_thread_unref(g_thread_new("deadline", run_deadline_job, job));
+	thread = g_thread_try_new("deadline", run_deadline_job, job, NULL);
+	if (!thread) {
+		deadline_job_free(job);
+		free_data(data);
+		return DEADLINE_NO_THREAD;
+	}
 
 	pthread_mutex_lock(&job->lock);
 	while (job->state == JOB_RUNNING && deadline_wait(&job->changed, &job->lock, deadline))
@@ -105,5 +112,5 @@ bool deadline_call(int64_t deadline, void (*work)(void *data), void *data, GDest
 	pthread_mutex_unlock(&job->lock);
 	if (done)
 		deadline_job_free(job);
-	return done;
+	return done ? DEADLINE_DONE : DEADLINE_LATE;
 }

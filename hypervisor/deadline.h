@@ -11,21 +11,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum deadline_outcome {
+	DEADLINE_DONE,
+	DEADLINE_LATE,
+	DEADLINE_NO_THREAD, /* this process could not start a thread: the work did not run */
+};
+
 /*
  * deadline_call - run @work(@data) in a thread and wait for it until @deadline
  *
  * @free_data: frees @data if the call is given up; may run in the thread
  *
- * Returns true when @work ended in time; the caller then owns @data again.
- * Returns false at the deadline: @data then belongs to the thread, which frees it
- * when @work ends, and the caller must not use it.  With a deadline in the past
- * @work does not run, and @data is freed.
+ * DEADLINE_DONE: @work ended in time; the caller owns @data again.
+ * DEADLINE_LATE: @data belongs to the thread, which frees it when @work ends, and the
+ * caller must not use it.  With a deadline in the past @work does not run, and @data
+ * is freed.
+ * DEADLINE_NO_THREAD: @data is freed.
  *
  * All signals but those of program errors are blocked in the thread and in the
  * threads that @work starts.
  */
-bool deadline_call(int64_t deadline, void (*work)(void *data), void *data,
-		   GDestroyNotify free_data);
+enum deadline_outcome deadline_call(int64_t deadline, void (*work)(void *data), void *data,
+				    GDestroyNotify free_data);
 
 /*
  * deadline_wait - pthread_cond_wait() with a deadline

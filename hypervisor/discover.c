@@ -10,6 +10,9 @@
  */
 #include "hypervisor/hypervisor.h"
 
+#include "hypervisor/shortage.h"
+
+#include <errno.h>
 #include <glob.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,35 +32,109 @@ static int64_t split_deadline(int64_t deadline, guint parts)
 	return now + (deadline - now) / MAX(parts, 1);
 }
 
-static bool is_socket(const char *path)
+/* What glob() could not read last, in this thread; glob() passes no data to its callback. */
+static _Thread_local struct {
+	char *path;
+	int number; /* an errno; 0: all was read */
+} unread;
+
+/* Whether the errno @number is an answer: nothing is there. */
+static bool is_absence(int number)
+{
+	return number == ENOENT || number == ENOTDIR;
+}
+
+static int note_unread_folder(const char *path, int number)
+{
+	if (is_absence(number))
+		return 0;
+	g_free(unread.path);
+	unread.path = g_strdup(path);
+	unread.number = number;
+	return 0; /* the other folders are read all the same */
+}
+
+enum socket_presence { SOCKET_HERE, SOCKET_GONE, SOCKET_UNKNOWN };
+
+/* SOCKET_UNKNOWN sets errno. */
+static enum socket_presence find_socket(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+	if (stat(path, &st) == 0)
+		return S_ISSOCK(st.st_mode) ? SOCKET_HERE : SOCKET_GONE;
+	return is_absence(errno) ? SOCKET_GONE : SOCKET_UNKNOWN;
 }
 
-/* The paths of the sockets that @pattern matches. */
-static GPtrArray *expand_socket_glob(const char *pattern)
+bool hv_qmp_is_gone(const char *address)
 {
-	GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+	return find_socket(address + strlen(QMP_PREFIX)) == SOCKET_GONE;
+}
+
+static void add_socket_guest(GPtrArray *guests, const char *path)
+{
+	switch (find_socket(path)) {
+	case SOCKET_HERE:
+		g_ptr_array_add(guests, hv_qmp_open(path));
+		break;
+	case SOCKET_GONE:
+		break;
+	case SOCKET_UNKNOWN:
+		note_unread_folder(path, errno);
+		break;
+	}
+}
+
+/* glob() does not report what it could not find out about a path without wildcards. */
+static void add_plain_socket(GPtrArray *guests, const char *pattern)
+{
+	if (!strpbrk(pattern, "*?[\\") && *pattern == '/')
+		add_socket_guest(guests, pattern);
+}
+
+static bool set_unread_error(const char *pattern, GError **error)
+{
+	bool is_short = shortage_is_errno(unread.number);
+
+	g_set_error(error, HV_ERROR,
+		    is_short		      ? HV_ERROR_SHORTAGE
+		    : unread.number == EACCES ? HV_ERROR_DENIED
+					      : HV_ERROR_FAILED,
+		    "cannot look for sockets at %s: cannot read %s: %s", pattern, unread.path,
+		    is_short ? shortage_explain(unread.number) : g_strerror(unread.number));
+	g_clear_pointer(&unread.path, g_free);
+	unread.number = 0;
+	return false;
+}
+
+bool hv_qmp_list(const char *pattern, GPtrArray *guests, GError **error)
+{
 	glob_t found;
 
-	if (glob(pattern, GLOB_TILDE, NULL, &found) == 0) {
+	switch (glob(pattern, GLOB_TILDE, note_unread_folder, &found)) {
+	case 0:
 		for (size_t i = 0; i < found.gl_pathc; i++)
-			if (is_socket(found.gl_pathv[i]))
-				g_ptr_array_add(paths, g_strdup(found.gl_pathv[i]));
+			add_socket_guest(guests, found.gl_pathv[i]);
 		globfree(&found);
+		break;
+	case GLOB_NOMATCH:
+		add_plain_socket(guests, pattern);
+		break;
+	default:
+		note_unread_folder(pattern, ENOMEM);
+		break;
 	}
-	return paths;
+	return !unread.number || set_unread_error(pattern, error);
 }
 
-static void list_socket_globs(char **globs, GPtrArray *guests)
+/* Adds the guests of all @globs, and to @problems (NULL: nowhere) what could not be looked at. */
+static void list_socket_globs(char **globs, GPtrArray *guests, GPtrArray *problems)
 {
 	for (; *globs; globs++) {
-		g_autoptr(GPtrArray) paths = expand_socket_glob(*globs);
+		g_autoptr(GError) error = NULL;
 
-		for (guint i = 0; i < paths->len; i++)
-			g_ptr_array_add(guests, hv_qmp_open(paths->pdata[i]));
+		if (!hv_qmp_list(*globs, guests, &error) && problems)
+			g_ptr_array_add(problems, g_strdup(error->message));
 	}
 }
 
@@ -76,7 +153,7 @@ GPtrArray *hv_list(const struct hv_sources *sources, bool all, int64_t deadline,
 		else if (problems)
 			g_ptr_array_add(problems, g_strdup(error->message));
 	}
-	list_socket_globs(sources->qmp_globs, guests);
+	list_socket_globs(sources->qmp_globs, guests, problems);
 	return guests;
 }
 
@@ -120,16 +197,23 @@ static void find_domain_matches(const struct hv_sources *sources, const char *na
 	}
 }
 
-static bool matches_guest_name(hv_guest *guest, const char *name, int64_t deadline)
+/* A guest that could not be asked for its name, as this process is short of something, is added
+ * to @problems. */
+static bool matches_guest_name(hv_guest *guest, const char *name, int64_t deadline,
+			       GPtrArray *problems)
 {
 	g_autofree char *file = g_path_get_basename(guest->address + strlen(QMP_PREFIX));
 	size_t length = strlen(name);
 	g_auto(hv_info) info = { 0 };
+	g_autoptr(GError) error = NULL;
 
 	if (!strncmp(file, name, length) && (!file[length] || file[length] == '.'))
 		return true;
-	return hv_guest_info(guest, MIN(deadline, hv_deadline_ms(PROBE_MS)), &info, NULL) &&
-	       (!strcmp(info.name, name) || !g_strcmp0(info.uuid, name));
+	if (hv_guest_info(guest, MIN(deadline, hv_deadline_ms(PROBE_MS)), &info, &error))
+		return !strcmp(info.name, name) || !g_strcmp0(info.uuid, name);
+	if (g_error_matches(error, HV_ERROR, HV_ERROR_SHORTAGE))
+		g_ptr_array_add(problems, g_strdup(error->message));
+	return false;
 }
 
 static void add_guest_match(GPtrArray *matches, hv_guest *guest)
@@ -141,15 +225,15 @@ static void add_guest_match(GPtrArray *matches, hv_guest *guest)
 }
 
 static void find_socket_matches(char **globs, const char *name, int64_t deadline,
-				GPtrArray *matches)
+				GPtrArray *matches, GPtrArray *problems)
 {
 	g_autoptr(GPtrArray) guests =
 		g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
 
-	list_socket_globs(globs, guests);
+	list_socket_globs(globs, guests, problems);
 	for (guint i = 0; i < guests->len;) {
 		if (matches_guest_name(guests->pdata[i], name,
-				       split_deadline(deadline, guests->len - i + 1)))
+				       split_deadline(deadline, guests->len - i + 1), problems))
 			add_guest_match(matches, g_ptr_array_steal_index(guests, i));
 		else
 			i++;
@@ -226,7 +310,7 @@ hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t de
 		add_guest_match(matches, hv_qmp_open(name + strlen(QMP_PREFIX)));
 	} else {
 		find_domain_matches(sources, name, deadline, matches, problems);
-		find_socket_matches(sources->qmp_globs, name, deadline, matches);
+		find_socket_matches(sources->qmp_globs, name, deadline, matches, problems);
 	}
 	if (matches->len == 1)
 		return use_guest_match(matches->pdata[0], deadline, info, error);

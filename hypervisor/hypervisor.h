@@ -53,6 +53,8 @@ enum hv_error {
 	HV_ERROR_PROTOCOL,    /* the answer was invalid, truncated or too long */
 	HV_ERROR_UNSUPPORTED, /* this kind of guest has no such operation (e.g. XML over QMP) */
 	HV_ERROR_INVALID,     /* the caller's input is invalid */
+	HV_ERROR_SHORTAGE,    /* this process lacks descriptors, memory or threads: nothing was
+				 learned of the guest */
 };
 
 enum hv_state {
@@ -357,6 +359,18 @@ struct hv_sources {
  * closes the guests.
  */
 GPtrArray *hv_libvirt_list(const char *uri, bool all, int64_t deadline, GError **error);
+
+/*
+ * hv_qmp_list - the guests behind the sockets that the glob @pattern matches
+ * @guests: receives a struct hv_guest * for each
+ *
+ * Returns false if a folder or a socket could not be looked at: there may be more guests than
+ * were added.  A folder that does not exist is an answer, "there is none".
+ */
+bool hv_qmp_list(const char *pattern, GPtrArray *guests, GError **error);
+
+/* Whether it is certain that no socket is at the QMP guest's @address ("qmp:PATH") any more. */
+bool hv_qmp_is_gone(const char *address);
 
 /*
  * hv_list - all guests of @sources

@@ -28,6 +28,7 @@
 
 #include "hypervisor/deadline.h"
 #include "hypervisor/libvirt_loop.h"
+#include "hypervisor/shortage.h"
 #include "hypervisor/vmm_process.h"
 
 #include <errno.h>
@@ -173,6 +174,15 @@ static bool is_denied_error(const virError *error)
 		(error->int1 == EACCES || error->int1 == EPERM));
 }
 
+/* The errno of a shortage in this process, for which libvirt has no code of its own; or 0. */
+static int find_libvirt_shortage(const virError *error)
+{
+	if (error->code == VIR_ERR_NO_MEMORY)
+		return ENOMEM;
+	return error->code == VIR_ERR_SYSTEM_ERROR && shortage_is_errno(error->int1) ? error->int1
+										     : 0;
+}
+
 /* libvirt's last error in this thread; @text receives its text in one line. */
 static virError copy_libvirt_error(char **text)
 {
@@ -192,6 +202,9 @@ bool libvirt_call_fail_last_error(struct libvirt_call *call)
 	virError error = copy_libvirt_error(&text);
 	enum hv_error code = convert_libvirt_error(&error);
 
+	if (find_libvirt_shortage(&error))
+		return libvirt_call_fail(call, HV_ERROR_SHORTAGE, "%s",
+					 shortage_explain(find_libvirt_shortage(&error)));
 	if (code == HV_ERROR_NOT_FOUND)
 		return libvirt_call_fail(call, code, "libvirt (%s) has no such guest", link->uri);
 	if (code == HV_ERROR_DENIED && link->denied)
@@ -275,16 +288,23 @@ static bool libvirt_link_connect(struct libvirt_call *call)
 {
 	struct libvirt_link *link = call->link;
 	g_autofree char *text = NULL;
+	int shortage;
 
 	if (link->conn && !libvirt_link_is_lost(link))
 		return true;
 	libvirt_link_disconnect(link);
-	libvirt_loop_start();
+	shortage = libvirt_loop_start();
+	if (shortage)
+		return libvirt_call_fail(call, HV_ERROR_SHORTAGE, "%s", shortage_explain(shortage));
 	link->conn = open_libvirt_uri(link->uri, 0);
 	if (!link->conn) {
 		virError error = copy_libvirt_error(&text);
 		bool denied = is_denied_error(&error);
 
+		shortage = find_libvirt_shortage(&error);
+		if (shortage)
+			return libvirt_call_fail(call, HV_ERROR_SHORTAGE, "%s",
+						 shortage_explain(shortage));
 		if (denied)
 			link->conn = open_libvirt_uri(link->uri, VIR_CONNECT_RO);
 		if (!link->conn)
@@ -301,11 +321,21 @@ static bool libvirt_link_connect(struct libvirt_call *call)
 	return true;
 }
 
-/* Looks the domain up by UUID once that is known; before, by id, UUID or name, as virsh does. */
+/* Whether the last look-up was answered: "there is no such domain". */
+static bool was_domain_absent(void)
+{
+	return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN;
+}
+
+/*
+ * Looks the domain up by UUID once that is known; before, by id, UUID or name, as virsh does.
+ * A look-up that failed is not followed by another, whose "no such domain" would hide it.
+ */
 static virDomainPtr libvirt_link_find_domain(struct libvirt_link *link)
 {
 	char uuid[VIR_UUID_STRING_BUFLEN];
 	virDomainPtr domain = NULL;
+	bool absent = true;
 	char *end;
 	long id;
 
@@ -314,11 +344,16 @@ static virDomainPtr libvirt_link_find_domain(struct libvirt_link *link)
 
 	errno = 0;
 	id = strtol(link->address, &end, 10);
-	if (!errno && !*end && end != link->address && id >= 0 && id <= INT_MAX)
+	if (!errno && !*end && end != link->address && id >= 0 && id <= INT_MAX) {
 		domain = virDomainLookupByID(link->conn, (int)id);
-	if (!domain && strlen(link->address) == VIR_UUID_STRING_BUFLEN - 1)
+		absent = domain || was_domain_absent();
+	}
+	if (!domain && absent && strlen(link->address) == VIR_UUID_STRING_BUFLEN - 1) {
 		domain = virDomainLookupByUUIDString(link->conn, link->address);
-	if (!domain)
+		absent = domain || was_domain_absent() ||
+			 virGetLastErrorCode() == VIR_ERR_INVALID_ARG;
+	}
+	if (!domain && absent)
 		domain = virDomainLookupByName(link->conn, link->address);
 	if (domain && virDomainGetUUIDString(domain, uuid) == 0) {
 		pthread_mutex_lock(&link->lock);
@@ -440,7 +475,8 @@ static bool libvirt_call_try(struct libvirt_call *call)
 
 	g_clear_error(&call->error);
 	if (!libvirt_link_connect(call))
-		return link->connected_before && call->error->code == HV_ERROR_UNREACHABLE;
+		return link->connected_before && (call->error->code == HV_ERROR_UNREACHABLE ||
+						  call->error->code == HV_ERROR_SHORTAGE);
 	if (libvirt_call_do_work(call) || !libvirt_link_is_lost(link))
 		return false;
 	libvirt_call_fail(call, HV_ERROR_UNREACHABLE,
@@ -501,6 +537,13 @@ static void libvirt_link_set_late_error(struct libvirt_link *link, const char *a
 			    link->uri, asked, fate);
 }
 
+static void libvirt_link_set_thread_error(struct libvirt_link *link, GError **error)
+{
+	shortage_set_error(error, EAGAIN);
+	if (link->address)
+		g_prefix_error(error, "%s: ", link->address);
+}
+
 bool libvirt_call_run(struct libvirt_call **call, GError **error)
 {
 	libvirt_call *taken = g_steal_pointer(call);
@@ -516,13 +559,22 @@ bool libvirt_call_run(struct libvirt_call **call, GError **error)
 			link, asked,
 			"; an earlier request is still unanswered, so it was not asked again",
 			error);
-	} else if (!deadline_call(taken->deadline, libvirt_call_thread, taken, libvirt_call_free)) {
-		libvirt_link_set_late_error(link, asked, fate, error);
-	} else {
+		libvirt_link_unref(link);
+		return false;
+	}
+	switch (deadline_call(taken->deadline, libvirt_call_thread, taken, libvirt_call_free)) {
+	case DEADLINE_DONE:
 		ok = !taken->error;
 		if (!ok)
 			g_propagate_error(error, g_steal_pointer(&taken->error));
 		*call = taken;
+		break;
+	case DEADLINE_LATE:
+		libvirt_link_set_late_error(link, asked, fate, error);
+		break;
+	case DEADLINE_NO_THREAD:
+		libvirt_link_set_thread_error(link, error);
+		break;
 	}
 	libvirt_link_unref(link);
 	return ok;
@@ -544,8 +596,19 @@ void libvirt_link_close(struct libvirt_link *link)
 	pthread_mutex_unlock(&link->lock);
 
 	/* Closing may block too.  A call that was given up closes the connection when it ends. */
-	if (busy || !link->conn ||
-	    deadline_call(g_get_monotonic_time() + CLOSE_US, libvirt_link_disconnect_work, link,
-			  libvirt_link_unref))
-		libvirt_link_unref(link);
+	if (!busy && link->conn) {
+		switch (deadline_call(g_get_monotonic_time() + CLOSE_US,
+				      libvirt_link_disconnect_work, libvirt_link_ref(link),
+				      libvirt_link_unref)) {
+		case DEADLINE_DONE:
+			libvirt_link_unref(link);
+			break;
+		case DEADLINE_LATE:
+			break;
+		case DEADLINE_NO_THREAD:
+			libvirt_link_disconnect(link);
+			break;
+		}
+	}
+	libvirt_link_unref(link);
 }

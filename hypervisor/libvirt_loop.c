@@ -14,10 +14,14 @@
  */
 #include "hypervisor/libvirt_loop.h"
 
+#include <errno.h>
 #include <glib-unix.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <pthread.h>
+#include <stdbool.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 struct watch {
 	int id;
@@ -182,20 +186,47 @@ static void ignore_libvirt_error(void *opaque, virErrorPtr error)
 	(void)error;
 }
 
-static void libvirt_loop_init(void)
+/* GLib ends the process if it has no descriptor for a new context. */
+static bool has_free_descriptor(void)
 {
-	context = g_main_context_new();
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* Returns 0, or an errno. */
+static int libvirt_loop_init(void)
+{
+	g_autoptr(GThread) thread = NULL;
+
+	if (!context && !has_free_descriptor())
+		return errno;
+	if (!context)
+		context = g_main_context_new();
+	thread = g_thread_try_new("libvirt", run_libvirt_loop, NULL, NULL);
+	if (!thread)
+		return EAGAIN;
 	watches = g_hash_table_new(NULL, NULL);
 	virSetErrorFunc(NULL, ignore_libvirt_error);
 	virEventRegisterImpl(libvirt_loop_add_handle, libvirt_watch_update, libvirt_watch_remove,
 			     libvirt_loop_add_timeout, libvirt_watch_update, libvirt_watch_remove);
 	virInitialize();
-	g_thread_unref(g_thread_new("libvirt", run_libvirt_loop, NULL));
+	return 0;
 }
 
-void libvirt_loop_start(void)
+int libvirt_loop_start(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+	static bool started;
+	int error = 0;
 
-	pthread_once(&once, libvirt_loop_init);
+	pthread_mutex_lock(&starting);
+	if (!started)
+		error = libvirt_loop_init();
+	started |= !error;
+	pthread_mutex_unlock(&starting);
+	return error;
 }

@@ -8,8 +8,8 @@
  *
  * Must be called before a connection is opened, from the thread of a call
  * (deadline.h): the loop's thread inherits its blocked signals, so that a SIGPIPE
- * does not end the program.
+ * does not end the program.  Returns 0, or the errno of a shortage.
  */
-void libvirt_loop_start(void);
+int libvirt_loop_start(void);
 
 #endif

@@ -23,6 +23,7 @@
 #include "hypervisor/qmp_wire.h"
 
 #include "hypervisor/hypervisor.h"
+#include "hypervisor/shortage.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -123,6 +124,14 @@ static bool qmp_wire_fail_timeout(const struct qmp_wire *wire, GError **error)
 	return false;
 }
 
+/* A shortage says nothing of QEMU, but where the stream was cut is not known any more. */
+static bool qmp_wire_fail_shortage(struct qmp_wire *wire, int number, GError **error)
+{
+	wire->state = QMP_WIRE_BROKEN;
+	shortage_set_error(error, number);
+	return false;
+}
+
 static bool qmp_wire_fail_lost(struct qmp_wire *wire, const char *why, GError **error)
 {
 	g_autofree char *what = qmp_wire_describe_wait(wire);
@@ -171,6 +180,8 @@ static bool qmp_wire_wait_ready(struct qmp_wire *wire, short events, int64_t dea
 		left_us = CLAMP(deadline - g_get_monotonic_time(), 0, G_MAXINT);
 		n = poll(&pfd, 1, (int)((left_us + 999) / 1000));
 	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return qmp_wire_fail_shortage(wire, errno, error);
 	return n > 0 || qmp_wire_fail_timeout(wire, error);
 }
 
@@ -183,6 +194,8 @@ static bool qmp_wire_receive(struct qmp_wire *wire, int64_t deadline, GError **e
 	while ((n = recv(wire->fd, chunk, sizeof(chunk), MSG_DONTWAIT)) < 0) {
 		if (errno == EINTR)
 			continue;
+		if (shortage_is_errno(errno))
+			return qmp_wire_fail_shortage(wire, errno, error);
 		if (errno != EAGAIN)
 			return qmp_wire_fail_lost(wire, g_strerror(errno), error);
 		if (!qmp_wire_wait_ready(wire, POLLIN, deadline, error))
@@ -244,6 +257,8 @@ static bool qmp_wire_send_command(struct qmp_wire *wire, int64_t deadline, const
 				wire->state = QMP_WIRE_BROKEN;
 				return false;
 			}
+		} else if (shortage_is_errno(errno)) {
+			return qmp_wire_fail_shortage(wire, errno, error);
 		} else if (errno != EINTR) {
 			return qmp_wire_fail_lost(wire, g_strerror(errno), error);
 		}
@@ -400,7 +415,10 @@ static void qmp_wire_fail_connect(const char *path, int saved, GError **error)
 	const char *what = g_strerror(saved);
 	struct stat st;
 
-	if (saved == EACCES || saved == EPERM) {
+	if (shortage_is_errno(saved)) {
+		code = HV_ERROR_SHORTAGE;
+		what = shortage_explain(saved);
+	} else if (saved == EACCES || saved == EPERM) {
 		code = HV_ERROR_DENIED;
 		what = "permission denied; run this as root or as the user that QEMU runs as";
 	} else if (saved == EAGAIN) {
@@ -414,6 +432,8 @@ static void qmp_wire_fail_connect(const char *path, int saved, GError **error)
 		what = "not a stream socket";
 	} else if (saved == ECONNREFUSED) {
 		what = "no process listens on the socket any more";
+	} else {
+		code = HV_ERROR_FAILED; /* e.g. ELOOP or EIO: it may be there */
 	}
 	g_set_error(error, HV_ERROR, code, "%s", what);
 }
@@ -432,9 +452,12 @@ struct qmp_wire *qmp_wire_connect(const char *path, int64_t deadline, qmp_event_
 		return NULL;
 	}
 	strcpy(address.sun_path, path);
-	/* No system call waits for room in a listener's full queue. */
-	while ((fd = qmp_wire_try_connect(&address)) < 0 && errno == EAGAIN &&
-	       g_get_monotonic_time() < deadline)
+	/*
+	 * No system call waits for room in a listener's full queue, or for a descriptor: another
+	 * thread of a process with many guests closes one soon.
+	 */
+	while ((fd = qmp_wire_try_connect(&address)) < 0 &&
+	       (errno == EAGAIN || shortage_is_errno(errno)) && g_get_monotonic_time() < deadline)
 		poll(NULL, 0, CONNECT_RETRY_MS);
 	if (fd < 0) {
 		qmp_wire_fail_connect(path, errno, error);

@@ -6,11 +6,13 @@
  * queue; the main thread prints them.  The threads are not joined, since one may be stuck in a
  * call: they end with the process.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "aerostat/guest_query.h"
 #include "aerostat/verbs.h"
 #include "common/size.h"
+#include "hypervisor/shortage.h"
 
 #define SLICE_MS 500 /* how long a thread waits at a time */
 
@@ -97,6 +99,7 @@ static int start_watchers(const struct context *ctx, const GPtrArray *guests, GA
 
 	for (guint i = 0; i < guests->len; i++) {
 		struct guest_reply *one = guests->pdata[i];
+		g_autoptr(GThread) thread = NULL;
 		struct watcher *watcher;
 
 		if (one->error) {
@@ -106,7 +109,13 @@ static int start_watchers(const struct context *ctx, const GPtrArray *guests, GA
 		watcher = g_new0(struct watcher, 1);
 		*watcher = (struct watcher){ one->guest, one->info.name, queue };
 		hv_guest_hold(one->guest, true);
-		g_thread_unref(g_thread_new("watch", watch_guest, watcher));
+		thread = g_thread_try_new("watch", watch_guest, watcher, NULL);
+		if (!thread) {
+			cli_warn(ctx, "%s is not watched: %s", one->info.name,
+				 shortage_explain(EAGAIN));
+			g_free(watcher);
+			continue;
+		}
 		count++;
 	}
 	return count;

@@ -91,8 +91,9 @@ static void test_done_in_time_leaves_data_to_the_caller(void **state)
 
 	(void)state;
 	stage.open = true;
-	assert_true(
-		deadline_call(g_get_monotonic_time() + HANG_US, work_when_open, task, task_free));
+	assert_int_equal(
+		deadline_call(g_get_monotonic_time() + HANG_US, work_when_open, task, task_free),
+		DEADLINE_DONE);
 	assert_int_equal(task->answer, 42);
 	assert_int_equal(stage.freed, 0);
 	task_free(task);
@@ -104,7 +105,8 @@ static void test_too_late_returns_at_the_deadline_and_the_thread_frees(void **st
 	int64_t deadline = g_get_monotonic_time() + SHORT_US;
 
 	(void)state;
-	assert_false(deadline_call(deadline, work_when_open, task_new(&stage), task_free));
+	assert_int_equal(deadline_call(deadline, work_when_open, task_new(&stage), task_free),
+			 DEADLINE_LATE);
 	assert_true(g_get_monotonic_time() >= deadline);
 	open_stage(&stage);
 	wait_until_freed(&stage, 1);
@@ -116,8 +118,9 @@ static void test_past_deadline_runs_nothing_and_frees(void **state)
 	struct stage stage = STAGE;
 
 	(void)state;
-	assert_false(
-		deadline_call(g_get_monotonic_time(), work_when_open, task_new(&stage), task_free));
+	assert_int_equal(
+		deadline_call(g_get_monotonic_time(), work_when_open, task_new(&stage), task_free),
+		DEADLINE_LATE);
 	assert_int_equal(stage.ran, 0);
 	assert_int_equal(stage.freed, 1);
 }
@@ -130,10 +133,12 @@ static void test_a_stuck_call_does_not_delay_another(void **state)
 
 	(void)state;
 	free_stage.open = true;
-	assert_false(deadline_call(g_get_monotonic_time() + SHORT_US, work_when_open,
-				   task_new(&stuck), task_free));
-	assert_true(
-		deadline_call(g_get_monotonic_time() + HANG_US, work_when_open, task, task_free));
+	assert_int_equal(deadline_call(g_get_monotonic_time() + SHORT_US, work_when_open,
+				       task_new(&stuck), task_free),
+			 DEADLINE_LATE);
+	assert_int_equal(
+		deadline_call(g_get_monotonic_time() + HANG_US, work_when_open, task, task_free),
+		DEADLINE_DONE);
 	task_free(task);
 	open_stage(&stuck);
 	wait_until_freed(&stuck, 1);
@@ -157,8 +162,9 @@ static void test_a_broken_pipe_does_not_end_the_program(void **state)
 	struct task *task = task_new(&stage);
 
 	(void)state;
-	assert_true(deadline_call(g_get_monotonic_time() + HANG_US, work_on_a_closed_pipe, task,
-				  task_free));
+	assert_int_equal(deadline_call(g_get_monotonic_time() + HANG_US, work_on_a_closed_pipe,
+				       task, task_free),
+			 DEADLINE_DONE);
 	assert_int_equal(task->answer, EPIPE);
 	task_free(task);
 }
@@ -182,7 +188,7 @@ static void test_ending_at_the_deadline_frees_once(void **state)
 		struct task *task = task_new(&stage);
 
 		if (deadline_call(g_get_monotonic_time() + 150, work_of_random_length, task,
-				  task_free)) {
+				  task_free) == DEADLINE_DONE) {
 			assert_int_equal(task->answer, 42);
 			task_free(task);
 		}
