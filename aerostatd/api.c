@@ -27,10 +27,17 @@ static gboolean accept_connection(GSocket *listener, GIOCondition condition, voi
 	g_autoptr(GSocket) socket = g_socket_accept(listener, NULL, &error);
 
 	(void)condition;
-	if (socket)
+	if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES) &&
+	    api_clients_use_reserve(&api->clients)) {
+		g_clear_error(&error);
+		socket = g_socket_accept(listener, NULL, &error);
+	}
+	if (socket) {
+		api->is_short = false;
 		api_clients_add(&api->clients, api->server, socket);
-	else if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+	} else if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK)) {
 		pause_accepting(api, error);
+	}
 	return api->accepting ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
@@ -46,6 +53,7 @@ static gboolean resume_accepting(void *data)
 	struct api *api = data;
 
 	api->resume = 0;
+	api_clients_fill_reserve(&api->clients);
 	start_accepting(api);
 	return G_SOURCE_REMOVE;
 }
@@ -53,7 +61,9 @@ static gboolean resume_accepting(void *data)
 /* A connection that cannot be accepted would wake the loop again and again. */
 static void pause_accepting(struct api *api, const GError *error)
 {
-	manager_log(LOG_WARNING, "%s; trying again in %d s", error->message, RESUME_S);
+	if (!api->is_short)
+		manager_log(LOG_WARNING, "%s; trying again every %d s", error->message, RESUME_S);
+	api->is_short = true;
 	g_clear_pointer(&api->accepting, g_source_unref);
 	api->resume = g_timeout_add_seconds(RESUME_S, resume_accepting, api);
 }
@@ -142,6 +152,8 @@ struct api *api_start(struct manager *manager, const char *path, GError **error)
 
 	api->manager = manager;
 	api->clients.request_ms = API_REQUEST_MS;
+	api->clients.reserve = -1;
+	api_clients_fill_reserve(&api->clients);
 	api->streams.keep_alive_ms = API_KEEP_ALIVE_MS;
 	api->server = soup_server_new("raw-paths", TRUE, NULL);
 	if (!api_socket_open(&api->socket, path, status->config->group, error)) {

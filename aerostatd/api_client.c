@@ -8,11 +8,17 @@
  * API_CLIENTS_MAX connections, so that one user cannot take those of the others, and a connection
  * that was not answered after API_REQUEST_MS is shut down.
  *
+ * When other parts of the daemon have taken all descriptors, people need the API to see that.  So
+ * one is kept in reserve, given up for the next client, and taken again when a client leaves.
+ *
  * libsoup expects IP addresses.  Each connection is given one of its own, to which the client is
  * attached, so that a message leads to its client.  The address and the connection each hold a
  * reference to the client.
  */
 #include "aerostatd/api_private.h"
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #define CLIENT_KEY "aerostat-client"
 
@@ -43,6 +49,21 @@ void api_client_lift_deadline(struct api_client *client)
 	g_clear_handle_id(&client->deadline, g_source_remove);
 }
 
+void api_clients_fill_reserve(struct api_clients *clients)
+{
+	if (clients->reserve < 0)
+		clients->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+bool api_clients_use_reserve(struct api_clients *clients)
+{
+	if (clients->reserve < 0)
+		return false;
+	close(clients->reserve);
+	clients->reserve = -1;
+	return true;
+}
+
 /* Shut down, not closed: libsoup may be waiting on the descriptor, and lets go of it itself. */
 static gboolean end_overdue_client(void *data)
 {
@@ -59,8 +80,11 @@ static void on_connection_freed(void *data, GObject *connection)
 
 	(void)connection;
 	api_client_lift_deadline(client);
-	if (client->clients)
+	if (client->clients) {
 		client->clients->open = g_list_remove(client->clients->open, client);
+		/* At once, before another thread takes the descriptor that was closed. */
+		api_clients_fill_reserve(client->clients);
+	}
 	client->clients = NULL;
 	unref_client(client);
 }
@@ -109,4 +133,5 @@ void api_clients_clear(struct api_clients *clients)
 	for (GList *link = clients->open; link; link = link->next)
 		((struct api_client *)link->data)->clients = NULL;
 	g_clear_pointer(&clients->open, g_list_free);
+	api_clients_use_reserve(clients);
 }

@@ -102,6 +102,7 @@ void api_peer_clear(struct api_peer *peer);
 struct api_clients {
 	GList *open;		 /* struct api_client *, one per connection */
 	unsigned int request_ms; /* API_REQUEST_MS; less in tests */
+	int reserve;		 /* a descriptor for a client when no other is left; -1: in use */
 };
 
 /* One connection.  Reference counted: libsoup may keep it alive beyond the API. */
@@ -118,6 +119,10 @@ struct api_client {
  * Closes it instead when its user has API_CLIENTS_MAX connections already.
  */
 void api_clients_add(struct api_clients *clients, SoupServer *server, GSocket *socket);
+/* Takes a descriptor as the reserve, if there is none and one is left. */
+void api_clients_fill_reserve(struct api_clients *clients);
+/* Gives the reserve up, so that one more client can be accepted.  False: there is none. */
+bool api_clients_use_reserve(struct api_clients *clients);
 /* Lets go of connections that still end, which @clients need not outlive. */
 void api_clients_clear(struct api_clients *clients);
 /* The client that sent @msg; NULL when the API has stopped. */
@@ -202,6 +207,7 @@ struct api {
 	SoupServer *server;
 	GSource *accepting;    /* NULL: paused after an error */
 	guint resume;	       /* the GSource that ends the pause; 0: none */
+	bool is_short;	       /* the last connection could not be accepted */
 	guint reload_listener; /* of events; 0: none */
 };
 

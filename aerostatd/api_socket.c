@@ -47,6 +47,10 @@ static bool clear_socket_path(const struct sockaddr_un *address, GError **error)
 	if (reason == ECONNREFUSED)
 		return !unlink(path) || errno == ENOENT ||
 		       set_socket_error(error, path, "remove the unused socket");
+	/* EAGAIN: there is a listener, whose queue is full. */
+	errno = reason;
+	if (reason && reason != EAGAIN)
+		return set_socket_error(error, path, "check who listens on");
 	g_set_error(error, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE,
 		    "another daemon listens on %s; stop it or use another socket", path);
 	return false;

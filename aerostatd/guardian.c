@@ -196,7 +196,8 @@ int guardian_main(const char *folder)
 
 struct restore_job {
 	const struct saved_guest *guest;
-	GThread *thread; /* NULL: there is nothing to restore */
+	bool needed;
+	GThread *thread; /* NULL: none is needed, or none could be started */
 	enum restore_outcome outcome;
 	GError *error; /* with RESTORE_FAILED */
 };
@@ -226,12 +227,16 @@ static unsigned int restore_guests(const GPtrArray *guests, GPtrArray *left)
 
 	for (guint i = 0; i < guests->len; i++) {
 		jobs[i].guest = g_ptr_array_index(guests, i);
-		if (restore_is_needed(jobs[i].guest))
-			jobs[i].thread = g_thread_new("restore", restore_one, &jobs[i]);
+		jobs[i].needed = restore_is_needed(jobs[i].guest);
+		if (jobs[i].needed)
+			jobs[i].thread = g_thread_try_new("restore", restore_one, &jobs[i], NULL);
 	}
 	for (guint i = 0; i < guests->len; i++) {
-		if (jobs[i].thread) {
+		if (jobs[i].thread)
 			g_thread_join(jobs[i].thread);
+		else if (jobs[i].needed)
+			restore_one(&jobs[i]); /* no thread could be started */
+		if (jobs[i].needed) {
 			restore_log_outcome(jobs[i].guest, jobs[i].outcome, jobs[i].error);
 		}
 		failed += jobs[i].outcome == RESTORE_FAILED;

@@ -224,11 +224,17 @@ static bool would_trigger_fire(struct host *host, int64_t now_us, uint64_t total
 static void read_host_pressure(struct host *host, struct policy_host *numbers)
 {
 	g_autofree char *text = NULL;
+	g_autoptr(GError) error = NULL;
 	const char *total;
 
-	numbers->pressure = 0;
-	if (!g_file_get_contents(host->pressure, &text, NULL, NULL))
+	if (!g_file_get_contents(host->pressure, &text, NULL, &error)) {
+		/* Could not look: the last number stays. */
+		if (!g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_MFILE) &&
+		    !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NFILE) &&
+		    !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM))
+			numbers->pressure = 0;
 		return;
+	}
 	numbers->pressure = parse_psi_share(text);
 	total = find_psi_some(text, "total=");
 	if (host->trigger_fd < 0 && total &&

@@ -3,9 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* A process may be hidden from this user (hidepid=2), or /proc be missing: the kernel knows. */
+static bool is_pid_free(pid_t pid)
+{
+	return kill(pid, 0) && errno == ESRCH;
+}
 
 /* ENDED also for a zombie.  RUNNING sets @start_ticks. */
 static enum process_state read_process(pid_t pid, uint64_t *start_ticks)
@@ -21,7 +28,7 @@ static enum process_state read_process(pid_t pid, uint64_t *start_ticks)
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? PROCESS_ENDED : PROCESS_UNKNOWN;
+		return errno == ENOENT && is_pid_free(pid) ? PROCESS_ENDED : PROCESS_UNKNOWN;
 	length = read(fd, text, sizeof(text) - 1);
 	if (length < 0 && errno == ESRCH) {
 		close(fd);

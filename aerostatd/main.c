@@ -10,9 +10,12 @@
 #include "aerostatd/guardian.h"
 #include "aerostatd/log.h"
 #include "aerostatd/state_file.h"
+#include "hypervisor/shortage.h"
 
 /* A guardian that restores guests, or a daemon that stops, holds the lock no longer than this. */
 #define LOCK_WAIT_MS 15000
+/* With fewer descriptors than this there is a warning.  The daemon itself needs about 12. */
+#define LIMIT_LOW 64
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -216,7 +219,18 @@ static void run_daemon(struct daemon *daemon, const struct options *options)
 		g_source_remove(signals[i]);
 }
 
-static int run_until_stopped(const struct options *options)
+static void warn_of_low_limit(unsigned long limit)
+{
+	if (limit < LIMIT_LOW)
+		manager_log(
+			LOG_WARNING,
+			"at most %lu files may be open, so few guests can be reached at a time; "
+			"raise the limit to %d or more (ulimit -n, or LimitNOFILE= of its unit)",
+			limit, LIMIT_LOW);
+}
+
+/* @limit: how many files may be open */
+static int run_until_stopped(const struct options *options, unsigned long limit)
 {
 	g_autoptr(GError) error = NULL;
 	struct daemon daemon = { .code = EXIT_OK };
@@ -225,6 +239,7 @@ static int run_until_stopped(const struct options *options)
 	if (lock < 0)
 		return report_failure(error);
 	signal(SIGPIPE, SIG_IGN);
+	warn_of_low_limit(limit);
 	if (start_daemon(&daemon, options, &error))
 		run_daemon(&daemon, options);
 	else
@@ -239,12 +254,14 @@ static int run_until_stopped(const struct options *options)
 int main(int argc, char **argv)
 {
 	struct options options = { 0 };
+	unsigned long limit;
 	int code;
 
 	setlocale(LC_ALL, "");
 	if (parse_options(&options, argc, argv, &code)) {
 		complete_options(&options);
 		manager_log_verbose(options.verbose);
+		limit = shortage_raise_limit();
 		if (options.version)
 			code = printf("aerostatd %s\n", AEROSTAT_VERSION) < 0;
 		else if (options.check)
@@ -254,7 +271,7 @@ int main(int argc, char **argv)
 		else if (options.guard)
 			code = guardian_main(options.folder);
 		else
-			code = run_until_stopped(&options);
+			code = run_until_stopped(&options, limit);
 	}
 	clear_options(&options);
 	return code;

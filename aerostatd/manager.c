@@ -21,7 +21,8 @@ struct manager {
 	struct recorder *recorder;
 	struct round *round;
 	struct roster *roster;
-	uint64_t last_guest; /* the id given to the last guest found */
+	uint64_t last_guest;  /* the id given to the last guest found */
+	guint shortage_timer; /* until a shortage is over; 0: there is none */
 
 	struct {
 		void (*stopped)(unsigned int missing, void *data); /* NULL: not stopping */
@@ -88,6 +89,39 @@ static bool guest_has_ended(const struct managed *guest, const GError *error)
 	       managed_process_state(guest) == PROCESS_ENDED;
 }
 
+/*
+ * Shortages of this process.  One is reported when it begins and when it is over, not for each
+ * guest that could not be reached meanwhile.
+ */
+
+#define SHORTAGE_SOURCE "aerostatd"
+#define SHORTAGE_OVER_MS 10000 /* with no failure for so long */
+
+static gboolean on_shortage_over(gpointer data)
+{
+	struct manager *manager = data;
+
+	manager->shortage_timer = 0;
+	g_hash_table_remove(manager->status.problems, SHORTAGE_SOURCE);
+	events_add(manager->status.events, EVENT_ALARM, NULL, HV_UNSET, HV_UNSET,
+		   "the shortage is over");
+	manager_log(LOG_INFO, "the shortage is over");
+	return G_SOURCE_REMOVE;
+}
+
+static void note_shortage(struct manager *manager, const char *text)
+{
+	if (!manager->shortage_timer) {
+		g_hash_table_replace(manager->status.problems, g_strdup(SHORTAGE_SOURCE),
+				     g_strdup(text));
+		events_add(manager->status.events, EVENT_ALARM, NULL, HV_UNSET, HV_UNSET, "%s",
+			   text);
+		manager_log(LOG_ERR, "%s", text);
+	}
+	g_clear_handle_id(&manager->shortage_timer, g_source_remove);
+	manager->shortage_timer = g_timeout_add(SHORTAGE_OVER_MS, on_shortage_over, manager);
+}
+
 /* Errors of hypervisor.h begin with the address, which is the name of some guests. */
 static void log_guest_error(const struct managed *guest, const GError *error)
 {
@@ -102,6 +136,10 @@ static void note_sample_error(struct manager *manager, struct managed *guest, co
 	bool was_noted = guest->problem;
 
 	managed_set_problem(guest, error->message);
+	if (g_error_matches(error, HV_ERROR, HV_ERROR_SHORTAGE)) {
+		note_shortage(manager, error->message);
+		return;
+	}
 	if (was_noted)
 		return;
 	if (guest->answered)
@@ -156,7 +194,10 @@ static void on_target_set(void *data, uint64_t target_bytes, const GError *error
 	if (!error)
 		return;
 	managed_note_target_error(guest, target_bytes);
-	log_guest_error(guest, error);
+	if (g_error_matches(error, HV_ERROR, HV_ERROR_SHORTAGE))
+		note_shortage(managed_owner(guest), error->message);
+	else
+		log_guest_error(guest, error);
 }
 
 static void finish_stop(struct manager *manager)
@@ -192,7 +233,9 @@ static const struct worker_ops worker_ops = {
 static void on_found(void *data, hv_guest *found)
 {
 	struct manager *manager = data;
+	g_autoptr(GError) error = NULL;
 	struct managed *guest;
+	struct worker *worker;
 
 	if (manager->stop.stopped) {
 		hv_guest_close(found);
@@ -200,7 +243,15 @@ static void on_found(void *data, hv_guest *found)
 	}
 	guest = managed_new(++manager->last_guest, found, manager);
 	/* Not managed: until its name is known, neither are its rules. */
-	managed_attach_worker(guest, worker_new(found, false, &worker_ops, guest));
+	worker = worker_new(found, false, &worker_ops, guest, &error);
+	if (!worker) {
+		note_shortage(manager, error->message);
+		/* It is found again when it is looked for next. */
+		roster_forget(manager->roster, guest->source, guest->address);
+		managed_free(guest);
+		return;
+	}
+	managed_attach_worker(guest, worker);
 	guests_add(manager->guests, guest);
 	worker_request_sample(managed_worker(guest));
 }
@@ -358,7 +409,9 @@ struct manager *manager_new(const struct manager_options *options, GError **erro
 		.reservations = manager->reservations,
 		.recorder = manager->recorder,
 	});
-	manager->roster = roster_new(choose_sources(manager), &roster_ops, manager);
+	manager->roster = roster_new(choose_sources(manager), &roster_ops, manager, error);
+	if (!manager->roster)
+		g_clear_pointer(&manager, manager_free);
 	return manager;
 }
 
@@ -413,6 +466,7 @@ void manager_free(struct manager *manager)
 	if (!manager)
 		return;
 	g_clear_handle_id(&manager->stop.timer, g_source_remove);
+	g_clear_handle_id(&manager->shortage_timer, g_source_remove);
 	roster_free(manager->roster);
 	round_free(manager->round);
 	guests_free(manager->guests);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "aerostatd/roster.h"
 
+#include <errno.h>
 #include <string.h>
+
+#include "hypervisor/shortage.h"
 
 struct roster {
 	gatomicrefcount refs; /* the main loop's, the thread's, and one per posted message */
@@ -17,9 +20,24 @@ struct roster {
 	bool refresh_requested, end_requested;
 
 	/* Of the thread. */
-	GHashTable *known;    /* key → source */
+	GHashTable *known;    /* key → struct known */
 	GHashTable *problems; /* source → its last problem */
 };
+
+/* A guest that was found. */
+struct known {
+	char *source;
+	char *found_by; /* the libvirt URI or the glob that listed it */
+};
+
+static void free_known(void *data)
+{
+	struct known *known = data;
+
+	g_free(known->source);
+	g_free(known->found_by);
+	g_free(known);
+}
 
 static void copy_sources(struct hv_sources *to, const struct hv_sources *from)
 {
@@ -141,8 +159,18 @@ static void report_problem(struct roster *roster, const char *source, const char
 		g_hash_table_remove(roster->problems, source);
 }
 
+static struct known *new_known(const char *source, const char *found_by)
+{
+	struct known *known = g_new0(struct known, 1);
+
+	known->source = g_strdup(source);
+	known->found_by = g_strdup(found_by);
+	return known;
+}
+
 /* Compares a list: known guests are taken out of @missing, the others are new. */
-static void compare_list(struct roster *roster, GPtrArray *guests, GHashTable *missing)
+static void compare_list(struct roster *roster, const char *found_by, GPtrArray *guests,
+			 GHashTable *missing)
 {
 	while (guests->len) {
 		hv_guest *guest = g_ptr_array_steal_index_fast(guests, 0);
@@ -153,20 +181,21 @@ static void compare_list(struct roster *roster, GPtrArray *guests, GHashTable *m
 			hv_guest_close(guest);
 			continue;
 		}
-		g_hash_table_insert(roster->known, g_strdup(key), g_strdup(guest->source));
+		g_hash_table_insert(roster->known, g_strdup(key),
+				    new_known(guest->source, found_by));
 		post_message(new_message(roster, MESSAGE_FOUND, guest, NULL, NULL));
 	}
 }
 
-/* The guests of a source that cannot be queried are not missing. */
-static void keep_source_guests(struct roster *roster, const char *source, GHashTable *missing)
+/* The guests of a URI that cannot be queried are not missing. */
+static void keep_uri_guests(struct roster *roster, const char *uri, GHashTable *missing)
 {
 	GHashTableIter iter;
-	gpointer key, of;
+	gpointer key, known;
 
 	g_hash_table_iter_init(&iter, roster->known);
-	while (g_hash_table_iter_next(&iter, &key, &of))
-		if (!strcmp(of, source))
+	while (g_hash_table_iter_next(&iter, &key, &known))
+		if (!strcmp(((struct known *)known)->source, uri))
 			g_hash_table_remove(missing, key);
 }
 
@@ -177,9 +206,62 @@ static void list_uri(struct roster *roster, const char *uri, GHashTable *missing
 
 	report_problem(roster, uri, guests ? NULL : error->message);
 	if (guests)
-		compare_list(roster, guests, missing);
+		compare_list(roster, uri, guests, missing);
 	else
-		keep_source_guests(roster, uri, missing);
+		keep_uri_guests(roster, uri, missing);
+}
+
+/* Returns whether all could be looked at that @pattern may match. */
+static bool list_glob(struct roster *roster, const char *pattern, GHashTable *missing)
+{
+	g_autoptr(GPtrArray) guests =
+		g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
+	g_autofree char *source = g_strconcat("qmp:", pattern, NULL);
+	g_autoptr(GError) error = NULL;
+	bool complete = hv_qmp_list(pattern, guests, &error);
+
+	report_problem(roster, source, complete ? NULL : error->message);
+	compare_list(roster, pattern, guests, missing);
+	return complete;
+}
+
+/*
+ * A list that is shorter than before proves nothing: readdir() may have failed.  So the sockets
+ * that it lacks are looked at one by one.  One that is there is kept, unless its glob was removed
+ * and all others could be read.
+ */
+static void keep_present_sockets(struct roster *roster, char **globs, bool complete,
+				 GHashTable *missing)
+{
+	GHashTableIter iter;
+	gpointer key;
+
+	g_hash_table_iter_init(&iter, missing);
+	while (g_hash_table_iter_next(&iter, &key, NULL)) {
+		const struct known *known = g_hash_table_lookup(roster->known, key);
+		bool is_wanted =
+			!complete || g_strv_contains((const char *const *)globs, known->found_by);
+
+		if (!strcmp(known->source, "qmp") && is_wanted &&
+		    !hv_qmp_is_gone(strchr(key, '\n') + 1))
+			g_hash_table_iter_remove(&iter);
+	}
+}
+
+/* A source that was removed has no problem any more. */
+static void forget_problems(struct roster *roster, const struct hv_sources *sources)
+{
+	g_autoptr(GList) reported = g_hash_table_get_keys(roster->problems);
+
+	for (GList *link = reported; link; link = link->next) {
+		const char *source = link->data;
+		bool is_glob = g_str_has_prefix(source, "qmp:");
+
+		if (!g_strv_contains((const char *const *)(is_glob ? sources->qmp_globs
+								   : sources->libvirt_uris),
+				     is_glob ? source + strlen("qmp:") : source))
+			report_problem(roster, source, NULL);
+	}
 }
 
 static void forget_keys(struct roster *roster, GPtrArray *keys)
@@ -191,25 +273,24 @@ static void forget_keys(struct roster *roster, GPtrArray *keys)
 static void report_missing(struct roster *roster, GHashTable *missing)
 {
 	GHashTableIter iter;
-	gpointer key, source;
+	gpointer key;
 
 	g_hash_table_iter_init(&iter, missing);
 	while (g_hash_table_iter_next(&iter, &key, NULL)) {
-		source = g_hash_table_lookup(roster->known, key);
-		post_message(
-			new_message(roster, MESSAGE_GONE, NULL, source, strchr(key, '\n') + 1));
+		const struct known *known = g_hash_table_lookup(roster->known, key);
+
+		post_message(new_message(roster, MESSAGE_GONE, NULL, known->source,
+					 strchr(key, '\n') + 1));
 		g_hash_table_remove(roster->known, key);
 	}
 }
 
 static void compare_sources(struct roster *roster, const struct hv_sources *sources)
 {
-	const struct hv_sources globs = { .libvirt_uris = (char *[]){ NULL },
-					  .qmp_globs = sources->qmp_globs };
 	g_autoptr(GHashTable) missing =
 		g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	g_autoptr(GPtrArray) sockets = NULL;
 	GHashTableIter iter;
+	bool complete = true;
 	gpointer key;
 
 	g_hash_table_iter_init(&iter, roster->known);
@@ -217,9 +298,11 @@ static void compare_sources(struct roster *roster, const struct hv_sources *sour
 		g_hash_table_add(missing, g_strdup(key));
 	for (char **uri = sources->libvirt_uris; *uri; uri++)
 		list_uri(roster, *uri, missing);
-	sockets = hv_list(&globs, false, hv_deadline_ms(1000), NULL);
-	compare_list(roster, sockets, missing);
+	for (char **glob = sources->qmp_globs; *glob; glob++)
+		complete &= list_glob(roster, *glob, missing);
+	keep_present_sockets(roster, sources->qmp_globs, complete, missing);
 	report_missing(roster, missing);
+	forget_problems(roster, sources);
 }
 
 /* Waits for the next second or a request; false at the end. */
@@ -262,9 +345,10 @@ static gpointer run_roster(gpointer data)
  */
 
 struct roster *roster_new(const struct hv_sources *sources, const struct roster_ops *ops,
-			  void *data)
+			  void *data, GError **error)
 {
 	struct roster *roster = g_new0(struct roster, 1);
+	g_autoptr(GThread) thread = NULL;
 
 	g_atomic_ref_count_init(&roster->refs);
 	g_mutex_init(&roster->lock);
@@ -274,10 +358,15 @@ struct roster *roster_new(const struct hv_sources *sources, const struct roster_
 	roster->refresh_requested = true;
 	copy_sources(&roster->sources, sources);
 	roster->forgotten = g_ptr_array_new_with_free_func(g_free);
-	roster->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	roster->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_known);
 	roster->problems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-	g_thread_unref(g_thread_new("roster", run_roster, ref_roster(roster)));
-	return roster;
+	thread = g_thread_try_new("roster", run_roster, ref_roster(roster), NULL);
+	if (thread)
+		return roster;
+	shortage_set_error(error, EAGAIN);
+	unref_roster(roster); /* the thread's */
+	unref_roster(roster);
+	return NULL;
 }
 
 void roster_set_sources(struct roster *roster, const struct hv_sources *sources)

@@ -15,6 +15,7 @@ struct round {
 	guint tick, wait, again; /* GSource ids; 0: none */
 	int64_t tick_us;	 /* when the next tick is due */
 	bool open;		 /* it waits for answers */
+	bool is_blind;		 /* the host's numbers could not be read */
 	GHashTable *awaited;	 /* struct managed *, whose answers the open round waits for */
 };
 
@@ -188,9 +189,12 @@ static void close_round(struct round *round)
 	reservations_expire(context->reservations, guests_list(context->guests),
 			    g_get_monotonic_time());
 	if (!host_read(round->host, &status->host, &error)) {
-		manager_log(LOG_ERR, "nothing is decided: %s", error->message);
+		if (!round->is_blind)
+			manager_log(LOG_ERR, "nothing is decided: %s", error->message);
+		round->is_blind = true;
 		return;
 	}
+	round->is_blind = false;
 	status->host.now_us = g_get_monotonic_time();
 	status->host.reserved_bytes = reservations_sum_bytes(context->reservations);
 	run_policy_step(round);

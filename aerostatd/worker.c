@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "aerostatd/worker.h"
 
+#include <errno.h>
+
 #include "aerostatd/host.h"
 #include "aerostatd/pairing.h"
 #include "hypervisor/domain_xml.h"
+#include "hypervisor/shortage.h"
 #include "hypervisor/vmm_process.h"
 
 struct worker {
@@ -330,9 +333,11 @@ static gpointer serve_requests(gpointer data)
  * The main loop
  */
 
-struct worker *worker_new(hv_guest *guest, bool manage, const struct worker_ops *ops, void *data)
+struct worker *worker_new(hv_guest *guest, bool manage, const struct worker_ops *ops, void *data,
+			  GError **error)
 {
 	struct worker *worker = g_new0(struct worker, 1);
+	g_autoptr(GThread) thread = NULL;
 
 	g_atomic_ref_count_init(&worker->refs);
 	g_mutex_init(&worker->lock);
@@ -344,8 +349,14 @@ struct worker *worker_new(hv_guest *guest, bool manage, const struct worker_ops 
 	worker->before_period_s = -1;
 	worker->measured_bytes = HV_UNSET;
 	pairing_init(&worker->pairing);
-	g_thread_unref(g_thread_new("guest", serve_requests, ref_worker(worker)));
-	return worker;
+	thread = g_thread_try_new("guest", serve_requests, ref_worker(worker), NULL);
+	if (thread)
+		return worker;
+	shortage_set_error(error, EAGAIN);
+	g_prefix_error(error, "%s: ", guest->address);
+	unref_worker(worker); /* the thread's */
+	unref_worker(worker);
+	return NULL;
 }
 
 void worker_request_sample(struct worker *worker)

@@ -57,11 +57,12 @@ struct worker;
 
 /*
  * worker_new - start the thread of a guest
- * @guest: owned by the worker from now on
+ * @guest: owned by the worker from now on, and closed if there is none
  * @manage: see worker_set_managed()
  * @ops: called in the default main context with @data
  */
-struct worker *worker_new(hv_guest *guest, bool manage, const struct worker_ops *ops, void *data);
+struct worker *worker_new(hv_guest *guest, bool manage, const struct worker_ops *ops, void *data,
+			  GError **error);
 
 /* Requests a sample, unless one is requested already. */
 void worker_request_sample(struct worker *worker);

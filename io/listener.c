@@ -45,9 +45,9 @@ static int unlink_unused_socket(const struct sockaddr_un *address)
 		close(fd);
 		return -EADDRINUSE;
 	}
-	/* Any error but a refusal means that a process listens and is busy. */
+	/* A listener whose queue is full is busy; any other error but a refusal is no answer. */
 	if (errno != ECONNREFUSED)
-		return -EADDRINUSE;
+		return errno == EAGAIN ? -EADDRINUSE : -errno;
 	return unlink(address->sun_path) ? -errno : 0;
 }
 

@@ -403,23 +403,27 @@ static bool has_paused(void *data)
 	return !((struct rig *)data)->api->accepting;
 }
 
-static void connections_wait_while_descriptors_run_out(void **state)
+static void without_descriptors_clients_are_served_one_after_the_other(void **state)
 {
 	struct rig *rig = *state;
-	struct link *link = link_open(rig->path);
+	struct link *first = link_open(rig->path), *second = link_open(rig->path);
 	const struct rlimit few = { 128, 4096 };
 	GArray *taken = g_array_new(FALSE, FALSE, sizeof(int));
 
 	assert_return_code(setrlimit(RLIMIT_NOFILE, &few), errno);
-	for (int fd = dup(link->fd); fd >= 0; fd = dup(link->fd))
+	for (int fd = dup(first->fd); fd >= 0; fd = dup(first->fd))
 		g_array_append_val(taken, fd);
+	/* The first has the descriptor that was kept in reserve; the second waits for it. */
 	run_until(has_paused, rig);
+	link_send(first, ASK_STATUS, strlen(ASK_STATUS));
+	link_wait_for(first, "200 OK");
+	link_send(second, ASK_STATUS, strlen(ASK_STATUS));
+	link_wait_for(second, "200 OK");
 	for (guint i = 0; i < taken->len; i++)
 		close(g_array_index(taken, int, i));
 	g_array_unref(taken);
-	link_send(link, ASK_STATUS, strlen(ASK_STATUS));
-	link_wait_for(link, "200 OK");
-	link_close(link);
+	link_close(first);
+	link_close(second);
 }
 
 static void the_socket_is_for_owner_and_group_alone(void **state)
@@ -550,7 +554,7 @@ int main(void)
 		RIG_TEST(a_client_that_goes_in_the_middle_of_a_request_is_forgotten),
 		RIG_TEST(a_request_that_does_not_come_to_its_end_is_given_up),
 		RIG_TEST(one_user_cannot_take_all_connections),
-		RIG_TEST(connections_wait_while_descriptors_run_out),
+		RIG_TEST(without_descriptors_clients_are_served_one_after_the_other),
 		RIG_TEST(the_socket_is_for_owner_and_group_alone),
 		RIG_TEST(a_second_daemon_is_refused_and_the_first_goes_on),
 		RIG_TEST(a_socket_that_nobody_listens_at_is_replaced),

@@ -106,7 +106,7 @@ static void begin(char **uris, char **globs)
 {
 	const struct hv_sources sources = { .libvirt_uris = uris, .qmp_globs = globs };
 
-	seen.roster = roster_new(&sources, &ops, NULL);
+	seen.roster = roster_new(&sources, &ops, NULL, NULL);
 }
 
 static void guests_are_found_when_they_come_and_gone_when_they_go(void **state)

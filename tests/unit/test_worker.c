@@ -69,7 +69,7 @@ static const struct worker_ops ops = { on_sampled, on_set, on_restored };
 
 static void begin(struct fake *fake, bool manage)
 {
-	seen.worker = worker_new(hv_qmp_open(fake->path), manage, &ops, NULL);
+	seen.worker = worker_new(hv_qmp_open(fake->path), manage, &ops, NULL, NULL);
 }
 
 static int set_up(void **state)
@@ -172,7 +172,8 @@ static void a_refused_target_is_reported(void **state)
 static void a_stuck_guest_holds_up_no_other(void **state)
 {
 	struct fake *fake = *state;
-	struct worker *stuck = worker_new(hv_qmp_open("/nonexistent/stuck.qmp"), true, &ops, NULL);
+	struct worker *stuck =
+		worker_new(hv_qmp_open("/nonexistent/stuck.qmp"), true, &ops, NULL, NULL);
 
 	begin(fake, true);
 	worker_request_sample(stuck);
