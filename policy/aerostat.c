@@ -10,7 +10,8 @@
  *
  *   history.c	finds what is kept of each guest, and sorts the guests by id
  *   view.c	works out each guest's need, reserve and distress (sample.c, need.c,
- *		reserve.c, distress.c), and what became of the last decisions (pace.c)
+ *		reserve.c, distress.c), and what became of the last decisions (pace.c,
+ *		cost.c)
  *   budget.c	how much all guests may use
  *   divide.c	how much of it each guest should have in the end
  *   pace.c	which guests give memory in this step, and how much

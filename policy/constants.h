@@ -52,6 +52,12 @@
 #define PSI_SHARE 0.1	     /* of the time stalled, seen by our own driver */
 #define HOST_STALL_SHARE 0.1 /* of the time, by its process's cgroup */
 
+/* Cost (cost.c) */
+#define COST_SLOT_US (10 * SECOND_US)	 /* measured every 5 s, and released a moment later */
+#define COST_TAKEN_BYTES (48 * MIB)	 /* less may be noise */
+#define COST_RETURN_PART 4		 /* 1/4 of what was taken is to come back at least */
+#define COST_BACKOFF_US (60 * MINUTE_US) /* what prevents it rarely ends while the guest runs */
+
 /* Budget (budget.c) */
 #define HOST_RESERVE_PART 0.05	      /* of the host's RAM: the swing of its own use */
 #define HOST_RESERVE_BYTES GIB	      /* and at least this: daemons, page cache, QEMU */

@@ -3,6 +3,7 @@
 #ifndef AEROSTAT_HISTORY_H
 #define AEROSTAT_HISTORY_H
 
+#include "policy/cost.h"
 #include "policy/distress.h"
 #include "policy/need.h"
 #include "policy/pace.h"
@@ -18,6 +19,7 @@ struct history {
 	struct growth growth;
 	struct symptoms symptoms;
 	struct pace pace;
+	struct cost cost;
 };
 
 /* Where a guest of this step stands in the caller's array. */

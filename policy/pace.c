@@ -161,6 +161,8 @@ enum policy_reason pace_protection(const struct view *view, const struct round *
 		return POLICY_REASON_FIXED;
 	if (pace->backoff_until_us > now_us && pace->backoff_reason == POLICY_REASON_INACTIVE)
 		return POLICY_REASON_INACTIVE;
+	if (cost_is_vain(&view->history->cost, now_us))
+		return POLICY_REASON_COST;
 	if (view->silent)
 		return POLICY_REASON_SILENT;
 	if (view->claims)

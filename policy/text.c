@@ -176,6 +176,8 @@ static const char *describe_state(const struct view *view, enum policy_reason re
 		return "; its balloon does not follow the target";
 	case POLICY_REASON_DRIVER:
 		return "; it has no balloon driver";
+	case POLICY_REASON_COST:
+		return "; not shrunk for now, as the host got back ";
 	case POLICY_REASON_SLOW:
 		return "; its balloon follows slowly, at ";
 	case POLICY_REASON_REGRET:
@@ -200,7 +202,6 @@ static const char *describe_state(const struct view *view, enum policy_reason re
 	case POLICY_REASON_NONE:
 	case POLICY_REASON_GROWS:
 	case POLICY_REASON_HOST:
-	case POLICY_REASON_COST:
 	case POLICY_REASON_LIMIT:
 	case POLICY_REASON_COUNT:
 		break;
@@ -230,6 +231,11 @@ static void append_state_number(struct line *line, const struct view *view,
 	if (reason == POLICY_REASON_SLOW) {
 		append_mib(line, max_u64(pace_slow_rate(view), MIB));
 		append_text(line, "/s");
+	} else if (reason == POLICY_REASON_COST) {
+		append_mib(line, view->history->cost.returned);
+		append_text(line, " of the ");
+		append_mib(line, view->history->cost.taken);
+		append_text(line, " taken from it last");
 	} else if (reason == POLICY_REASON_SHARE && !lacks(view, view->ideal)) {
 		append_mib(line, round->budget.bytes);
 		append_text(line, " for all guests");

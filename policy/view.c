@@ -200,6 +200,8 @@ void view_fill(struct view *view, const struct round *round)
 	fill_want(view);
 	fill_distress(view, round);
 	pace_update(view, round);
+	cost_update(&view->history->cost, view->actual, view->guest->ram_bytes,
+		    round->host->now_us);
 	view->protection = pace_protection(view, round);
 	fill_share(view);
 }

@@ -177,6 +177,30 @@ static void no_guest_has_what_it_wants_while_it_has_not(void **state)
 	}
 }
 
+static void check_cost(void *data, const struct contest_view *view)
+{
+	(void)data;
+	for (size_t i = 0; i < view->count; i++)
+		if (view->decisions[i].reason == POLICY_REASON_COST)
+			fail_msg("guest %zu: %s", i, view->decisions[i].text);
+}
+
+/* Every simulated host gets back what is taken, whatever the guests do meanwhile. */
+static void no_taking_is_found_in_vain_where_all_memory_comes_back(void **state)
+{
+	const struct contest_watch watch = { .decided = check_cost };
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		struct trace *trace = trace_new(&trace_shapes[seed % 10], seed, 6, 240);
+		struct score score;
+
+		score_init(&score);
+		assert_int_equal(contest_run(trace, &policy_aerostat, &score, &watch), 0);
+		trace_free(trace);
+	}
+}
+
 static void no_policy_creates_or_loses_memory(void **state)
 {
 	(void)state;
@@ -334,6 +358,7 @@ int main(void)
 		cmocka_unit_test(every_shape_has_its_fault),
 		cmocka_unit_test(a_seed_gives_one_score),
 		cmocka_unit_test(no_guest_has_what_it_wants_while_it_has_not),
+		cmocka_unit_test(no_taking_is_found_in_vain_where_all_memory_comes_back),
 		cmocka_unit_test(no_policy_creates_or_loses_memory),
 		cmocka_unit_test(the_oracle_needs_no_kill_where_there_is_room),
 		cmocka_unit_test(an_oracle_without_a_trace_changes_nothing),
