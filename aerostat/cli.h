@@ -143,7 +143,7 @@ void cli_warn(const struct context *ctx, const char *format, ...) G_GNUC_PRINTF(
 void cli_print_json(json_t *value);
 /* A size in JSON: an integer, or null for HV_UNSET. */
 json_t *cli_json_bytes(uint64_t bytes);
-/* A string in JSON, or null for NULL. */
+/* A string in JSON, printed by plain_text(), or null for NULL. */
 json_t *cli_json_string(const char *text);
 
 #endif

@@ -5,25 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/plain_text.h"
 #include "common/size.h"
 #include "policy/constants.h"
-
-char *sanitize_text(const char *text)
-{
-	g_autofree char *valid = g_utf8_make_valid(text, -1);
-	GString *plain = g_string_new(NULL);
-
-	for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
-		gunichar c = g_utf8_get_char(p);
-		GUnicodeType type = g_unichar_type(c);
-		bool steers = type == G_UNICODE_CONTROL || type == G_UNICODE_FORMAT ||
-			      type == G_UNICODE_LINE_SEPARATOR ||
-			      type == G_UNICODE_PARAGRAPH_SEPARATOR;
-
-		g_string_append_unichar(plain, steers ? '?' : c);
-	}
-	return g_string_free(plain, FALSE);
-}
 
 char *format_size_cell(uint64_t bytes)
 {
@@ -54,7 +38,7 @@ char *format_local_time(int64_t real_us)
 
 char *format_guest_name(const struct daemon_guest *guest)
 {
-	return sanitize_text(*guest->name ? guest->name : guest->address);
+	return plain_text(*guest->name ? guest->name : guest->address);
 }
 
 bool are_stats_stale(const struct daemon_guest *guest)

@@ -3,22 +3,20 @@
  * Showing what aerostatd answered to people: texts, table cells and colours.
  *
  * Names and texts come from guests and from whoever listens on the socket, so they go to a
- * terminal only through sanitize_text().
+ * terminal only through plain_text().
  */
 #ifndef AEROSTAT_DAEMON_TEXT_H
 #define AEROSTAT_DAEMON_TEXT_H
 
 #include "api_client/answers.h"
 
-/* @text as valid UTF-8, with "?" for each character that could steer a terminal; free it. */
-char *sanitize_text(const char *text);
 /* "512 MiB", or "-" for HV_UNSET; free it. */
 char *format_size_cell(uint64_t bytes);
 /* "3 s", "17 min", "5 h", "2 d", rounded down; free it. */
 char *format_duration(uint64_t us);
 /* Microseconds since the epoch as "2026-11-28 04:02:55", local time; free it. */
 char *format_local_time(int64_t real_us);
-/* What a guest is called: its name, or its address if it has none; sanitized; free it. */
+/* What a guest is called: its name, or its address if it has none; printable; free it. */
 char *format_guest_name(const struct daemon_guest *guest);
 
 /* Whether a guest's statistics are too old for the policy (SAMPLE_AGE_MAX_US), or never came. */

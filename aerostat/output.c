@@ -4,22 +4,17 @@
 
 #include <stdio.h>
 
-/* One line, and no terminal controls, whatever an error text or a guest's name contains. */
-static void print_message(const char *kind, const char *text)
-{
-	fprintf(stderr, "%s: ", kind);
-	for (const char *p = text; *p; p++)
-		fputc(g_ascii_iscntrl(*p) ? ' ' : *p, stderr);
-	fputc('\n', stderr);
-}
+#include "common/plain_text.h"
 
-static int print_error(struct context *ctx, enum exit_code code, const char *message)
+static int print_error(struct context *ctx, enum exit_code code, const char *text)
 {
+	g_autofree char *message = plain_text(text);
+
 	if (ctx->json)
 		cli_print_json(json_pack("{s:{s:s, s:i, s:s}}", "error", "code",
 					 exit_code_name(code), "exit_code", (int)code, "message",
 					 message));
-	print_message("error", message);
+	fprintf(stderr, "error: %s\n", message);
 	return code;
 }
 
@@ -56,6 +51,7 @@ int cli_usage(struct context *ctx, const struct verb *verb, const char *format, 
 void cli_warn(const struct context *ctx, const char *format, ...)
 {
 	g_autofree char *message = NULL;
+	g_autofree char *plain = NULL;
 	va_list args;
 
 	if (ctx->quiet)
@@ -63,12 +59,15 @@ void cli_warn(const struct context *ctx, const char *format, ...)
 	va_start(args, format);
 	message = g_strdup_vprintf(format, args);
 	va_end(args);
-	print_message("warning", message);
+	plain = plain_text(message);
+	fprintf(stderr, "warning: %s\n", plain);
 }
 
 void cli_print_json(json_t *value)
 {
-	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+	/* Only texts that are not UTF-8 could make this fail: see cli_json_string(). */
+	if (json_dumpf(value, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)))
+		g_error("a result cannot be written as JSON");
 	putchar('\n');
 	fflush(stdout);
 	json_decref(value);
@@ -81,5 +80,7 @@ json_t *cli_json_bytes(uint64_t bytes)
 
 json_t *cli_json_string(const char *text)
 {
-	return text ? json_string(text) : json_null();
+	g_autofree char *plain = text ? plain_text(text) : NULL;
+
+	return plain ? json_string(plain) : json_null();
 }

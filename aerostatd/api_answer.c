@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "common/plain_text.h"
+
 void api_answer_text(SoupServerMessage *msg, const char *type, char *text)
 {
 	soup_server_message_set_status(msg, SOUP_STATUS_OK, NULL);
@@ -29,7 +31,7 @@ void api_answer_error(SoupServerMessage *msg, unsigned int status, const char *c
 	va_start(args, format);
 	text = g_strdup_vprintf(format, args);
 	va_end(args);
-	valid = g_utf8_make_valid(text, -1);
+	valid = plain_text(text);
 	api_answer_json(msg, status,
 			json_pack("{s:{s:s, s:s}}", "error", "code", code, "message", valid));
 }

@@ -37,7 +37,7 @@ void api_answer_json(SoupServerMessage *msg, unsigned int status, json_t *value)
  * api_answer_error - answers {"error": {"code": @code, "message": …}}
  * @status: the HTTP status, 400 or above
  * @code: one of those that docs/openapi.json lists
- * @format: the message; what is not UTF-8 in it is replaced
+ * @format: the message, printed by plain_text()
  */
 void api_answer_error(SoupServerMessage *msg, unsigned int status, const char *code,
 		      const char *format, ...) G_GNUC_PRINTF(4, 5);

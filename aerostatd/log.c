@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/plain_text.h"
+
 #define LINE_MAX_BYTES 2048 /* below PIPE_BUF, so that a line is written as a whole */
 
 static gint is_verbose; /* atomic */
@@ -48,6 +50,7 @@ static void write_stderr_line(const char *line, size_t length)
 void manager_log(int level, const char *format, ...)
 {
 	g_autofree char *text = NULL;
+	g_autofree char *plain = NULL;
 	g_autofree char *start = NULL;
 	char line[LINE_MAX_BYTES];
 	va_list arguments;
@@ -58,13 +61,10 @@ void manager_log(int level, const char *format, ...)
 	va_start(arguments, format);
 	text = g_strdup_vprintf(format, arguments);
 	va_end(arguments);
+	plain = plain_text(text);
 	start = make_log_prefix(level);
-	length = snprintf(line, sizeof(line) - 1, "%s%s", start, text);
+	length = snprintf(line, sizeof(line) - 1, "%s%s", start, plain);
 	length = MIN(length, (int)sizeof(line) - 2);
-	/* A guest's name may have any bytes; it must not begin a line of its own. */
-	for (int i = 0; i < length; i++)
-		if (g_ascii_iscntrl(line[i]))
-			line[i] = '?';
 	line[length] = '\n';
 	write_stderr_line(line, (size_t)length + 1);
 }

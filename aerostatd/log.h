@@ -13,7 +13,7 @@
 /*
  * manager_log - writes one line
  * @level: LOG_ERR, LOG_WARNING, LOG_INFO, or LOG_DEBUG, which is left out unless the log is verbose
- * @format: the text without a line's end; control characters in it become "?"
+ * @format: the text without a line's end, printed by plain_text()
  *
  * Lines of more than 2 KiB are cut.  Never blocks: a line that cannot be written is lost.  Any
  * thread may call it.

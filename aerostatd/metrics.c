@@ -20,6 +20,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/plain_text.h"
+
 enum unit {
 	BYTES,	     /* uint64_t; POLICY_UNSET: not known */
 	COUNT,	     /* uint64_t; POLICY_UNSET: not known */
@@ -184,13 +186,11 @@ static const struct metric metric_table[] = {
 /* Appends LABEL="VALUE", with VALUE escaped. */
 static void append_label(GString *out, const char *name, const char *value)
 {
-	g_autofree char *valid = g_utf8_make_valid(value ? value : "", -1);
+	g_autofree char *valid = plain_text(value ? value : "");
 
 	g_string_append_printf(out, "%s=\"", name);
 	for (const char *c = valid; *c; c++) {
-		if (*c == '\n')
-			g_string_append(out, "\\n");
-		else if (*c == '\\' || *c == '"')
+		if (*c == '\\' || *c == '"')
 			g_string_append_printf(out, "\\%c", *c);
 		else
 			g_string_append_c(out, *c);
@@ -206,9 +206,10 @@ static const char *get_guest_label(const struct managed *guest)
 /* Two guests with the same key need their addresses as labels, too. */
 static char *make_name_key(const struct managed *guest)
 {
-	g_autofree char *key = g_strconcat(guest->source, "\n", get_guest_label(guest), NULL);
+	g_autofree char *source = plain_text(guest->source);
+	g_autofree char *label = plain_text(get_guest_label(guest));
 
-	return g_utf8_make_valid(key, -1);
+	return g_strconcat(source, "\n", label, NULL);
 }
 
 /* Appends NAME{guest="…",source="…", open for another label. */

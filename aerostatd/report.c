@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What is not known is null.  So is a number above INT64_MAX, which jansson's integers cannot
- * hold: only a forged statistic is that large.  Names come from outside and may be any bytes;
- * what is not UTF-8 in them is replaced.
+ * hold: only a forged statistic is that large.  Texts come from outside and may be any bytes:
+ * see common/plain_text.h.
  */
 #include "aerostatd/report.h"
 
 #include <string.h>
+
+#include "common/plain_text.h"
 
 static json_t *report_number(uint64_t value)
 {
@@ -15,7 +17,7 @@ static json_t *report_number(uint64_t value)
 
 static json_t *report_text(const char *text)
 {
-	g_autofree char *valid = text ? g_utf8_make_valid(text, -1) : NULL;
+	g_autofree char *valid = text ? plain_text(text) : NULL;
 
 	return valid ? json_string(valid) : json_null();
 }

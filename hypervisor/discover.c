@@ -10,6 +10,7 @@
  */
 #include "hypervisor/hypervisor.h"
 
+#include "common/plain_text.h"
 #include "hypervisor/shortage.h"
 
 #include <errno.h>
@@ -68,14 +69,18 @@ static enum socket_presence find_socket(const char *path)
 
 bool hv_qmp_is_gone(const char *address)
 {
-	return find_socket(address + strlen(QMP_PREFIX)) == SOCKET_GONE;
+	g_autofree char *path = plain_name_decode(address + strlen(QMP_PREFIX));
+
+	return find_socket(path) == SOCKET_GONE;
 }
 
 static void add_socket_guest(GPtrArray *guests, const char *path)
 {
+	g_autofree char *plain = plain_name(path);
+
 	switch (find_socket(path)) {
 	case SOCKET_HERE:
-		g_ptr_array_add(guests, hv_qmp_open(path));
+		g_ptr_array_add(guests, hv_qmp_open(plain));
 		break;
 	case SOCKET_GONE:
 		break;

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What does not depend on the kind of guest: calls through the ops table, and names. */
+/*
+ * What does not depend on the kind of guest: calls through the ops table, and names.
+ *
+ * Names and error texts of QEMU and libvirt enter the program here, and are made printable here
+ * (common/plain_text.h), whatever kind of guest they are from.
+ */
 #include "hypervisor/hypervisor.h"
 
 #include <string.h>
+
+#include "common/plain_text.h"
 
 G_DEFINE_QUARK(hv - error, hv_error)
 
@@ -58,14 +65,46 @@ static void set_unsupported_error(const struct hv_guest *guest, const char *what
 		    what, guest->ops->kind);
 }
 
+void hv_propagate_error(GError **error, GError *from)
+{
+	char *plain = plain_text(from->message);
+
+	g_free(from->message);
+	from->message = plain;
+	g_propagate_error(error, from);
+}
+
 /* Calls operation @name, or fails with HV_ERROR_UNSUPPORTED and the text @what. */
 #define CALL(guest, name, what, failure, error, ...)                                               \
-	((guest)->ops->name ? (guest)->ops->name(guest, __VA_ARGS__, error)                        \
-			    : (set_unsupported_error(guest, what, error), failure))
+	({                                                                                         \
+		GError *call_error = NULL;                                                         \
+		__typeof__((guest)->ops->name(guest, __VA_ARGS__, NULL)) result = failure;         \
+                                                                                                   \
+		if ((guest)->ops->name)                                                            \
+			result = (guest)->ops->name(guest, __VA_ARGS__, &call_error);              \
+		else                                                                               \
+			set_unsupported_error(guest, what, &call_error);                           \
+		if (call_error)                                                                    \
+			hv_propagate_error(error, call_error);                                     \
+		result;                                                                            \
+	})
+
+static void replace_by_plain_name(char **name)
+{
+	g_autofree char *raw = *name;
+
+	if (raw)
+		*name = plain_name(raw);
+}
 
 bool hv_guest_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info, GError **error)
 {
-	return CALL(guest, info, "asking for its settings", false, error, deadline, info);
+	if (!CALL(guest, info, "asking for its settings", false, error, deadline, info))
+		return false;
+	replace_by_plain_name(&info->name);
+	replace_by_plain_name(&info->uuid);
+	replace_by_plain_name(&info->version);
+	return true;
 }
 
 bool hv_guest_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,

@@ -97,7 +97,7 @@ enum hv_scope {
 
 /* A guest's settings. */
 typedef struct hv_info {
-	char *name;
+	char *name; /* as plain_name() writes it; so are all texts here */
 	char *uuid; /* NULL when unknown */
 	int id;	    /* libvirt's id; -1 when it has none */
 	enum hv_state state;
@@ -227,9 +227,11 @@ struct hv_ops {
 /* The part of a guest that all kinds share; each embeds it as its first member. */
 struct hv_guest {
 	const struct hv_ops *ops;
-	char *address; /* names the guest in messages: "qmp:/run/a.sock", or a domain's name */
-	char *source;  /* where it was found: "qmp", or the libvirt URI */
-	bool hold;     /* keep the connection between calls, see hv_guest_hold() */
+	/* Names the guest in messages: "qmp:/run/a.sock", or a domain's name; as plain_name() has
+	 * it. */
+	char *address;
+	char *source; /* where it was found: "qmp", or the libvirt URI */
+	bool hold;    /* keep the connection between calls, see hv_guest_hold() */
 };
 
 /*
@@ -330,16 +332,29 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(hv_guest, hv_guest_close)
  */
 void hv_guest_hold(struct hv_guest *guest, bool hold);
 
+/* As g_propagate_error(), with the text made printable (common/plain_text.h). */
+void hv_propagate_error(GError **error, GError *from);
+
 /* @error's text without a leading "@address: ", for a message that already names the guest. */
 const char *hv_error_reason(const GError *error, const char *address);
 
 /* The deadline @ms milliseconds from now. */
 int64_t hv_deadline_ms(unsigned int ms);
 
-/* A guest behind the QEMU monitor socket @socket_path.  No I/O; see hv_guest_close(). */
+/*
+ * hv_qmp_open - a guest behind a QEMU monitor socket
+ * @socket_path: as plain_name() writes it, which is how addresses have it
+ *
+ * No I/O; see hv_guest_close().
+ */
 struct hv_guest *hv_qmp_open(const char *socket_path);
 
-/* A domain of the libvirt connection @uri.  No I/O; see hv_guest_close(). */
+/*
+ * hv_libvirt_open - a domain of the libvirt connection @uri
+ * @name_uuid_or_id: a name as plain_name() writes it
+ *
+ * No I/O; see hv_guest_close().
+ */
 struct hv_guest *hv_libvirt_open(const char *uri, const char *name_uuid_or_id);
 
 /* Whether @uri leads to a libvirt on this host: it names no other host. */

@@ -21,6 +21,7 @@
 #include "hypervisor/libvirt_device.h"
 #include "hypervisor/libvirt_events.h"
 
+#include "common/plain_text.h"
 #include "common/size.h"
 #include "hypervisor/domain_xml.h"
 #include "hypervisor/vmm_process.h"
@@ -621,20 +622,22 @@ static const struct hv_ops libvirt_ops = {
 	.close = libvirt_close,
 };
 
-static struct hv_guest *libvirt_guest_new(const char *uri, const char *address, const char *uuid)
+static struct hv_guest *libvirt_guest_new(const char *uri, const char *name, const char *uuid)
 {
 	struct libvirt_guest *guest = g_new0(struct libvirt_guest, 1);
 
 	guest->base.ops = &libvirt_ops;
-	guest->base.address = g_strdup(address);
+	guest->base.address = plain_name(name);
 	guest->base.source = g_strdup(uri);
-	guest->link = libvirt_link_new(uri, address, uuid);
+	guest->link = libvirt_link_new(uri, name, uuid);
 	return &guest->base;
 }
 
 struct hv_guest *hv_libvirt_open(const char *uri, const char *name_uuid_or_id)
 {
-	return libvirt_guest_new(uri, name_uuid_or_id, NULL);
+	g_autofree char *name = plain_name_decode(name_uuid_or_id);
+
+	return libvirt_guest_new(uri, name, NULL);
 }
 
 static int compare_guest_addresses(const void *a, const void *b)

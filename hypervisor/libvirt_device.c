@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "hypervisor/libvirt_device.h"
 
+#include "common/plain_text.h"
 #include "hypervisor/libvirt_events.h"
 #include "hypervisor/vmm_process.h"
 
@@ -13,14 +14,15 @@ static struct libvirt_guest *to_libvirt_guest(struct hv_guest *guest)
 
 void libvirt_device_update(struct libvirt_guest *guest, const char *control)
 {
-	g_autofree char *address = control ? g_strconcat("qmp:", control, NULL) : NULL;
+	g_autofree char *path = control ? plain_name(control) : NULL;
+	g_autofree char *address = path ? g_strconcat("qmp:", path, NULL) : NULL;
 
 	guest->device_known = true;
 	if (guest->device && !g_strcmp0(guest->device->address, address))
 		return;
 	g_clear_pointer(&guest->device, hv_guest_close);
-	if (control)
-		guest->device = hv_qmp_open(control);
+	if (path)
+		guest->device = hv_qmp_open(path);
 }
 
 /* Reads the live XML, which libvirt has even if QEMU does not answer. */

@@ -17,6 +17,7 @@
  */
 #include "hypervisor/qmp_guest.h"
 
+#include "common/plain_text.h"
 #include "hypervisor/qmp_wire.h"
 #include "hypervisor/unix_listener.h"
 #include "hypervisor/vmm_process.h"
@@ -328,11 +329,13 @@ bool qmp_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *e
 struct qmp_guest *qmp_guest_new(const struct hv_ops *ops, const char *socket_path)
 {
 	struct qmp_guest *g = g_new0(struct qmp_guest, 1);
+	g_autofree char *plain = NULL;
 
 	g->base.ops = ops;
-	g->base.address = g_strconcat("qmp:", socket_path, NULL);
 	g->base.source = g_strdup("qmp");
-	g->socket_path = g_strdup(socket_path);
+	g->socket_path = plain_name_decode(socket_path);
+	plain = plain_name(g->socket_path);
+	g->base.address = g_strconcat("qmp:", plain, NULL);
 	g_queue_init(&g->events);
 	return g;
 }

@@ -145,7 +145,7 @@ class Commands:
 
     def run(self, command, arguments):
         if self.guest.mode == "error":
-            raise QmpError("GenericError", "the fake refuses")
+            raise QmpError("GenericError", self.options.refusal)
         method = getattr(self, "do_" + command.replace("-", "_"), None)
         if not method:
             raise QmpError("CommandNotFound", f"The command {command} has not been found")
@@ -357,6 +357,8 @@ def parse_arguments():
                         help="how far actual moves in a second (default: %(default)s)")
     parser.add_argument("--delay", type=float, default=3, metavar="SECONDS",
                         help="before each answer in mode slow (default: %(default)s)")
+    parser.add_argument("--refusal", default="the fake refuses", metavar="TEXT",
+                        help="what it answers in mode error (default: %(default)s)")
     parser.add_argument("--name", default="fake", help="of the guest; empty for none")
     parser.add_argument("--uuid", default="00000000-0000-0000-0000-000000000000",
                         help="of the guest; zeros, as QEMU has without -uuid, by default")

@@ -180,7 +180,8 @@ int simulate_replay(struct context *ctx, const char *path, GPtrArray *policies)
 			print_replay_text(&replays[i]);
 	}
 	if (ctx->json)
-		cli_print_json(json_pack("{s:s, s:O}", "recording", path, "policies", answers));
+		cli_print_json(json_pack("{s:o, s:O}", "recording", cli_json_string(path),
+					 "policies", answers));
 	json_decref(answers);
 	return bad ? EXIT_REFUSED : EXIT_DONE;
 }

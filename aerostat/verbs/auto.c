@@ -5,10 +5,11 @@
 #include "aerostat/daemon_text.h"
 #include "aerostat/verbs.h"
 #include "api_client/client.h"
+#include "common/plain_text.h"
 
 static void print_new_mode(const char *guest, enum daemon_mode mode)
 {
-	g_autofree char *name = sanitize_text(guest);
+	g_autofree char *name = plain_text(guest);
 
 	if (mode == DAEMON_MODE_AUTO)
 		printf("%s: the mode of the configuration applies again\n", name);
@@ -23,7 +24,7 @@ static void print_changed_json(char **names)
 	json_t *array = json_array();
 
 	for (; *names; names++)
-		json_array_append_new(array, json_string(*names));
+		json_array_append_new(array, cli_json_string(*names));
 	cli_print_json(json_pack("{s:o}", "guests", array));
 }
 

@@ -79,13 +79,13 @@ static void print_dominfo_text(const hv_guest *guest, const hv_info *info, uint6
 static void print_dominfo_json(const hv_guest *guest, const hv_info *info, uint64_t host_bytes)
 {
 	static const char *const drivers[] = { "unknown", "absent", "ready" };
-	json_t *root = json_pack("{s:s, s:o, s:s, s:s, s:i, s:s, s:i, s:i, s:o, s:o, s:o}", "name",
-				 info->name, "uuid", cli_json_string(info->uuid), "address",
-				 guest->address, "source", guest->source, "id", info->id, "state",
-				 hv_state_name(info->state), "pid", (int)info->pid, "vcpus",
-				 (int)info->vcpus, "max_bytes", cli_json_bytes(info->max_bytes),
-				 "actual_bytes", cli_json_bytes(info->actual_bytes), "config_bytes",
-				 cli_json_bytes(info->config_bytes));
+	json_t *root = json_pack(
+		"{s:s, s:o, s:s, s:o, s:i, s:s, s:i, s:i, s:o, s:o, s:o}", "name", info->name,
+		"uuid", cli_json_string(info->uuid), "address", guest->address, "source",
+		cli_json_string(guest->source), "id", info->id, "state", hv_state_name(info->state),
+		"pid", (int)info->pid, "vcpus", (int)info->vcpus, "max_bytes",
+		cli_json_bytes(info->max_bytes), "actual_bytes", cli_json_bytes(info->actual_bytes),
+		"config_bytes", cli_json_bytes(info->config_bytes));
 
 	json_object_set_new(root, "config_max_bytes", cli_json_bytes(info->config_max_bytes));
 	json_object_set_new(root, "cpu_time_ns", cli_json_bytes(info->cpu_time_ns));

@@ -5,6 +5,7 @@
 #include "aerostat/daemon_text.h"
 #include "aerostat/verbs.h"
 #include "api_client/client.h"
+#include "common/plain_text.h"
 
 #define CHANGES_SHOWN 10 /* unless --number says otherwise */
 
@@ -32,7 +33,7 @@ static void print_size_row(const char *title, uint64_t bytes, const char *meanin
 
 static void print_headline(const struct daemon_guest *guest, bool colour)
 {
-	g_autofree char *name = sanitize_text(guest->name);
+	g_autofree char *name = plain_text(guest->name);
 	g_autofree char *actual = format_size_cell(guest->actual_bytes);
 	g_autofree char *max = format_size_cell(guest->max_bytes);
 	g_autofree char *target = format_size_cell(guest->target_bytes);
@@ -47,9 +48,9 @@ static void print_headline(const struct daemon_guest *guest, bool colour)
 /* What keeps the guest from being managed, if anything does. */
 static void print_obstacles(const struct daemon_guest *guest, bool colour)
 {
-	g_autofree char *problem = sanitize_text(guest->problem);
-	g_autofree char *obstacle = sanitize_text(guest->obstacle);
-	g_autofree char *state = sanitize_text(guest->state);
+	g_autofree char *problem = plain_text(guest->problem);
+	g_autofree char *obstacle = plain_text(guest->obstacle);
+	g_autofree char *state = plain_text(guest->state);
 
 	if (*problem) {
 		print_shaded(colour, SHADE_BAD, 0, "It does not answer");
@@ -66,9 +67,9 @@ static void print_obstacles(const struct daemon_guest *guest, bool colour)
 
 static void print_reason(const struct daemon_guest *guest)
 {
-	g_autofree char *reason = sanitize_text(guest->decision.reason);
-	g_autofree char *help = sanitize_text(guest->reason_help);
-	g_autofree char *text = sanitize_text(guest->decision.text);
+	g_autofree char *reason = plain_text(guest->decision.reason);
+	g_autofree char *help = plain_text(guest->reason_help);
+	g_autofree char *text = plain_text(guest->decision.text);
 
 	if (!*text)
 		print_titled_row("Why", "nothing has been decided yet");
@@ -92,7 +93,7 @@ static void print_bounds(const struct daemon_guest *guest)
 
 static void print_mode(const struct daemon_guest *guest)
 {
-	g_autofree char *name = sanitize_text(guest->name);
+	g_autofree char *name = plain_text(guest->name);
 	g_autofree char *held = format_size_cell(guest->held_bytes);
 
 	switch (guest->mode) {
@@ -166,8 +167,8 @@ static void print_change(const struct daemon_change *change)
 							 ? change->target_before_bytes
 							 : change->actual_bytes);
 	g_autofree char *to = format_size_cell(change->target_bytes);
-	g_autofree char *reason = sanitize_text(change->decision.reason);
-	g_autofree char *text = sanitize_text(change->decision.text);
+	g_autofree char *reason = plain_text(change->decision.reason);
+	g_autofree char *text = plain_text(change->decision.text);
 
 	printf("  %s  %9s -> %-9s  %s\n%23s%s\n", time, from, to, reason, "", text);
 }

@@ -65,11 +65,11 @@ static json_t *list_row_json(const struct guest_reply *one)
 	const hv_info *info = &one->info;
 
 	if (one->error)
-		return json_pack("{s:s, s:s, s:s}", "address", one->guest->address, "source",
-				 one->guest->source, "error", one->error->message);
-	return json_pack("{s:s, s:o, s:s, s:s, s:i, s:s, s:o, s:o, s:b, s:s}", "name", info->name,
+		return json_pack("{s:s, s:o, s:s}", "address", one->guest->address, "source",
+				 cli_json_string(one->guest->source), "error", one->error->message);
+	return json_pack("{s:s, s:o, s:s, s:o, s:i, s:s, s:o, s:o, s:b, s:s}", "name", info->name,
 			 "uuid", cli_json_string(info->uuid), "address", one->guest->address,
-			 "source", one->guest->source, "id", info->id, "state",
+			 "source", cli_json_string(one->guest->source), "id", info->id, "state",
 			 hv_state_name(info->state), "max_bytes", cli_json_bytes(info->max_bytes),
 			 "actual_bytes", cli_json_bytes(info->actual_bytes), "balloon",
 			 info->has_balloon, "driver", list_driver_cell(info));

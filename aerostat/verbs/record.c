@@ -87,8 +87,8 @@ static int report_recording(struct context *ctx, const struct record *record, co
 	if (error)
 		return cli_fail(ctx, error);
 	if (ctx->json)
-		cli_print_json(json_pack("{s:s, s:I}", "file", record->path, "steps",
-					 (json_int_t)record->steps));
+		cli_print_json(json_pack("{s:o, s:I}", "file", cli_json_string(record->path),
+					 "steps", (json_int_t)record->steps));
 	else
 		printf("%s\n  replay: aerostat simulate --recording %s\n", kept, record->path);
 	return EXIT_DONE;

@@ -5,6 +5,7 @@
 #include "aerostat/daemon_text.h"
 #include "aerostat/verbs.h"
 #include "api_client/client.h"
+#include "common/plain_text.h"
 
 static int run_reload(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
@@ -25,7 +26,7 @@ static int run_reload(struct context *ctx, const struct verb *verb, int argc, ch
 		return cli_fail_with(ctx, EXIT_REFUSED, "%s", error->message);
 	if (!file)
 		return cli_fail(ctx, error);
-	plain = sanitize_text(file);
+	plain = plain_text(file);
 	if (ctx->json)
 		cli_print_json(json_pack("{s:s?}", "reloaded", *file ? file : NULL));
 	else

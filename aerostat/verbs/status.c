@@ -5,6 +5,7 @@
 #include "aerostat/daemon_text.h"
 #include "aerostat/verbs.h"
 #include "api_client/client.h"
+#include "common/plain_text.h"
 
 static char *format_mode_cell(const struct daemon_guest *guest)
 {
@@ -26,10 +27,10 @@ static char *format_reason_cell(const struct daemon_guest *guest)
 	if (*guest->problem)
 		return g_strdup("no answer");
 	if (*guest->state && !g_str_equal(guest->state, "running"))
-		return sanitize_text(guest->state);
+		return plain_text(guest->state);
 	if (guest->driver == HV_DRIVER_ABSENT)
 		return g_strdup("no driver");
-	return sanitize_text(guest->decision.reason);
+	return plain_text(guest->decision.reason);
 }
 
 static enum shade shade_stats(const struct daemon_guest *guest)
@@ -150,10 +151,10 @@ static void print_host(const struct daemon_status *status, bool colour)
 
 static void print_problem(const char *source, const char *kind, const char *text)
 {
-	g_autofree char *plain_source = sanitize_text(source);
-	g_autofree char *plain_text = sanitize_text(text);
+	g_autofree char *plain_source = plain_text(source);
+	g_autofree char *plain = plain_text(text);
 
-	printf("  %s: %s%s\n", plain_source, kind, plain_text);
+	printf("  %s: %s%s\n", plain_source, kind, plain);
 }
 
 static void print_problems(const struct daemon_status *status, const GPtrArray *guests, bool colour)
@@ -190,7 +191,7 @@ static void print_reservations(const struct daemon_status *status, bool colour)
 		const struct daemon_reservation *one = &status->reservations[i];
 		g_autofree char *bytes = format_size_cell(one->bytes);
 		g_autofree char *free_text = format_size_cell(one->free_bytes);
-		g_autofree char *note = sanitize_text(one->note);
+		g_autofree char *note = plain_text(one->note);
 
 		printf("  %" G_GUINT64_FORMAT ": %s, %s of it free now, ends in %" G_GUINT64_FORMAT
 		       " s%s%s\n",

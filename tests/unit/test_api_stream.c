@@ -45,7 +45,7 @@ static void an_event_comes_as_it_happens(void **state)
 	assert_non_null(strstr(link->got->str, "\r\nid: 1\nevent: target\ndata: {"));
 	data = strstr(link->got->str, "data: ");
 	json = json_loads(data + 6, JSON_DISABLE_EOF_CHECK, NULL);
-	assert_string_equal(json_string_value(json_object_get(json, "text")), "one\nline");
+	assert_string_equal(json_string_value(json_object_get(json, "text")), "one\\x0aline");
 	assert_true(json_is_null(json_object_get(json, "bytes_after")));
 	json_decref(json);
 	link_close(link);
