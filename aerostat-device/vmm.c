@@ -67,6 +67,11 @@ static void vmm_connected(struct listener *listener, int fd)
 {
 	struct vmm *vmm = (struct vmm *)((char *)listener - offsetof(struct vmm, listener));
 
+	if (vmm->transport && !vmm->transport->heard) {
+		log_line(vmm->log, LOG_LEVEL_WARNING,
+			 "closed a connection that had sent nothing, in favour of a newer one");
+		close_connection(vmm);
+	}
 	if (vmm->transport)
 		log_line(vmm->log, LOG_LEVEL_WARNING,
 			 "refused the connection of a second VMM: one process serves one guest");

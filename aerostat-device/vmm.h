@@ -9,6 +9,9 @@
  * not a VMM, and does not end the process.  A connection that was inherited
  * (--fd) is the only one there will be.
  *
+ * A VMM sends its first message at once.  A connection that has sent nothing gives
+ * way to a newer one, so that a process that only connects keeps no VMM out.
+ *
  * A transport reports the end of its connection from within its own functions, so
  * a timer closes it in the next round of the loop.
  */

@@ -6,6 +6,11 @@
  * device is plugged in again.  For each connection it starts a device, which
  * inherits the connection and a listening control socket.
  *
+ * Any process of QEMU's user can connect, so the peer's credentials are checked first.
+ * QEMU's pid cannot have belonged to another process while QEMU was running, which
+ * the pidfd shows; so the pid needs no further check.  Another process's connection
+ * is closed, and the device does not notice it.
+ *
  * A device ends when its connection closes, that is when it is unplugged or QEMU
  * ends, or the supervisor ends it when a new connection arrives.  A device that
  * fails before that has crashed.  QEMU cannot connect to another device without a
@@ -29,6 +34,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -55,6 +61,8 @@ struct child {
 
 struct supervisor {
 	const struct supervised *guest;
+	pid_t qemu;
+	pid_t stranger; /* the last process that was refused: each is logged once */
 	struct child device;
 	struct child settings;
 	/* QEMU's connection.  Only the device reads from it while there is one. */
@@ -179,19 +187,56 @@ static void drop_qemu_connection(struct supervisor *s)
 	s->stub = (struct stub_device){ .fd = -1 };
 }
 
+/* QEMU's pid by its pidfd; -1 if it has ended. */
+static pid_t read_qemu_pid(void)
+{
+	g_autofree char *path = g_strdup_printf("/proc/self/fdinfo/%d", SUPERVISE_QEMU);
+	g_autofree char *text = NULL;
+	const char *line;
+
+	if (!g_file_get_contents(path, &text, NULL, NULL))
+		return -1;
+	line = strstr(text, "\nPid:");
+	return line ? (pid_t)strtol(line + strlen("\nPid:"), NULL, 10) : -1;
+}
+
+static bool is_qemu_connection(struct supervisor *s, int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return false;
+	if (peer.pid == s->qemu)
+		return true;
+	if (peer.pid != s->stranger)
+		supervise_log(s->guest,
+			      "refused process %d, which is not the guest's QEMU (%d), on %s",
+			      (int)peer.pid, (int)s->qemu, s->guest->socket);
+	s->stranger = peer.pid;
+	return false;
+}
+
 /*
- * QEMU has connected, because the device was plugged in.  QEMU has only one device of
+ * Somebody has connected; QEMU does when the device was plugged in.  QEMU has only one device of
  * ours, so one that is still running has been unplugged.  End it without waiting
  * for it: QEMU may close its connection only after the new one is answered.
  */
-static void accept_qemu(struct supervisor *s)
+static void accept_connection(struct supervisor *s)
 {
 	g_autoptr(GError) error = NULL;
+	int fd = accept4(SUPERVISE_SOCKET, NULL, NULL, SOCK_CLOEXEC);
 
+	if (fd < 0)
+		return;
+	if (!is_qemu_connection(s, fd)) {
+		close(fd);
+		return;
+	}
 	child_end(&s->device, 0);
 	drop_qemu_connection(s);
-	s->stub = (struct stub_device){ .fd = accept4(SUPERVISE_SOCKET, NULL, NULL, SOCK_CLOEXEC) };
-	if (s->stub.fd < 0 || spawn_device(s, &error))
+	s->stub = (struct stub_device){ .fd = fd };
+	if (spawn_device(s, &error))
 		return;
 	supervise_log(s->guest, "cannot start the balloon device: %s", error->message);
 	unlink(s->guest->control);
@@ -268,7 +313,7 @@ static void run_supervisor_loop(struct supervisor *s)
 		if (fds[WATCH_DEVICE].revents)
 			handle_device_end(s);
 		else if (fds[WATCH_SOCKET].revents)
-			accept_qemu(s);
+			accept_connection(s);
 		else if (fds[WATCH_STUB].revents && !stub_device_serve(&s->stub))
 			drop_qemu_connection(s);
 	}
@@ -276,7 +321,7 @@ static void run_supervisor_loop(struct supervisor *s)
 
 int supervise_guest(const struct supervised *guest)
 {
-	struct supervisor s = { .guest = guest, .stub = { .fd = -1 } };
+	struct supervisor s = { .guest = guest, .qemu = read_qemu_pid(), .stub = { .fd = -1 } };
 
 	close(SUPERVISE_READY);
 	start_settings_child(&s);

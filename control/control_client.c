@@ -44,20 +44,51 @@ void control_clients_free(struct control *control)
 	loop_remove_timer(control->loop, &control->clients.reaper);
 }
 
-int control_client_add(struct control *control, int fd,
-		       void (*ready)(struct loop_source *source, uint32_t events),
-		       struct control_client **client)
+/* The slot of the oldest client that has not negotiated; -1 when all have. */
+static int find_silent_client(const struct control_clients *clients)
+{
+	int oldest = -1;
+
+	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		const struct control_client *client = clients->slots[i];
+
+		if (!client->negotiated &&
+		    (oldest < 0 || client->number < clients->slots[oldest]->number))
+			oldest = i;
+	}
+	return oldest;
+}
+
+/* An empty slot, or that of a client that has to leave; -1: there is none. */
+static int find_slot(struct control *control)
 {
 	int slot = 0;
 
 	while (slot < CONTROL_CLIENTS_MAX && control->clients.slots[slot])
 		slot++;
-	if (slot == CONTROL_CLIENTS_MAX)
+	if (slot < CONTROL_CLIENTS_MAX)
+		return slot;
+	slot = find_silent_client(&control->clients);
+	if (slot < 0)
+		return -1;
+	control_client_disconnect(control->clients.slots[slot]);
+	free_gone_clients(control);
+	return slot;
+}
+
+int control_client_add(struct control *control, int fd,
+		       void (*ready)(struct loop_source *source, uint32_t events),
+		       struct control_client **client)
+{
+	int slot = find_slot(control);
+
+	if (slot < 0)
 		return -ENOSPC;
 	*client = calloc(1, sizeof(**client));
 	if (!*client)
 		return -ENOMEM;
 	(*client)->control = control;
+	(*client)->number = control->clients.added++;
 	(*client)->source = (struct loop_source){ .fd = fd, .ready = ready };
 	if (loop_add(control->loop, &(*client)->source, EPOLLIN)) {
 		free(*client);

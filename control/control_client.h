@@ -25,6 +25,7 @@ struct control_client {
 	struct loop_source source;
 	bool negotiated; /* has sent qmp_capabilities */
 	bool gone;	 /* not watched any more, will be freed */
+	uint64_t number; /* counts the clients: the lowest is the oldest */
 	struct control_frame frame;
 	size_t out_sent, out_length;
 	char out[CONTROL_OUT_MAX];
@@ -32,6 +33,7 @@ struct control_client {
 
 struct control_clients {
 	struct control_client *slots[CONTROL_CLIENTS_MAX];
+	uint64_t added;
 	struct loop_timer reaper;
 };
 
@@ -46,7 +48,11 @@ void control_clients_free(struct control *control);
  * @ready: called when the client has sent something or can receive more
  * @client: set on success
  *
- * Returns 0, -ENOSPC when there are CONTROL_CLIENTS_MAX already, or -ENOMEM.
+ * When there are CONTROL_CLIENTS_MAX already, it takes the place of the oldest that
+ * has not negotiated: clients that only connect keep no other out.  Not to be called from
+ * within a client's command.
+ *
+ * Returns 0, -ENOSPC when all have negotiated, or -ENOMEM.
  */
 int control_client_add(struct control *control, int fd,
 		       void (*ready)(struct loop_source *source, uint32_t events),

@@ -47,6 +47,7 @@ struct transport_ops {
 /* The first member of each implementation's struct. */
 struct transport {
 	const struct transport_ops *ops;
+	bool heard; /* the peer has sent something, as every VMM does at once */
 };
 
 extern const struct transport_ops vfio_user_ops;

@@ -491,6 +491,7 @@ static ssize_t receive_bytes(struct vfio_user *vfu, size_t size)
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	collect_command_fds(vfu, &message);
+	vfu->transport.heard |= n > 0;
 	return n ? n : -ECONNRESET;
 }
 

@@ -117,6 +117,7 @@ static size_t receive_part(struct vhost_user *vu, void *to, size_t size)
 			vhost_user_end(vu, "receiving failed: %s", strerror(errno));
 		return 0;
 	}
+	vu->transport.heard |= n > 0;
 	if (!collect_message_fds(&vu->connection.in, &received))
 		vhost_user_end(vu, "a message with more than %d file descriptors",
 			       VHOST_USER_TABLE_MAX);

@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 
 import pytest
@@ -271,12 +272,31 @@ def test_a_second_vmm_is_turned_away(start):
     device = start()
     with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
         first.connect(str(device.vmm))
+        first.sendall(b"\0")
         wait_for(lambda: device.ask("query-status")["running"], "a VMM to be seen")
         second.connect(str(device.vmm))
         second.settimeout(HANG_S)
         assert second.recv(1) == b""
         assert device.ask("query-status")["running"]
     assert "refused the connection of a second VMM" in device.log.read_text()
+
+
+@pytest.mark.parametrize("protocol", ["vfio-user", "vhost-user"])
+def test_a_connection_that_sends_nothing_keeps_no_vmm_out(start, protocol):
+    device = start(f"--protocol={protocol}")
+    with socket.socket(socket.AF_UNIX) as silent, socket.socket(socket.AF_UNIX) as vmm:
+        silent.connect(str(device.vmm))
+        wait_for(lambda: device.ask("query-status")["running"], "a connection to be seen")
+        vmm.connect(str(device.vmm))
+        vmm.settimeout(HANG_S)
+        silent.settimeout(HANG_S)
+        assert silent.recv(1) == b""
+        if protocol == "vfio-user":
+            vmm.sendall(struct.pack("<HHIII", 1, 1, 28, 0, 0) + b"\0\0\1\0{}      ")
+            assert len(vmm.recv(28)) >= 16
+        else:
+            vmm.sendall(struct.pack("<III", 1, 1, 0))       # GET_FEATURES
+            assert len(vmm.recv(20)) == 20
 
 
 def test_a_connection_that_is_handed_over_is_served_to_its_end():

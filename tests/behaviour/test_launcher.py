@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """aerostat-qemu starts the device, becomes the emulator, and keeps the device running.
 
-Real guests have it in test_adopt.py.  Here emulator and device are fakes, shell
-scripts that tell how they were called and wait, for what real ones will not do.
+Real guests have it in test_adopt.py.  Here emulator and device are fakes, scripts
+that record how they were called and wait, for what real ones will not do.
 """
 import contextlib
 import json
@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 
 import pytest
 
@@ -22,6 +23,27 @@ from lab.wait import HANG_S, wait_for
 # Of vfio-user.
 VERSION, UNMAP, READ, WRITE, RESET = 1, 3, 9, 10, 13
 REPLY, NO_REPLY = 0x1, 0x10
+
+# Connects as QEMU does, whenever the test asks, and passes the connection to the test: the supervisor
+# serves the process that it belongs to, and no other.
+EMULATOR = """\
+#!{python} -IS
+import os, select, socket, sys
+told = "{path}/emulator-told"
+with open(told + ".new", "w") as file:
+    print(*sys.argv[1:], os.getpid(), sep="\\n", file=file)
+os.rename(told + ".new", told)
+tests = socket.socket(socket.AF_UNIX)
+tests.connect("{path}/errands")
+while not os.path.exists("{path}/end"):
+    if select.select([tests], [], [], 0.02)[0]:
+        if not tests.recv(1):
+            break
+        device = socket.socket(socket.AF_UNIX)
+        device.connect("{path}/run/alpha.sock")
+        socket.send_fds(tests, [b"!"], [device.fileno()])
+        device.close()
+"""
 
 TELL = """\
 #!/bin/sh
@@ -43,7 +65,13 @@ class Launched:
         self.emulator = nest.path / "bin/fake-qemu"
         self.device = nest.path / "bin/fake-device"
         (nest.path / "bin").mkdir()
-        self.fake("emulator", f"while [ ! -e {nest.path}/end ]; do sleep 0.02; done")
+        self.emulator.write_text(EMULATOR.format(python=sys.executable, path=nest.path))
+        self.emulator.chmod(0o755)
+        self.errands = socket.socket(socket.AF_UNIX)
+        self.errands.bind(str(nest.path / "errands"))
+        self.errands.listen()
+        self.errands.settimeout(HANG_S)
+        self.emulators_end = None       # of the connection over which it is sent on errands
         self.fake("device", "exec sleep 600 # " + str(nest.path))
         self.link = pathlib.Path(f"{nest.path}/aerostat/emulators{self.emulator}")
         self.link.parent.mkdir(parents=True)
@@ -77,12 +105,22 @@ class Launched:
         return words, int(pid)
 
     def connect(self):
-        """Connects as QEMU does; how the device was called."""
+        """Has the emulator connect; how the device was called."""
         self.told("emulator")
-        self.qemu = socket.socket(socket.AF_UNIX)
+        if not self.emulators_end:
+            self.emulators_end = self.errands.accept()[0]
+        self.emulators_end.sendall(b"!")
+        fds = socket.recv_fds(self.emulators_end, 1, 1)[1]
+        self.qemu = socket.socket(fileno=fds[0])
         self.qemu.settimeout(HANG_S)
-        self.qemu.connect(str(self.socket))
         return self.told("device")
+
+    def connect_a_stranger(self):
+        """A connection from this process, which has QEMU's user and is not QEMU."""
+        stranger = socket.socket(socket.AF_UNIX)
+        stranger.settimeout(HANG_S)
+        stranger.connect(str(self.socket))
+        return stranger
 
     def kill_device(self):
         pid = self.told("device")[1]
@@ -121,8 +159,10 @@ def launched():
     with Nest() as nest:
         one = Launched(nest)
         yield one
-        if one.qemu:
-            one.qemu.close()
+        one.errands.close()
+        for connection in (one.qemu, one.emulators_end):
+            if connection:
+                connection.close()
         if one.process and one.process.poll() is None:
             one.process.kill()
             one.process.wait()
@@ -195,6 +235,33 @@ def test_a_new_plug_does_not_wait_for_the_old_device(launched):
     assert launched.control.exists()
 
 
+def test_only_its_qemu_reaches_the_device(launched):
+    launched.start()
+    device = launched.connect()[1]
+    for _ in range(3):
+        with launched.connect_a_stranger() as stranger:
+            assert stranger.recv(1) == b""
+    assert os.path.exists(f"/proc/{device}")
+    assert launched.control.exists()
+    launched.said(f"refused process {os.getpid()}, which is not the guest's QEMU")
+    assert launched.log.read_text().count("refused") == 1
+
+
+def test_strangers_before_qemu_keep_it_from_nothing(launched):
+    launched.start()
+    launched.told("emulator")
+    strangers = [launched.connect_a_stranger() for _ in range(50)]
+    device = launched.connect()[1]
+    for stranger in strangers:
+        with stranger:
+            assert stranger.recv(1) == b""
+    launched.kill_device()
+    with launched.connect_a_stranger() as stranger:
+        assert stranger.recv(1) == b""
+    assert launched.ask(RESET) == (RESET, REPLY, 0, b"")    # answered for it, as ever
+    assert not os.path.exists(f"/proc/{device}")
+
+
 def test_a_device_that_cannot_work_leaves_nobody_waiting(launched):
     """A QEMU that starts asks for the version first, which nobody answers for a dead device."""
     launched.fake("device", "exit 7")
@@ -250,6 +317,8 @@ def test_a_guest_started_right_after_its_end_is_served(launched):
     launched.process.wait()
     for which in ("emulator", "device"):
         (launched.path / f"{which}-told").unlink()
+    launched.emulators_end.close()
+    launched.emulators_end = None
     launched.start()
     assert launched.connect()
     wait_for(lambda: not os.path.exists(f"/proc/{supervisor}"), "the last supervisor to end")

@@ -202,6 +202,26 @@ static void sixteen_clients_are_served_and_one_more_told_why_not(void **state)
 		close(fds[i]);
 }
 
+static void clients_that_only_connect_keep_no_other_out(void **state)
+{
+	struct rig *rig = *state;
+	int silent[2 * CONTROL_CLIENTS_MAX], fd;
+
+	for (int i = 0; i < 2 * CONTROL_CLIENTS_MAX; i++) {
+		silent[i] = connect_to(rig);
+		hear(rig, silent[i]);
+		expect_part(rig, "\"QMP\"");
+	}
+	fd = connect_ready(rig);
+	/* The first client has been there all along, and the newest of the silent ones still is. */
+	ask_part(rig, "{\"execute\": \"query-uuid\"}", "\"return\"");
+	assert_true(hung_up(rig, silent[0]));
+	assert_true(hears_nothing(rig, silent[2 * CONTROL_CLIENTS_MAX - 1]));
+	for (int i = 0; i < 2 * CONTROL_CLIENTS_MAX; i++)
+		close(silent[i]);
+	close(fd);
+}
+
 static void a_client_that_never_reads_is_let_go(void **state)
 {
 	struct rig *rig = *state;
@@ -313,6 +333,7 @@ int main(void)
 		BARE(the_longest_message_is_understood),
 		BARE(arguments_are_checked),
 		BARE(sixteen_clients_are_served_and_one_more_told_why_not),
+		BARE(clients_that_only_connect_keep_no_other_out),
 		BARE(a_client_that_never_reads_is_let_go),
 		BARE(a_slow_client_loses_events_and_no_answer),
 		BARE(a_stale_socket_is_replaced_and_a_used_one_is_not),
