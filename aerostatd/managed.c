@@ -140,6 +140,7 @@ static void take_numbers(struct managed *guest, const struct worker_sample *samp
 	seen->actual_bytes =
 		CLAMP(seen->actual_bytes, MIN(ARRIVED_BYTES, seen->boot_bytes), seen->boot_bytes);
 	seen->resident_bytes = sample->resident_bytes;
+	seen->ram_bytes = sample->ram_bytes;
 	seen->stall = sample->stall;
 	seen->taken_us = sample->stats_us;
 	seen->period_us =
@@ -337,7 +338,7 @@ void managed_update_view(struct managed *guest, int64_t now_us, bool shares_proc
 	seen->has_driver = guest->has_balloon && guest->driver != HV_DRIVER_ABSENT;
 	seen->cannot_shrink = guest->obstacle;
 	if (shares_process)
-		seen->resident_bytes = HV_UNSET;
+		seen->resident_bytes = seen->ram_bytes = HV_UNSET;
 }
 
 bool managed_take_decision(struct managed *guest, const struct policy_decision *decision)

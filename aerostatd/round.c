@@ -54,6 +54,9 @@ static struct policy_guest scale_guest_times(const struct policy_guest *guest, u
 
 	scaled.taken_us *= clock;
 	scaled.period_us *= clock;
+	/* It is measured every few seconds, which are not scaled: too late for a fast clock. */
+	if (clock > 1)
+		scaled.ram_bytes = HV_UNSET;
 	return scaled;
 }
 

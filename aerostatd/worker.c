@@ -33,10 +33,11 @@ struct worker {
 	int64_t info_us; /* when info was read; 0: it must be read */
 	enum hv_obstacle obstacle;
 	struct pairing pairing;
-	int before_period_s; /* -1 if unknown */
-	bool period_known;   /* it was asked for, whether or not there was an answer */
-	bool period_set;     /* by this worker */
-	uint64_t measured_bytes, measured_rss_bytes; /* hv_host_bytes(), and the RSS at that time */
+	int before_period_s;	      /* -1 if unknown */
+	bool period_known;	      /* it was asked for, whether or not there was an answer */
+	bool period_set;	      /* by this worker */
+	struct hv_host_cost measured; /* bytes is HV_UNSET if it must be measured again */
+	uint64_t measured_rss_bytes;  /* the RSS at that time */
 };
 
 static struct worker *ref_worker(struct worker *worker)
@@ -168,27 +169,35 @@ static bool refresh_info(struct worker *worker, int64_t deadline, GError **error
 	/* Without an answer, the last known obstacle stays. */
 	hv_guest_obstacle(worker->guest, deadline, &worker->obstacle, NULL);
 	worker->info_us = now;
-	worker->measured_bytes = HV_UNSET;
+	worker->measured.bytes = HV_UNSET;
 	return true;
 }
 
-/* Measuring walks all pages of the guest, so between measurements RSS is followed. */
-static uint64_t measure_resident(struct worker *worker)
+/* @bytes, measured when the RSS was @then, now that it is @now; HV_UNSET stays. */
+static uint64_t follow_rss(uint64_t bytes, uint64_t then, uint64_t now)
 {
-	uint64_t rss = worker->info.pid ? vmm_process_rss_bytes(worker->info.pid) : HV_UNSET;
-
-	if (rss == HV_UNSET)
+	if (bytes == HV_UNSET)
 		return HV_UNSET;
-	if (worker->measured_bytes == HV_UNSET) {
-		if (!hv_host_bytes(worker->info.pid, &worker->measured_bytes, NULL))
-			worker->measured_bytes = HV_UNSET;
+	return now >= then ? bytes + (now - then) : bytes - MIN(bytes, then - now);
+}
+
+/* Measuring walks all pages of the guest, so between measurements RSS is followed. */
+static void measure_cost(struct worker *worker, struct worker_sample *sample)
+{
+	pid_t pid = worker->info.pid;
+	uint64_t rss = pid ? vmm_process_rss_bytes(pid) : HV_UNSET;
+
+	sample->resident_bytes = sample->ram_bytes = HV_UNSET;
+	if (rss == HV_UNSET)
+		return;
+	if (worker->measured.bytes == HV_UNSET) {
+		if (!hv_host_cost(pid, worker->info.max_bytes, &worker->measured, NULL))
+			worker->measured.bytes = worker->measured.ram_bytes = HV_UNSET;
 		worker->measured_rss_bytes = rss;
-		return worker->measured_bytes;
 	}
-	if (rss >= worker->measured_rss_bytes)
-		return worker->measured_bytes + (rss - worker->measured_rss_bytes);
-	return worker->measured_bytes -
-	       MIN(worker->measured_bytes, worker->measured_rss_bytes - rss);
+	sample->resident_bytes =
+		follow_rss(worker->measured.bytes, worker->measured_rss_bytes, rss);
+	sample->ram_bytes = follow_rss(worker->measured.ram_bytes, worker->measured_rss_bytes, rss);
 }
 
 static bool read_guest_stats(struct worker *worker, int64_t deadline, bool manage, GError **error)
@@ -247,7 +256,7 @@ static void serve_sample(struct worker *worker, bool manage)
 		sample->stats_us = worker->pairing.stats_us;
 		sample->heard_us = worker->pairing.heard_us;
 		sample->actual_then_bytes = worker->pairing.actual_then_bytes;
-		sample->resident_bytes = measure_resident(worker);
+		measure_cost(worker, sample);
 		sample->stall = worker->info.pid ? host_cgroup_stall("/proc", worker->info.pid) : 0;
 		sample->before_period_s = worker->before_period_s;
 	}
@@ -347,7 +356,7 @@ struct worker *worker_new(hv_guest *guest, bool manage, const struct worker_ops 
 	worker->manage = manage;
 	worker->guest = guest;
 	worker->before_period_s = -1;
-	worker->measured_bytes = HV_UNSET;
+	worker->measured.bytes = HV_UNSET;
 	pairing_init(&worker->pairing);
 	thread = g_thread_try_new("guest", serve_requests, ref_worker(worker), NULL);
 	if (thread)

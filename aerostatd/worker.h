@@ -40,7 +40,8 @@ struct worker_sample {
 	int64_t stats_us; /* monotonic: when the statistics were true; 0: there are none */
 	int64_t heard_us; /* the same, including statistics that could not be dated */
 	uint64_t actual_then_bytes; /* its size at stats_us; HV_UNSET */
-	uint64_t resident_bytes;    /* hv_host_bytes(); HV_UNSET if its process is not here */
+	uint64_t resident_bytes;    /* hv_host_cost(); HV_UNSET if its process is not here */
+	uint64_t ram_bytes;	    /* the part of it that is the guest's RAM; HV_UNSET */
 	double stall;		    /* of its process's cgroup, 0…1 */
 	int before_period_s;	    /* of its statistics when first asked; -1 if unknown */
 };

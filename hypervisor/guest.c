@@ -28,6 +28,8 @@ static const char *const obstacle_texts[] = {
 	[HV_OBSTACLE_NONE] = "",
 	[HV_OBSTACLE_DEVICES] = "a host device (VFIO) pins its memory",
 	[HV_OBSTACLE_LOCKED] = "its memory is locked",
+	[HV_OBSTACLE_HUGE_PAGES] =
+		"its memory is on huge pages, of which its balloon releases only parts",
 	[HV_OBSTACLE_MIGRATION] = "it is being migrated or saved",
 };
 

@@ -2,12 +2,17 @@
 /*
  * Measuring what a guest's RAM costs the host.
  *
- * Theory of operation: guest RAM is in one of two places.  Private anonymous
- * memory is the line "Anonymous" of the process's smaps_rollup.  Shared RAM is a
- * memfd, or a file of tmpfs or hugetlbfs, that the process holds open; its
- * st_blocks count the allocated pages, whether mapped or not.  Each inode is
- * counted once.  RSS would not do: it misses pages that only another process
- * maps, and drops when a huge page is split.
+ * Theory of operation: guest RAM is in one of two places.  Private memory is the
+ * lines "Anonymous" of the process's smaps, or "Private_Hugetlb" of its private
+ * mappings of huge pages.  Shared RAM is a memfd, or a file of tmpfs or
+ * hugetlbfs, that the process holds open; its st_blocks count the allocated pages,
+ * whether mapped or not.  Each inode is counted once.  RSS would not do: it misses
+ * pages that only another process maps, and drops when a huge page is split.
+ *
+ * Which of it is the guest's RAM, and which the VMM's own memory, shows by the
+ * size: each of a guest's few RAM blocks is much larger than anything of the VMM's
+ * that is writable and not executable (which excludes the code of TCG).  If what is
+ * found that way is less than the guest has, the guest's part is not known.
  */
 #include "hypervisor/hypervisor.h"
 
@@ -17,56 +22,140 @@
 #include <sys/vfs.h>
 
 #define STAT_BLOCK_BYTES 512 /* the unit of st_blocks, stat(3type) */
+#define RAM_BLOCK_PART 4     /* a guest with more equal NUMA nodes has no known RAM */
+#define RAM_FOUND_PART 4     /* all but this part of the RAM must be found */
 
-static bool read_anonymous_bytes(pid_t pid, uint64_t *bytes, GError **error)
+/* What was found so far. */
+struct found {
+	uint64_t block_bytes;	   /* larger mappings and files are RAM */
+	uint64_t bytes, ram_bytes; /* in the host's memory */
+	uint64_t size_bytes;	   /* of all mappings and files that are RAM */
+};
+
+/* One mapping of smaps. */
+struct mapping {
+	bool may_be_ram; /* writable, and not executable */
+	bool private;
+	bool large;
+};
+
+static bool is_mapping_header(const char *line)
 {
-	g_autofree char *path = g_strdup_printf("/proc/%d/smaps_rollup", (int)pid);
+	return g_ascii_isxdigit(*line) && !g_ascii_isupper(*line);
+}
+
+/* "7f00-7f80 rw-p …" */
+static struct mapping read_mapping_header(struct found *found, const char *line)
+{
+	char *end;
+	uint64_t from = g_ascii_strtoull(line, &end, 16), to = 0;
+	struct mapping mapping = { 0 };
+	const char *access;
+
+	if (*end == '-')
+		to = g_ascii_strtoull(end + 1, &end, 16);
+	access = *end == ' ' ? end + 1 : "";
+	if (strlen(access) < 4)
+		return mapping;
+	mapping.may_be_ram = access[1] == 'w' && access[2] != 'x';
+	mapping.private = access[3] == 'p';
+	mapping.large = to - from >= found->block_bytes;
+	if (mapping.may_be_ram && mapping.private && mapping.large)
+		found->size_bytes += to - from;
+	return mapping;
+}
+
+static void read_mapping_line(struct found *found, const struct mapping *mapping, const char *line)
+{
+	static const char *const names[] = { "Anonymous:", "Private_Hugetlb:" };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		uint64_t bytes;
+
+		if (!g_str_has_prefix(line, names[i]) || (i == 1 && !mapping->private))
+			continue;
+		bytes = g_ascii_strtoull(line + strlen(names[i]), NULL, 10) * 1024;
+		found->bytes += bytes;
+		if (mapping->may_be_ram && mapping->large)
+			found->ram_bytes += bytes;
+	}
+}
+
+static bool read_mappings(pid_t pid, struct found *found, GError **error)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/smaps", (int)pid);
 	g_autofree char *text = NULL;
-	const char *line;
+	struct mapping mapping = { 0 };
 
 	if (!g_file_get_contents(path, &text, NULL, error))
 		return false;
-	line = strstr(text, "\nAnonymous:");
-	if (!line) {
-		g_set_error(error, HV_ERROR, HV_ERROR_FAILED, "%s has no line 'Anonymous'", path);
-		return false;
+	for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+		if (is_mapping_header(line))
+			mapping = read_mapping_header(found, line);
+		else
+			read_mapping_line(found, &mapping, line);
+		if (!strchr(line, '\n'))
+			break;
 	}
-	*bytes = g_ascii_strtoull(line + strlen("\nAnonymous:"), NULL, 10) * 1024;
 	return true;
 }
 
-/* Bytes allocated to the file behind @fd_path if it is in memory; otherwise 0. */
-static uint64_t read_memory_file_bytes(const char *fd_path, GHashTable *seen_inodes)
+/* Adds the file behind @fd_path if it is in memory. */
+static void add_memory_file(struct found *found, const char *fd_path, GHashTable *seen_inodes)
 {
 	struct statfs fs;
 	struct stat st;
+	uint64_t bytes;
 
 	if (stat(fd_path, &st) < 0 || !S_ISREG(st.st_mode) || statfs(fd_path, &fs) < 0)
-		return 0;
+		return;
 	if (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC)
-		return 0;
+		return;
 	if (!g_hash_table_add(seen_inodes, g_strdup_printf("%ju:%ju", (uintmax_t)st.st_dev,
 							   (uintmax_t)st.st_ino)))
-		return 0;
-	return (uint64_t)st.st_blocks * STAT_BLOCK_BYTES;
+		return;
+	bytes = (uint64_t)st.st_blocks * STAT_BLOCK_BYTES;
+	found->bytes += bytes;
+	if ((uint64_t)st.st_size < found->block_bytes)
+		return;
+	found->ram_bytes += bytes;
+	found->size_bytes += (uint64_t)st.st_size;
+}
+
+static bool read_memory_files(pid_t pid, struct found *found, GError **error)
+{
+	g_autofree char *fd_folder = g_strdup_printf("/proc/%d/fd", (int)pid);
+	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	g_autoptr(GDir) dir = g_dir_open(fd_folder, 0, error);
+	const char *fd;
+
+	while (dir && (fd = g_dir_read_name(dir))) {
+		g_autofree char *fd_path = g_build_filename(fd_folder, fd, NULL);
+
+		add_memory_file(found, fd_path, seen);
+	}
+	return dir != NULL;
+}
+
+bool hv_host_cost(pid_t pid, uint64_t max_bytes, struct hv_host_cost *cost, GError **error)
+{
+	struct found found = { .block_bytes = MAX(max_bytes / RAM_BLOCK_PART, 1) };
+
+	if (!read_mappings(pid, &found, error) || !read_memory_files(pid, &found, error))
+		return false;
+	cost->bytes = found.bytes;
+	cost->ram_bytes = max_bytes && found.size_bytes >= max_bytes - max_bytes / RAM_FOUND_PART
+				  ? found.ram_bytes
+				  : HV_UNSET;
+	return true;
 }
 
 bool hv_host_bytes(pid_t pid, uint64_t *bytes, GError **error)
 {
-	g_autofree char *fd_folder = g_strdup_printf("/proc/%d/fd", (int)pid);
-	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	g_autoptr(GDir) dir = NULL;
-	const char *fd;
+	struct hv_host_cost cost;
 
-	if (!read_anonymous_bytes(pid, bytes, error))
+	if (!hv_host_cost(pid, 0, &cost, error))
 		return false;
-	dir = g_dir_open(fd_folder, 0, error);
-	if (!dir)
-		return false;
-	while ((fd = g_dir_read_name(dir))) {
-		g_autofree char *fd_path = g_build_filename(fd_folder, fd, NULL);
-
-		*bytes += read_memory_file_bytes(fd_path, seen);
-	}
+	*bytes = cost.bytes;
 	return true;
 }

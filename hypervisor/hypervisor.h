@@ -78,9 +78,10 @@ enum hv_driver {
 /* What prevents ballooning, or would be broken by it. */
 enum hv_obstacle {
 	HV_OBSTACLE_NONE,
-	HV_OBSTACLE_DEVICES,   /* a host device (VFIO) pins all of the guest's memory */
-	HV_OBSTACLE_LOCKED,    /* the memory is locked: the host gets none of it back */
-	HV_OBSTACLE_MIGRATION, /* the guest is being migrated or saved */
+	HV_OBSTACLE_DEVICES,	/* a host device (VFIO) pins all of the guest's memory */
+	HV_OBSTACLE_LOCKED,	/* the memory is locked: the host gets none of it back */
+	HV_OBSTACLE_HUGE_PAGES, /* QEMU's balloon releases parts of huge pages, in vain */
+	HV_OBSTACLE_MIGRATION,	/* the guest is being migrated or saved */
 };
 
 /* @obstacle for people, e.g. "a host device (VFIO) pins its memory"; "" for none. */
@@ -420,5 +421,19 @@ hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t de
  * independently of the balloon; needs permission to read /proc/PID/fd.
  */
 bool hv_host_bytes(pid_t pid, uint64_t *bytes, GError **error);
+
+/* What a guest costs the host. */
+struct hv_host_cost {
+	uint64_t bytes;	    /* as by hv_host_bytes() */
+	uint64_t ram_bytes; /* the part of it that is the guest's RAM; HV_UNSET if not known */
+};
+
+/*
+ * hv_host_cost - what a guest costs the host, and which part of that is its RAM
+ * @max_bytes: the guest's RAM at boot, by whose size its memory is found in the process
+ *
+ * As hv_host_bytes().
+ */
+bool hv_host_cost(pid_t pid, uint64_t max_bytes, struct hv_host_cost *cost, GError **error);
 
 #endif

@@ -281,6 +281,8 @@ static bool libvirt_obstacle_work(struct libvirt_call *call, virDomainPtr domain
 		call->answer.obstacle = HV_OBSTACLE_DEVICES;
 	else if (live.locked)
 		call->answer.obstacle = HV_OBSTACLE_LOCKED;
+	else if (live.huge_pages && domain_xml_has_balloon(&live))
+		call->answer.obstacle = HV_OBSTACLE_HUGE_PAGES;
 	else if (!read_domain_migration(domain, &migrating))
 		return false;
 	else

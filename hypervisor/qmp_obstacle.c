@@ -13,6 +13,10 @@
  *   the balloon (aerostat-device).
  * - Locked memory: QMP does not report -overcommit mem-lock=on, but the kernel
  *   counts the locked pages of QEMU's process.
+ * - Huge pages: QEMU's balloon takes pages of 4 KiB, and QEMU releases a page of the backing only
+ *   if its parts come one after the other, which a usual driver does by chance.  So its host
+ *   frees little, and pays for pages that are touched again.  "info ramblock" has the size of
+ *   the pages, wherever they come from.  aerostat-device releases huge pages whole.
  * - Migration: query-migrate reports a status in which it is not at rest.
  *
  * The control socket of aerostat-device has none of these commands, so it never
@@ -24,6 +28,9 @@
 #include "hypervisor/vmm_process.h"
 
 #include <string.h>
+#include <unistd.h>
+
+#define RAM_BLOCK_BYTES (UINT64_C(16) << 20) /* smaller blocks are firmware and devices */
 
 /* Which kinds of devices were found below /machine. */
 struct devices {
@@ -99,6 +106,65 @@ static bool qmp_check_locked(struct qmp_guest *g, int64_t deadline, bool *locked
 	return true;
 }
 
+/* The bytes in a text such as "2 MiB", at @text; 0: none are there. */
+static uint64_t parse_page_size(const char *text)
+{
+	static const char units[] = "KMG";
+	char *end;
+	double number = g_ascii_strtod(text, &end);
+	const char *unit = *end == ' ' && end[1] ? strchr(units, end[1]) : NULL;
+
+	if (!unit || !(number > 0) || number > 1024)
+		return 0;
+	return (uint64_t)(number * (double)(UINT64_C(1024) << 10 * (unit - units)));
+}
+
+/*
+ * Whether a line of "info ramblock" is about RAM on huge pages:
+ * NAME  PSIZE UNIT  OFFSET  USED  TOTAL  …
+ */
+static bool is_huge_block(const char *line)
+{
+	g_auto(GStrv) words = g_strsplit_set(line, " ", -1);
+	const char *fields[6];
+	guint count = 0;
+	g_autofree char *size = NULL;
+
+	for (char **word = words; *word && count < G_N_ELEMENTS(fields); word++)
+		if (**word)
+			fields[count++] = *word;
+	if (count < G_N_ELEMENTS(fields))
+		return false;
+	size = g_strconcat(fields[1], " ", fields[2], NULL);
+	return parse_page_size(size) > (uint64_t)sysconf(_SC_PAGESIZE) &&
+	       g_ascii_strtoull(fields[5], NULL, 16) >= RAM_BLOCK_BYTES;
+}
+
+static bool qmp_check_huge_pages(struct qmp_guest *g, int64_t deadline, bool *huge, GError **error)
+{
+	struct devices devices = { 0 };
+	json_auto_t *text = NULL;
+	g_auto(GStrv) lines = NULL;
+
+	*huge = false;
+	if (!qmp_execute_optional(g, deadline, "human-monitor-command",
+				  json_pack("{s:s}", "command-line", "info ramblock"), &text,
+				  error))
+		return false;
+	if (!json_is_string(text))
+		return true;
+	lines = g_strsplit(json_string_value(text), "\n", -1);
+	for (char **line = lines; *line && !*huge; line++)
+		*huge = is_huge_block(*line);
+	if (!*huge)
+		return true;
+	if (!qmp_list_devices(g, deadline, "/machine/peripheral", &devices, error) ||
+	    !qmp_list_devices(g, deadline, "/machine/peripheral-anon", &devices, error))
+		return false;
+	*huge = devices.balloon;
+	return true;
+}
+
 static bool qmp_check_migrating(struct qmp_guest *g, int64_t deadline, bool *migrating,
 				GError **error)
 {
@@ -124,6 +190,7 @@ static bool qmp_find_obstacle(struct qmp_guest *g, int64_t deadline, void *arg, 
 	} checks[] = {
 		{ HV_OBSTACLE_DEVICES, qmp_find_pinning_device },
 		{ HV_OBSTACLE_LOCKED, qmp_check_locked },
+		{ HV_OBSTACLE_HUGE_PAGES, qmp_check_huge_pages },
 		{ HV_OBSTACLE_MIGRATION, qmp_check_migrating },
 	};
 	enum hv_obstacle *obstacle = arg;

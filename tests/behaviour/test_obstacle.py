@@ -16,6 +16,7 @@ from lab.wait import HANG_S, wait_for
 
 MIGRATION = "it is being migrated or saved"
 LOCKED = "its memory is locked"
+HUGE_PAGES = "its memory is on huge pages, of which its balloon releases only parts"
 
 
 @pytest.fixture
@@ -81,18 +82,18 @@ def test_saving_by_libvirt_is_in_the_way_until_it_fails(lab, libvirt, watching, 
 
 
 @contextlib.contextmanager
-def locked_qemu(binary, folder):
-    """A QEMU without a guest that has all of its memory locked."""
-    path = folder / "locked.qmp"
+def stopped_qemu(binary, folder, name, *options):
+    """A QEMU with a balloon and without a guest; skips if it does not start."""
+    path = folder / f"{name}.qmp"
     process = subprocess.Popen(
-        [binary, "-name", "locked", "-S", "-nodefaults", "-no-user-config", "-display", "none",
-         "-accel", "tcg,tb-size=8", "-m", "64M", "-overcommit", "mem-lock=on",
+        [binary, "-name", name, "-S", "-nodefaults", "-no-user-config", "-display", "none",
+         "-accel", "tcg,tb-size=8", "-m", "64M", *options,
          "-device", "virtio-balloon-pci", "-qmp", f"unix:{path},server=on,wait=off"],
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         wait_for(lambda: path.exists() or process.poll() is not None, "QEMU to start")
         if process.poll() is not None:
-            pytest.skip(f"no memory can be locked here: {process.stderr.read().strip()}")
+            pytest.skip(f"QEMU cannot do that here: {process.stderr.read().strip()}")
         yield path
     finally:
         process.kill()
@@ -101,5 +102,15 @@ def locked_qemu(binary, folder):
 
 
 def test_locked_memory_is_in_the_way(lab, watching, tmp_path):
-    with locked_qemu(lab.qemu, tmp_path) as path, watching("--qmp", path) as daemon:
+    with stopped_qemu(lab.qemu, tmp_path, "locked", "-overcommit", "mem-lock=on") as path, \
+            watching("--qmp", path) as daemon:
         daemon.wait_for_guest("locked", lambda guest: guest["obstacle"] == LOCKED)
+
+
+def test_huge_pages_are_in_the_way(lab, watching, tmp_path):
+    """No page of the pool is needed, because nothing runs that would touch one."""
+    ram = "memory-backend-memfd,id=ram,size=64M,hugetlb=on,reserve=off"
+    with stopped_qemu(lab.qemu, tmp_path, "huge", "-object", ram,
+                      "-machine", "memory-backend=ram") as path, \
+            watching("--qmp", path) as daemon:
+        daemon.wait_for_guest("huge", lambda guest: guest["obstacle"] == HUGE_PAGES)

@@ -134,6 +134,76 @@ static void a_process_that_is_gone_is_an_error(void **state)
 	assert_non_null(error);
 }
 
+static struct hv_host_cost cost_of(uint64_t max_bytes)
+{
+	g_autoptr(GError) error = NULL;
+	struct hv_host_cost found;
+
+	if (!hv_host_cost(getpid(), max_bytes, &found, &error))
+		fail_msg("%s", error->message);
+	return found;
+}
+
+static void expect_ram(uint64_t before, uint64_t change)
+{
+	assert_in_range(cost_of(SIZE).ram_bytes - before + NOISE, change, change + 2 * NOISE);
+}
+
+static void the_guests_ram_is_told_from_the_processs_own_memory(void **state)
+{
+	char *ram = map_memory(MAP_PRIVATE | MAP_ANONYMOUS, -1), *own;
+	uint64_t before;
+
+	(void)state;
+	/* As QEMU does; and so the kernel keeps the two mappings apart. */
+	assert_int_equal(madvise(ram, SIZE, MADV_DONTDUMP), 0);
+	own = mmap(NULL, SIZE / 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	before = cost_of(SIZE).ram_bytes;
+	assert_int_equal(madvise(own, SIZE / 8, MADV_POPULATE_WRITE), 0);
+	expect_ram(before, 0);
+	assert_int_equal(madvise(ram, SIZE / 2, MADV_POPULATE_WRITE), 0);
+	expect_ram(before, SIZE / 2);
+	munmap(own, SIZE / 8);
+	munmap(ram, SIZE);
+}
+
+static void ram_in_a_file_counts_whether_it_is_mapped_or_not(void **state)
+{
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+	uint64_t before;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, SIZE), 0);
+	before = cost_of(SIZE).ram_bytes;
+	assert_int_equal(fallocate(fd, 0, 0, SIZE / 4), 0);
+	expect_ram(before, SIZE / 4);
+	close(fd);
+}
+
+/* The code of an emulator is as large as RAM, and can be executed. */
+static void executable_memory_is_no_ram(void **state)
+{
+	char *ram = map_memory(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	char *code = mmap(NULL, SIZE, PROT_READ | PROT_WRITE | PROT_EXEC,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t before = cost_of(SIZE).ram_bytes;
+
+	(void)state;
+	if (code == MAP_FAILED)
+		skip(); /* a hardened kernel */
+	populate_memory(code);
+	expect_ram(before, 0);
+	munmap(code, SIZE);
+	munmap(ram, SIZE);
+}
+
+static void ram_that_is_not_found_is_not_known(void **state)
+{
+	(void)state;
+	assert_int_equal(cost_of(UINT64_C(1) << 46).ram_bytes, HV_UNSET);
+	assert_int_equal(cost_of(0).ram_bytes, HV_UNSET);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +212,10 @@ int main(void)
 		cmocka_unit_test(counts_a_memfd_once_however_often_it_is_open),
 		cmocka_unit_test(counts_a_memfd_once_when_it_is_mapped_too),
 		cmocka_unit_test(sees_what_a_balloon_gives_back),
+		cmocka_unit_test(the_guests_ram_is_told_from_the_processs_own_memory),
+		cmocka_unit_test(ram_in_a_file_counts_whether_it_is_mapped_or_not),
+		cmocka_unit_test(executable_memory_is_no_ram),
+		cmocka_unit_test(ram_that_is_not_found_is_not_known),
 		cmocka_unit_test(a_process_that_is_gone_is_an_error),
 	};
 

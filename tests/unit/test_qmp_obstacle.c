@@ -153,6 +153,48 @@ static void memory_that_is_locked_for_the_better_part_is_in_the_way(void **state
 	obstacle_is(fake, HV_OBSTACLE_NONE);
 }
 
+#define BLOCK(name, pages, total)                                                                  \
+	"  " name " " pages "  0x0000000000000000 0x0000000010000000 " total "\\r\\n"
+
+/* The sizes of pages and blocks by "info ramblock", as QEMU 7.2 prints them. */
+static void huge_pages_are_in_the_way_of_qemus_own_balloon(void **state)
+{
+	static const struct {
+		const char *blocks;
+		enum hv_obstacle obstacle;
+	} rows[] = {
+		{ BLOCK("pc.ram", "  4 KiB", "0x0000000010000000"), HV_OBSTACLE_NONE },
+		{ BLOCK("pc.ram", "  2 MiB", "0x0000000010000000"), HV_OBSTACLE_HUGE_PAGES },
+		{ BLOCK("ram-node0", "1 GiB", "0x0000000040000000"), HV_OBSTACLE_HUGE_PAGES },
+		{ BLOCK("n0", "4 KiB", "0x0000000040000000")
+			  BLOCK("n1", "2 MiB", "0x0000000040000000"),
+		  HV_OBSTACLE_HUGE_PAGES },
+		{ BLOCK("pc.bios", "2 MiB", "0x0000000000040000"), HV_OBSTACLE_NONE },
+		{ "nothing of that kind\\r\\n \\r\\n", HV_OBSTACLE_NONE },
+	};
+	struct fake *fake = *state;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *body = g_strdup_printf("\"return\": \"%s\"", rows[i].blocks);
+
+		will_answer(fake, "human-monitor-command", body);
+		obstacle_is(fake, rows[i].obstacle);
+	}
+}
+
+/* aerostat-device, which QEMU has as a vfio-user device, releases them whole. */
+static void huge_pages_are_in_nobodys_way_without_qemus_balloon(void **state)
+{
+	struct fake *fake = *state;
+
+	will_answer(fake, "human-monitor-command",
+		    "\"return\": \"" BLOCK("pc.ram", "  2 MiB", "0x0000000010000000") "\"");
+	obstacle_is(fake, HV_OBSTACLE_HUGE_PAGES);
+	will_answer(fake, "qom-list /machine/peripheral", "\"return\": []");
+	will_answer(fake, "qom-list /machine/peripheral-anon", "\"return\": []");
+	obstacle_is(fake, HV_OBSTACLE_NONE);
+}
+
 static void of_several_obstacles_the_lasting_one_is_told(void **state)
 {
 	struct fake *fake = *state;
@@ -191,6 +233,8 @@ int main(void)
 		WITH_FAKE(a_network_by_vdpa_is_in_the_way),
 		WITH_FAKE(a_migration_is_in_the_way_until_it_rests),
 		WITH_FAKE(memory_that_is_locked_for_the_better_part_is_in_the_way),
+		WITH_FAKE(huge_pages_are_in_the_way_of_qemus_own_balloon),
+		WITH_FAKE(huge_pages_are_in_nobodys_way_without_qemus_balloon),
 		WITH_FAKE(of_several_obstacles_the_lasting_one_is_told),
 		WITH_FAKE(an_unusable_answer_is_no_obstacle_but_an_error),
 	};
