@@ -124,6 +124,8 @@ class Daemon:
         self.config_path.write_text(text)
 
     def start(self, wait=True):
+        assert self.process is None or self.process.poll() is not None, \
+            "it runs already: an earlier test has failed before it could end it"
         argv = [self.binary, "--config", str(self.config_path), "--folder", str(self.run),
                 "--socket", str(self.socket_path), *self.words]
         with open(self.log_path, "ab") as log:
