@@ -25,7 +25,6 @@ struct managed_private {
 	bool restoring;
 
 	struct size_watch watch;
-	int64_t set_us; /* when its target was last set */
 };
 
 struct managed *managed_new(uint64_t id, const hv_guest *found, void *owner)
@@ -176,21 +175,28 @@ static void note_size(struct managed *guest, struct noted_size *size, uint64_t b
 	update_sizes(guest);
 }
 
-/* The target moves with the maximum.  It is sent again, because it might have been sent between
- * the move and now; then it did not move. */
+/*
+ * The target moves with the maximum, unless it was sent between the move and now.  So it is sent
+ * again, or where it must not be, forgotten.
+ */
 static void follow_maximum(struct managed *guest, uint64_t from_bytes, int64_t now_us)
 {
-	struct size_watch *watch = &guest->private->watch;
+	struct managed_private *p = guest->private;
+	bool may_be_later = p->watch.set_us >= p->watch.info_us;
+	bool is_ours = !size_watch_is_suspicious(&p->watch);
 	enum policy_mode mode = managed_mode(guest);
-	uint64_t max = guest->seen.boot_bytes;
 
-	if (!from_bytes || !max || from_bytes == max)
+	if (!from_bytes || !guest->seen.boot_bytes || from_bytes == guest->seen.boot_bytes)
 		return;
-	size_watch_move_maximum(watch, from_bytes, max);
 	update_sizes(guest);
-	if (watch->target_bytes != HV_UNSET && !size_watch_is_suspicious(watch) &&
-	    (mode == POLICY_AUTO || mode == POLICY_HELD))
-		managed_send_target(guest, watch->target_bytes, now_us);
+	size_watch_move_maximum(&p->watch, from_bytes, guest->seen.boot_bytes);
+	is_ours |= size_watch_has_arrived(&p->watch, guest->seen.actual_bytes);
+	if (managed_target(guest) == HV_UNSET)
+		return;
+	if (is_ours && (mode == POLICY_AUTO || mode == POLICY_HELD))
+		managed_send_target(guest, managed_target(guest), now_us);
+	else if (may_be_later)
+		size_watch_set_target(&p->watch, HV_UNSET, 0);
 }
 
 static bool follow_size(struct managed *guest, const struct worker_sample *sample)
@@ -309,7 +315,7 @@ void managed_accept_size(struct managed *guest)
 	struct managed_private *p = guest->private;
 
 	p->changed = false;
-	size_watch_set_target(&p->watch, HV_UNSET);
+	size_watch_set_target(&p->watch, HV_UNSET, 0);
 	/* Held at the size at which it will stand still. */
 	note_size(guest, &p->held, HV_UNSET);
 }
@@ -317,7 +323,7 @@ void managed_accept_size(struct managed *guest)
 void managed_set_own_size(struct managed *guest, uint64_t bytes)
 {
 	guest->private->was_set = true;
-	guest->private->changed = managed_mode(guest) != POLICY_HELD;
+	guest->private->changed = guest->private->person_mode != POLICY_HELD;
 	note_size(guest, &guest->private->own, bytes);
 }
 
@@ -394,8 +400,7 @@ void managed_send_target(struct managed *guest, uint64_t target_bytes, int64_t n
 {
 	struct managed_private *p = guest->private;
 
-	size_watch_set_target(&p->watch, target_bytes);
-	p->set_us = now_us;
+	size_watch_set_target(&p->watch, target_bytes, now_us);
 	guest->times_set++;
 	if (p->worker)
 		worker_request_target(p->worker, target_bytes);
@@ -406,7 +411,7 @@ void managed_note_target_error(struct managed *guest, uint64_t target_bytes)
 	guest->times_failed++;
 	/* Whether the guest has this target now is unknown. */
 	if (managed_target(guest) == target_bytes)
-		size_watch_set_target(&guest->private->watch, HV_UNSET);
+		size_watch_set_target(&guest->private->watch, HV_UNSET, 0);
 }
 
 bool managed_needs_reminder(const struct managed *guest, int64_t now_us)
@@ -417,7 +422,7 @@ bool managed_needs_reminder(const struct managed *guest, int64_t now_us)
 	return watch->target_bytes != HV_UNSET && guest->seen.reachable &&
 	       guest->seen.rules.mode == POLICY_AUTO && !size_watch_is_suspicious(watch) &&
 	       watch->actual_bytes + ARRIVED_BYTES < watch->target_bytes &&
-	       now_us - MAX(watch->moved_us, p->set_us) >= REMIND_US;
+	       now_us - MAX(watch->moved_us, p->watch.set_us) >= REMIND_US;
 }
 
 uint64_t managed_target(const struct managed *guest)
@@ -442,7 +447,7 @@ void managed_init_saved(struct managed *guest, const struct saved_guest *saved)
 	if (p->was_set)
 		p->own = (struct noted_size){ saved->before_bytes, saved->max_bytes };
 	else
-		p->watch.booted = guest->before_bytes != saved->before_bytes;
+		p->watch.refills = guest->before_bytes != saved->before_bytes;
 	p->before_period_s = saved->before_period_s;
 	p->changed = saved->changed;
 	p->person_mode = saved->mode;

@@ -106,7 +106,8 @@ void managed_set_person_mode(struct managed *guest, enum policy_mode mode, uint6
 /* Somebody else set its size: that is what it is left with, and its target is unknown. */
 void managed_accept_size(struct managed *guest);
 
-/* A person declares its own size; it is restored to that when the daemon ends. */
+/* A person declares its own size; unless a person holds it, it is restored to that when the daemon
+ * ends. */
 void managed_set_own_size(struct managed *guest, uint64_t bytes);
 
 /*

@@ -214,7 +214,8 @@ bool restore_update_entry(struct saved_guest *saved, enum restore_outcome outcom
 		saved->changed = false;
 		saved->before_period_s = -1;
 	}
-	return saved->mode >= 0 || restore_is_needed(saved);
+	/* While a person's size stays, so does the knowledge of its own. */
+	return saved->mode >= 0 || saved->was_set || restore_is_needed(saved);
 }
 
 void restore_log_outcome(const struct saved_guest *saved, enum restore_outcome outcome,

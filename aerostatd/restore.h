@@ -79,8 +79,8 @@ bool restore_is_needed(const struct saved_guest *saved);
 /*
  * restore_update_entry - change an entry of the state file according to an outcome
  *
- * Returns whether the file still needs it: to try again, or because a person chose a mode for a
- * guest that still runs.
+ * Returns whether the file still needs it: to try again, or because a person chose a mode or the
+ * size of a guest that still runs.
  */
 bool restore_update_entry(struct saved_guest *saved, enum restore_outcome outcome);
 

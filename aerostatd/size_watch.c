@@ -4,6 +4,9 @@
 #include "aerostatd/restore.h"
 #include "aerostatd/state_file.h"
 
+/* A guest takes a new course within this time after it was set a target. */
+#define COURSE_US (2 * G_USEC_PER_SEC)
+
 /* These only grow while one kernel runs. */
 static const enum hv_stat counter_stats[] = {
 	HV_STAT_SWAP_IN,     HV_STAT_SWAP_OUT,	      HV_STAT_MAJOR_FAULT,
@@ -32,20 +35,21 @@ static void start_approach(struct size_watch *watch)
 {
 	watch->from_bytes = 0;
 	watch->closest_bytes = HV_UNSET;
-	watch->away_us = 0;
+	watch->away = false;
 }
 
-void size_watch_set_target(struct size_watch *watch, uint64_t target_bytes)
+void size_watch_set_target(struct size_watch *watch, uint64_t target_bytes, int64_t now_us)
 {
 	watch->target_bytes = target_bytes;
+	watch->set_us = now_us;
 	start_approach(watch);
 }
 
 void size_watch_move_maximum(struct size_watch *watch, uint64_t from_bytes, uint64_t to_bytes)
 {
-	if (watch->target_bytes != HV_UNSET)
-		watch->target_bytes = size_at_maximum(watch->target_bytes, from_bytes, to_bytes);
-	watch->away_us = 0;
+	/* How close it came while the maximum was on the move means nothing. */
+	size_watch_set_target(watch, size_at_maximum(watch->target_bytes, from_bytes, to_bytes),
+			      watch->set_us);
 }
 
 /*
@@ -80,15 +84,16 @@ static bool follow_generation(struct size_watch *watch, const struct size_sight 
 	bool continued, back = take_counters(watch, sight->stats, &continued);
 	bool gap_ends = fresh && watch->silent && watch->heard;
 
-	if (back || sight->driver_absent || (gap_ends && !continued)) {
+	if (back || sight->driver_absent || (gap_ends && !continued))
 		start_approach(watch);
-		watch->booted = true;
-	}
 	/* Until now its size was nobody's choice. */
-	if (gap_ends)
+	if (back || sight->driver_absent || gap_ends) {
+		watch->refills = true;
 		watch->moved_us = sight->now_us;
+	}
 	watch->silent = !fresh;
 	watch->heard |= fresh;
+	watch->heard_us = sight->heard_us;
 	return fresh;
 }
 
@@ -97,14 +102,18 @@ static bool follow_generation(struct size_watch *watch, const struct size_sight 
  */
 
 /* Follows how close it has come.  Returns whether it has left that again. */
-static bool has_left_target(struct size_watch *watch, uint64_t distance)
+static bool has_left_target(struct size_watch *watch, uint64_t actual, int64_t now_us)
 {
+	uint64_t distance = distance_to_target(watch, actual);
+
+	/* It may still be moving towards the target before this one. */
+	if (now_us - watch->set_us < COURSE_US)
+		return false;
 	if (distance <= ARRIVED_BYTES) {
 		watch->closest_bytes = 0;
 		return false;
 	}
 	if (watch->closest_bytes == HV_UNSET) {
-		/* It may still be moving towards the target before this one. */
 		watch->from_bytes = MAX(watch->from_bytes, distance);
 		if (distance + ARRIVED_BYTES < watch->from_bytes)
 			watch->closest_bytes = distance;
@@ -114,37 +123,47 @@ static bool has_left_target(struct size_watch *watch, uint64_t distance)
 	return distance > watch->closest_bytes + ARRIVED_BYTES;
 }
 
+/* Whether the size has been the same for @us before @until_us, and the maximum is known, too. */
+static bool stands_still(const struct size_watch *watch, int64_t until_us, int64_t us)
+{
+	return watch->info_us >= watch->moved_us && until_us - watch->moved_us >= us;
+}
+
 bool size_watch_take(struct size_watch *watch, const struct size_sight *sight)
 {
-	uint64_t actual = sight->actual_bytes, last = watch->actual_bytes, distance;
-	bool fresh = follow_generation(watch, sight), left;
+	uint64_t actual = sight->actual_bytes;
+	bool fresh = follow_generation(watch, sight);
 	bool above = actual > watch->target_bytes;
 
-	if (actual != last)
+	if (watch->actual_bytes == HV_UNSET)
+		watch->moved_us = sight->info_us;
+	else if (actual != watch->actual_bytes)
 		watch->moved_us = sight->now_us;
+	watch->refills |= watch->actual_bytes != HV_UNSET && actual > watch->actual_bytes;
 	watch->actual_bytes = actual;
+	watch->info_us = sight->info_us;
 	if (size_watch_is_settled(watch, sight->now_us))
-		watch->booted = false;
-	if (watch->target_bytes == HV_UNSET)
-		return false;
-	distance = distance_to_target(watch, actual);
-	left = has_left_target(watch, distance);
-	if (!fresh || !left || (above && sight->grows_alone)) {
-		watch->away_us = 0;
-		return false;
-	}
-	if (!watch->away_us || distance < distance_to_target(watch, last))
-		watch->away_us = sight->now_us;
-	return sight->now_us - watch->away_us >= (above ? REFILL_US : AWAY_US) &&
-	       sight->info_us > watch->away_us;
+		watch->refills = false;
+	watch->away = watch->target_bytes != HV_UNSET &&
+		      has_left_target(watch, actual, sight->now_us) && fresh &&
+		      !(above && sight->grows_alone);
+	/* A guest that was just paused, or has just begun to boot, has sent none since. */
+	return watch->away && stands_still(watch, sight->heard_us, above ? REFILL_US : AWAY_US);
 }
 
 bool size_watch_is_suspicious(const struct size_watch *watch)
 {
-	return watch->away_us;
+	return watch->away;
 }
 
 bool size_watch_is_settled(const struct size_watch *watch, int64_t now_us)
 {
-	return now_us - watch->moved_us >= (watch->booted ? REFILL_US : AWAY_US);
+	return stands_still(watch, watch->heard ? watch->heard_us : now_us,
+			    watch->refills ? REFILL_US : AWAY_US);
+}
+
+bool size_watch_has_arrived(const struct size_watch *watch, uint64_t actual_bytes)
+{
+	return watch->target_bytes != HV_UNSET &&
+	       distance_to_target(watch, actual_bytes) <= ARRIVED_BYTES;
 }

@@ -8,8 +8,9 @@
  * statistics that are sampled each second.
  *
  * A balloon moves towards our target, or somebody else has set another.  So a guest was resized by
- * somebody else if it had come close to our target, has left it since, and stays away from it.  Any
- * move towards the target starts the wait again: such a move is never a person's.
+ * somebody else if it had come close to our target, has left it since, and stands still away from
+ * it. Any move starts the wait again: one towards the target is never a person's, and one away from
+ * it is not over.
  *
  * A balloon may empty itself: at a boot, when its driver is loaded again, when the guest suspends.
  * It then fills again, perhaps slowly and with pauses.  Two rules keep that apart from a person:
@@ -17,7 +18,7 @@
  * - A boot begins a new generation, in which the guest has not yet come close to its target.  It is
  *   recognized by a counter that went back, a driver that is absent, or a gap in the statistics
  *   after which no counter proves that the same kernel is still running.
- * - Above its target, a guest must stay for longer (REFILL_US).  Below it AWAY_US suffices,
+ * - Above its target, a guest must stand still for longer (REFILL_US).  Below it AWAY_US suffices,
  *   as nothing but a target fills a balloon.
  *
  * Nothing is concluded while the statistics are old: then the guest is paused, or has no driver.
@@ -30,7 +31,7 @@
 
 #include "hypervisor/hypervisor.h"
 
-/* A guest that stays below its target for this long was resized by somebody else. */
+/* A guest that stands still below its target for this long was resized by somebody else. */
 #define AWAY_US (3 * G_USEC_PER_SEC)
 /* A balloon that is filled after a boot may pause for this long. */
 #define REFILL_US (10 * G_USEC_PER_SEC)
@@ -39,14 +40,17 @@
 
 struct size_watch {
 	uint64_t target_bytes;	/* the last that we set; HV_UNSET: none, or another's since */
+	int64_t set_us;		/* when it was set */
 	uint64_t actual_bytes;	/* in the last sample; HV_UNSET: there was none */
 	uint64_t from_bytes;	/* the farthest from the target that the guest was */
 	uint64_t closest_bytes; /* the closest it has come since; HV_UNSET: no closer yet */
 	int64_t moved_us;	/* when its size last changed */
-	int64_t away_us;	/* since when it has not come closer again; 0: it is close */
-	bool booted;		/* its size has not stood still since it booted */
+	int64_t info_us;	/* when its maximum was last read */
+	bool away;		/* it had come closer than it is now */
+	bool refills;		/* its balloon has emptied, and may fill again */
 	bool silent;		/* its last statistics were old */
 	bool heard;		/* it has sent statistics */
+	int64_t heard_us;	/* when it last did */
 	uint64_t counters[HV_STAT_COUNT]; /* the last known values */
 };
 
@@ -65,7 +69,7 @@ struct size_sight {
 void size_watch_init(struct size_watch *watch);
 
 /* The target is @target_bytes from now on.  HV_UNSET: it is unknown. */
-void size_watch_set_target(struct size_watch *watch, uint64_t target_bytes);
+void size_watch_set_target(struct size_watch *watch, uint64_t target_bytes, int64_t now_us);
 
 /* The guest's maximum moved by @to_bytes - @from_bytes, and its size with it. */
 void size_watch_move_maximum(struct size_watch *watch, uint64_t from_bytes, uint64_t to_bytes);
@@ -76,7 +80,11 @@ bool size_watch_take(struct size_watch *watch, const struct size_sight *sight);
 /* Whether the size is suspected to be somebody else's, so that it must not be changed now. */
 bool size_watch_is_suspicious(const struct size_watch *watch);
 
-/* Whether the size stands still, so that it is the guest's own if no target was ever set. */
+/* Whether @actual_bytes is the target, as closely as drivers come. */
+bool size_watch_has_arrived(const struct size_watch *watch, uint64_t actual_bytes);
+
+/* Whether the size stands still, so that it is the guest's own if no target was ever set.  The
+ * statistics must show that, if the guest sends any. */
 bool size_watch_is_settled(const struct size_watch *watch, int64_t now_us);
 
 #endif
