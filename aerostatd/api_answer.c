@@ -46,6 +46,7 @@ void api_answer_gerror(SoupServerMessage *msg, const GError *error)
 		[MANAGER_ERROR_AMBIGUOUS] = { SOUP_STATUS_CONFLICT, "ambiguous" },
 		[MANAGER_ERROR_INVALID] = { SOUP_STATUS_BAD_REQUEST, "invalid" },
 		[MANAGER_ERROR_REFUSED] = { SOUP_STATUS_CONFLICT, "refused" },
+		[MANAGER_ERROR_NOT_KEPT] = { SOUP_STATUS_INSUFFICIENT_STORAGE, "not-kept" },
 	};
 	/* Other domains: the request is right, but something of the host is not. */
 	int row = MANAGER_ERROR_REFUSED;

@@ -206,15 +206,10 @@ static void *restore_one(void *data)
 {
 	struct restore_job *job = data;
 	const struct saved_guest *saved = job->guest;
-	g_autoptr(hv_guest) guest = NULL;
+	g_autoptr(hv_guest) guest = restore_open_guest(saved);
 
-	if (g_str_equal(saved->source, "qmp"))
-		guest = hv_qmp_open(saved->address +
-				    (g_str_has_prefix(saved->address, "qmp:") ? 4 : 0));
-	else
-		guest = hv_libvirt_open(saved->source, saved->uuid ? saved->uuid : saved->address);
 	job->outcome =
-		restore_guest(guest, saved, hv_deadline_ms(GUARDIAN_RESTORE_MS), &job->error);
+		restore_guest(guest, saved, hv_deadline_ms(GUARDIAN_RESTORE_MS), NULL, &job->error);
 	return NULL;
 }
 

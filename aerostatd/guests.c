@@ -4,35 +4,54 @@
 #include <string.h>
 
 #include "aerostatd/log.h"
+#include "aerostatd/restore.h"
+#include "aerostatd/strays.h"
 
 struct guests {
 	char *folder;
-	GPtrArray *managed, *leaving; /* struct managed * */
-	GPtrArray *unclaimed;	      /* struct saved_guest * */
-	bool unsaved;		      /* the state file is out of date */
-	bool save_failed;	      /* the last attempt to write it */
+	GPtrArray *managed; /* struct managed * */
+	GPtrArray *aliases; /* struct alias * */
+	struct strays *strays;
+	bool unsaved;	  /* the state file is out of date */
+	bool save_failed; /* the last attempt to write it */
 };
 
-struct guests *guests_new(const char *folder, GError **error)
+/* Another address of a managed guest. */
+struct alias {
+	char *source, *address;
+	uint64_t of; /* the guest's id */
+};
+
+static void free_alias(void *data)
 {
-	GPtrArray *unclaimed = state_file_load(folder, error);
+	struct alias *alias = data;
+
+	g_free(alias->source);
+	g_free(alias->address);
+	g_free(alias);
+}
+
+struct guests *guests_new(const char *folder, void (*strays_changed)(void *data), void *data,
+			  GError **error)
+{
+	g_autoptr(GPtrArray) entries = state_file_load(folder, error);
 	struct guests *guests;
 
-	if (!unclaimed)
+	if (!entries)
 		return NULL;
 	guests = g_new0(struct guests, 1);
 	guests->folder = g_strdup(folder);
 	guests->managed = g_ptr_array_new_with_free_func(managed_free);
-	guests->leaving = g_ptr_array_new_with_free_func(managed_free);
-	guests->unclaimed = unclaimed;
+	guests->aliases = g_ptr_array_new_with_free_func(free_alias);
+	guests->strays = strays_new(entries, strays_changed, data);
 	return guests;
 }
 
 void guests_free(struct guests *guests)
 {
 	g_ptr_array_unref(guests->managed);
-	g_ptr_array_unref(guests->leaving);
-	g_ptr_array_unref(guests->unclaimed);
+	g_ptr_array_unref(guests->aliases);
+	strays_free(guests->strays);
 	g_free(guests->folder);
 	g_free(guests);
 }
@@ -60,22 +79,16 @@ void guests_remove(struct guests *guests, struct managed *guest)
  * Finding one
  */
 
-static struct managed *find_guest_at(const GPtrArray *array, const char *source,
-				     const char *address)
+struct managed *guests_find_address(const struct guests *guests, const char *source,
+				    const char *address)
 {
-	for (guint i = 0; i < array->len; i++) {
-		struct managed *guest = array->pdata[i];
+	for (guint i = 0; i < guests->managed->len; i++) {
+		struct managed *guest = guests->managed->pdata[i];
 
 		if (!strcmp(guest->source, source) && !strcmp(guest->address, address))
 			return guest;
 	}
 	return NULL;
-}
-
-struct managed *guests_find_address(const struct guests *guests, const char *source,
-				    const char *address)
-{
-	return find_guest_at(guests->managed, source, address);
 }
 
 static void report_unknown_guest(const struct guests *guests, const char *name, GError **error)
@@ -128,57 +141,134 @@ static gint compare_names(gconstpointer a, gconstpointer b)
 	return order ? order : strcmp(first->address, second->address);
 }
 
-/* Turns a guest that leaves into an entry of the state file, and frees it. */
-static void move_to_unclaimed(struct guests *guests, struct managed *guest)
+/* An entry for a guest in a new process, as its note says; NULL if the note makes no sense. */
+static struct saved_guest *read_note(const struct saved_guest *now, const char *note)
 {
-	struct saved_guest saved;
+	struct saved_guest *entry = saved_guest_copy(now);
 
-	managed_save(guest, &saved);
-	g_ptr_array_add(guests->unclaimed, saved_guest_copy(&saved));
-	g_ptr_array_remove(guests->leaving, guest);
+	if (saved_guest_take_note(entry, note))
+		return entry;
+	manager_log(LOG_WARNING, "%s: its note makes no sense and is ignored", now->name);
+	saved_guest_free(entry);
+	return NULL;
 }
 
-bool guests_claim(struct guests *guests, struct managed *guest)
+/* What is known of a guest that has just answered. */
+static struct saved_guest describe_guest(const struct managed *guest)
 {
-	struct managed *leaving = find_guest_at(guests->leaving, guest->source, guest->address);
-	struct saved_guest *saved;
+	struct saved_guest now;
 
-	/* Found again while it is being restored: its size is on the way, not its own. */
-	if (leaving)
-		move_to_unclaimed(guests, leaving);
-	saved = state_file_find(guests->unclaimed, guest->source, guest->address, guest->pid);
-	managed_init_saved(guest, saved);
+	managed_save(guest, &now);
+	now.start_ticks = process_start_ticks(guest->pid);
+	return now;
+}
+
+bool guests_claim(struct guests *guests, struct managed *guest, const char *note)
+{
+	const struct saved_guest now = describe_guest(guest);
+	struct saved_guest *entry = strays_claim(guests->strays, &now);
+	bool found;
+
+	if (!entry && note)
+		entry = read_note(&now, note);
+	found = entry;
+	managed_init_saved(guest, entry);
+	saved_guest_free(entry);
 	g_ptr_array_sort(guests->managed, compare_names);
 	guests->unsaved = true;
-	return saved && g_ptr_array_remove(guests->unclaimed, saved);
+	return found;
 }
 
 void guests_start_leaving(struct guests *guests, struct managed *guest)
 {
-	guint index;
+	struct saved_guest entry;
 
-	if (g_ptr_array_find(guests->managed, guest, &index))
-		g_ptr_array_add(guests->leaving, g_ptr_array_steal_index(guests->managed, index));
-	managed_start_restore(guest);
+	managed_save(guest, &entry);
+	guests_remove(guests, guest);
+	if (restore_is_needed(&entry) || entry.mode >= 0)
+		strays_add(guests->strays, &entry, managed_detach_worker(guest));
+	guests->unsaved = true;
 }
 
 void guests_finish_restore(struct guests *guests, struct managed *guest,
 			   enum restore_outcome outcome)
 {
-	struct saved_guest saved;
-
-	managed_save(guest, &saved);
 	managed_finish_restore(guest, outcome);
 	guests->unsaved = true;
-	if (!g_ptr_array_find(guests->leaving, guest, NULL)) {
-		if (outcome == RESTORE_GONE)
-			g_ptr_array_remove(guests->managed, guest);
-	} else if (restore_update_entry(&saved, outcome)) {
-		move_to_unclaimed(guests, guest);
-	} else {
-		g_ptr_array_remove(guests->leaving, guest);
+	if (outcome == RESTORE_GONE)
+		g_ptr_array_remove(guests->managed, guest);
+}
+
+/*
+ * Aliases
+ */
+
+struct managed *guests_find_same(const struct guests *guests, const struct managed *guest)
+{
+	const struct saved_guest now = describe_guest(guest);
+	const struct identity wanted = saved_guest_identity(&now);
+
+	for (guint i = 0; i < guests->managed->len; i++) {
+		struct managed *other = guests->managed->pdata[i];
+		struct saved_guest saved;
+		struct identity identity;
+
+		if (other == guest || !other->answered)
+			continue;
+		managed_save(other, &saved);
+		identity = saved_guest_identity(&saved);
+		/* Only a process proves it: two libvirts may have the same UUID. */
+		if (identity.pid && wanted.pid && identity_is_same(&identity, &wanted))
+			return other;
+	}
+	return NULL;
+}
+
+static bool is_alias(const struct alias *alias, const char *source, const char *address)
+{
+	return !strcmp(alias->source, source) && !strcmp(alias->address, address);
+}
+
+bool guests_add_alias(struct guests *guests, const struct managed *guest, const char *source,
+		      const char *address)
+{
+	struct alias *alias;
+
+	for (guint i = 0; i < guests->aliases->len; i++) {
+		alias = guests->aliases->pdata[i];
+		if (!is_alias(alias, source, address))
+			continue;
+		alias->of = guest->id;
+		return false;
+	}
+	alias = g_new0(struct alias, 1);
+	*alias = (struct alias){ g_strdup(source), g_strdup(address), guest->id };
+	g_ptr_array_add(guests->aliases, alias);
+	return true;
+}
+
+void guests_remove_alias(struct guests *guests, const char *source, const char *address)
+{
+	for (guint i = guests->aliases->len; i-- > 0;)
+		if (is_alias(guests->aliases->pdata[i], source, address))
+			g_ptr_array_remove_index(guests->aliases, i);
+}
+
+void guests_visit_aliases(const struct guests *guests, const struct managed *guest,
+			  void (*visit)(void *data, const char *source, const char *address),
+			  void *data)
+{
+	for (guint i = 0; i < guests->aliases->len; i++) {
+		const struct alias *alias = guests->aliases->pdata[i];
+
+		if (alias->of == guest->id)
+			visit(data, alias->source, alias->address);
 	}
 }
+
+/*
+ * Restoring
+ */
 
 void guests_start_restore(struct guests *guests)
 {
@@ -188,11 +278,12 @@ void guests_start_restore(struct guests *guests)
 		if (guest->answered)
 			managed_start_restore(guest);
 	}
+	strays_finish(guests->strays);
 }
 
 unsigned int guests_count_restoring(const struct guests *guests)
 {
-	unsigned int count = guests->leaving->len;
+	unsigned int count = strays_count_restoring(guests->strays);
 
 	for (guint i = 0; i < guests->managed->len; i++)
 		count += managed_is_restoring(guests->managed->pdata[i]);
@@ -201,49 +292,60 @@ unsigned int guests_count_restoring(const struct guests *guests)
 
 unsigned int guests_count_missing(const struct guests *guests)
 {
-	unsigned int count = guests->leaving->len;
+	unsigned int count = strays_count_missing(guests->strays);
 	struct saved_guest saved;
 
 	for (guint i = 0; i < guests->managed->len; i++) {
-		managed_save(guests->managed->pdata[i], &saved);
-		count += restore_is_needed(&saved) ||
-			 managed_is_restoring(guests->managed->pdata[i]);
+		const struct managed *guest = guests->managed->pdata[i];
+
+		managed_save(guest, &saved);
+		count += (restore_is_needed(&saved) || managed_is_restoring(guest)) &&
+			 managed_process_state(guest) != PROCESS_ENDED;
 	}
-	for (guint i = 0; i < guests->unclaimed->len; i++)
-		count += restore_is_needed(guests->unclaimed->pdata[i]);
 	return count;
+}
+
+unsigned int guests_count_strays(const struct guests *guests)
+{
+	return strays_count_missing(guests->strays);
 }
 
 /*
  * The state file
  */
 
-/* The entries of all guests that have to be in the file; their texts remain the guests'. */
-static GArray *collect_entries(struct guests *guests)
+/* A guest without a size has not been changed, and has nothing to be kept. */
+static bool describe_entry(const struct managed *guest, struct saved_guest *entry)
+{
+	managed_save(guest, entry);
+	return guest->answered && state_file_accepts(entry);
+}
+
+bool guests_can_keep(const struct managed *guest)
+{
+	struct saved_guest entry;
+
+	return describe_entry(guest, &entry);
+}
+
+/* The entries of all guests that have to be in the file, with @choices of @who (may be NULL); their
+ * texts remain the guests'. */
+static GArray *collect_entries(struct guests *guests, GPtrArray *who,
+			       const struct saved_guest *choices)
 {
 	GArray *entries = g_array_new(FALSE, FALSE, sizeof(struct saved_guest));
 	struct saved_guest entry;
+	guint chosen;
 
 	for (guint i = 0; i < guests->managed->len; i++) {
-		const struct managed *guest = guests->managed->pdata[i];
+		struct managed *guest = guests->managed->pdata[i];
 
-		if (!guest->answered || guest->before_bytes == HV_UNSET)
-			continue;
-		managed_save(guest, &entry);
-		g_array_append_val(entries, entry);
+		if (who && g_ptr_array_find(who, guest, &chosen))
+			g_array_append_val(entries, choices[chosen]);
+		else if (describe_entry(guest, &entry))
+			g_array_append_val(entries, entry);
 	}
-	for (guint i = 0; i < guests->leaving->len; i++) {
-		managed_save(guests->leaving->pdata[i], &entry);
-		g_array_append_val(entries, entry);
-	}
-	for (guint i = guests->unclaimed->len; i-- > 0;) {
-		const struct saved_guest *unclaimed = guests->unclaimed->pdata[i];
-
-		if (process_find_state(unclaimed->pid, unclaimed->start_ticks) == PROCESS_ENDED)
-			g_ptr_array_remove_index(guests->unclaimed, i);
-		else
-			g_array_append_val(entries, *unclaimed);
-	}
+	strays_collect(guests->strays, entries);
 	return entries;
 }
 
@@ -252,24 +354,60 @@ void guests_touch(struct guests *guests)
 	guests->unsaved = true;
 }
 
+static bool write_entries(const struct guests *guests, const GArray *entries, GError **error)
+{
+	g_autoptr(GPtrArray) pointers = g_ptr_array_new();
+
+	for (guint i = 0; i < entries->len; i++)
+		g_ptr_array_add(pointers, &g_array_index(entries, struct saved_guest, i));
+	return state_file_save(guests->folder, pointers, error);
+}
+
+static void update_notes(const struct guests *guests)
+{
+	for (guint i = 0; i < guests->managed->len; i++) {
+		const struct managed *guest = guests->managed->pdata[i];
+		g_autofree char *note = NULL;
+		struct saved_guest entry;
+
+		/* A restore writes the note itself. */
+		if (!managed_worker(guest) || managed_is_restoring(guest) ||
+		    !describe_entry(guest, &entry))
+			continue;
+		note = restore_make_note(&entry);
+		worker_request_note(managed_worker(guest), note);
+	}
+}
+
 bool guests_save(struct guests *guests)
 {
 	g_autoptr(GArray) entries = NULL;
-	g_autoptr(GPtrArray) pointers = NULL;
 	g_autoptr(GError) error = NULL;
 	bool ok;
 
 	if (!guests->unsaved)
 		return true;
-	entries = collect_entries(guests);
-	pointers = g_ptr_array_new();
-	for (guint i = 0; i < entries->len; i++)
-		g_ptr_array_add(pointers, &g_array_index(entries, struct saved_guest, i));
-	ok = state_file_save(guests->folder, pointers, &error);
+	entries = collect_entries(guests, NULL, NULL);
+	ok = write_entries(guests, entries, &error);
 	if (!ok && !guests->save_failed)
 		manager_log(LOG_ERR, "no guest is changed, as it could not be restored later: %s",
 			    error->message);
 	guests->save_failed = !ok;
 	guests->unsaved = !ok;
+	if (ok)
+		update_notes(guests);
 	return ok;
+}
+
+bool guests_save_choices(struct guests *guests, GPtrArray *who, const struct saved_guest *choices,
+			 GError **error)
+{
+	g_autoptr(GArray) entries = collect_entries(guests, who, choices);
+	g_autoptr(GError) problem = NULL;
+
+	if (write_entries(guests, entries, &problem))
+		return true;
+	g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_NOT_KEPT,
+		    "nothing was changed, as it could not be kept: %s", problem->message);
+	return false;
 }

@@ -4,14 +4,18 @@
  *
  * Theory of operation
  * -------------------
- * A guest is in one of three lists.  Those that are managed are sampled, shown to the policy and
- * reported.  Those that leave are no longer found by any source, but still run and are being
- * restored.  Those that are unclaimed are only entries of the state file: saved by an earlier
- * daemon and not found yet, or left by a restore that failed.
+ * Managed guests are sampled, shown to the policy and reported.  Strays (strays.h) are entries of
+ * the state file whose guests are not managed: saved by an earlier daemon and not found yet, or no
+ * longer found by any source and being restored.  Both are in the state file.  An entry goes only
+ * when its guest was restored or has provably ended.  A guest that is found again claims its entry,
+ * and so keeps the size from before it was first managed.
  *
- * All three are in the state file.  An entry goes only when its guest was restored or has provably
- * ended.  A guest that is found again claims its entry, and so keeps the size from before it was
- * first managed.
+ * A guest of libvirt carries the same in a note (hv_guest_note_set()), which follows it into
+ * another process.
+ *
+ * One guest may be found at several addresses: a monitor socket and a link to it, or libvirt and
+ * the monitor.  It is managed at the first.  The others are its aliases; they become guests again
+ * when the first is gone.
  */
 #ifndef AEROSTATD_GUESTS_H
 #define AEROSTATD_GUESTS_H
@@ -20,8 +24,14 @@
 
 struct guests;
 
-/* Reads the state file in @folder; NULL with an error if it cannot be understood. */
-struct guests *guests_new(const char *folder, GError **error);
+/*
+ * guests_new - read the state file in @folder
+ * @strays_changed: called with @data when a stray was restored, or the last attempt has ended
+ *
+ * NULL with an error if the file cannot be understood.
+ */
+struct guests *guests_new(const char *folder, void (*strays_changed)(void *data), void *data,
+			  GError **error);
 /* Frees all guests; none is restored. */
 void guests_free(struct guests *guests);
 
@@ -43,23 +53,49 @@ struct managed *guests_find_name(const struct guests *guests, const char *name, 
 
 /*
  * guests_claim - what is saved of a managed guest that has answered for the first time
+ * @note: the guest's own (hv_guest_note_get()); NULL if it has none
  *
- * Applies it to the guest.  Returns whether there was any.
+ * Applies it to the guest.  The state file takes precedence.  Returns whether there was any.
  */
-bool guests_claim(struct guests *guests, struct managed *guest);
+bool guests_claim(struct guests *guests, struct managed *guest, const char *note);
 
-/* Moves a managed guest to those that leave and starts its restore. */
+/* Makes a managed guest that is no longer found a stray, which is restored.  The caller frees
+ * @guest, which has no worker any more. */
 void guests_start_leaving(struct guests *guests, struct managed *guest);
 
 /*
- * guests_finish_restore - note the outcome of the restore of any guest
+ * Aliases
+ */
+
+/* The other managed guest that @guest, which has just answered, really is; NULL if there is none.
+ */
+struct managed *guests_find_same(const struct guests *guests, const struct managed *guest);
+
+/* Notes that @guest can also be reached at an address.  False if that is known already. */
+bool guests_add_alias(struct guests *guests, const struct managed *guest, const char *source,
+		      const char *address);
+
+/* Forgets an address that is no longer found. */
+void guests_remove_alias(struct guests *guests, const char *source, const char *address);
+
+/* Calls @visit with each address of @guest, which is about to go: another guest may be there. */
+void guests_visit_aliases(const struct guests *guests, const struct managed *guest,
+			  void (*visit)(void *data, const char *source, const char *address),
+			  void *data);
+
+/*
+ * Restoring and saving
+ */
+
+/*
+ * guests_finish_restore - note the outcome of the restore of a managed guest
  *
- * Frees the guest unless it is managed and still runs.
+ * Frees the guest if it has ended.
  */
 void guests_finish_restore(struct guests *guests, struct managed *guest,
 			   enum restore_outcome outcome);
 
-/* Starts the restore of all managed guests that have answered. */
+/* Starts the restore of all managed guests that have answered, and a last one of all strays. */
 void guests_start_restore(struct guests *guests);
 
 /* How many are being restored. */
@@ -68,15 +104,31 @@ unsigned int guests_count_restoring(const struct guests *guests);
 /* How many are being restored, or have to be at the next opportunity. */
 unsigned int guests_count_missing(const struct guests *guests);
 
+/* The same of strays only. */
+unsigned int guests_count_strays(const struct guests *guests);
+
 /* The state file is out of date. */
 void guests_touch(struct guests *guests);
 
 /*
- * guests_save - write the state file if it is out of date
+ * guests_save - write the state file if it is out of date, and then the notes
  *
  * Returns whether it is up to date: if not, no guest may be changed.  The first failure in a row is
  * logged.
  */
 bool guests_save(struct guests *guests);
+
+/*
+ * guests_save_choices - write the state file as it will be once @choices apply
+ * @who: struct managed *
+ * @choices: of each of @who, in the same order
+ *
+ * False with MANAGER_ERROR_NOT_KEPT if it cannot be written; it is then as it was.
+ */
+bool guests_save_choices(struct guests *guests, GPtrArray *who, const struct saved_guest *choices,
+			 GError **error);
+
+/* Whether @guest is in the state file once that is up to date, and so may be changed. */
+bool guests_can_keep(const struct managed *guest);
 
 #endif

@@ -44,4 +44,12 @@ struct identity {
  * to the contrary, it is. */
 bool identity_matches(const struct identity *guest, const struct hv_info *info);
 
+/*
+ * identity_is_same - whether two descriptions are of one guest, wherever each was found
+ *
+ * True only if that is proven: by the process that runs it, unless UUID or name contradict, or
+ * where a process is unknown by the UUID.  (One process may serve several monitors.)
+ */
+bool identity_is_same(const struct identity *a, const struct identity *b);
+
 #endif

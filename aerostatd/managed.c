@@ -87,6 +87,11 @@ struct worker *managed_worker(const struct managed *guest)
 	return guest->private->worker;
 }
 
+struct worker *managed_detach_worker(struct managed *guest)
+{
+	return g_steal_pointer(&guest->private->worker);
+}
+
 bool managed_is_called(const struct managed *guest, const char *name)
 {
 	return !g_strcmp0(guest->name, name) || !g_strcmp0(guest->uuid, name) ||
@@ -475,6 +480,19 @@ void managed_save(const struct managed *guest, struct saved_guest *saved)
 		.mode = p->person_mode,
 		.held_bytes = guest->held_bytes,
 	};
+}
+
+void managed_preview_mode(const struct managed *guest, enum policy_mode mode, uint64_t bytes,
+			  int64_t now_us, struct saved_guest *saved)
+{
+	/* A copy without a worker, which sends nothing; its texts and lists stay the guest's. */
+	struct managed_private private = *guest->private;
+	struct managed copy = *guest;
+
+	copy.private = &private;
+	private.worker = NULL;
+	managed_set_person_mode(&copy, mode, bytes, now_us);
+	managed_save(&copy, saved);
 }
 
 void managed_start_restore(struct managed *guest)

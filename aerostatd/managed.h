@@ -53,6 +53,9 @@ void managed_attach_worker(struct managed *guest, struct worker *worker);
 /* The worker; NULL before managed_attach_worker(). */
 struct worker *managed_worker(const struct managed *guest);
 
+/* Gives the worker up to the caller. */
+struct worker *managed_detach_worker(struct managed *guest);
+
 /* Whether @name is its name, UUID or address. */
 bool managed_is_called(const struct managed *guest, const char *name);
 
@@ -163,6 +166,10 @@ void managed_init_saved(struct managed *guest, const struct saved_guest *saved);
 
 /* Fills @saved, whose texts remain the guest's. */
 void managed_save(const struct managed *guest, struct saved_guest *saved);
+
+/* Fills @saved as it would be after managed_set_person_mode() with the same arguments. */
+void managed_preview_mode(const struct managed *guest, enum policy_mode mode, uint64_t bytes,
+			  int64_t now_us, struct saved_guest *saved);
 
 /* Requests that the guest be restored.  Until managed_finish_restore() it is not sampled, shown
  * to the policy or changed otherwise. */

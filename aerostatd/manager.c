@@ -36,6 +36,14 @@ struct manager {
  * Guests that come and go
  */
 
+static void find_again(void *data, const char *source, const char *address)
+{
+	struct manager *manager = data;
+
+	roster_forget(manager->roster, source, address);
+	roster_refresh(manager->roster);
+}
+
 /* Forgets a guest whose end is proven. */
 static void drop_guest(struct manager *manager, struct managed *guest, const char *why)
 {
@@ -44,6 +52,7 @@ static void drop_guest(struct manager *manager, struct managed *guest, const cha
 			   HV_UNSET, "%s", why);
 		manager_log(LOG_INFO, "%s: %s", guest->name, why);
 	}
+	guests_visit_aliases(manager->guests, guest, find_again, manager);
 	guests_remove(manager->guests, guest);
 	round_note_answer(manager->round, guest);
 	managed_free(guest);
@@ -52,8 +61,7 @@ static void drop_guest(struct manager *manager, struct managed *guest, const cha
 /* The same, of one whose address stays listed: whoever answers there is found again. */
 static void drop_replaced_guest(struct manager *manager, struct managed *guest, const char *why)
 {
-	roster_forget(manager->roster, guest->source, guest->address);
-	roster_refresh(manager->roster);
+	find_again(manager, guest->source, guest->address);
 	drop_guest(manager, guest, why);
 }
 
@@ -64,10 +72,22 @@ static void apply_rules(struct manager *manager, struct managed *guest)
 	managed_set_rules(guest, &rules);
 }
 
-static void welcome_guest(struct manager *manager, struct managed *guest)
+/* Keeps a guest at the address where it was found first; frees @guest. */
+static void ignore_alias(struct manager *manager, struct managed *guest, const struct managed *same)
 {
-	bool was_saved = guests_claim(manager->guests, guest);
+	if (guests_add_alias(manager->guests, same, guest->source, guest->address))
+		manager_log(LOG_INFO, "%s is %s, which is managed at %s already; it is ignored",
+			    guest->address, same->name, same->address);
+	guests_remove(manager->guests, guest);
+	round_note_answer(manager->round, guest);
+	managed_free(guest);
+}
 
+static void welcome_guest(struct manager *manager, struct managed *guest, const char *note)
+{
+	bool was_saved = guests_claim(manager->guests, guest, note);
+
+	manager->status.to_restore = guests_count_strays(manager->guests);
 	apply_rules(manager, guest);
 	events_add(manager->status.events, EVENT_GUEST_FOUND, guest->name, HV_UNSET,
 		   guest->seen.actual_bytes, "found at %s%s%s", guest->address,
@@ -153,6 +173,7 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 	struct managed *guest = data;
 	struct manager *manager = managed_owner(guest);
 	bool was_lost = guest->answered && guest->problem;
+	const struct managed *same;
 
 	/* From now on only on_restored() decides what becomes of it. */
 	if (managed_is_restoring(guest))
@@ -168,7 +189,12 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 	}
 	switch (managed_take_sample(guest, sample)) {
 	case MANAGED_FIRST_ANSWER:
-		welcome_guest(manager, guest);
+		same = guests_find_same(manager->guests, guest);
+		if (same) {
+			ignore_alias(manager, guest, same);
+			return;
+		}
+		welcome_guest(manager, guest, sample->note);
 		break;
 	case MANAGED_REPLACED:
 		drop_replaced_guest(manager, guest, "another guest has taken its place");
@@ -209,6 +235,18 @@ static void finish_stop(struct manager *manager)
 	manager->stop.stopped(guests_count_missing(manager->guests), manager->stop.data);
 }
 
+static void on_strays_changed(void *data)
+{
+	struct manager *manager = data;
+
+	manager->status.to_restore = guests_count_strays(manager->guests);
+	guests_touch(manager->guests);
+	if (!manager->stop.stopped || manager->stop.finished)
+		guests_save(manager->guests);
+	else if (!guests_count_restoring(manager->guests))
+		finish_stop(manager);
+}
+
 static void on_restored(void *data, enum restore_outcome outcome, const GError *error)
 {
 	struct managed *guest = data;
@@ -218,10 +256,7 @@ static void on_restored(void *data, enum restore_outcome outcome, const GError *
 	managed_save(guest, &saved);
 	restore_log_outcome(&saved, outcome, error);
 	guests_finish_restore(manager->guests, guest, outcome);
-	if (!manager->stop.stopped || manager->stop.finished)
-		guests_save(manager->guests);
-	else if (!guests_count_restoring(manager->guests))
-		finish_stop(manager);
+	on_strays_changed(manager);
 }
 
 static const struct worker_ops worker_ops = {
@@ -261,6 +296,7 @@ static void on_gone(void *data, const char *source, const char *address)
 	struct manager *manager = data;
 	struct managed *guest = guests_find_address(manager->guests, source, address);
 
+	guests_remove_alias(manager->guests, source, address);
 	if (!guest || managed_is_restoring(guest))
 		return;
 	if (!guest->answered || managed_process_state(guest) == PROCESS_ENDED) {
@@ -271,8 +307,11 @@ static void on_gone(void *data, const char *source, const char *address)
 	events_add(manager->status.events, EVENT_GUEST_GONE, guest->name, HV_UNSET, HV_UNSET,
 		   "it is no longer listed");
 	manager_log(LOG_INFO, "%s: it is no longer listed", guest->name);
+	guests_visit_aliases(manager->guests, guest, find_again, manager);
 	guests_start_leaving(manager->guests, guest);
 	round_note_answer(manager->round, guest);
+	managed_free(guest);
+	on_strays_changed(manager);
 }
 
 static void on_problem(void *data, const char *source, const char *text)
@@ -377,15 +416,18 @@ static void replace_config(struct manager *manager, struct config *config)
 struct manager *manager_new(const struct manager_options *options, GError **error)
 {
 	struct config *config = config_load(options->config_path, error);
-	struct guests *guests = config ? guests_new(options->folder, error) : NULL;
 	struct manager *manager;
 	struct manager_status *status;
 
-	if (!guests) {
-		g_clear_pointer(&config, config_free);
+	if (!config)
+		return NULL;
+	manager = g_new0(struct manager, 1);
+	manager->guests = guests_new(options->folder, on_strays_changed, manager, error);
+	if (!manager->guests) {
+		config_free(config);
+		g_free(manager);
 		return NULL;
 	}
-	manager = g_new0(struct manager, 1);
 	status = &manager->status;
 	manager->config_path = g_strdup(options->config_path);
 	if (options->sources) {
@@ -396,8 +438,8 @@ struct manager *manager_new(const struct manager_options *options, GError **erro
 	status->started_us = g_get_real_time();
 	status->problems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	status->events = events_new();
-	manager->guests = guests;
-	status->guests = guests_list(guests);
+	status->guests = guests_list(manager->guests);
+	status->to_restore = guests_count_strays(manager->guests);
 	manager->reservations = reservations_new(status->events);
 	status->reservations = reservations_list(manager->reservations);
 	manager->recorder = recorder_new();
@@ -456,6 +498,7 @@ void manager_stop(struct manager *manager, void (*stopped)(unsigned int missing,
 	round_stop(manager->round);
 	recorder_stop(manager->recorder);
 	guests_start_restore(manager->guests);
+	manager->status.to_restore = guests_count_strays(manager->guests);
 	manager->stop.timer =
 		g_timeout_add(guests_count_restoring(manager->guests) ? STOP_WAIT_US / 1000 : 0,
 			      on_stop_late, manager);

@@ -29,6 +29,7 @@
  *   reservations.c  memory for guests that are about to start
  *   recorder.c      the recording of a client
  *   guests.c        all guests, the state file's content
+ *   strays.c        guests of the state file that are not managed
  *   managed.c       one guest
  *   worker.c        a guest's thread
  *   restore.c, state_file.c, identity.c, pairing.c, host.c, events.c, log.c
@@ -55,6 +56,7 @@ enum manager_error {
 	MANAGER_ERROR_AMBIGUOUS, /* several guests have that name */
 	MANAGER_ERROR_INVALID,	 /* the input makes no sense */
 	MANAGER_ERROR_REFUSED,	 /* it does, but cannot be done now */
+	MANAGER_ERROR_NOT_KEPT,	 /* it could not be stored, so nothing was changed */
 };
 
 /* A decision that changed a guest's target, for `aerostat explain`. */
@@ -107,6 +109,7 @@ struct manager_status {
 	GHashTable *problems;	       /* source → text, for those that cannot be queried */
 	struct events *events;
 	bool recording;
+	uint64_t to_restore; /* guests that are not managed any more, and not restored yet */
 
 	/* Written by round.c. */
 	struct policy_host host;

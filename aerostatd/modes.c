@@ -4,6 +4,18 @@
 #include "aerostatd/log.h"
 #include "common/size.h"
 
+/* Stores what apply_person_mode() will do, before anything is done. */
+static bool save_choice(struct guests *guests, GPtrArray *who, enum policy_mode mode,
+			uint64_t bytes, GError **error)
+{
+	g_autofree struct saved_guest *choices = g_new(struct saved_guest, who->len);
+	int64_t now_us = g_get_monotonic_time();
+
+	for (guint i = 0; i < who->len; i++)
+		managed_preview_mode(who->pdata[i], mode, bytes, now_us, &choices[i]);
+	return guests_save_choices(guests, who, choices, error);
+}
+
 static void apply_person_mode(struct guests *guests, struct events *events, struct managed *guest,
 			      enum policy_mode mode, uint64_t bytes, const char *why)
 {
@@ -26,6 +38,7 @@ bool modes_set_one(struct guests *guests, struct events *events, const char *nam
 		   enum policy_mode mode, uint64_t bytes, GError **error)
 {
 	struct managed *guest = guests_find_name(guests, name, error);
+	g_autoptr(GPtrArray) who = g_ptr_array_new();
 
 	if (!guest)
 		return false;
@@ -43,6 +56,9 @@ bool modes_set_one(struct guests *guests, struct events *events, const char *nam
 			    "%s cannot be held at %s: its maximum is %s", guest->name, asked, max);
 		return false;
 	}
+	g_ptr_array_add(who, guest);
+	if (!save_choice(guests, who, mode, bytes, error))
+		return false;
 	apply_person_mode(guests, events, guest, mode, bytes, "a person asked for it");
 	guests_save(guests);
 	return true;
@@ -52,19 +68,21 @@ bool modes_set_all(struct guests *guests, struct events *events, enum policy_mod
 		   uint64_t bytes, GError **error)
 {
 	const GPtrArray *list = guests_list(guests);
+	g_autoptr(GPtrArray) who = g_ptr_array_new();
 
 	if (bytes != HV_UNSET) {
 		g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_INVALID,
 			    "cannot hold all guests at one size; name a guest");
 		return false;
 	}
-	for (guint i = 0; i < list->len; i++) {
-		struct managed *guest = list->pdata[i];
-
-		if (guest->answered)
-			apply_person_mode(guests, events, guest, mode, HV_UNSET,
-					  "a person asked for it, for all guests");
-	}
+	for (guint i = 0; i < list->len; i++)
+		if (((struct managed *)list->pdata[i])->answered)
+			g_ptr_array_add(who, list->pdata[i]);
+	if (!save_choice(guests, who, mode, HV_UNSET, error))
+		return false;
+	for (guint i = 0; i < who->len; i++)
+		apply_person_mode(guests, events, who->pdata[i], mode, HV_UNSET,
+				  "a person asked for it, for all guests");
 	guests_save(guests);
 	return true;
 }

@@ -270,6 +270,7 @@ json_t *report_status(const struct manager_status *status)
 		decided ? report_number(outcome->want_bytes) : json_null(), "overcommitted",
 		outcome->overcommitted);
 
+	json_object_set_new(object, "to_restore", report_number(status->to_restore));
 	set_status_lists(object, status);
 	return object;
 }

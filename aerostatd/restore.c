@@ -2,6 +2,7 @@
 #include "aerostatd/restore.h"
 
 #include <poll.h>
+#include <string.h>
 
 #include "aerostatd/log.h"
 #include "common/size.h"
@@ -10,11 +11,16 @@
 #define POLL_MS 20
 /* A process closes its sockets a moment before it can be seen to have ended. */
 #define EXIT_WAIT_MS 500
+/* A size near its target that has not moved for this long stands still. */
+#define SETTLE_US (300 * 1000)
 
 enum restore_outcome restore_judge(const struct restore_evidence *evidence)
 {
 	uint64_t saved = evidence->saved_bytes, actual = evidence->actual_bytes;
 
+	if (evidence->process == PROCESS_ENDED && evidence->may_move &&
+	    evidence->found == FOUND_UNKNOWN)
+		return RESTORE_FAILED;
 	if (evidence->process == PROCESS_ENDED || evidence->found == FOUND_ANOTHER)
 		return RESTORE_GONE;
 	if (evidence->found == FOUND_NONE)
@@ -66,40 +72,68 @@ static bool choose_target(hv_guest *guest, int64_t deadline, const struct hv_inf
 	return true;
 }
 
-/* Waits until the guest has its target, which is not judged here. */
-static bool wait_for_size(hv_guest *guest, int64_t deadline, struct restore_evidence *evidence,
-			  GError **error)
+/* One attempt to restore a guest. */
+struct attempt {
+	hv_guest *guest;
+	struct saved_guest saved; /* its texts are the caller's */
+	int64_t deadline;
+	const gint *cancelled; /* may be NULL */
+	struct restore_evidence evidence;
+};
+
+/* Sets the error if the attempt was cancelled. */
+static bool is_cancelled(const struct attempt *attempt, GError **error)
 {
+	if (!attempt->cancelled || !g_atomic_int_get(attempt->cancelled))
+		return false;
+	g_set_error(error, HV_ERROR, HV_ERROR_FAILED, "the attempt was cancelled");
+	return true;
+}
+
+/* Waits until the guest has its target, which is not judged here. */
+static bool wait_for_size(struct attempt *attempt, GError **error)
+{
+	struct restore_evidence *evidence = &attempt->evidence;
 	struct restore_evidence arrived = *evidence;
 	g_autofree char *text = NULL;
+	int64_t moved_us = g_get_monotonic_time();
 
 	/* A guest that keeps more than its saved size has that to arrive at. */
 	arrived.saved_bytes = evidence->target_bytes;
 	arrived.period_failed = false;
-	for (;;) {
-		if (!hv_guest_balloon_get(guest, deadline, &evidence->actual_bytes, error))
+	while (!is_cancelled(attempt, error)) {
+		if (!hv_guest_balloon_get(attempt->guest, attempt->deadline,
+					  &evidence->actual_bytes, error))
 			return false;
+		if (arrived.actual_bytes != evidence->actual_bytes)
+			moved_us = g_get_monotonic_time();
 		arrived.actual_bytes = evidence->actual_bytes;
-		if (restore_judge(&arrived) == RESTORE_DONE)
+		if (restore_judge(&arrived) == RESTORE_DONE &&
+		    (arrived.actual_bytes == arrived.target_bytes ||
+		     g_get_monotonic_time() - moved_us >= SETTLE_US))
 			return true;
-		if (hv_deadline_ms(POLL_MS) >= deadline)
-			break;
+		if (hv_deadline_ms(POLL_MS) >= attempt->deadline) {
+			text = size_format(evidence->actual_bytes);
+			g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT,
+				    "it is still on its way, at %s", text);
+			return false;
+		}
 		poll(NULL, 0, POLL_MS);
 	}
-	text = size_format(evidence->actual_bytes);
-	g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT, "it is still on its way, at %s", text);
 	return false;
 }
 
-static bool restore_guest_size(hv_guest *guest, int64_t deadline, uint64_t target_bytes,
-			       struct restore_evidence *evidence, GError **error)
+static bool restore_guest_size(struct attempt *attempt, uint64_t target_bytes, GError **error)
 {
+	struct restore_evidence *evidence = &attempt->evidence;
 	g_autofree char *text = NULL;
 
-	if (!hv_guest_balloon_set(guest, deadline, target_bytes, HV_SCOPE_LIVE, error))
+	if (is_cancelled(attempt, error) ||
+	    !hv_guest_balloon_set(attempt->guest, attempt->deadline, target_bytes, HV_SCOPE_LIVE,
+				  error))
 		return false;
 	evidence->target_bytes = target_bytes;
-	if (!wait_for_size(guest, deadline, evidence, error))
+	if (!wait_for_size(attempt, error))
 		return false;
 	if (target_bytes == evidence->saved_bytes)
 		return true;
@@ -114,44 +148,104 @@ bool restore_is_needed(const struct saved_guest *saved)
 	       (saved->before_period_s >= 0 && saved->before_period_s != MANAGED_STATS_PERIOD_S);
 }
 
-/* Does what can be done before @deadline, and notes it.  False: @error is set. */
-static bool try_restore(hv_guest *guest, const struct saved_guest *saved, int64_t deadline,
-			struct restore_evidence *evidence, GError **error)
+/*
+ * Follows a guest that was saved and restored, and so runs in another process, by its note.  False
+ * with an error if that could not be found out.
+ */
+static bool follow_note(struct attempt *attempt, const struct hv_info *info, GError **error)
 {
-	const struct identity identity = { saved->pid, saved->start_ticks, saved->uuid,
-					   saved->name };
+	struct saved_guest *saved = &attempt->saved;
+	g_autoptr(GError) problem = NULL;
+	g_autofree char *note = NULL;
+
+	if (!saved->uuid || g_strcmp0(saved->uuid, info->uuid))
+		return true;
+	if (!hv_guest_note_get(attempt->guest, attempt->deadline, &note, &problem) &&
+	    problem->code != HV_ERROR_UNSUPPORTED) {
+		g_propagate_error(error, g_steal_pointer(&problem));
+		return false;
+	}
+	if (!note || !saved_guest_take_note(saved, note))
+		return true;
+	saved->pid = info->pid;
+	saved->start_ticks = process_start_ticks(info->pid);
+	attempt->evidence.resized = saved->changed;
+	attempt->evidence.saved_bytes = saved->before_bytes;
+	attempt->evidence.found = FOUND_SAME;
+	return true;
+}
+
+/* Finds out who answers; false with an error if nobody does. */
+static bool identify_guest(struct attempt *attempt, struct hv_info *info, GError **error)
+{
+	const struct identity identity = saved_guest_identity(&attempt->saved);
+	struct restore_evidence *evidence = &attempt->evidence;
+
+	if (!hv_guest_info(attempt->guest, attempt->deadline, info, error))
+		return false;
+	/* libvirt's answer; a QEMU that stays after a shutdown (-no-shutdown) answers itself. */
+	if (info->state == HV_STATE_SHUTOFF && !info->pid) {
+		evidence->found = FOUND_NONE;
+		g_set_error(error, HV_ERROR, HV_ERROR_NOT_RUNNING, "it is shut off");
+		return false;
+	}
+	if (identity_matches(&identity, info)) {
+		evidence->found = FOUND_SAME;
+		return true;
+	}
+	if (!follow_note(attempt, info, error))
+		return false;
+	if (evidence->found != FOUND_SAME)
+		evidence->found = FOUND_ANOTHER;
+	return true;
+}
+
+/* The note is about what there is to restore, which is nothing now. */
+static bool update_note(struct attempt *attempt, GError **error)
+{
+	struct saved_guest saved = attempt->saved;
+	g_autoptr(GError) problem = NULL;
+	g_autofree char *note = NULL;
+
+	restore_update_entry(&saved, RESTORE_DONE);
+	note = restore_make_note(&saved);
+	if (hv_guest_note_set(attempt->guest, attempt->deadline, note, &problem) ||
+	    problem->code != HV_ERROR_TIMEOUT)
+		return true; /* one that cannot be changed could not be left, either */
+	g_propagate_prefixed_error(error, g_steal_pointer(&problem), "its note is still there: ");
+	return false;
+}
+
+/* Does what can be done before the deadline, and notes it.  False: @error is set. */
+static bool try_restore(struct attempt *attempt, GError **error)
+{
+	struct restore_evidence *evidence = &attempt->evidence;
+	const struct saved_guest *saved = &attempt->saved;
 	g_autoptr(GError) period_error = NULL;
 	g_auto(hv_info) info = { 0 };
 	uint64_t target_bytes = HV_UNSET;
 	bool chosen;
 
-	if (!hv_guest_info(guest, deadline, &info, error))
+	if (!identify_guest(attempt, &info, error))
 		return false;
-	evidence->found = identity_matches(&identity, &info) ? FOUND_SAME : FOUND_ANOTHER;
 	if (evidence->found == FOUND_ANOTHER)
 		return true;
-	/* libvirt's answer; a QEMU that stays after a shutdown (-no-shutdown) answers itself. */
-	if (info.state == HV_STATE_SHUTOFF && !info.pid) {
-		evidence->found = FOUND_NONE;
-		g_set_error(error, HV_ERROR, HV_ERROR_NOT_RUNNING, "it is shut off");
-		return false;
-	}
 	evidence->from_bytes = info.actual_bytes;
 	evidence->saved_bytes =
 		size_at_maximum(saved->before_bytes, saved->max_bytes, info.max_bytes);
-	chosen = !evidence->resized ||
-		 choose_target(guest, deadline, &info, evidence->saved_bytes, &target_bytes, error);
+	chosen = !evidence->resized || choose_target(attempt->guest, attempt->deadline, &info,
+						     evidence->saved_bytes, &target_bytes, error);
 	/* Before the wait for its size, which may take all the time there is. */
 	if (saved->before_period_s >= 0)
 		evidence->period_failed = !hv_guest_stats_period_set(
-			guest, deadline, saved->before_period_s, HV_SCOPE_LIVE, &period_error);
+			attempt->guest, attempt->deadline, saved->before_period_s, HV_SCOPE_LIVE,
+			&period_error);
 	if (!chosen)
 		return false;
-	if (evidence->resized &&
-	    !restore_guest_size(guest, deadline, target_bytes, evidence, error))
+	if (evidence->resized && !restore_guest_size(attempt, target_bytes, error))
 		return false;
 	if (!evidence->period_failed)
-		return true;
+		return update_note(attempt, error);
 	g_propagate_prefixed_error(error, g_steal_pointer(&period_error),
 				   "its statistics period is not restored: ");
 	return false;
@@ -176,32 +270,65 @@ static enum process_state wait_for_exit(const struct saved_guest *saved)
 	return state;
 }
 
-enum restore_outcome restore_guest(hv_guest *guest, const struct saved_guest *saved,
-				   int64_t deadline, GError **error)
+static void make_attempt(struct attempt *attempt, GError **problem)
 {
-	struct restore_evidence evidence = {
-		.resized = saved->changed,
-		.saved_bytes = saved->before_bytes,
-		.from_bytes = HV_UNSET,
-		.target_bytes = HV_UNSET,
-		.actual_bytes = HV_UNSET,
+	const struct saved_guest *saved = &attempt->saved;
+
+	if (!try_restore(attempt, problem) &&
+	    (g_error_matches(*problem, HV_ERROR, HV_ERROR_NOT_FOUND) ||
+	     g_error_matches(*problem, HV_ERROR, HV_ERROR_NOT_RUNNING)))
+		attempt->evidence.found = FOUND_NONE;
+	attempt->evidence.process = suggests_end(*problem)
+					    ? wait_for_exit(saved)
+					    : process_find_state(saved->pid, saved->start_ticks);
+}
+
+enum restore_outcome restore_guest(hv_guest *guest, const struct saved_guest *saved,
+				   int64_t deadline, const gint *cancelled, GError **error)
+{
+	struct attempt attempt = {
+		.guest = guest,
+		.saved = *saved,
+		.deadline = deadline,
+		.cancelled = cancelled,
+		.evidence = {
+			.may_move = saved->uuid && !g_str_equal(saved->source, "qmp"),
+			.resized = saved->changed,
+			.saved_bytes = saved->before_bytes,
+			.from_bytes = HV_UNSET,
+			.target_bytes = HV_UNSET,
+			.actual_bytes = HV_UNSET,
+		},
 	};
 	g_autoptr(GError) problem = NULL;
 	enum restore_outcome outcome;
 
 	if (!restore_is_needed(saved))
 		return RESTORE_DONE;
-	if (!try_restore(guest, saved, deadline, &evidence, &problem) &&
-	    (g_error_matches(problem, HV_ERROR, HV_ERROR_NOT_FOUND) ||
-	     g_error_matches(problem, HV_ERROR, HV_ERROR_NOT_RUNNING)))
-		evidence.found = FOUND_NONE;
-	evidence.process = suggests_end(problem)
-				   ? wait_for_exit(saved)
-				   : process_find_state(saved->pid, saved->start_ticks);
-	outcome = restore_judge(&evidence);
+	make_attempt(&attempt, &problem);
+	/* libvirt notices the end of a process a moment later than we do. */
+	if (attempt.evidence.may_move && attempt.evidence.found == FOUND_UNKNOWN &&
+	    attempt.evidence.process == PROCESS_ENDED) {
+		g_clear_error(&problem);
+		make_attempt(&attempt, &problem);
+	}
+	outcome = restore_judge(&attempt.evidence);
 	if (outcome == RESTORE_FAILED)
 		g_propagate_error(error, g_steal_pointer(&problem));
 	return outcome;
+}
+
+hv_guest *restore_open_guest(const struct saved_guest *saved)
+{
+	if (g_str_equal(saved->source, "qmp"))
+		return hv_qmp_open(saved->address +
+				   (g_str_has_prefix(saved->address, "qmp:") ? strlen("qmp:") : 0));
+	return hv_libvirt_open(saved->source, saved->uuid ? saved->uuid : saved->address);
+}
+
+char *restore_make_note(const struct saved_guest *saved)
+{
+	return restore_is_needed(saved) || saved->mode >= 0 ? saved_guest_note(saved) : NULL;
 }
 
 bool restore_update_entry(struct saved_guest *saved, enum restore_outcome outcome)

@@ -10,13 +10,18 @@
  *
  * DONE    The guest answers and is the guest that was saved, the hypervisor has taken its saved
  *         size as its target, and its size is within ARRIVED_BYTES of that, or beyond it in the
- *         direction in which it had to move.  Its statistics period was set, too.
+ *         direction in which it had to move.  Its statistics period was set, too.  A size that is
+ *         near but not equal counts only once it stands still.
  * GONE    There is nothing to restore any more, and that is proven: the process that ran the
  *         guest has ended, another guest answers at its address, or the hypervisor says that no
- *         such guest is running and the process cannot be seen.
+ *         such guest is running and the process cannot be seen.  The end of its process proves
+ *         nothing of a guest of libvirt, which may have been saved, until libvirt answers.
  * FAILED  Everything else: the guest does not answer, it refuses, it is still on its way when
  *         the time is over, it needs more than its saved size now, or it could not be
  *         determined whether it is still running.
+ *
+ * A guest that was saved by libvirt, and runs again in another process, is still the guest that was
+ * saved here: its note (state_file.h) proves it, and says what to restore.
  *
  * A guest that has ended is no failure.  A guest that failed stays in the state file, so that
  * the next daemon or the next --restore tries again.
@@ -43,6 +48,7 @@ enum restore_outcome {
 /* What an attempt found out. */
 struct restore_evidence {
 	enum process_state process; /* of the process that ran the guest when it was saved */
+	bool may_move;		    /* it may run in another process by now */
 	enum {
 		FOUND_UNKNOWN, /* no answer, or one that says nothing */
 		FOUND_SAME,
@@ -64,13 +70,24 @@ enum restore_outcome restore_judge(const struct restore_evidence *evidence);
  * @guest: used by no other thread meanwhile
  * @saved: how it was; its size is restored if @saved->changed, its period if it is known
  * @deadline: g_get_monotonic_time(); the call may take a second longer
+ * @cancelled: the attempt fails as soon as this is set, by another thread; may be NULL
  * @error: with RESTORE_FAILED the reason, otherwise left alone
  *
  * A guest that had less before gives back only what it reports that it can spare, and nothing
  * if its statistics are too old; taking more would kill processes in it.
  */
 enum restore_outcome restore_guest(hv_guest *guest, const struct saved_guest *saved,
-				   int64_t deadline, GError **error);
+				   int64_t deadline, const gint *cancelled, GError **error);
+
+/* Opens the guest of an entry where it was seen last, without I/O. */
+hv_guest *restore_open_guest(const struct saved_guest *saved);
+
+/*
+ * restore_make_note - the note that a guest with this entry is to have (hv_guest_note_set())
+ *
+ * NULL: none, as nothing has to be restored and nobody chose a mode.
+ */
+char *restore_make_note(const struct saved_guest *saved);
 
 /* Whether there is anything to restore: a size that the daemon has changed, or a statistics period
  * that was not the daemon's own. */

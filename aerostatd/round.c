@@ -109,7 +109,7 @@ static void carry_out_step(struct round *round, const struct step *step)
 	for (size_t i = 0; i < step->count; i++) {
 		struct managed *guest = step->guests[i];
 
-		if (managed_wants_target(guest)) {
+		if (managed_wants_target(guest) && guests_can_keep(guest)) {
 			managed_add_history(guest);
 			events_add(round->context.status->events, EVENT_TARGET, guest->name,
 				   managed_present_target(guest), guest->decision.target_bytes,

@@ -9,7 +9,7 @@
  */
 #include "aerostatd/state_file.h"
 
-#include "aerostatd/identity.h"
+#include "aerostatd/log.h"
 #include "config/config.h"
 #include "policy/floor.h"
 
@@ -118,16 +118,35 @@ void saved_guest_free(struct saved_guest *guest)
 	g_free(guest);
 }
 
-struct saved_guest *state_file_find(const GPtrArray *guests, const char *source,
-				    const char *address, pid_t pid)
+struct identity saved_guest_identity(const struct saved_guest *guest)
 {
-	for (guint i = 0; i < guests->len; i++) {
-		struct saved_guest *guest = g_ptr_array_index(guests, i);
+	/* A guest without a name is called by its address. */
+	bool has_name = g_strcmp0(guest->name, guest->address);
 
-		if (g_str_equal(guest->source, source) && g_str_equal(guest->address, address) &&
-		    !(pid && guest->pid && pid != guest->pid) &&
-		    process_find_state(guest->pid, guest->start_ticks) != PROCESS_ENDED)
-			return guest;
+	return (struct identity){ guest->pid, guest->start_ticks, guest->uuid,
+				  has_name ? guest->name : NULL };
+}
+
+/* The same address, and no proof that another guest is there now. */
+static bool is_at_address(const struct saved_guest *entry, const struct saved_guest *guest)
+{
+	return g_str_equal(entry->source, guest->source) &&
+	       g_str_equal(entry->address, guest->address) &&
+	       !(guest->pid && entry->pid && guest->pid != entry->pid) &&
+	       !(guest->uuid && entry->uuid && strcmp(guest->uuid, entry->uuid));
+}
+
+struct saved_guest *state_file_find(const GPtrArray *guests, const struct saved_guest *guest)
+{
+	const struct identity wanted = saved_guest_identity(guest);
+
+	for (guint i = 0; i < guests->len; i++) {
+		struct saved_guest *entry = g_ptr_array_index(guests, i);
+		const struct identity identity = saved_guest_identity(entry);
+
+		if (process_find_state(entry->pid, entry->start_ticks) != PROCESS_ENDED &&
+		    (identity_is_same(&identity, &wanted) || is_at_address(entry, guest)))
+			return entry;
 	}
 	return NULL;
 }
@@ -213,15 +232,10 @@ static bool read_member(const struct field *field, const json_t *value, struct s
 	g_assert_not_reached();
 }
 
-static struct saved_guest *read_saved_guest(const json_t *object, char **why)
+/* Reads the members from @first on into a zeroed guest. */
+static bool read_members(const json_t *object, size_t first, struct saved_guest *guest, char **why)
 {
-	struct saved_guest *guest = g_new0(struct saved_guest, 1);
-
-	if (!json_is_object(object)) {
-		*why = g_strdup(" is not an object");
-		g_clear_pointer(&guest, saved_guest_free);
-	}
-	for (size_t i = 0; guest && i < G_N_ELEMENTS(fields); i++) {
+	for (size_t i = first; i < G_N_ELEMENTS(fields); i++) {
 		const json_t *value = json_object_get(object, fields[i].name);
 		g_autofree char *text = NULL;
 
@@ -231,32 +245,45 @@ static struct saved_guest *read_saved_guest(const json_t *object, char **why)
 			     : strdup("missing");
 		*why = g_strdup_printf(".%s is %.60s, not %s", fields[i].name, text,
 				       expected[fields[i].kind]);
-		g_clear_pointer(&guest, saved_guest_free);
-	}
-	return guest;
-}
-
-static bool read_saved_guests(const json_t *root, GPtrArray *guests, char **why)
-{
-	const json_t *array = json_object_get(root, "guests");
-	const json_t *object;
-	size_t i;
-
-	if (!json_is_array(array)) {
-		*why = g_strdup("\"guests\" is not an array");
 		return false;
 	}
-	json_array_foreach (array, i, object) {
-		g_autofree char *reason = NULL;
-		struct saved_guest *guest = read_saved_guest(object, &reason);
-
-		if (!guest) {
-			*why = g_strdup_printf("guests[%zu]%s", i, reason);
-			return false;
-		}
-		g_ptr_array_add(guests, guest);
-	}
 	return true;
+}
+
+static struct saved_guest *read_saved_guest(const json_t *object, char **why)
+{
+	struct saved_guest *guest = g_new0(struct saved_guest, 1);
+
+	if (!json_is_object(object))
+		*why = g_strdup(" is not an object");
+	else if (read_members(object, 0, guest, why))
+		return guest;
+	saved_guest_free(guest);
+	return NULL;
+}
+
+/* Rows that cannot be understood are added to @damaged, one per line. */
+static void read_saved_guests(const char *path, const json_t *array, GPtrArray *guests,
+			      GString *damaged)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach (array, i, row) {
+		g_autofree char *why = NULL, *text = NULL;
+		struct saved_guest *guest = read_saved_guest(row, &why);
+
+		if (guest) {
+			g_ptr_array_add(guests, guest);
+			continue;
+		}
+		text = json_dumps(row, JSON_ENCODE_ANY | JSON_COMPACT);
+		g_string_append_printf(damaged, "%s\n", text);
+		manager_log(LOG_ERR,
+			    "%s: guests[%zu]%s; the row is moved to %s.damaged, and its guest is "
+			    "not restored",
+			    path, i, why, path);
+	}
 }
 
 static GPtrArray *new_guest_array(void)
@@ -264,30 +291,74 @@ static GPtrArray *new_guest_array(void)
 	return g_ptr_array_new_with_free_func((GDestroyNotify)saved_guest_free);
 }
 
+static bool fail_io(int fd, const char *what, const char *path, GError **error)
+{
+	int reason = errno;
+
+	g_set_error(error, G_FILE_ERROR, (gint)g_file_error_from_errno(reason), "cannot %s %s: %s",
+		    what, path, g_strerror(reason));
+	if (fd >= 0)
+		close(fd);
+	return false;
+}
+
+/* Adds rows to those that were damaged earlier. */
+static bool append_damaged(const char *path, const GString *rows, GError **error)
+{
+	g_autofree char *aside = g_strconcat(path, ".damaged", NULL);
+	int fd = open(aside, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return fail_io(fd, "open", aside, error);
+	if (write(fd, rows->str, rows->len) != (ssize_t)rows->len || fsync(fd) < 0)
+		return fail_io(fd, "write", aside, error);
+	close(fd);
+	return true;
+}
+
+/* The content of the file; NULL without @error if there is none. */
+static json_t *read_file(const char *path, GError **error)
+{
+	g_autoptr(GError) failed = NULL;
+	g_autofree char *text = NULL, *why = NULL;
+	json_error_t wrong;
+	gsize length;
+	json_t *root;
+
+	if (!g_file_get_contents(path, &text, &length, &failed)) {
+		if (!g_error_matches(failed, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+			g_propagate_error(error, g_steal_pointer(&failed));
+		return NULL;
+	}
+	root = json_loadb(text, length, 0, &wrong);
+	if (json_is_array(json_object_get(root, "guests")))
+		return root;
+	why = root ? g_strdup("\"guests\" is not an array")
+		   : g_strdup_printf("line %d: %s", wrong.line, wrong.text);
+	json_decref(root);
+	g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+		    "%s: %s; fix the file, or move it aside to abandon its guests", path, why);
+	return NULL;
+}
+
 GPtrArray *state_file_load(const char *folder, GError **error)
 {
 	g_autoptr(GPtrArray) guests = new_guest_array();
 	g_autofree char *path = build_file_path(folder);
-	g_autofree char *text = NULL, *why = NULL;
+	g_autoptr(GString) damaged = g_string_new(NULL);
 	g_autoptr(GError) failed = NULL;
-	json_auto_t *root = NULL;
-	json_error_t wrong;
-	gsize length;
+	json_auto_t *root = read_file(path, &failed);
 
-	if (!g_file_get_contents(path, &text, &length, &failed)) {
-		if (g_error_matches(failed, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-			return g_steal_pointer(&guests);
+	if (failed) {
 		g_propagate_error(error, g_steal_pointer(&failed));
 		return NULL;
 	}
-	root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &wrong);
-	if (!root)
-		why = g_strdup_printf("line %d: %s", wrong.line, wrong.text);
-	if (root && read_saved_guests(root, guests, &why))
-		return g_steal_pointer(&guests);
-	g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-		    "%s: %s; fix the file, or move it aside to abandon its guests", path, why);
-	return NULL;
+	read_saved_guests(path, json_object_get(root, "guests"), guests, damaged);
+	/* Saved at once, so that a row is moved only once. */
+	if (damaged->len &&
+	    (!append_damaged(path, damaged, error) || !state_file_save(folder, guests, error)))
+		return NULL;
+	return g_steal_pointer(&guests);
 }
 
 /*
@@ -337,11 +408,12 @@ static json_t *make_json_member(const struct field *field, const struct saved_gu
 	g_assert_not_reached();
 }
 
-static json_t *make_json_guest(const struct saved_guest *guest)
+/* An object of the members from @first on. */
+static json_t *make_json_guest(const struct saved_guest *guest, size_t first)
 {
 	json_t *object = json_object();
 
-	for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
+	for (size_t i = first; i < G_N_ELEMENTS(fields); i++) {
 		json_t *value = make_json_member(&fields[i], guest);
 
 		if (value)
@@ -350,12 +422,36 @@ static json_t *make_json_guest(const struct saved_guest *guest)
 	return object;
 }
 
+/* NULL if it could not be read back. */
+static json_t *make_json_row(const struct saved_guest *guest)
+{
+	json_t *row = make_json_guest(guest, 0);
+	g_autofree char *why = NULL;
+	struct saved_guest *read_back = read_saved_guest(row, &why);
+
+	if (!read_back)
+		g_clear_pointer(&row, json_decref);
+	saved_guest_free(read_back);
+	return row;
+}
+
+bool state_file_accepts(const struct saved_guest *guest)
+{
+	json_auto_t *row = make_json_row(guest);
+
+	return row;
+}
+
 static json_t *make_json_guests(const GPtrArray *guests)
 {
 	json_t *array = json_array();
 
-	for (guint i = 0; i < guests->len; i++)
-		json_array_append_new(array, make_json_guest(g_ptr_array_index(guests, i)));
+	for (guint i = 0; i < guests->len; i++) {
+		json_t *row = make_json_row(g_ptr_array_index(guests, i));
+
+		if (row)
+			json_array_append_new(array, row);
+	}
 	return json_pack("{s:o}", "guests", array);
 }
 
@@ -371,23 +467,54 @@ static bool remove_state_file(const char *path, GError **error)
 bool state_file_save(const char *folder, const GPtrArray *guests, GError **error)
 {
 	g_autofree char *path = build_file_path(folder);
-	g_autoptr(GPtrArray) read_back = new_guest_array();
-	g_autofree char *text = NULL, *why = NULL;
-	json_auto_t *root = NULL;
+	json_auto_t *root = make_json_guests(guests);
+	g_autofree char *text = NULL;
 
-	if (!guests->len)
+	if (!json_array_size(json_object_get(root, "guests")))
 		return remove_state_file(path, error);
-	root = make_json_guests(guests);
-	/* One guest that cannot be read back must not cost all the others their entries. */
-	if (!read_saved_guests(root, read_back, &why)) {
-		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "cannot write %s: %s", path,
-			    why);
-		return false;
-	}
 	text = json_dumps(root, JSON_INDENT(1));
 	return g_file_set_contents_full(
 		path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600,
 		error);
+}
+
+/*
+ * Notes
+ */
+
+/* The first member that travels with the guest, as do those after it. */
+static size_t find_first_noted(void)
+{
+	size_t i = 0;
+
+	while (fields[i].offset != offsetof(struct saved_guest, before_bytes))
+		i++;
+	return i;
+}
+
+char *saved_guest_note(const struct saved_guest *guest)
+{
+	json_auto_t *object = make_json_guest(guest, find_first_noted());
+
+	return json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII);
+}
+
+bool saved_guest_take_note(struct saved_guest *guest, const char *note)
+{
+	json_auto_t *object = json_loads(note, JSON_REJECT_DUPLICATES, NULL);
+	struct saved_guest noted = { 0 };
+	g_autofree char *why = NULL;
+
+	if (!json_is_object(object) || !read_members(object, find_first_noted(), &noted, &why))
+		return false;
+	noted.source = guest->source;
+	noted.address = guest->address;
+	noted.name = guest->name;
+	noted.uuid = guest->uuid;
+	noted.pid = guest->pid;
+	noted.start_ticks = guest->start_ticks;
+	*guest = noted;
+	return true;
 }
 
 /*
@@ -396,12 +523,7 @@ bool state_file_save(const char *folder, const GPtrArray *guests, GError **error
 
 static int fail_lock(int fd, const char *what, const char *path, GError **error)
 {
-	int reason = errno;
-
-	g_set_error(error, G_FILE_ERROR, (gint)g_file_error_from_errno(reason), "cannot %s %s: %s",
-		    what, path, g_strerror(reason));
-	if (fd >= 0)
-		close(fd);
+	fail_io(fd, what, path, error);
 	return -1;
 }
 

@@ -10,6 +10,14 @@
  * guardian restores guests from it, and a daemon that is started again continues from it.
  *
  * An entry is for one run of a guest: a guest that was started again since has never been managed.
+ * It is found by the process that runs the guest, or by the UUID; the address is only where the
+ * guest was seen last.
+ *
+ * Each row stands for itself.  A row that could not be read back is not written, and one that
+ * cannot be read is moved to guests.json.damaged; neither costs the others theirs.
+ *
+ * What an entry says of sizes and modes can also be left with the guest as a note, so that it
+ * follows a guest that is saved, restored or migrated and so gets another process.
  */
 #ifndef AEROSTATD_STATE_FILE_H
 #define AEROSTATD_STATE_FILE_H
@@ -17,6 +25,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "aerostatd/identity.h"
 #include "hypervisor/hypervisor.h"
 
 struct saved_guest {
@@ -54,23 +63,38 @@ void saved_guest_free(struct saved_guest *guest);
 /*
  * state_file_load - read the state file in @folder
  *
- * Returns struct saved_guest *, freed with the array; an empty array if there is no file.  NULL
- * with a G_FILE_ERROR if the file cannot be read or understood; it is left as it is.
+ * Returns struct saved_guest *, freed with the array; an empty array if there is no file.  Rows
+ * that cannot be understood are logged and moved to guests.json.damaged, one per line.  NULL with a
+ * G_FILE_ERROR if the file as a whole cannot be read or understood, or a row not be moved; it is
+ * left as it is.
  */
 GPtrArray *state_file_load(const char *folder, GError **error);
 
-/* Replaces the file, durably; removes it if @guests is empty. */
+/* Replaces the file, durably; removes it if @guests is empty.  Rows that state_file_accepts() would
+ * refuse are left out. */
 bool state_file_save(const char *folder, const GPtrArray *guests, GError **error);
+
+/* Whether @guest's row could be read back from the file. */
+bool state_file_accepts(const struct saved_guest *guest);
 
 /*
  * state_file_find - the entry of a guest, unless it is for an earlier run
  * @guests: struct saved_guest *
- * @pid: of the process that runs it now; 0 if unknown
+ * @guest: where it is now, and its identity; the rest is not used
  *
  * NULL if there is none.
  */
-struct saved_guest *state_file_find(const GPtrArray *guests, const char *source,
-				    const char *address, pid_t pid);
+struct saved_guest *state_file_find(const GPtrArray *guests, const struct saved_guest *guest);
+
+/* What is known of the guest of an entry; its texts remain the entry's. */
+struct identity saved_guest_identity(const struct saved_guest *guest);
+
+/* What of an entry travels with the guest, as text without control characters, to be freed. */
+char *saved_guest_note(const struct saved_guest *guest);
+
+/* Replaces what travels in @guest by what @note says.  False, with nothing replaced, if that makes
+ * no sense. */
+bool saved_guest_take_note(struct saved_guest *guest, const char *note);
 
 /*
  * state_folder_lock - let one daemon at a time use a folder

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "aerostatd/host.h"
+#include "aerostatd/log.h"
 #include "aerostatd/pairing.h"
 #include "hypervisor/domain_xml.h"
 #include "hypervisor/shortage.h"
@@ -13,6 +14,8 @@ struct worker {
 	gatomicrefcount refs; /* the main loop's, the thread's, and one per posted reply */
 	const struct worker_ops *ops;
 	void *data;
+
+	gint ended; /* atomic: worker_free() was called */
 
 	/* Of the main loop. */
 	bool sampling;
@@ -26,6 +29,8 @@ struct worker {
 	bool manage;
 	uint64_t target_bytes;
 	struct saved_guest *saved; /* of the restore request */
+	bool note_requested, note_chosen;
+	char *note; /* that it is to have; NULL: none */
 
 	/* Of the thread. */
 	hv_guest *guest;
@@ -38,6 +43,11 @@ struct worker {
 	bool period_set;	      /* by this worker */
 	struct hv_host_cost measured; /* bytes is HV_UNSET if it must be measured again */
 	uint64_t measured_rss_bytes;  /* the RSS at that time */
+	bool note_known;	      /* note_there is what the guest has */
+	bool note_late;		      /* the last attempt to leave one failed */
+	bool note_failed;	      /* that was logged */
+	char *note_there;
+	char *first_note; /* what it had when first asked */
 };
 
 static struct worker *ref_worker(struct worker *worker)
@@ -55,6 +65,9 @@ static void unref_worker(gpointer data)
 	hv_guest_close(worker->guest);
 	hv_info_clear(&worker->info);
 	saved_guest_free(worker->saved);
+	g_free(worker->note);
+	g_free(worker->note_there);
+	g_free(worker->first_note);
 	g_mutex_clear(&worker->lock);
 	g_cond_clear(&worker->requested);
 	g_free(worker);
@@ -70,6 +83,7 @@ struct reply {
 	GError *error;
 	struct worker_sample sample;
 	hv_info info; /* the sample's own */
+	char *note;   /* likewise */
 	uint64_t target_bytes;
 	enum restore_outcome outcome;
 };
@@ -90,6 +104,7 @@ static void free_reply(gpointer data)
 	unref_worker(reply->worker);
 	g_clear_error(&reply->error);
 	hv_info_clear(&reply->info);
+	g_free(reply->note);
 	g_free(reply);
 }
 
@@ -103,11 +118,13 @@ static gboolean deliver_reply(gpointer data)
 	switch (reply->kind) {
 	case REPLY_SAMPLE:
 		worker->sampling = false;
-		worker->ops->sampled(worker->data, &reply->sample);
+		if (worker->ops->sampled)
+			worker->ops->sampled(worker->data, &reply->sample);
 		break;
 	case REPLY_TARGET:
 		worker->setting--;
-		worker->ops->target_set(worker->data, reply->target_bytes, reply->error);
+		if (worker->ops->target_set)
+			worker->ops->target_set(worker->data, reply->target_bytes, reply->error);
 		break;
 	case REPLY_RESTORED:
 		worker->ops->restored(worker->data, reply->outcome, reply->error);
@@ -216,6 +233,25 @@ static bool read_guest_stats(struct worker *worker, int64_t deadline, bool manag
 	return true;
 }
 
+/* A guest without notes has none. */
+static bool read_first_note(struct worker *worker, int64_t deadline, GError **error)
+{
+	g_autoptr(GError) problem = NULL;
+
+	if (worker->note_known)
+		return true;
+	if (!hv_guest_note_get(worker->guest, deadline, &worker->first_note, &problem) &&
+	    !g_error_matches(problem, HV_ERROR, HV_ERROR_UNSUPPORTED) &&
+	    !g_error_matches(problem, HV_ERROR, HV_ERROR_REFUSED) &&
+	    !g_error_matches(problem, HV_ERROR, HV_ERROR_DENIED)) {
+		g_propagate_error(error, g_steal_pointer(&problem));
+		return false;
+	}
+	worker->note_there = g_strdup(worker->first_note);
+	worker->note_known = true;
+	return true;
+}
+
 static bool take_guest_sample(struct worker *worker, bool manage, GError **error)
 {
 	int64_t deadline = hv_deadline_ms(WORKER_CALL_MS);
@@ -223,7 +259,7 @@ static bool take_guest_sample(struct worker *worker, bool manage, GError **error
 
 	/* One connection for all of it; afterwards the monitor is free for others. */
 	hv_guest_hold(worker->guest, !worker->info_us);
-	ok = refresh_info(worker, deadline, error);
+	ok = refresh_info(worker, deadline, error) && read_first_note(worker, deadline, error);
 	hv_guest_hold(worker->guest, false);
 	return ok && read_guest_stats(worker, deadline, manage, error);
 }
@@ -259,6 +295,7 @@ static void serve_sample(struct worker *worker, bool manage)
 		measure_cost(worker, sample);
 		sample->stall = worker->info.pid ? host_cgroup_stall("/proc", worker->info.pid) : 0;
 		sample->before_period_s = worker->before_period_s;
+		sample->note = reply->note = g_strdup(worker->first_note);
 	}
 	post_reply(reply);
 }
@@ -273,12 +310,50 @@ static void serve_target(struct worker *worker, uint64_t target_bytes)
 	post_reply(reply);
 }
 
+static void log_note_failure(struct worker *worker, const GError *error)
+{
+	if (!worker->note_failed)
+		manager_log(
+			LOG_WARNING,
+			"%s: its own size is lost if it is saved or migrated while it is managed: "
+			"%s",
+			worker->guest->address, hv_error_reason(error, worker->guest->address));
+	worker->note_failed = true;
+}
+
+static void serve_note(struct worker *worker)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *note = NULL;
+
+	g_mutex_lock(&worker->lock);
+	note = g_strdup(worker->note);
+	g_mutex_unlock(&worker->lock);
+	worker->note_late = false;
+	if (worker->note_known && !g_strcmp0(note, worker->note_there))
+		return;
+	if (hv_guest_note_set(worker->guest, hv_deadline_ms(WORKER_CALL_MS), note, &error)) {
+		g_free(worker->note_there);
+		worker->note_there = g_steal_pointer(&note);
+		worker->note_known = true;
+		return;
+	}
+	if (g_error_matches(error, HV_ERROR, HV_ERROR_UNSUPPORTED))
+		return;
+	log_note_failure(worker, error);
+	if (!g_error_matches(error, HV_ERROR, HV_ERROR_REFUSED) &&
+	    !g_error_matches(error, HV_ERROR, HV_ERROR_DENIED))
+		worker->note_late = true;
+}
+
 static void serve_restore(struct worker *worker)
 {
 	struct reply *reply = new_reply(worker, REPLY_RESTORED);
 
-	reply->outcome = restore_guest(worker->guest, worker->saved,
-				       hv_deadline_ms(WORKER_RESTORE_MS), &reply->error);
+	worker->note_late = false;
+	reply->outcome =
+		restore_guest(worker->guest, worker->saved, hv_deadline_ms(WORKER_RESTORE_MS),
+			      &worker->ended, &reply->error);
 	post_reply(reply);
 }
 
@@ -286,7 +361,7 @@ static void serve_restore(struct worker *worker)
  * The thread: requests
  */
 
-enum request { REQUEST_END, REQUEST_RESTORE, REQUEST_TARGET, REQUEST_SAMPLE };
+enum request { REQUEST_END, REQUEST_RESTORE, REQUEST_NOTE, REQUEST_TARGET, REQUEST_SAMPLE };
 
 /* Waits for the next request; of several it returns the most important one. */
 static enum request wait_for_request(struct worker *worker, bool *manage, uint64_t *target_bytes)
@@ -300,6 +375,10 @@ static enum request wait_for_request(struct worker *worker, bool *manage, uint64
 		if (worker->restore_requested) {
 			worker->restore_requested = false;
 			return REQUEST_RESTORE;
+		}
+		if (worker->note_requested) {
+			worker->note_requested = false;
+			return REQUEST_NOTE;
 		}
 		if (worker->target_requested) {
 			worker->target_requested = false;
@@ -324,6 +403,11 @@ static gpointer serve_requests(gpointer data)
 		switch (wait_for_request(worker, &manage, &target_bytes)) {
 		case REQUEST_SAMPLE:
 			serve_sample(worker, manage);
+			if (worker->note_late)
+				serve_note(worker);
+			break;
+		case REQUEST_NOTE:
+			serve_note(worker);
 			break;
 		case REQUEST_TARGET:
 			serve_target(worker, target_bytes);
@@ -395,6 +479,25 @@ void worker_request_target(struct worker *worker, uint64_t target_bytes)
 	g_mutex_unlock(&worker->lock);
 }
 
+void worker_request_note(struct worker *worker, const char *note)
+{
+	g_mutex_lock(&worker->lock);
+	if (!worker->note_chosen || g_strcmp0(note, worker->note)) {
+		worker->note_chosen = true;
+		g_free(worker->note);
+		worker->note = g_strdup(note);
+		worker->note_requested = true;
+		g_cond_signal(&worker->requested);
+	}
+	g_mutex_unlock(&worker->lock);
+}
+
+void worker_redirect(struct worker *worker, const struct worker_ops *ops, void *data)
+{
+	worker->ops = ops;
+	worker->data = data;
+}
+
 void worker_set_managed(struct worker *worker, bool manage)
 {
 	g_mutex_lock(&worker->lock);
@@ -410,7 +513,10 @@ void worker_request_restore(struct worker *worker, const struct saved_guest *sav
 	worker->target_requested = false;
 	/* A sample after the restore would set the statistics period again. */
 	worker->sample_requested = false;
+	/* A note that was left after it would say that the guest has to be restored. */
+	worker->note_requested = false;
 	worker->restore_requested = true;
+	saved_guest_free(worker->saved);
 	worker->saved = saved_guest_copy(saved);
 	g_cond_signal(&worker->requested);
 	g_mutex_unlock(&worker->lock);
@@ -421,6 +527,7 @@ void worker_free(struct worker *worker)
 	if (!worker)
 		return;
 	worker->freed = true;
+	g_atomic_int_set(&worker->ended, true);
 	g_mutex_lock(&worker->lock);
 	worker->end_requested = true;
 	g_cond_signal(&worker->requested);

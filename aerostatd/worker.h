@@ -44,6 +44,7 @@ struct worker_sample {
 	uint64_t ram_bytes;	    /* the part of it that is the guest's RAM; HV_UNSET */
 	double stall;		    /* of its process's cgroup, 0…1 */
 	int before_period_s;	    /* of its statistics when first asked; -1 if unknown */
+	const char *note;	    /* what it had when first asked, hv_guest_note_get(); or NULL */
 };
 
 struct worker_ops {
@@ -75,10 +76,22 @@ void worker_request_target(struct worker *worker, uint64_t target_bytes);
  * worker_request_restore - restore the guest as it was saved (restore.h)
  * @saved: copied
  *
- * A sample or target that was requested before and is not yet served is dropped, and no other
- * request may follow.  worker_free() cancels the request unless the thread is already serving it.
+ * A sample, note or target that was requested before and is not yet served is dropped, and until
+ * the reply no other request may follow.  worker_free() cancels the request.
  */
 void worker_request_restore(struct worker *worker, const struct saved_guest *saved);
+
+/*
+ * worker_request_note - leave a note with the guest, hv_guest_note_set()
+ * @note: NULL for none; copied
+ *
+ * Served before a target that is requested later.  There is no reply: a note that cannot be left is
+ * logged once per guest, and tried again with the next sample unless it was refused.
+ */
+void worker_request_note(struct worker *worker, const char *note);
+
+/* From now on replies go to @ops with @data.  Those of @ops that are NULL are dropped. */
+void worker_redirect(struct worker *worker, const struct worker_ops *ops, void *data);
 
 /* Whether the reply to a sample or a target is still to come. */
 bool worker_is_busy(const struct worker *worker);

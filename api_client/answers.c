@@ -126,6 +126,7 @@ static const struct member status_members[] = {
 	{ "budget_bytes", MEMBER_SIZE, offsetof(struct daemon_status, budget_bytes) },
 	{ "want_bytes", MEMBER_SIZE, offsetof(struct daemon_status, want_bytes) },
 	{ "overcommitted", MEMBER_FLAG, offsetof(struct daemon_status, overcommitted) },
+	{ "to_restore", MEMBER_COUNT, offsetof(struct daemon_status, to_restore) },
 };
 
 static const struct member failure_members[] = {

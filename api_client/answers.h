@@ -147,6 +147,7 @@ typedef struct daemon_status {
 	struct daemon_host host;
 	uint64_t budget_bytes, want_bytes; /* of all guests together */
 	bool overcommitted;
+	uint64_t to_restore; /* guests that are no longer managed and still have to be restored */
 
 	struct daemon_guest *guests; /* by name */
 	size_t guest_count;

@@ -177,6 +177,16 @@ char *hv_guest_monitor(struct hv_guest *guest, int64_t deadline, const char *com
 	return CALL(guest, monitor, "a QEMU monitor command", NULL, error, deadline, command);
 }
 
+bool hv_guest_note_get(struct hv_guest *guest, int64_t deadline, char **note, GError **error)
+{
+	return CALL(guest, note_get, "reading a note", false, error, deadline, note);
+}
+
+bool hv_guest_note_set(struct hv_guest *guest, int64_t deadline, const char *note, GError **error)
+{
+	return CALL(guest, note_set, "leaving a note", false, error, deadline, note);
+}
+
 void hv_guest_close(struct hv_guest *guest)
 {
 	if (guest)

@@ -222,6 +222,9 @@ struct hv_ops {
 	bool (*start)(struct hv_guest *guest, int64_t deadline, GError **error);
 	char *(*monitor)(struct hv_guest *guest, int64_t deadline, const char *command,
 			 GError **error);
+	bool (*note_get)(struct hv_guest *guest, int64_t deadline, char **note, GError **error);
+	bool (*note_set)(struct hv_guest *guest, int64_t deadline, const char *note,
+			 GError **error);
 	void (*close)(struct hv_guest *guest);
 };
 
@@ -314,6 +317,21 @@ bool hv_guest_start(struct hv_guest *guest, int64_t deadline, GError **error);
  */
 char *hv_guest_monitor(struct hv_guest *guest, int64_t deadline, const char *command,
 		       GError **error);
+
+/*
+ * hv_guest_note_get - read the note that hv_guest_note_set() has left with the guest
+ * @note: on success NULL if there is none; otherwise the caller frees it with g_free()
+ */
+bool hv_guest_note_get(struct hv_guest *guest, int64_t deadline, char **note, GError **error);
+
+/*
+ * hv_guest_note_set - leave a note with the running guest, in place of an earlier one
+ * @note: text that XML can hold; NULL removes the note
+ *
+ * The note goes where the guest's memory goes: it survives a reboot, a save and restore, and a
+ * migration.  A guest that is shut down and started again has none.
+ */
+bool hv_guest_note_set(struct hv_guest *guest, int64_t deadline, const char *note, GError **error);
 
 /*
  * hv_guest_close - close the connection and free the guest; NULL is allowed

@@ -25,6 +25,7 @@
 #include "common/size.h"
 #include "hypervisor/domain_xml.h"
 #include "hypervisor/vmm_process.h"
+#include "hypervisor/xml_tree.h"
 
 #include <libvirt/libvirt-qemu.h>
 #include <limits.h>
@@ -588,6 +589,68 @@ static char *libvirt_monitor(struct hv_guest *guest, int64_t deadline, const cha
 	return libvirt_call_run(&call, error) ? g_steal_pointer(&call->answer.text) : NULL;
 }
 
+/* ---- the note ---- */
+
+/*
+ * The note is an element of its own namespace in the live <metadata>, of which libvirt keeps one
+ * per namespace.  libvirt puts it into save images and sends it along with a migration.
+ */
+#define NOTE_NAMESPACE "urn:aerostat:daemon"
+#define NOTE_PREFIX "aerostat"
+#define NOTE_ELEMENT "kept"
+
+/* The text of the element @xml; NULL if that makes no sense. */
+static char *read_note_text(const char *xml)
+{
+	g_autofree char *text = g_strconcat("<domain>", xml, "</domain>", NULL);
+	g_autofree char *problem = NULL;
+	g_autoptr(xmlDoc) doc = xml_tree_read(text, &problem);
+
+	return doc ? xml_content(xmlDocGetRootElement(doc)) : NULL;
+}
+
+static bool libvirt_note_get_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	char *xml = virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, NOTE_NAMESPACE,
+					 VIR_DOMAIN_AFFECT_LIVE);
+
+	if (!xml)
+		return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_METADATA;
+	call->answer.text = read_note_text(xml);
+	free(xml);
+	return true;
+}
+
+static bool libvirt_note_get(struct hv_guest *guest, int64_t deadline, char **note, GError **error)
+{
+	g_autoptr(libvirt_call) call = libvirt_guest_new_call(
+		guest, deadline, libvirt_note_get_work, g_strdup("read its metadata"));
+
+	call->needs_running = true;
+	if (!libvirt_call_run(&call, error))
+		return false;
+	*note = g_steal_pointer(&call->answer.text);
+	return true;
+}
+
+static bool libvirt_note_set_work(struct libvirt_call *call, virDomainPtr domain)
+{
+	return virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, call->args.text,
+				    NOTE_PREFIX, NOTE_NAMESPACE, VIR_DOMAIN_AFFECT_LIVE) == 0;
+}
+
+static bool libvirt_note_set(struct hv_guest *guest, int64_t deadline, const char *note,
+			     GError **error)
+{
+	struct libvirt_call *call = libvirt_guest_new_call(guest, deadline, libvirt_note_set_work,
+							   g_strdup("change its metadata"));
+
+	if (note)
+		call->args.text =
+			g_markup_printf_escaped("<" NOTE_ELEMENT ">%s</" NOTE_ELEMENT ">", note);
+	return libvirt_call_run_change(call, HV_SCOPE_LIVE, error);
+}
+
 /* ---- events, opening, listing ---- */
 
 static bool libvirt_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
@@ -621,6 +684,8 @@ static const struct hv_ops libvirt_ops = {
 	.xml_define = libvirt_xml_define,
 	.start = libvirt_start,
 	.monitor = libvirt_monitor,
+	.note_get = libvirt_note_get,
+	.note_set = libvirt_note_set,
 	.close = libvirt_close,
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Helpers around libxml2 for domain XML (private to domain_xml.c and adopt_xml.c).
+ * Helpers around libxml2 for domain XML (private to this folder).
  *
  * The text may be hostile: a document with a <!DOCTYPE> is refused before it is
  * read, so no entity is expanded and no file or network address is opened.

@@ -145,6 +145,11 @@ static void print_host(const struct daemon_status *status, bool colour)
 		print_shaded(colour, SHADE_BAD, 0,
 			     "the host is short of memory: it stalls, and takes memory from "
 			     "guests\n");
+	if (status->to_restore)
+		printf("%" G_GUINT64_FORMAT
+		       " %s no longer listed and still to be restored; see the log "
+		       "of aerostatd\n",
+		       status->to_restore, status->to_restore == 1 ? "guest is" : "guests are");
 	if (status->recording)
 		puts("a recording is in progress");
 }

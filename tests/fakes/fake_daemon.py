@@ -60,6 +60,7 @@ def whole_status():
                  "cache_bytes": 4 * GIB, "swap_used_bytes": 0, "pressure": 0.0125,
                  "reserved_bytes": 0, "critical": False},
         "budget_bytes": 12 * GIB, "want_bytes": 900 * MIB, "overcommitted": False,
+        "to_restore": 0,
         "guests": [guest(1, "alpha"), guest(2, "beta", mode="held", mode_by="person",
                                             held_bytes=512 * MIB)],
         "reservations": [], "problems": []}

@@ -104,6 +104,20 @@ static void an_attempt_is_done_gone_or_failed(void **state)
 	}
 }
 
+static void the_end_of_its_process_proves_nothing_of_a_guest_that_may_have_moved(void **state)
+{
+	struct restore_evidence evidence = {
+		.process = PROCESS_ENDED, .may_move = true, .found = FOUND_UNKNOWN, .resized = true
+	};
+
+	(void)state;
+	assert_int_equal(restore_judge(&evidence), RESTORE_FAILED);
+	evidence.found = FOUND_NONE;
+	assert_int_equal(restore_judge(&evidence), RESTORE_GONE);
+	evidence.found = FOUND_ANOTHER;
+	assert_int_equal(restore_judge(&evidence), RESTORE_GONE);
+}
+
 static void the_file_keeps_what_is_still_needed(void **state)
 {
 	static const struct {
@@ -143,6 +157,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_attempt_is_done_gone_or_failed),
+		cmocka_unit_test(
+			the_end_of_its_process_proves_nothing_of_a_guest_that_may_have_moved),
 		cmocka_unit_test(the_file_keeps_what_is_still_needed),
 	};
 

@@ -132,6 +132,21 @@ static void assert_same(const struct saved_guest *a, const struct saved_guest *b
 	assert_int_equal(a->held_bytes, b->held_bytes);
 }
 
+/* The entry of a guest that is found there in process @pid; 0: unknown. */
+static struct saved_guest *find_entry(struct rig *rig, const char *source, const char *address,
+				      pid_t pid)
+{
+	const struct saved_guest guest = {
+		.source = (char *)source,
+		.address = (char *)address,
+		.name = (char *)"web",
+		.pid = pid,
+		.start_ticks = process_start_ticks(pid),
+	};
+
+	return state_file_find(rig->guests, &guest);
+}
+
 /*
  * The file
  */
@@ -254,19 +269,20 @@ static void a_file_that_cannot_be_written_or_removed_is_an_error(void **state)
 	g_rmdir(rig->file);
 }
 
-static void a_guest_that_could_not_be_read_back_is_not_written(void **state)
+static void a_guest_that_could_not_be_read_back_does_not_cost_the_others_theirs(void **state)
 {
 	struct rig *rig = *state;
 	g_autoptr(GPtrArray) guests = NULL;
-	GError *error = NULL;
 
-	add(rig, "qmp", "qmp:/run/a.qmp");
+	add(rig, "qmp", "qmp:/run/a.qmp")->before_bytes = HV_UNSET;
+	add(rig, "qmp", "qmp:/run/b.qmp")->before_bytes = 0;
+	add(rig, "qmp", "qmp:/run/c.qmp");
+	for (guint i = 0; i < 3; i++)
+		assert_int_equal(state_file_accepts(rig->guests->pdata[i]), i == 2);
 	save(rig);
-	add(rig, "qmp", "qmp:/run/b.qmp")->before_bytes = HV_UNSET;
-	assert_false(state_file_save(rig->folder, rig->guests, &error));
-	assert_error(error, G_FILE_ERROR_INVAL, "guests[1].before_bytes is -1, not a number of");
 	guests = load(rig);
 	assert_int_equal(guests->len, 1);
+	assert_same(guests->pdata[0], rig->guests->pdata[2]);
 }
 
 #define GUEST(members)                                                                             \
@@ -285,7 +301,7 @@ static void unknown_keys_are_ignored(void **state)
 	assert_int_equal(guests->len, 1);
 }
 
-static void what_cannot_be_understood_is_refused_with_its_place(void **state)
+static void a_file_that_cannot_be_understood_is_refused_with_its_place(void **state)
 {
 	static const char *const rows[][2] = {
 		{ "", "line 1: " },
@@ -293,29 +309,6 @@ static void what_cannot_be_understood_is_refused_with_its_place(void **state)
 		{ "{\"guests\": []} x", "line 1: " },
 		{ "[]", "\"guests\" is not an array" },
 		{ "{\"guests\": {}}", "\"guests\" is not an array" },
-		{ "{\"guests\": [1]}", "guests[0] is not an object" },
-		{ "{\"guests\": [{}]}", "guests[0].source is missing, not a string" },
-		{ "{\"guests\": [{\"source\": null}]}", "guests[0].source is null, not a string" },
-		{ "{\"guests\": [{\"source\": \"%00\"}]}", "guests[0].source is \"%00\", not" },
-		{ GUEST("\"uuid\": 5, " REST), "guests[0].uuid is 5, not a string" },
-		{ GUEST("\"pid\": \"1\""), "guests[0].pid is \"1\", not a process ID" },
-		{ GUEST("\"pid\": -1"), "guests[0].pid is -1, " },
-		{ GUEST("\"pid\": 2147483648"), "guests[0].pid is 2147483648, " },
-		{ GUEST("\"pid\": 1, \"start_ticks\": 1.5"), ".start_ticks is 1.5, not a number" },
-		{ GUEST("\"pid\": 1, \"start_ticks\": -1"), ".start_ticks is -1, not a number" },
-		{ GUEST("\"pid\": 1, \"start_ticks\": 0, \"before_bytes\": 0"),
-		  ".before_bytes is 0, not a number of bytes" },
-		{ GUEST("\"pid\": 1, \"start_ticks\": 0, \"before_bytes\": 9, "
-			"\"before_period_s\": -2"),
-		  ".before_period_s is -2, not seconds" },
-		{ GUEST("\"pid\": 1, \"start_ticks\": 0, \"before_bytes\": 9, "
-			"\"before_period_s\": 0"),
-		  ".changed is missing, not true or false" },
-		{ GUEST(REST ", \"mode\": \"on\""), ".mode is \"on\", not \"auto\"" },
-		{ GUEST(REST ", \"mode\": 2"), ".mode is 2, not \"auto\"" },
-		{ GUEST(REST ", \"mode\": \"held\", \"held_bytes\": 0"),
-		  ".held_bytes is 0, not a number" },
-		{ GUEST(REST ", \"pid\": 1"), "line 1: " },
 	};
 	struct rig *rig = *state;
 
@@ -329,19 +322,168 @@ static void what_cannot_be_understood_is_refused_with_its_place(void **state)
 	}
 }
 
+#define ROW(members) "{\"source\":\"qmp\",\"address\":\"a\",\"name\":\"a\"," members "}"
+#define FROM_PID(members) "\"pid\":1,\"start_ticks\":0," members
+#define FROM_SIZE(members) FROM_PID("\"before_bytes\":9," members)
+#define FROM_FLAG(members) FROM_SIZE("\"before_period_s\":0,\"changed\":true," members)
+
+static void a_damaged_row_is_moved_aside_and_the_others_stay(void **state)
+{
+	static const char *const damaged[] = {
+		"1",
+		"{}",
+		"{\"source\":null}",
+		"{\"source\":\"%00\"}",
+		ROW("\"uuid\":5"),
+		ROW("\"pid\":\"1\""),
+		ROW("\"pid\":-1"),
+		ROW("\"pid\":2147483648"),
+		ROW("\"pid\":1,\"start_ticks\":1.5"),
+		ROW("\"pid\":1,\"start_ticks\":-1"),
+		ROW(FROM_PID("\"before_bytes\":0")),
+		ROW(FROM_SIZE("\"before_period_s\":-2")),
+		ROW(FROM_SIZE("\"before_period_s\":0")),
+		ROW(FROM_FLAG("\"mode\":\"on\"")),
+		ROW(FROM_FLAG("\"mode\":2")),
+		ROW(FROM_FLAG("\"mode\":\"held\",\"held_bytes\":0")),
+	};
+	struct rig *rig = *state;
+	g_autofree char *aside = g_strconcat(rig->file, ".damaged", NULL);
+	g_autoptr(GString) all = g_string_new(NULL);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(damaged); i++) {
+		g_autofree char *text =
+			g_strdup_printf("{\"guests\": [%s, " ROW(REST) "]}", damaged[i]);
+		g_autofree char *moved = NULL;
+		g_autoptr(GPtrArray) guests = NULL;
+
+		write_file(rig, text);
+		/* The second time there is nothing left to move. */
+		for (int pass = 0; pass < 2; pass++) {
+			g_clear_pointer(&guests, g_ptr_array_unref);
+			guests = load(rig);
+			if (guests->len != 1)
+				fail_msg("row %zu", i);
+		}
+		g_string_append_printf(all, "%s\n", damaged[i]);
+		assert_true(g_file_get_contents(aside, &moved, NULL, NULL));
+		assert_string_equal(moved, all->str);
+	}
+	g_unlink(aside);
+}
+
+static void a_damaged_row_that_cannot_be_moved_stays(void **state)
+{
+	struct rig *rig = *state;
+	g_autofree char *aside = g_strconcat(rig->file, ".damaged", NULL);
+	const char *text = "{\"guests\": [5, " ROW(REST) "]}";
+	g_autofree char *left = NULL;
+	GError *error = NULL;
+
+	write_file(rig, text);
+	assert_int_equal(g_mkdir(aside, 0700), 0);
+	assert_null(state_file_load(rig->folder, &error));
+	assert_non_null(strstr(error->message, aside));
+	g_error_free(error);
+	assert_true(g_file_get_contents(rig->file, &left, NULL, NULL));
+	assert_string_equal(left, text);
+	g_rmdir(aside);
+}
+
+/*
+ * Notes
+ */
+
+static void a_note_brings_sizes_and_modes_into_another_process(void **state)
+{
+	struct rig *rig = *state;
+	struct saved_guest *before = add(rig, "qemu:///system", "beta");
+	struct saved_guest *after = add(rig, "qemu+ssh://there/system", "gamma");
+	g_autofree char *note = NULL;
+
+	before->changed = true;
+	before->before_period_s = 7;
+	before->mode = POLICY_HELD;
+	before->held_bytes = 3 * GIB;
+	note = saved_guest_note(before);
+	after->before_bytes = 5;
+	after->pid = getppid();
+	assert_true(saved_guest_take_note(after, note));
+	assert_string_equal(after->address, "gamma");
+	assert_int_equal(after->pid, getppid());
+	assert_int_equal(after->before_bytes, GIB);
+	assert_int_equal(after->before_period_s, 7);
+	assert_true(after->changed);
+	assert_int_equal(after->mode, POLICY_HELD);
+	assert_int_equal(after->held_bytes, 3 * GIB);
+}
+
+static void a_note_that_makes_no_sense_changes_nothing(void **state)
+{
+	static const char *const notes[] = { "",
+					     "x",
+					     "[]",
+					     "{}",
+					     "{\"before_bytes\": 0}",
+					     "{\"before_bytes\": 7, \"before_period_s\": 1}" };
+	struct rig *rig = *state;
+	struct saved_guest *guest = add(rig, "qmp", "a");
+
+	for (size_t i = 0; i < G_N_ELEMENTS(notes); i++) {
+		if (saved_guest_take_note(guest, notes[i]))
+			fail_msg("note %zu", i);
+		assert_int_equal(guest->before_bytes, GIB);
+	}
+}
+
 /*
  * Which guest is which
  */
 
-static void a_guest_is_found_by_source_and_address(void **state)
+static void a_guest_in_an_unknown_process_is_found_by_its_address(void **state)
 {
 	struct rig *rig = *state;
 	struct saved_guest *a = add(rig, "qmp", "a"), *b = add(rig, "qemu:///system", "a");
 
-	assert_ptr_equal(state_file_find(rig->guests, "qmp", "a", getpid()), a);
-	assert_ptr_equal(state_file_find(rig->guests, "qemu:///system", "a", getpid()), b);
-	assert_null(state_file_find(rig->guests, "qmp", "b", getpid()));
-	assert_null(state_file_find(rig->guests, "qemu:///session", "a", getpid()));
+	a->pid = b->pid = 0;
+	a->start_ticks = b->start_ticks = 0;
+	assert_ptr_equal(find_entry(rig, "qmp", "a", getpid()), a);
+	assert_ptr_equal(find_entry(rig, "qemu:///system", "a", getpid()), b);
+	assert_null(find_entry(rig, "qmp", "b", getpid()));
+	assert_null(find_entry(rig, "qemu:///session", "a", getpid()));
+}
+
+static void a_guest_is_found_by_its_process_wherever_it_is(void **state)
+{
+	struct rig *rig = *state;
+	struct saved_guest *guest = add(rig, "qmp", "a");
+
+	assert_ptr_equal(find_entry(rig, "qmp", "moved", getpid()), guest);
+	assert_ptr_equal(find_entry(rig, "qemu:///system", "web", getpid()), guest);
+	assert_null(find_entry(rig, "qmp", "moved", 0));
+	/* One process may serve the monitors of several guests. */
+	g_free(guest->name);
+	guest->name = g_strdup("db");
+	assert_null(find_entry(rig, "qmp", "moved", getpid()));
+}
+
+static void a_guest_in_an_unknown_process_is_found_by_its_uuid(void **state)
+{
+	struct rig *rig = *state;
+	struct saved_guest *guest = add(rig, "qemu+ssh://host/system", "old");
+	struct saved_guest now = { .source = (char *)"qemu+ssh://host/system",
+				   .address = (char *)"new",
+				   .name = (char *)"new",
+				   .uuid = (char *)"6ba7b810-9dad-11d1-80b4-00c04fd430c8" };
+
+	guest->pid = 0;
+	guest->start_ticks = 0;
+	assert_null(state_file_find(rig->guests, &now));
+	guest->uuid = g_strdup(now.uuid);
+	assert_ptr_equal(state_file_find(rig->guests, &now), guest);
+	guest->uuid[0]++;
+	now.address = guest->address;
+	assert_null(state_file_find(rig->guests, &now));
 }
 
 static void a_guest_in_another_process_is_another(void **state)
@@ -349,11 +491,11 @@ static void a_guest_in_another_process_is_another(void **state)
 	struct rig *rig = *state;
 	struct saved_guest *guest = add(rig, "qmp", "a");
 
-	assert_null(state_file_find(rig->guests, "qmp", "a", getppid()));
+	assert_null(find_entry(rig, "qmp", "a", getppid()));
 	/* The number was given to a process that started later. */
 	guest->start_ticks--;
-	assert_null(state_file_find(rig->guests, "qmp", "a", getpid()));
-	assert_null(state_file_find(rig->guests, "qmp", "a", 0));
+	assert_null(find_entry(rig, "qmp", "a", getpid()));
+	assert_null(find_entry(rig, "qmp", "a", 0));
 }
 
 static void an_unknown_process_is_taken_for_the_same(void **state)
@@ -361,13 +503,13 @@ static void an_unknown_process_is_taken_for_the_same(void **state)
 	struct rig *rig = *state;
 	struct saved_guest *guest = add(rig, "qmp", "a");
 
-	assert_ptr_equal(state_file_find(rig->guests, "qmp", "a", 0), guest);
+	assert_ptr_equal(find_entry(rig, "qmp", "a", 0), guest);
 	guest->start_ticks = 0;
-	assert_ptr_equal(state_file_find(rig->guests, "qmp", "a", getpid()), guest);
-	assert_null(state_file_find(rig->guests, "qmp", "a", getppid()));
+	assert_ptr_equal(find_entry(rig, "qmp", "a", getpid()), guest);
+	assert_null(find_entry(rig, "qmp", "a", getppid()));
 	guest->pid = 0;
 	guest->start_ticks = 1;
-	assert_ptr_equal(state_file_find(rig->guests, "qmp", "a", getpid()), guest);
+	assert_ptr_equal(find_entry(rig, "qmp", "a", getpid()), guest);
 }
 
 static void of_two_at_one_address_the_one_that_lives_is_found(void **state)
@@ -376,8 +518,7 @@ static void of_two_at_one_address_the_one_that_lives_is_found(void **state)
 
 	add(rig, "qmp", "a")->start_ticks++;
 	add(rig, "qmp", "a");
-	assert_ptr_equal(state_file_find(rig->guests, "qmp", "a", getpid()),
-			 g_ptr_array_index(rig->guests, 1));
+	assert_ptr_equal(find_entry(rig, "qmp", "a", getpid()), g_ptr_array_index(rig->guests, 1));
 }
 
 /*
@@ -473,10 +614,16 @@ int main(void)
 		TEST(the_file_is_replaced_as_a_whole_and_private),
 		TEST(no_guests_is_no_file),
 		TEST(a_file_that_cannot_be_written_or_removed_is_an_error),
-		TEST(a_guest_that_could_not_be_read_back_is_not_written),
+		TEST(a_guest_that_could_not_be_read_back_does_not_cost_the_others_theirs),
 		TEST(unknown_keys_are_ignored),
-		TEST(what_cannot_be_understood_is_refused_with_its_place),
-		TEST(a_guest_is_found_by_source_and_address),
+		TEST(a_file_that_cannot_be_understood_is_refused_with_its_place),
+		TEST(a_damaged_row_is_moved_aside_and_the_others_stay),
+		TEST(a_damaged_row_that_cannot_be_moved_stays),
+		TEST(a_note_brings_sizes_and_modes_into_another_process),
+		TEST(a_note_that_makes_no_sense_changes_nothing),
+		TEST(a_guest_in_an_unknown_process_is_found_by_its_address),
+		TEST(a_guest_is_found_by_its_process_wherever_it_is),
+		TEST(a_guest_in_an_unknown_process_is_found_by_its_uuid),
 		TEST(a_guest_in_another_process_is_another),
 		TEST(an_unknown_process_is_taken_for_the_same),
 		TEST(of_two_at_one_address_the_one_that_lives_is_found),
