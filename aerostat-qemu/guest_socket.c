@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/safe_folder.h"
 #include "hypervisor/hypervisor.h"
 #include "hypervisor/unix_listener.h"
 
@@ -33,17 +34,21 @@ static int guest_socket_fail(int fd, const char *what, const char *path, GError 
 
 int guest_socket_open(const char *path, GError **error)
 {
-	g_autofree char *folder = g_path_get_dirname(path);
 	struct sockaddr_un address;
+	const char *name;
 	mode_t mask;
-	int fd, bound;
+	int fd, folder, bound;
 
 	if (!guest_socket_make_address(path, &address)) {
 		errno = ENAMETOOLONG;
 		return guest_socket_fail(-1, "listen on", path, error);
 	}
-	if (g_mkdir_with_parents(folder, 0755) < 0)
-		return guest_socket_fail(-1, "create the directory", folder, error);
+	folder = safe_folder_of(path, SAFE_FOLDER_CREATE, &name);
+	if (folder < 0) {
+		errno = -folder;
+		return guest_socket_fail(-1, "use the directory of", path, error);
+	}
+	close(folder);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return guest_socket_fail(-1, "create a socket for", path, error);

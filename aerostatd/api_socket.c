@@ -81,8 +81,6 @@ static bool listen_on_socket(struct api_socket *sock, int fd, const char *group,
 	sock->inode = made.st_ino;
 	if (!api_socket_set_group(sock, group, error))
 		return false;
-	if (chmod(sock->path, SOCKET_MODE))
-		return set_socket_error(error, sock->path, "set the mode of");
 	if (listen(fd, BACKLOG))
 		return set_socket_error(error, sock->path, "listen on");
 	sock->listener = g_socket_new_from_fd(fd, error);
@@ -92,7 +90,8 @@ static bool listen_on_socket(struct api_socket *sock, int fd, const char *group,
 bool api_socket_open(struct api_socket *sock, const char *path, const char *group, GError **error)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd;
+	mode_t mask;
+	int fd, bound;
 
 	sock->path = g_strdup(path);
 	if (!*path || strlen(path) >= sizeof(address.sun_path)) {
@@ -107,7 +106,11 @@ bool api_socket_open(struct api_socket *sock, const char *path, const char *grou
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return set_socket_error(error, path, "listen on");
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)))
+	/* By the umask, since chmod() would follow what has taken the socket's place meanwhile. */
+	mask = umask(0777 & ~SOCKET_MODE);
+	bound = bind(fd, (const struct sockaddr *)&address, sizeof(address));
+	umask(mask);
+	if (bound)
 		set_socket_error(error, path, "listen on");
 	else if (listen_on_socket(sock, fd, group, error))
 		return true;

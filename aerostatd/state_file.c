@@ -10,6 +10,7 @@
 #include "aerostatd/state_file.h"
 
 #include "aerostatd/log.h"
+#include "common/safe_folder.h"
 #include "config/config.h"
 #include "policy/floor.h"
 
@@ -555,11 +556,15 @@ static int fail_locked(int fd, const char *folder, GError **error)
 int state_folder_lock(const char *folder, unsigned int wait_ms, GError **error)
 {
 	g_autofree char *path = g_build_filename(folder, "lock", NULL);
+	int at = safe_folder_open(folder, SAFE_FOLDER_CREATE);
 	int fd;
 
-	if (g_mkdir_with_parents(folder, 0755) < 0)
-		return fail_lock(-1, "make the folder", folder, error);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (at < 0) {
+		errno = -at;
+		return fail_lock(-1, "use the folder", folder, error);
+	}
+	fd = openat(at, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	close(at);
 	if (fd < 0)
 		return fail_lock(fd, "open", path, error);
 	if (!lock_before_deadline(fd, hv_deadline_ms(wait_ms)))

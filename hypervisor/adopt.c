@@ -7,6 +7,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/safe_folder.h"
+
 #define EMULATORS "/aerostat/emulators"
 #define SOCKET_SUFFIX ".sock"
 #define CONTROL_SUFFIX ".qmp"
@@ -57,21 +59,27 @@ static bool set_path_error(GError **error, const char *what, const char *path)
 
 bool adopt_make_link(const char *link, const char *launcher, bool *made, GError **error)
 {
-	g_autofree char *folder = g_path_get_dirname(link);
 	g_autofree char *target = g_file_read_link(link, NULL);
+	const char *name;
+	int folder;
 
 	*made = false;
 	if (!g_strcmp0(target, launcher))
 		return true;
-	if (g_mkdir_with_parents(folder, 0755) < 0)
-		return set_path_error(error, "create the directory", folder);
+	folder = safe_folder_of(link, SAFE_FOLDER_CREATE, &name);
+	if (folder < 0) {
+		errno = -folder;
+		return set_path_error(error, "use the directory of", link);
+	}
 	/* The link points to a launcher that was installed elsewhere. */
-	if (target && unlink(link) < 0)
-		return set_path_error(error, "replace", link);
-	if (symlink(launcher, link) < 0)
-		return set_path_error(error, "create the link", link);
-	*made = true;
-	return true;
+	if (target && unlinkat(folder, name, 0) < 0)
+		set_path_error(error, "replace", link);
+	else if (symlinkat(launcher, folder, name) < 0)
+		set_path_error(error, "create the link", link);
+	else
+		*made = true;
+	close(folder);
+	return *made;
 }
 
 char *adopt_format_socket(const struct adopt_dirs *dirs, const char *name, GError **error)

@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/safe_folder.h"
+
 #define BACKLOG 16
 #define RETRY_NS UINT64_C(1000000000)
 #define LISTENER_OF(pointer, member)                                                               \
@@ -61,6 +63,18 @@ static int bind_privately(int fd, const struct sockaddr_un *address)
 	return error;
 }
 
+/* 0 if no symbolic link of another user leads to @path; bind() follows none at its end. */
+static int check_socket_folder(const char *path)
+{
+	const char *name;
+	int folder = safe_folder_of(path, 0, &name);
+
+	if (folder < 0)
+		return folder;
+	close(folder);
+	return 0;
+}
+
 int listener_bind(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -70,6 +84,9 @@ int listener_bind(const char *path)
 		return -EINVAL; /* Linux would choose an abstract name */
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
+	error = check_socket_folder(path);
+	if (error)
+		return error;
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -102,6 +119,8 @@ const char *listener_bind_error(int error)
 	case ENOENT:
 	case ENOTDIR:
 		return "its directory does not exist; create it first";
+	case ELOOP:
+		return "a symbolic link on the way belongs to another user; use a path without it";
 	case EACCES:
 	case EPERM:
 		return "permission denied; choose a directory that you may write to";

@@ -12,8 +12,9 @@
  * process listens any more is replaced.
  *
  * Returns the non-blocking descriptor, or -errno: -EADDRINUSE when another
- * process listens there, -EEXIST when the file is not a socket, -ENAMETOOLONG,
- * -EINVAL for an empty path, or what the system reported.
+ * process listens there, -EEXIST when the file is not a socket, -ELOOP when a
+ * symbolic link of another user leads there, -ENAMETOOLONG, -EINVAL for an empty
+ * path, or what the system reported.
  */
 int listener_bind(const char *path);
 

@@ -1,33 +1,73 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "resize/target_file.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-/* $XDG_RUNTIME_DIR/aerostat, or /run/aerostat; NULL if it cannot be created. */
-static char *make_target_folder(void)
+#include "common/safe_folder.h"
+
+/*
+ * $XDG_RUNTIME_DIR/aerostat, or /run/aerostat; NULL if neither can be used.  sudo may have kept
+ * another user's XDG_RUNTIME_DIR, in which root must not write.
+ */
+static char *make_target_folder(int *fd)
 {
 	const char *runtime = g_getenv("XDG_RUNTIME_DIR");
-	g_autofree char *folder = g_build_filename(runtime ? runtime : "/run", "aerostat", NULL);
+	const char *const candidates[] = { runtime ? runtime : "", "/run" };
 
-	return g_mkdir_with_parents(folder, 0755) == 0 ? g_steal_pointer(&folder) : NULL;
+	for (size_t i = 0; i < G_N_ELEMENTS(candidates); i++) {
+		g_autofree char *folder = g_build_filename(candidates[i], "aerostat", NULL);
+
+		if (*candidates[i] != '/')
+			continue;
+		*fd = safe_folder_open(candidates[i], SAFE_FOLDER_OWN);
+		if (*fd < 0)
+			continue;
+		close(*fd);
+		*fd = safe_folder_open(folder, SAFE_FOLDER_CREATE | SAFE_FOLDER_OWN);
+		if (*fd >= 0)
+			return g_steal_pointer(&folder);
+	}
+	return NULL;
+}
+
+/* Replaces the file @name in @folder, so that a reader sees all of the old or the new text. */
+static bool replace_file(int folder, const char *name, const char *text)
+{
+	g_autofree char *draft = g_strdup_printf("%s.%d", name, (int)getpid());
+	int fd = openat(folder, draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	ok = ok && renameat(folder, draft, folder, name) == 0;
+	if (!ok)
+		unlinkat(folder, draft, 0);
+	return ok;
 }
 
 void target_file_write(struct target_file *file, const hv_guest *guest, const hv_info *info,
 		       uint64_t target_bytes)
 {
-	g_autofree char *folder = make_target_folder();
+	int fd;
+	g_autofree char *folder = make_target_folder(&fd);
+	g_autofree char *sum = NULL;
 	g_autofree char *name = NULL;
 
 	*file = (struct target_file){ 0 };
 	if (!folder)
 		return;
-	name = g_compute_checksum_for_string(G_CHECKSUM_SHA256,
-					     info->uuid ? info->uuid : guest->address, -1);
-	file->path = g_strdup_printf("%s/%.32s.target", folder, name);
+	sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256,
+					    info->uuid ? info->uuid : guest->address, -1);
+	name = g_strdup_printf("%.32s.target", sum);
+	file->path = g_build_filename(folder, name, NULL);
 	file->text = g_strdup_printf("%" G_GUINT64_FORMAT " %d %" G_GINT64_FORMAT "\n",
 				     target_bytes, (int)getpid(), g_get_monotonic_time());
-	if (!g_file_set_contents(file->path, file->text, -1, NULL))
+	if (!replace_file(fd, name, file->text))
 		g_clear_pointer(&file->path, g_free);
+	close(fd);
 }
 
 bool target_file_is_current(const struct target_file *file, uint64_t *newer_bytes)

@@ -221,6 +221,20 @@ def test_a_stale_socket_is_replaced(start):
     start()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("option", ["--socket-path", "--control"])
+def test_no_socket_is_made_behind_another_users_link(tmp_path, option):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "precious")
+    os.lchown(tmp_path / "link", 65533, 65533)
+    sockets = {"--socket-path": tmp_path / "vmm.sock", "--control": tmp_path / "control.qmp",
+               option: tmp_path / "link/new.sock"}
+    result = run(*(f"{name}={path}" for name, path in sockets.items()))
+    assert result.returncode == FAILED
+    assert "a symbolic link on the way belongs to another user" in result.stderr
+    assert os.listdir(tmp_path / "precious") == []
+
+
 def test_a_socket_in_use_is_not_taken(start):
     device = start()
     result = run(f"--socket-path={device.vmm}")

@@ -208,6 +208,27 @@ static void a_path_that_is_not_there_is_free(void **state)
 	assert_true(guest_socket_wait_free(path, 0));
 }
 
+static void nothing_is_made_behind_another_users_link(void **state)
+{
+	g_autofree char *precious = g_build_filename(*state, "precious", NULL);
+	g_autofree char *link = g_build_filename(*state, "link", NULL);
+	g_autofree char *socket = g_build_filename(link, "new/a.sock", NULL);
+	g_autofree char *emulator = g_build_filename(link, "deep/er/qemu", NULL);
+	g_autofree char *made = g_build_filename(precious, "new", NULL);
+	g_autofree char *deep = g_build_filename(precious, "deep", NULL);
+	bool is_made;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(g_mkdir(precious, 0755), 0);
+	assert_int_equal(symlink(precious, link), 0);
+	assert_int_equal(lchown(link, 65533, 65533), 0);
+	assert_int_equal(guest_socket_open(socket, NULL), -1);
+	assert_false(adopt_make_link(emulator, "/bin/one", &is_made, NULL));
+	assert_int_not_equal(g_access(made, F_OK), 0);
+	assert_int_not_equal(g_access(deep, F_OK), 0);
+}
+
 static void a_path_too_long_is_refused(void **state)
 {
 	g_autofree char *name = g_strnfill(120, 'n');
@@ -238,6 +259,8 @@ int main(void)
 						make_folder, drop_folder),
 		cmocka_unit_test_setup_teardown(a_path_that_is_not_there_is_free, make_folder,
 						drop_folder),
+		cmocka_unit_test_setup_teardown(nothing_is_made_behind_another_users_link,
+						make_folder, drop_folder),
 		cmocka_unit_test_setup_teardown(a_path_too_long_is_refused, make_folder,
 						drop_folder),
 	};
