@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -163,6 +164,83 @@ static void a_source_that_cannot_be_queried_is_reported_once_and_delays_no_other
 	assert_int_equal(seen.solved, 0);
 }
 
+/* All descriptors that this process may have, but those in use. */
+static GArray *taken;
+
+/* To be repeated, as the roster may just be closing one. */
+static void take_descriptors(void)
+{
+	struct rlimit few;
+	int fd;
+
+	if (!taken) {
+		taken = g_array_new(FALSE, FALSE, sizeof(int));
+		assert_int_equal(getrlimit(RLIMIT_NOFILE, &few), 0);
+		few.rlim_cur = 64;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	}
+	while ((fd = dup(STDIN_FILENO)) >= 0)
+		g_array_append_val(taken, fd);
+}
+
+static void give_descriptors_back(void)
+{
+	for (guint i = 0; i < taken->len; i++)
+		close(g_array_index(taken, int, i));
+	g_clear_pointer(&taken, g_array_unref);
+}
+
+static void a_folder_that_cannot_be_read_loses_no_guest_and_is_reported_once(void **state)
+{
+	(void)state;
+	appear("a.qmp");
+	begin(NULL, (char *[]){ seen.glob, NULL });
+	RUN_UNTIL(!strcmp(seen.reported->str, "+a.qmp "));
+	RUN_UNTIL((take_descriptors(), seen.problems));
+	roster_refresh(seen.roster);
+	give_descriptors_back();
+	RUN_UNTIL(seen.solved);
+	assert_int_equal(seen.problems, 1);
+	assert_int_equal(seen.solved, 1);
+	assert_string_equal(seen.reported->str, "+a.qmp ");
+}
+
+static void a_socket_that_is_gone_is_gone_even_if_its_folder_cannot_be_read(void **state)
+{
+	(void)state;
+	appear("a.qmp");
+	begin(NULL, (char *[]){ seen.glob, NULL });
+	RUN_UNTIL(!strcmp(seen.reported->str, "+a.qmp "));
+	take_descriptors();
+	vanish("a.qmp");
+	RUN_UNTIL(!strcmp(seen.reported->str, "+a.qmp -a.qmp "));
+	give_descriptors_back();
+}
+
+static void a_folder_that_does_not_exist_is_no_problem(void **state)
+{
+	g_autofree char *nowhere = g_build_filename(seen.folder, "none", "*.qmp", NULL);
+
+	(void)state;
+	appear("a.qmp");
+	begin(NULL, (char *[]){ nowhere, seen.glob, NULL });
+	RUN_UNTIL(!strcmp(seen.reported->str, "+a.qmp "));
+	assert_int_equal(seen.problems, 0);
+}
+
+static void the_problem_of_a_source_goes_with_it(void **state)
+{
+	g_autofree char *loop = g_build_filename(seen.folder, "loop.qmp", NULL);
+	const struct hv_sources none = { .qmp_globs = (char *[]){ NULL } };
+
+	(void)state;
+	assert_int_equal(symlink(loop, loop), 0);
+	begin(NULL, (char *[]){ loop, NULL });
+	RUN_UNTIL(seen.problems);
+	roster_set_sources(seen.roster, &none);
+	RUN_UNTIL(seen.solved);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -172,6 +250,10 @@ int main(void)
 		TEST(a_guest_that_was_forgotten_is_found_again),
 		TEST(with_other_sources_the_guests_of_the_old_ones_are_gone),
 		TEST(a_source_that_cannot_be_queried_is_reported_once_and_delays_no_other),
+		TEST(a_folder_that_cannot_be_read_loses_no_guest_and_is_reported_once),
+		TEST(a_socket_that_is_gone_is_gone_even_if_its_folder_cannot_be_read),
+		TEST(a_folder_that_does_not_exist_is_no_problem),
+		TEST(the_problem_of_a_source_goes_with_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
