@@ -228,11 +228,16 @@ static void on_target_set(void *data, uint64_t target_bytes, const GError *error
 
 static void finish_stop(struct manager *manager)
 {
+	unsigned int missing;
+
 	g_clear_handle_id(&manager->stop.timer, g_source_remove);
 	manager->stop.finished = true;
 	guests_touch(manager->guests);
-	guests_save(manager->guests);
-	manager->stop.stopped(guests_count_missing(manager->guests), manager->stop.data);
+	missing = guests_count_missing(manager->guests);
+	/* A file that still lists guests as changed would have them restored again, later. */
+	if (!guests_save(manager->guests))
+		missing = MAX(missing, 1);
+	manager->stop.stopped(missing, manager->stop.data);
 }
 
 static void on_strays_changed(void *data)
