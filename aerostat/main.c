@@ -2,6 +2,7 @@
 /* aerostat: give RAM to running virtual machines and take it back. */
 #include "aerostat/cli.h"
 
+#include <jansson.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -76,6 +77,8 @@ int main(int argc, char **argv)
 	/* If the reader of our output ends (| head), writes fail instead. */
 	signal(SIGPIPE, SIG_IGN);
 	shortage_raise_limit();
+	/* Without memory the process ends, as with GLib, rather than send half a request. */
+	json_set_alloc_funcs(g_malloc, g_free);
 	code = run_verb(&ctx, argc, argv);
 	context_clear(&ctx);
 	return code;

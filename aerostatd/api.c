@@ -17,6 +17,8 @@
 
 /* After an error of accept() it is tried again after so many seconds. */
 #define RESUME_S 1
+/* Errors of accept() are logged again after so long without one. */
+#define PAUSE_LOG_US (60 * G_USEC_PER_SEC)
 
 static void pause_accepting(struct api *api, const GError *error);
 
@@ -32,12 +34,10 @@ static gboolean accept_connection(GSocket *listener, GIOCondition condition, voi
 		g_clear_error(&error);
 		socket = g_socket_accept(listener, NULL, &error);
 	}
-	if (socket) {
-		api->is_short = false;
+	if (socket)
 		api_clients_add(&api->clients, api->server, socket);
-	} else if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK)) {
+	else if (!g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
 		pause_accepting(api, error);
-	}
 	return api->accepting ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
@@ -61,9 +61,11 @@ static gboolean resume_accepting(void *data)
 /* A connection that cannot be accepted would wake the loop again and again. */
 static void pause_accepting(struct api *api, const GError *error)
 {
-	if (!api->is_short)
+	int64_t now_us = g_get_monotonic_time();
+
+	if (!api->paused_us || now_us - api->paused_us >= PAUSE_LOG_US)
 		manager_log(LOG_WARNING, "%s; trying again every %d s", error->message, RESUME_S);
-	api->is_short = true;
+	api->paused_us = now_us;
 	g_clear_pointer(&api->accepting, g_source_unref);
 	api->resume = g_timeout_add_seconds(RESUME_S, resume_accepting, api);
 }

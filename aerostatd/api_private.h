@@ -207,7 +207,7 @@ struct api {
 	SoupServer *server;
 	GSource *accepting;    /* NULL: paused after an error */
 	guint resume;	       /* the GSource that ends the pause; 0: none */
-	bool is_short;	       /* the last connection could not be accepted */
+	int64_t paused_us;     /* when accepting was paused last; 0: never */
 	guint reload_listener; /* of events; 0: none */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* aerostatd: options, signals, and the order in which its parts start and stop. */
 #include <glib-unix.h>
+#include <jansson.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -258,6 +259,9 @@ int main(int argc, char **argv)
 	int code;
 
 	setlocale(LC_ALL, "");
+	/* Without memory the process ends, as with GLib, and its guardian restores the guests: a
+	 * request or an answer that jansson could only make in part would be worse. */
+	json_set_alloc_funcs(g_malloc, g_free);
 	if (parse_options(&options, argc, argv, &code)) {
 		complete_options(&options);
 		manager_log_verbose(options.verbose);
