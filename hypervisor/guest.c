@@ -11,7 +11,18 @@
 
 #include "common/plain_text.h"
 
-G_DEFINE_QUARK(hv - error, hv_error)
+/* Not G_DEFINE_QUARK(): errors are set in several threads, and its cache is not atomic. */
+GQuark hv_error_quark(void)
+{
+	static gint cached;
+	gint quark = g_atomic_int_get(&cached);
+
+	if (!quark) {
+		quark = (gint)g_quark_from_static_string("hv-error-quark");
+		g_atomic_int_set(&cached, quark);
+	}
+	return (GQuark)quark;
+}
 
 static const char *const state_names[] = {
 	[HV_STATE_UNKNOWN] = "no state", [HV_STATE_RUNNING] = "running",
