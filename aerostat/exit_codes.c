@@ -17,7 +17,7 @@ const struct exit_code_row exit_code_table[] = {
 	{ EXIT_NO_GUEST, "no-guest",
 	  "no such guest, several of that name, or the guest is not running" },
 	{ EXIT_INTERRUPTED, "interrupted",
-	  "interrupted by Ctrl-C; what was requested stays in effect" },
+	  "interrupted by Ctrl-C or a signal; what was requested stays in effect" },
 };
 const size_t exit_code_count = G_N_ELEMENTS(exit_code_table);
 

@@ -55,6 +55,12 @@ void progress_bar_update(struct progress_bar *progress, const char *title,
 	progress->next_us = now_us + (progress->terminal ? TERMINAL_INTERVAL_US : LINE_INTERVAL_US);
 }
 
+void progress_bar_announce(struct progress_bar *progress, const char *title, const char *text)
+{
+	if (!progress->silent)
+		fprintf(stderr, "%s%s: %s\n", progress->terminal ? CLEAR_LINE : "", title, text);
+}
+
 void progress_bar_clear(struct progress_bar *progress)
 {
 	if (!progress->silent && progress->terminal)

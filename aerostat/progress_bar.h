@@ -21,6 +21,8 @@ void progress_bar_start(struct progress_bar *progress, bool silent);
 /* Prints how far @wait is, for the guest (or whatever else is waited for) called @title. */
 void progress_bar_update(struct progress_bar *progress, const char *title,
 			 const struct balloon_wait *wait, int64_t now_us);
+/* Prints a line of text about @title, which is waited for. */
+void progress_bar_announce(struct progress_bar *progress, const char *title, const char *text);
 /* Removes the bar, so that the next output starts on an empty line. */
 void progress_bar_clear(struct progress_bar *progress);
 

@@ -10,12 +10,35 @@
 #include "aerostat/hold.h"
 #include "aerostat/progress_bar.h"
 
+/*
+ * The signals by which a person, a terminal that hangs up, or the end of a session ends this
+ * command.  (SIGPIPE is ignored.)  One that is ignored, as SIGHUP is after nohup, stays so.
+ */
+static const int ending_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
 static volatile sig_atomic_t interrupted;
 
 static void on_resize_interrupt(int signal_number)
 {
 	(void)signal_number;
 	interrupted = 1;
+}
+
+static void catch_ending_signals(struct sigaction before[])
+{
+	const struct sigaction catch = { .sa_handler = on_resize_interrupt };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(ending_signals); i++) {
+		sigaction(ending_signals[i], NULL, &before[i]);
+		if (before[i].sa_handler != SIG_IGN)
+			sigaction(ending_signals[i], &catch, NULL);
+	}
+}
+
+static void restore_ending_signals(const struct sigaction before[])
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(ending_signals); i++)
+		sigaction(ending_signals[i], &before[i], NULL);
 }
 
 GOptionGroup *resize_option_group(struct resize_options *options)
@@ -71,6 +94,13 @@ static void show_resize_progress(void *data, const struct balloon_wait *wait, in
 	progress_bar_update(&live->bar, live->info->name, wait, now_us);
 }
 
+static void show_resize_waiting(void *data, const char *text)
+{
+	struct live_resize *live = data;
+
+	progress_bar_announce(&live->bar, live->info->name, text);
+}
+
 static void warn_of_resize(void *data, const char *text)
 {
 	const struct live_resize *live = data;
@@ -100,6 +130,7 @@ static bool is_resize_interrupted(void *data)
 
 static const struct resize_ops live_ops = {
 	.progress = show_resize_progress,
+	.waiting = show_resize_waiting,
 	.warn = warn_of_resize,
 	.hold = hold_resized_guest,
 	.release = release_resized_guest,
@@ -125,13 +156,14 @@ bool resize_live(struct context *ctx, hv_guest *guest, const hv_info *info, uint
 		.info = info,
 		.hold = { .bytes = HV_UNSET },
 	};
+	struct sigaction before[G_N_ELEMENTS(ending_signals)];
 	bool ok;
 
-	signal(SIGINT, on_resize_interrupt);
+	catch_ending_signals(before);
 	progress_bar_start(&live.bar, ctx->quiet || ctx->json);
 	ok = resize_guest(guest, info, &request, &live_ops, &live, &outcome->result, error);
 	progress_bar_clear(&live.bar);
-	signal(SIGINT, SIG_DFL);
+	restore_ending_signals(before);
 	outcome->held_bytes = live.hold.bytes;
 	hold_clear(&live.hold);
 	return ok;

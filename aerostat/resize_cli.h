@@ -41,7 +41,7 @@ void resize_outcome_clear(struct resize_outcome *outcome);
  * @info: the guest's settings before
  * @outcome: clear it even after an error
  *
- * SIGINT ends it early.
+ * SIGINT, SIGTERM, SIGHUP and SIGQUIT end it early.
  */
 bool resize_live(struct context *ctx, hv_guest *guest, const hv_info *info, uint64_t target_bytes,
 		 const struct resize_options *options, struct resize_outcome *outcome,

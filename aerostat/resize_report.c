@@ -19,6 +19,7 @@ static enum exit_code resize_exit_code(enum resize_reason reason)
 	case RESIZE_ASKED:
 		return EXIT_DONE;
 	case RESIZE_NO_DRIVER:
+	case RESIZE_BOOTING:
 		return EXIT_NO_DRIVER;
 	case RESIZE_INTERRUPTED:
 		return EXIT_INTERRUPTED;
@@ -58,6 +59,8 @@ static void print_resize_json(const hv_info *info, const struct resize_outcome *
 	json_object_set_new(root, "seconds", json_real(result->seconds));
 	json_object_set_new(root, "reason", cli_json_string(result->why));
 	json_object_set_new(root, "remedy", cli_json_string(result->remedy));
+	json_object_set_new(root, "note", cli_json_string(result->note));
+	json_object_set_new(root, "reason_code", json_string(resize_reason_name(result->reason)));
 	cli_print_json(root);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Whether @pid runs a guest (-name guest=…) with the UUID @uuid. */
@@ -80,6 +81,24 @@ uint64_t vmm_process_cpu_ns(pid_t pid)
 			      &system) != 2)
 		return HV_UNSET;
 	return (user + system) * (UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+int64_t vmm_process_age_us(pid_t pid)
+{
+	g_autofree char *fields = read_process_stat(pid);
+	unsigned long long started_ticks;
+	struct timespec now;
+
+	/* starttime is the 22nd field of proc(5), counted from the boot of the host. */
+	if (!fields ||
+	    sscanf(fields,
+		   "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+		   "%llu",
+		   &started_ticks) != 1 ||
+	    clock_gettime(CLOCK_BOOTTIME, &now) < 0)
+		return -1;
+	return (int64_t)now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000 -
+	       (int64_t)(started_ticks * (G_USEC_PER_SEC / (unsigned long)sysconf(_SC_CLK_TCK)));
 }
 
 uint64_t vmm_process_rss_bytes(pid_t pid)

@@ -24,6 +24,9 @@ bool vmm_process_stopped(pid_t pid);
 /* The CPU time it has used, in ns; HV_UNSET when unknown. */
 uint64_t vmm_process_cpu_ns(pid_t pid);
 
+/* How long ago it was started, in us; negative when unknown. */
+int64_t vmm_process_age_us(pid_t pid);
+
 /* Its resident memory; HV_UNSET when unknown. */
 uint64_t vmm_process_rss_bytes(pid_t pid);
 

@@ -36,22 +36,27 @@ static bool start_stats_polling(struct guest_stats *stats)
 	       set_polling_period(stats, PERIOD_S);
 }
 
-void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info *info)
+void guest_stats_wait(struct guest_stats *stats, unsigned int ms)
 {
-	int64_t since_s = g_get_real_time() / G_USEC_PER_SEC;
-	int64_t deadline = hv_deadline_ms(FRESH_MS);
-
-	*stats = (struct guest_stats){ .guest = guest, .info = info, .restore_period_s = -1 };
-	guest_stats_read(stats);
-	if (!start_stats_polling(stats) || info->driver == HV_DRIVER_ABSENT)
-		return;
 	/* Samples are dated in seconds: one dated now may have been taken before we asked. */
-	since_s = MAX(since_s, stats->latest.last_update_s + 1);
+	int64_t since_s = MAX(g_get_real_time() / G_USEC_PER_SEC, stats->latest.last_update_s + 1);
+	int64_t deadline = hv_deadline_ms(ms);
+
+	if (stats->restore_period_s < 0)
+		return;
 	do {
 		poll(NULL, 0, POLL_MS);
 		guest_stats_read(stats);
 	} while (stats->known && stats->latest.last_update_s < since_s &&
 		 g_get_monotonic_time() < deadline);
+}
+
+void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info *info)
+{
+	*stats = (struct guest_stats){ .guest = guest, .info = info, .restore_period_s = -1 };
+	guest_stats_read(stats);
+	if (start_stats_polling(stats) && info->driver != HV_DRIVER_ABSENT)
+		guest_stats_wait(stats, FRESH_MS);
 }
 
 void guest_stats_stop(struct guest_stats *stats)
@@ -65,10 +70,17 @@ bool guest_stats_are_fresh(const struct guest_stats *stats)
 	return stats->known && !hv_stats_stale(&stats->latest);
 }
 
+/* What the guest can make available: what it reports, or at least what is free. */
+static uint64_t available_bytes(const struct guest_stats *stats)
+{
+	return estimate_available_bytes(stats->latest.value[HV_STAT_USABLE],
+					stats->latest.value[HV_STAT_UNUSED]);
+}
+
 /* The part of @total that the guest cannot make available. */
 static uint64_t unavailable_bytes(const struct guest_stats *stats, uint64_t total)
 {
-	uint64_t usable = stats->latest.value[HV_STAT_USABLE];
+	uint64_t usable = available_bytes(stats);
 
 	if (!guest_stats_are_fresh(stats) || usable == HV_UNSET || total == HV_UNSET ||
 	    usable > total)
@@ -77,16 +89,16 @@ static uint64_t unavailable_bytes(const struct guest_stats *stats, uint64_t tota
 }
 
 /*
- * All values are from one sample, since the guest's size may have changed after it.  With
- * deflate-on-OOM the guest counts the balloon as its own memory, so its MemTotal does not show
- * the balloon, and the size is used instead.
+ * All values are from one sample, since the guest's size may have changed after it.  Where the
+ * guest counts the balloon as its own memory (with deflate-on-OOM, or a driver that leaves the
+ * guest's total as it is), its MemTotal does not show the balloon, and the size is used instead.
  */
 uint64_t guest_stats_used_bytes(const struct guest_stats *stats)
 {
-	bool deflates = stats->info->autodeflate > 0;
+	uint64_t total = stats->latest.value[HV_STAT_AVAILABLE];
+	uint64_t actual = stats->latest.value[HV_STAT_ACTUAL];
 
-	return unavailable_bytes(
-		stats, stats->latest.value[deflates ? HV_STAT_ACTUAL : HV_STAT_AVAILABLE]);
+	return unavailable_bytes(stats, stats->info->autodeflate > 0 ? actual : MIN(total, actual));
 }
 
 uint64_t guest_stats_least_bytes(const struct guest_stats *stats)

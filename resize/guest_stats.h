@@ -23,6 +23,8 @@ struct guest_stats {
  * report what is not known.
  */
 void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info *info);
+/* Waits for a current sample, at most @ms; afterwards guest_stats_are_fresh() says if it came. */
+void guest_stats_wait(struct guest_stats *stats, unsigned int ms);
 /* Reads the latest sample into stats->latest. */
 void guest_stats_read(struct guest_stats *stats);
 /* Restores the guest's own polling period. */

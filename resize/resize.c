@@ -7,8 +7,8 @@
  * host, sets the target, and then polls the balloon's size until balloon_wait.c says that the
  * wait is over.  (BALLOON_CHANGE events are sent at most once per second and may be lost.)
  *
- * First of all it reads the guest's statistics (guest_stats.c).  Unless it is forced, it takes
- * only what the guest can give without swapping or killing processes.
+ * First of all it asks the guest (resize_ask.c).  Unless it is forced, it takes only what the
+ * guest can give without swapping or killing processes.
  *
  * A guest whose size does not change at all has no driver, or a stuck one.  QMP says which;
  * over libvirt, fresh statistics prove that there is a driver.
@@ -17,49 +17,20 @@
  * trying would take every page that becomes free, and the next fork may panic the guest.  So
  * its target is set to its current size plus some headroom, unless that is unwanted.
  */
-#include "resize/resize.h"
+#include "resize/resize_private.h"
 
 #include <poll.h>
 
 #include "common/size.h"
 #include "policy/floor.h"
-#include "resize/guest_stats.h"
-#include "resize/resize_text.h"
-#include "resize/target_file.h"
 
 /* The host has got back all if it gains less than REST_BYTES within REST_MS. */
 #define REST_MS 80 /* longer than aerostat-device waits for the rest of a huge page */
 #define REST_BYTES (UINT64_C(1) << 20)
-#define POLL_MS 25		/* a poll costs about 1 ms of CPU time */
-#define DRIVER_GRACE_US 3000000 /* a guest that is booting may load its driver meanwhile */
-#define EASE_WAIT_MS 3000	/* how long an eased guest may take to grow */
-
-struct resize {
-	hv_guest *guest;
-	const hv_info *info;
-	const struct resize_request *request;
-	const struct resize_ops *ops;
-	void *data;
-	struct resize_result *result;
-	struct balloon_wait wait;
-	struct target_file target_file;
-	struct guest_stats stats;
-};
-
-static bool is_resize_cancelled(const struct resize *r)
-{
-	return r->ops->is_cancelled && r->ops->is_cancelled(r->data);
-}
-
-static void conclude_reason(struct resize *r, enum resize_reason reason)
-{
-	resize_explain(r->result, reason,
-		       &(struct resize_facts){
-			       .info = r->info,
-			       .used_bytes = guest_stats_used_bytes(&r->stats),
-			       .newer_bytes = HV_UNSET,
-		       });
-}
+#define POLL_MS 25		   /* a poll costs about 1 ms of CPU time */
+#define DRIVER_GRACE_US 3000000	   /* a guest that is booting may load its driver meanwhile */
+#define LEFT_MIN_US G_USEC_PER_SEC /* to wait for the target, even if all time was spent before */
+#define EASE_WAIT_MS 3000	   /* how long an eased guest may take to grow */
 
 static uint64_t measure_host_bytes(const hv_info *info)
 {
@@ -116,20 +87,21 @@ static void explain_shortfall(struct resize *r, enum balloon_wait_verdict verdic
 	g_auto(hv_info) now = { 0 };
 
 	if (is_driver_missing(r)) {
-		conclude_reason(r, RESIZE_NO_DRIVER);
+		resize_conclude(r, resize_is_booting(r) ? RESIZE_BOOTING : RESIZE_NO_DRIVER);
 		return;
 	}
 	guest_stats_read(&r->stats);
 	if (hv_guest_info(r->guest, hv_deadline_ms(RESIZE_CALL_MS), &now, NULL) &&
 	    now.state != HV_STATE_RUNNING)
 		resize_explain(r->result, RESIZE_STOPPED,
-			       &(struct resize_facts){ .info = r->info, .state = now.state });
+			       &(struct resize_facts){
+				       .info = r->info, .state = now.state, .is_set = true });
 	else if (verdict == BALLOON_WAIT_TIMEOUT)
-		conclude_reason(r, RESIZE_DEADLINE);
+		resize_conclude(r, RESIZE_DEADLINE);
 	else if (r->wait.target_bytes > r->wait.before_bytes)
-		conclude_reason(r, RESIZE_STUCK);
+		resize_conclude(r, RESIZE_STUCK);
 	else
-		conclude_reason(r, RESIZE_FULL);
+		resize_conclude(r, RESIZE_FULL);
 }
 
 static uint64_t eased_target(const struct resize *r)
@@ -180,24 +152,13 @@ static void mark_guest_lost(const struct resize *r, GError **error)
 			     r->info->name, hv_error_reason(lost, r->guest->address));
 }
 
-/* Whether a newer request has replaced this one; the result then says so. */
-static bool is_resize_superseded(struct resize *r)
-{
-	struct resize_facts facts = { .info = r->info };
-
-	if (target_file_is_current(&r->target_file, &facts.newer_bytes))
-		return false;
-	resize_explain(r->result, RESIZE_SUPERSEDED, &facts);
-	return true;
-}
-
 /* Polls until the wait is over; false if contact with the guest was lost. */
 static bool wait_for_target(struct resize *r, enum balloon_wait_verdict *verdict, GError **error)
 {
 	bool driver_checked = false;
 
 	*verdict = BALLOON_WAIT_GOING;
-	while (!is_resize_cancelled(r)) {
+	while (!resize_is_given_up(r)) {
 		uint64_t actual;
 		int64_t now;
 
@@ -210,18 +171,18 @@ static bool wait_for_target(struct resize *r, enum balloon_wait_verdict *verdict
 		*verdict = balloon_wait_update(&r->wait, now, actual);
 		if (r->ops->progress)
 			r->ops->progress(r->data, &r->wait, now);
-		if (*verdict != BALLOON_WAIT_GOING || is_resize_superseded(r))
+		if (*verdict != BALLOON_WAIT_GOING)
 			return true;
 		if (!driver_checked && now - r->wait.started_us > DRIVER_GRACE_US) {
 			driver_checked = true;
 			if (is_driver_missing(r)) {
-				conclude_reason(r, RESIZE_NO_DRIVER);
+				resize_conclude(r, resize_is_booting(r) ? RESIZE_BOOTING
+									: RESIZE_NO_DRIVER);
 				return true;
 			}
 		}
 		poll(NULL, 0, POLL_MS);
 	}
-	conclude_reason(r, RESIZE_INTERRUPTED);
 	return true;
 }
 
@@ -249,7 +210,7 @@ static void conclude_resize(struct resize *r, enum balloon_wait_verdict verdict)
 	if (verdict == BALLOON_WAIT_STALLED || verdict == BALLOON_WAIT_TIMEOUT)
 		explain_shortfall(r, verdict);
 	else if (verdict == BALLOON_WAIT_REACHED)
-		conclude_reason(r, r->wait.target_bytes == result->target_bytes ? RESIZE_REACHED
+		resize_conclude(r, r->wait.target_bytes == result->target_bytes ? RESIZE_REACHED
 										: RESIZE_IN_USE);
 	result->seconds = (double)(g_get_monotonic_time() - r->wait.started_us) / 1e6;
 	if (r->wait.first_move_us)
@@ -265,6 +226,7 @@ static bool request_and_wait(struct resize *r, GError **error)
 {
 	enum balloon_wait_verdict verdict = BALLOON_WAIT_GOING;
 
+	r->is_set = true;
 	if (!hv_guest_balloon_set(r->guest, hv_deadline_ms(RESIZE_CALL_MS), r->wait.target_bytes,
 				  HV_SCOPE_LIVE, error)) {
 		if (r->ops->release)
@@ -295,6 +257,35 @@ static void start_result(struct resize *r, uint64_t actual_bytes)
 	};
 }
 
+/* Holds the guest at what it is asked for, and waits for that. */
+static bool set_asked_size(struct resize *r, GError **error)
+{
+	uint64_t asked_bytes = harmless_target(r);
+	int64_t left_us;
+
+	if (r->ops->hold)
+		r->ops->hold(r->data, asked_bytes);
+	left_us = r->started_us + r->request->timeout_us - g_get_monotonic_time();
+	balloon_wait_start(&r->wait, r->result->before_bytes, asked_bytes, g_get_monotonic_time(),
+			   r->request->stall_us, MAX(left_us, LEFT_MIN_US));
+	warn_of_need(r);
+	return request_and_wait(r, error);
+}
+
+static bool ask_and_set(struct resize *r, GError **error)
+{
+	switch (resize_ask_guest(r, error)) {
+	case RESIZE_GO_ON:
+		return set_asked_size(r, error);
+	case RESIZE_ENDED:
+		r->result->seconds = (double)(g_get_monotonic_time() - r->started_us) / 1e6;
+		return true;
+	case RESIZE_FAILED:
+		break;
+	}
+	return false;
+}
+
 bool resize_guest(hv_guest *guest, const hv_info *info, const struct resize_request *request,
 		  const struct resize_ops *ops, void *data, struct resize_result *result,
 		  GError **error)
@@ -306,9 +297,10 @@ bool resize_guest(hv_guest *guest, const hv_info *info, const struct resize_requ
 		.ops = ops,
 		.data = data,
 		.result = result,
+		.started_us = g_get_monotonic_time(),
 		.stats = { .guest = guest, .info = info, .restore_period_s = -1 },
 	};
-	uint64_t actual_bytes = info->actual_bytes, asked_bytes;
+	uint64_t actual_bytes = info->actual_bytes;
 	bool ok;
 
 	if (!info->has_balloon) {
@@ -323,16 +315,10 @@ bool resize_guest(hv_guest *guest, const hv_info *info, const struct resize_requ
 	    !hv_guest_balloon_get(guest, hv_deadline_ms(RESIZE_CALL_MS), &actual_bytes, error))
 		return false;
 	start_result(&r, actual_bytes);
+	target_file_write(&r.target_file, guest, info, request->target_bytes);
 	if (!request->no_wait)
 		guest_stats_start(&r.stats, guest, info);
-	target_file_write(&r.target_file, guest, info, request->target_bytes);
-	asked_bytes = harmless_target(&r);
-	if (ops->hold)
-		ops->hold(data, asked_bytes);
-	balloon_wait_start(&r.wait, actual_bytes, asked_bytes, g_get_monotonic_time(),
-			   request->stall_us, request->timeout_us);
-	warn_of_need(&r);
-	ok = request_and_wait(&r, error);
+	ok = ask_and_set(&r, error);
 	target_file_clear(&r.target_file);
 	guest_stats_stop(&r.stats);
 	return ok;

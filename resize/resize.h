@@ -33,6 +33,7 @@ enum resize_reason {
 	RESIZE_FULL,	    /* it could not give all that was asked for */
 	RESIZE_STUCK,	    /* it should have grown, and does not take its memory back */
 	RESIZE_NO_DRIVER,   /* no balloon driver is at work in it */
+	RESIZE_BOOTING,	    /* it is booting, and its driver has not started yet */
 	RESIZE_STOPPED,	    /* it is paused, or crashed */
 	RESIZE_DEADLINE,    /* it was still moving at the timeout */
 	RESIZE_SUPERSEDED,  /* a newer request has replaced this one */
@@ -54,6 +55,8 @@ struct resize_result {
 	double seconds;
 	char *why; /* why it stopped short; NULL if it did not */
 	char *remedy;
+	char *note;		   /* what made this resize risky, or NULL */
+	enum hv_obstacle obstacle; /* found before memory was taken */
 };
 /* Frees the texts in *result. */
 void resize_result_clear(struct resize_result *result);
@@ -67,6 +70,8 @@ char *resize_host_text(const struct resize_result *result);
 struct resize_ops {
 	/* How far the guest is; called every few milliseconds. */
 	void (*progress)(void *data, const struct balloon_wait *wait, int64_t now_us);
+	/* What it waits for before it sets the target; called once. */
+	void (*waiting)(void *data, const char *text);
 	/* Something that the person who asked should know; without a full stop. */
 	void (*warn)(void *data, const char *text);
 	/* The guest's target is about to be set to @bytes: nobody else should set another. */

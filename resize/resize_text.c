@@ -6,13 +6,21 @@
 
 /* The share of memory taken that the host should get back; below, the text says why not. */
 #define FULL_RETURN 0.98
+/* A rise below this may be the VMM's own memory. */
+#define RISE_BYTES (UINT64_C(8) << 20)
 
 static const char *const reason_names[RESIZE_REASONS] = {
-	[RESIZE_REACHED] = "reached",	    [RESIZE_ASKED] = "asked",
-	[RESIZE_IN_USE] = "in-use",	    [RESIZE_FULL] = "full",
-	[RESIZE_STUCK] = "stuck",	    [RESIZE_NO_DRIVER] = "no-driver",
-	[RESIZE_STOPPED] = "stopped",	    [RESIZE_DEADLINE] = "deadline",
-	[RESIZE_SUPERSEDED] = "superseded", [RESIZE_INTERRUPTED] = "interrupted",
+	[RESIZE_REACHED] = "reached",
+	[RESIZE_ASKED] = "asked",
+	[RESIZE_IN_USE] = "in-use",
+	[RESIZE_FULL] = "full",
+	[RESIZE_STUCK] = "stuck",
+	[RESIZE_NO_DRIVER] = "no-driver",
+	[RESIZE_BOOTING] = "booting",
+	[RESIZE_STOPPED] = "stopped",
+	[RESIZE_DEADLINE] = "deadline",
+	[RESIZE_SUPERSEDED] = "superseded",
+	[RESIZE_INTERRUPTED] = "interrupted",
 };
 
 const char *resize_reason_name(enum resize_reason reason)
@@ -24,6 +32,7 @@ void resize_result_clear(struct resize_result *result)
 {
 	g_clear_pointer(&result->why, g_free);
 	g_clear_pointer(&result->remedy, g_free);
+	g_clear_pointer(&result->note, g_free);
 }
 
 bool resize_check_target(const char *name, uint64_t max_bytes, uint64_t target_bytes, bool force,
@@ -78,6 +87,8 @@ static char *resize_why_text(enum resize_reason reason, const struct resize_fact
 		return g_strdup("the balloon driver does not return the guest's memory");
 	case RESIZE_NO_DRIVER:
 		return g_strdup("no balloon driver is at work in the guest");
+	case RESIZE_BOOTING:
+		return g_strdup("the guest is booting: no balloon driver has started in it yet");
 	case RESIZE_STOPPED:
 		return g_strdup_printf("the guest is %s, so its driver cannot run",
 				       hv_state_name(facts->state));
@@ -87,7 +98,8 @@ static char *resize_why_text(enum resize_reason reason, const struct resize_fact
 		size = size_format(facts->newer_bytes);
 		return g_strdup_printf("another setmem has asked for %s meanwhile", size);
 	case RESIZE_INTERRUPTED:
-		return g_strdup("interrupted; the target stays set");
+		return g_strdup(facts->is_set ? "interrupted; the target stays set"
+					      : "interrupted; nothing was changed");
 	case RESIZE_REACHED:
 	case RESIZE_ASKED:
 	case RESIZE_REASONS:
@@ -101,7 +113,8 @@ static const char *const remedies[RESIZE_REASONS] = {
 			  "kill processes or panic",
 	[RESIZE_FULL] = "free memory in the guest, give it swap, or ask for less",
 	[RESIZE_STUCK] = "see the guest's kernel log",
-	[RESIZE_NO_DRIVER] = "load virtio_balloon in the guest; it will then follow the target",
+	[RESIZE_NO_DRIVER] = "load virtio_balloon in the guest, and repeat this",
+	[RESIZE_BOOTING] = "repeat this when it has booted; if it has, load virtio_balloon in it",
 	[RESIZE_STOPPED] = "resume the guest; its target stays set",
 	[RESIZE_DEADLINE] = "wait longer with --timeout S",
 	[RESIZE_SUPERSEDED] = "the latest setmem counts; repeat this one if it should",
@@ -110,10 +123,14 @@ static const char *const remedies[RESIZE_REASONS] = {
 void resize_explain(struct resize_result *result, enum resize_reason reason,
 		    const struct resize_facts *facts)
 {
-	resize_result_clear(result);
+	g_free(result->why);
+	g_free(result->remedy);
 	result->reason = reason;
 	result->why = resize_why_text(reason, facts);
-	result->remedy = g_strdup(remedies[reason]);
+	result->remedy = g_strdup(reason == RESIZE_NO_DRIVER && facts->is_set
+					  ? "load virtio_balloon in the guest; it will then "
+					    "follow the target"
+					  : remedies[reason]);
 }
 
 bool resize_host_gain(const struct resize_result *result, int64_t *gain_bytes)
@@ -124,23 +141,77 @@ bool resize_host_gain(const struct resize_result *result, int64_t *gain_bytes)
 	return true;
 }
 
+/*
+ * Why the host did not get back all that was taken; only what was measured or found.  Memory that
+ * the guest had and the host had not backed cannot come back, if no more is paid for afterwards
+ * than the guest has.
+ */
+static const char *resize_rest_text(const struct resize_result *result, uint64_t rest_bytes)
+{
+	uint64_t unbacked =
+		result->before_bytes - MIN(result->before_bytes, result->host_before_bytes);
+
+	if (result->obstacle == HV_OBSTACLE_DEVICES || result->obstacle == HV_OBSTACLE_LOCKED)
+		return hv_obstacle_text(result->obstacle);
+	if (rest_bytes <= unbacked && result->host_after_bytes <= result->after_bytes)
+		return "the rest was not in use";
+	return "why the host did not get back the rest is not known";
+}
+
+static char *resize_gain_text(const struct resize_result *result, uint64_t taken_bytes,
+			      int64_t gain_bytes)
+{
+	g_autofree char *taken = size_format(taken_bytes);
+	g_autofree char *gain = size_format((uint64_t)MAX(gain_bytes, 0));
+	g_autofree char *risen = size_format((uint64_t)MAX(-gain_bytes, 0));
+	bool is_full = (double)gain_bytes >= FULL_RETURN * (double)taken_bytes;
+
+	if (gain_bytes < -(int64_t)RISE_BYTES)
+		return g_strdup_printf("got back 0 B of the %s taken, measured; its use rose by %s "
+				       "meanwhile",
+				       taken, risen);
+	return g_strdup_printf(
+		"got back %s of the %s taken, measured%s%s", gain, taken, is_full ? "" : "; ",
+		is_full ? ""
+			: resize_rest_text(result, (uint64_t)((int64_t)taken_bytes - gain_bytes)));
+}
+
 char *resize_host_text(const struct resize_result *result)
 {
 	int64_t taken = (int64_t)(result->before_bytes - result->after_bytes), gain;
-	g_autofree char *taken_text = size_format(taken < 0 ? (uint64_t)-taken : (uint64_t)taken);
-	g_autofree char *gain_text = NULL;
+	g_autofree char *given = size_format((uint64_t)MAX(-taken, 0));
 
+	if (!taken)
+		return NULL;
 	if (!resize_host_gain(result, &gain))
 		return g_strdup("not measured, because the guest's process cannot be read from "
 				"here");
-	gain_text = size_format(gain < 0 ? 0 : (uint64_t)gain);
-	if (taken > 0)
-		return g_strdup_printf(
-			"got back %s of the %s taken, measured%s", gain_text, taken_text,
-			(double)gain < FULL_RETURN * (double)taken ? "; the rest was not in use"
-								   : "");
 	if (taken < 0)
 		return g_strdup_printf("%s more promised; it is used once the guest touches it",
-				       taken_text);
-	return NULL;
+				       given);
+	return resize_gain_text(result, (uint64_t)taken, gain);
+}
+
+char *resize_obstacle_text(enum hv_obstacle obstacle)
+{
+	const char *text = hv_obstacle_text(obstacle);
+
+	if (obstacle == HV_OBSTACLE_MIGRATION)
+		return g_strdup_printf("%s; wait until that has ended", text);
+	return g_strdup_printf("%s, so the host would get none of it back", text);
+}
+
+char *resize_silence_text(const struct guest_stats *stats)
+{
+	int64_t age_s = stats->known ? hv_stats_age_s(&stats->latest) : -1;
+	g_autofree char *state = NULL;
+
+	if (age_s < 0)
+		state = g_strdup("the guest reports no statistics");
+	else if (!guest_stats_are_fresh(stats))
+		state = g_strdup_printf(
+			"the guest's last statistics are %" G_GINT64_FORMAT " s old", age_s);
+	else
+		state = g_strdup("the guest's statistics are incomplete or impossible");
+	return g_strdup_printf("%s, so what it can give is not known", state);
 }

@@ -3,6 +3,7 @@
 #ifndef AEROSTAT_RESIZE_RESIZE_TEXT_H
 #define AEROSTAT_RESIZE_RESIZE_TEXT_H
 
+#include "resize/guest_stats.h"
 #include "resize/resize.h"
 
 /* What the texts are made of, apart from the result itself. */
@@ -11,10 +12,17 @@ struct resize_facts {
 	uint64_t used_bytes;  /* what the guest cannot free; HV_UNSET when unknown */
 	uint64_t newer_bytes; /* the target of a newer request; HV_UNSET: there is none */
 	enum hv_state state;  /* of the guest now */
+	bool is_set;	      /* the target was set */
 };
 
 /* Sets result->reason, why and remedy. */
 void resize_explain(struct resize_result *result, enum resize_reason reason,
 		    const struct resize_facts *facts);
+
+/* What @obstacle means for a guest that is to shrink, after its name; free it with g_free(). */
+char *resize_obstacle_text(enum hv_obstacle obstacle);
+
+/* That the statistics do not show what the guest can give, and why; free it with g_free(). */
+char *resize_silence_text(const struct guest_stats *stats);
 
 #endif

@@ -41,6 +41,9 @@ MODES = {
     "no-driver": "there is a balloon, but no driver sets it up; targets are taken and ignored",
     "never-moves": "the driver is ready and targets are taken, but actual stays",
     "forged-stats": "statistics are numbers that cannot all be true",
+    "late-driver": "no driver is ready the first five times that somebody asks",
+    "no-stats": "the driver is ready, but never reports statistics",
+    "free-only": "statistics are those of a Windows driver: what is free, not what is available",
     "stale-stats": "statistics were true an hour ago",
 }
 
@@ -65,6 +68,7 @@ class Guest:
         self.told_at = 0.0
         self.period = 0
         self.running = True
+        self.status_asked = 0
 
     @property
     def mode(self):
@@ -114,7 +118,9 @@ class Guest:
             values["stat-disk-caches"] = UNSET
         if self.mode == "stale-stats":
             updated -= 3600
-        if self.period == 0 or self.mode == "no-driver":
+        if self.mode == "free-only":
+            del values["stat-available-memory"]
+        if self.period == 0 or self.mode in ("no-driver", "no-stats"):
             values, updated = dict.fromkeys(values, UNSET), 0
         return {"stats": values, "last-update": updated}
 
@@ -238,7 +244,11 @@ class Commands:
         if expect(arguments, "path", str) != self.backend:
             raise QmpError("GenericError", "Path is not a VirtIODevice")
         ready = ["VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready"]
-        return {"status": {"statuses": [] if self.guest.mode == "no-driver" else ready}}
+        self.guest.status_asked += 1
+        if self.guest.mode == "no-driver" or \
+                (self.guest.mode == "late-driver" and self.guest.status_asked <= 5):
+            ready = []
+        return {"status": {"statuses": ready}}
 
 
 class Client:

@@ -188,6 +188,16 @@ static void print_edit_defined(const struct edit *edit, bool live_follows)
 			     : "");
 }
 
+/* EXIT_REFUSED would mean that nothing was changed. */
+static int report_live_failure(const struct edit *edit, const GError *error)
+{
+	enum exit_code code = exit_code_of(error);
+
+	return cli_fail_with(edit->ctx, code == EXIT_REFUSED ? EXIT_SHORT : code,
+			     "%s: the text is defined, but the running guest was not changed: %s",
+			     edit->info->name, hv_error_reason(error, edit->info->name));
+}
+
 static int apply_live(struct edit *edit)
 {
 	uint64_t target = live_target(edit);
@@ -203,7 +213,7 @@ static int apply_live(struct edit *edit)
 			&error))
 		code = resize_report(edit->ctx, edit->info, &outcome);
 	else
-		code = cli_fail(edit->ctx, error);
+		code = report_live_failure(edit, error);
 	resize_outcome_clear(&outcome);
 	return code;
 }

@@ -12,16 +12,13 @@ static uint64_t round_up_to_pages(uint64_t bytes)
 	return (bytes + BALLOON_PAGE_BYTES - 1) / BALLOON_PAGE_BYTES * BALLOON_PAGE_BYTES;
 }
 
-static int set_next_start(struct context *ctx, hv_guest *guest, const hv_info *info, uint64_t bytes,
-			  bool also_live)
+static int set_next_start(struct context *ctx, hv_guest *guest, const hv_info *info, uint64_t bytes)
 {
 	g_autoptr(GError) error = NULL;
 	g_autofree char *size = size_format(bytes);
 
 	if (!hv_guest_balloon_set(guest, hv_deadline_ms(CALL_MS), bytes, HV_SCOPE_CONFIG, &error))
 		return cli_fail(ctx, error);
-	if (also_live)
-		return EXIT_DONE;
 	if (ctx->json)
 		cli_print_json(json_pack("{s:s, s:s, s:i, s:I}", "guest", info->name, "outcome",
 					 "done", "exit_code", EXIT_DONE, "config_bytes",
@@ -31,18 +28,27 @@ static int set_next_start(struct context *ctx, hv_guest *guest, const hv_info *i
 	return EXIT_DONE;
 }
 
+/*
+ * The running guest first, because only it can refuse after having been asked.  Then its next
+ * start, unless nothing was changed.
+ */
 static int set_running_guest(struct context *ctx, hv_guest *guest, const hv_info *info,
-			     uint64_t bytes, const struct resize_options *options)
+			     uint64_t bytes, bool also_config, const struct resize_options *options)
 {
 	g_autoptr(GError) error = NULL;
 	struct resize_outcome outcome = { 0 };
 	int code;
 
-	if (!resize_live(ctx, guest, info, bytes, options, &outcome, &error)) {
-		resize_outcome_clear(&outcome);
-		return cli_fail(ctx, error);
-	}
-	code = resize_report(ctx, info, &outcome);
+	if (!resize_live(ctx, guest, info, bytes, options, &outcome, &error))
+		code = cli_fail(ctx, error);
+	else if (also_config && !hv_guest_balloon_set(guest, hv_deadline_ms(CALL_MS), bytes,
+						      HV_SCOPE_CONFIG, &error))
+		code = cli_fail_with(ctx, EXIT_SHORT,
+				     "%s was asked for its new size, but its next start was not "
+				     "changed: %s",
+				     info->name, hv_error_reason(error, guest->address));
+	else
+		code = resize_report(ctx, info, &outcome);
 	resize_outcome_clear(&outcome);
 	return code;
 }
@@ -64,7 +70,6 @@ static int apply_setmem(struct context *ctx, hv_guest *guest, const hv_info *inf
 {
 	bool running = info->state != HV_STATE_SHUTOFF;
 	g_autoptr(GError) error = NULL;
-	int code;
 
 	if (scope == HV_SCOPE_CURRENT)
 		scope = running ? HV_SCOPE_LIVE : HV_SCOPE_CONFIG;
@@ -74,12 +79,10 @@ static int apply_setmem(struct context *ctx, hv_guest *guest, const hv_info *inf
 				     info->name);
 	if (!check_setmem_target(info, bytes, scope, options->force, &error))
 		return cli_fail(ctx, error);
-	if (scope & HV_SCOPE_CONFIG) {
-		code = set_next_start(ctx, guest, info, bytes, scope & HV_SCOPE_LIVE);
-		if (code || !(scope & HV_SCOPE_LIVE))
-			return code;
-	}
-	return set_running_guest(ctx, guest, info, bytes, options);
+	/* What is sure to fail for the next start must fail before the running guest is asked. */
+	if (scope == HV_SCOPE_CONFIG || ((scope & HV_SCOPE_CONFIG) && !info->persistent))
+		return set_next_start(ctx, guest, info, bytes);
+	return set_running_guest(ctx, guest, info, bytes, scope & HV_SCOPE_CONFIG, options);
 }
 
 static int run_setmem(struct context *ctx, const struct verb *verb, int argc, char **argv)

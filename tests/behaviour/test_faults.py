@@ -72,6 +72,9 @@ def test_forged_statistics_do_no_harm(aerostat, tmp_path):
     with fake_qmp(tmp_path, "forged-stats", "--rate", "4096") as address:
         assert aerostat("dommemstat", address).code in (DONE, UNREACHABLE)
         result = aerostat("setmem", address, "400M")
+        assert result.code == REFUSED
+        assert "statistics are incomplete or impossible" in result.error
+        result = aerostat("setmem", address, "600M")
         assert result.code == DONE
         assert "cannot free" not in result.err      # nothing is concluded from nonsense
 

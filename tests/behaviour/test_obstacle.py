@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from command import DONE, REFUSED
 from conftest import BUILD
 from daemon import Daemon
 from lab.wait import HANG_S, wait_for
@@ -114,3 +115,18 @@ def test_huge_pages_are_in_the_way(lab, watching, tmp_path):
                       "-machine", "memory-backend=ram") as path, \
             watching("--qmp", path) as daemon:
         daemon.wait_for_guest("huge", lambda guest: guest["obstacle"] == HUGE_PAGES)
+
+
+@pytest.mark.parametrize("text, options", [
+    (LOCKED, ["-overcommit", "mem-lock=on"]),
+    (HUGE_PAGES, ["-object", "memory-backend-memfd,id=ram,size=64M,hugetlb=on,reserve=off",
+                  "-machine", "memory-backend=ram"])])
+def test_setmem_takes_nothing_that_the_host_would_not_get_back(
+        lab, aerostat, tmp_path, text, options):
+    with stopped_qemu(lab.qemu, tmp_path, "vain", *options) as path:
+        result = aerostat("setmem", f"qmp:{path}", "50M", "--no-wait")
+        assert result.code == REFUSED
+        assert f"{text}, so the host would get none of it back" in result.error
+        result = aerostat("setmem", f"qmp:{path}", "50M", "--no-wait", "--force", "--json")
+        assert result.code == DONE
+        assert text in result.json["note"]

@@ -93,13 +93,13 @@ def test_force_goes_below_the_floor(alpha, aerostat):
 
 def test_a_guest_with_no_driver(way):
     with way.guest("driverless", memory=256, driver=False) as guest:
-        result = way.run("setmem", guest.address, "200M", "--json")
+        result = way.run("setmem", guest.address, "200M", "--json", "--timeout", "1")
         assert result.code == NO_DRIVER
         assert result.json["outcome"] == "no-driver"
-        assert "no balloon driver" in result.json["reason"]
+        assert "booting: no balloon driver" in result.json["reason"]    # it started just now
         assert guest.actual() == 256 * MIB
 
-        guest.load_driver()     # it follows the target that it finds
+        guest.load_driver()
         assert way.run("setmem", guest.address, "200M").code == DONE
         assert guest.actual() == 200 * MIB
 
@@ -109,7 +109,7 @@ def test_a_driver_that_was_unloaded(way):
         assert way.run("setmem", guest.address, "200M").code == DONE
         guest.unload_driver()
         assert guest.actual() == 256 * MIB
-        result = way.run("setmem", guest.address, "180M", "--json")
+        result = way.run("setmem", guest.address, "180M", "--json", "--timeout", "1")
         assert result.code == NO_DRIVER, result
 
 
@@ -156,6 +156,12 @@ def test_a_transient_guest_has_no_next_start(lab, libvirt, aerostat_libvirt):
         assert result.code == REFUSED
         assert "transient" in result.error
         assert aerostat_libvirt("edit", "fleeting", env={"VISUAL": "false"}).code == REFUSED
+        both = "--live", "--config"     # neither is changed
+        assert aerostat_libvirt("setmem", "fleeting", "200M", *both).code == REFUSED
+        assert guest.actual() == 256 * MIB
+        period = aerostat_libvirt("dommemstat", "fleeting", "--json").json["period_s"]
+        assert aerostat_libvirt("dommemstat", "fleeting", "--period", "9", *both).code == REFUSED
+        assert aerostat_libvirt("dommemstat", "fleeting", "--json").json["period_s"] == period
         assert aerostat_libvirt("setmem", "fleeting", "200M").code == DONE
         assert guest.actual() == 200 * MIB
 

@@ -77,6 +77,8 @@ static bool fake_answer(struct fake *fake, int fd, const char *line)
 	const char *path = json_string_value(json_object_get(arguments, "path"));
 	const char *property = json_string_value(json_object_get(arguments, "property"));
 	g_autofree char *key = g_strjoin(" ", command, path, property, NULL);
+	g_autofree char *time_now = NULL;
+	g_autoptr(GString) dated = NULL;
 	g_autofree char *answer = NULL;
 	gpointer known, body;
 
@@ -91,7 +93,11 @@ static bool fake_answer(struct fake *fake, int fd, const char *line)
 	g_clear_pointer(&fake->events, g_free);
 	if (!known)
 		return true;
-	answer = g_strdup_printf("{%s, \"id\": \"%s\"}\r\n", (const char *)known,
+	dated = g_string_new(known);
+	time_now = g_strdup_printf("%" G_GINT64_FORMAT,
+				   g_get_real_time() / G_USEC_PER_SEC + fake->dated);
+	fake->dated += g_string_replace(dated, NOW, time_now, 0);
+	answer = g_strdup_printf("{%s, \"id\": \"%s\"}\r\n", dated->str,
 				 json_string_value(json_object_get(message, "id")));
 	return fake_say(fd, answer);
 }

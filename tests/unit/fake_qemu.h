@@ -12,6 +12,7 @@
 #define NO_DEVICE "\"error\": {\"class\": \"DeviceNotActive\", \"desc\": \"No balloon device\"}"
 #define NO_COMMAND "\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"unknown\"}"
 #define REFUSED "\"error\": {\"class\": \"GenericError\", \"desc\": \"not to be had\"}"
+#define NOW "@NOW@" /* in an answer: the time now, and one second more with each such answer */
 #define UNSET "18446744073709551615"
 
 struct fake {
@@ -24,6 +25,7 @@ struct fake {
 	int client;
 	GHashTable *answers; /* NULL: no answer */
 	GString *heard;	     /* commands that change something, with their values */
+	unsigned int dated;  /* how often an answer contained NOW */
 	char *events;	     /* sent before the next answer */
 	const char *drop_on; /* the command at which the client is dropped ... */
 	unsigned int drops;  /* ... so many times */

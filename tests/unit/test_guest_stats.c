@@ -19,6 +19,8 @@ static struct guest_stats sample(const hv_info *info)
 	struct guest_stats stats = { .info = info, .known = true };
 
 	stats.latest = (struct hv_stats){ .taken_s = 1000, .last_update_s = 1000, .period_s = 1 };
+	for (int i = 0; i < HV_STAT_COUNT; i++)
+		stats.latest.value[i] = HV_UNSET;
 	stats.latest.value[HV_STAT_ACTUAL] = 1024 * MIB;
 	stats.latest.value[HV_STAT_AVAILABLE] = 960 * MIB;
 	stats.latest.value[HV_STAT_USABLE] = 500 * MIB;
@@ -49,6 +51,28 @@ static void the_least_includes_headroom(void **state)
 	assert_int_equal(guest_stats_least_bytes(&stats), (524 + 64) * MIB);
 }
 
+static void free_memory_counts_where_nothing_better_is_reported(void **state)
+{
+	struct guest_stats stats = sample(&gib);
+
+	(void)state;
+	stats.latest.value[HV_STAT_USABLE] = HV_UNSET;
+	stats.latest.value[HV_STAT_UNUSED] = 544 * MIB;
+	assert_int_equal(guest_stats_used_bytes(&stats), (960 - 544) * MIB);
+	assert_int_equal(guest_stats_least_bytes(&stats), (1024 - 544 + 64) * MIB);
+}
+
+static void a_total_that_does_not_follow_the_balloon_is_no_need(void **state)
+{
+	struct guest_stats stats = sample(&gib);
+
+	(void)state;
+	stats.latest.value[HV_STAT_ACTUAL] = 600 * MIB;
+	stats.latest.value[HV_STAT_AVAILABLE] = 1024 * MIB;
+	stats.latest.value[HV_STAT_USABLE] = 400 * MIB;
+	assert_int_equal(guest_stats_used_bytes(&stats), 200 * MIB);
+}
+
 static void nothing_is_concluded_from_old_absent_or_impossible_figures(void **state)
 {
 	struct guest_stats stats = sample(&gib);
@@ -74,6 +98,8 @@ int main(void)
 		cmocka_unit_test(need_is_what_is_not_usable),
 		cmocka_unit_test(need_counts_from_the_size_where_the_balloon_counts_as_memory),
 		cmocka_unit_test(the_least_includes_headroom),
+		cmocka_unit_test(free_memory_counts_where_nothing_better_is_reported),
+		cmocka_unit_test(a_total_that_does_not_follow_the_balloon_is_no_need),
 		cmocka_unit_test(nothing_is_concluded_from_old_absent_or_impossible_figures),
 	};
 

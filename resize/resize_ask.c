@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Asking first: what is found out before memory is taken from a guest.
+ *
+ * Theory of operation
+ * -------------------
+ * 1. Obstacles.  Where the host would get nothing back (locked memory, devices that pin it), the
+ *    guest would lose memory and nobody would gain any: refused unless forced.
+ * 2. The driver.  A guest that is booting has none yet, and what it will need is unknown.  So a
+ *    guest without a driver that was started, or last heard of, less than BOOT_US ago is waited
+ *    for.  One that has been running for longer has no driver, and nothing is asked of it.
+ *    Over libvirt nobody reports the driver, but statistics prove that there is one.
+ * 3. The statistics, from which follows how much the guest can give.  Of a guest that reports
+ *    none, at most half is taken unless forced: with half of the memory that it was planned for
+ *    a guest may swap, but it lives.
+ *
+ * Nothing is asked of a guest that is to grow, or whose caller does not wait.
+ */
+#include "resize/resize_private.h"
+
+#include <poll.h>
+
+#include "hypervisor/vmm_process.h"
+#include "policy/floor.h"
+
+#define BOOT_US (60 * G_USEC_PER_SEC) /* a guest older than this has booted */
+#define BOOT_POLL_MS 100
+#define SILENT_MS 4000 /* how long a guest may take to report before it counts as silent */
+
+void resize_conclude(struct resize *r, enum resize_reason reason)
+{
+	resize_explain(r->result, reason,
+		       &(struct resize_facts){
+			       .info = r->info,
+			       .used_bytes = guest_stats_used_bytes(&r->stats),
+			       .newer_bytes = HV_UNSET,
+			       .is_set = r->is_set,
+		       });
+}
+
+bool resize_is_given_up(struct resize *r)
+{
+	struct resize_facts facts = { .info = r->info, .is_set = r->is_set };
+
+	if (r->ops->is_cancelled && r->ops->is_cancelled(r->data)) {
+		resize_conclude(r, RESIZE_INTERRUPTED);
+		return true;
+	}
+	if (target_file_is_current(&r->target_file, &facts.newer_bytes))
+		return false;
+	resize_explain(r->result, RESIZE_SUPERSEDED, &facts);
+	return true;
+}
+
+static void warn_of_risk(struct resize *r, const char *text)
+{
+	g_autofree char *line = g_strdup_printf("%s: %s", r->info->name, text);
+
+	if (!r->result->note)
+		r->result->note = g_strdup(text);
+	if (r->ops->warn)
+		r->ops->warn(r->data, line);
+}
+
+static bool check_resize_obstacle(struct resize *r, GError **error)
+{
+	enum hv_obstacle obstacle;
+	g_autofree char *text = NULL;
+
+	if (!hv_guest_obstacle(r->guest, hv_deadline_ms(RESIZE_CALL_MS), &obstacle, NULL) ||
+	    obstacle == HV_OBSTACLE_NONE)
+		return true;
+	r->result->obstacle = obstacle;
+	text = resize_obstacle_text(obstacle);
+	if (r->request->force) {
+		warn_of_risk(r, text);
+		return true;
+	}
+	g_set_error(error, HV_ERROR, HV_ERROR_REFUSED, "%s: %s; use --force to do it anyway",
+		    r->info->name, text);
+	return false;
+}
+
+bool resize_is_booting(const struct resize *r)
+{
+	int64_t age_us = vmm_process_age_us(r->info->pid);
+	int64_t silent_s = r->stats.known ? hv_stats_age_s(&r->stats.latest) : -1;
+
+	return (age_us >= 0 && age_us < BOOT_US) ||
+	       (silent_s >= 0 && silent_s * G_USEC_PER_SEC < BOOT_US);
+}
+
+/* What is known about the driver now.  READY also if nobody can start one, or say more. */
+static enum hv_driver find_driver(struct resize *r)
+{
+	g_auto(hv_info) now = { 0 };
+
+	if (!hv_guest_info(r->guest, hv_deadline_ms(RESIZE_CALL_MS), &now, NULL) ||
+	    now.state != HV_STATE_RUNNING)
+		return HV_DRIVER_READY;
+	guest_stats_read(&r->stats);
+	if (now.driver == HV_DRIVER_UNKNOWN && guest_stats_are_fresh(&r->stats))
+		return HV_DRIVER_READY;
+	return now.driver;
+}
+
+/* Waits for the driver of a guest that is booting. */
+static enum resize_step await_driver(struct resize *r)
+{
+	int64_t end_us = r->started_us + r->request->timeout_us;
+	enum hv_driver driver = find_driver(r);
+	bool waited = false;
+
+	while (driver != HV_DRIVER_READY) {
+		if (resize_is_given_up(r))
+			return RESIZE_ENDED;
+		if (!resize_is_booting(r)) {
+			if (driver == HV_DRIVER_UNKNOWN)
+				break;
+			resize_conclude(r, RESIZE_NO_DRIVER);
+			return RESIZE_ENDED;
+		}
+		if (g_get_monotonic_time() >= end_us) {
+			resize_conclude(r, RESIZE_BOOTING);
+			return RESIZE_ENDED;
+		}
+		if (!waited && r->ops->waiting)
+			r->ops->waiting(r->data, "it is booting: waiting for its balloon driver");
+		waited = true;
+		poll(NULL, 0, BOOT_POLL_MS);
+		driver = find_driver(r);
+	}
+	if (waited)
+		guest_stats_wait(&r->stats, SILENT_MS);
+	return RESIZE_GO_ON;
+}
+
+/* A guest of which nobody knows what it can give is not made very small. */
+static bool check_silent_guest(struct resize *r, GError **error)
+{
+	uint64_t max_bytes = r->info->max_bytes;
+	uint64_t careful_bytes = MAX(floor_bytes(max_bytes), max_bytes / 2);
+	bool is_careless = r->request->target_bytes < careful_bytes && !r->request->force;
+	g_autofree char *text = NULL;
+
+	if (is_careless && guest_stats_least_bytes(&r->stats) == HV_UNSET)
+		guest_stats_wait(&r->stats, SILENT_MS);
+	if (guest_stats_least_bytes(&r->stats) != HV_UNSET)
+		return true;
+	text = resize_silence_text(&r->stats);
+	if (!is_careless) {
+		warn_of_risk(r, text);
+		return true;
+	}
+	g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
+		    "%s: %s, and less than half of its maximum was asked for; use --force to do it "
+		    "anyway",
+		    r->info->name, text);
+	return false;
+}
+
+enum resize_step resize_ask_guest(struct resize *r, GError **error)
+{
+	enum resize_step step = RESIZE_GO_ON;
+
+	if (r->request->target_bytes >= r->result->before_bytes)
+		return RESIZE_GO_ON;
+	if (!check_resize_obstacle(r, error))
+		return RESIZE_FAILED;
+	if (r->request->no_wait)
+		return RESIZE_GO_ON;
+	if (!r->request->force)
+		step = await_driver(r);
+	if (step == RESIZE_GO_ON && !check_silent_guest(r, error))
+		step = RESIZE_FAILED;
+	return step;
+}
