@@ -66,6 +66,7 @@ void hold_prepare(struct hold *hold, struct context *ctx, const char *socket, co
 			break;
 }
 
+/* Forced, because the guest was asked what it can give, or the user has forced it. */
 void hold_at(struct hold *hold, uint64_t bytes)
 {
 	g_autoptr(GError) error = NULL;
@@ -73,7 +74,7 @@ void hold_at(struct hold *hold, uint64_t bytes)
 
 	if (!hold->key)
 		return;
-	names = daemon_set_mode(hold->daemon, hold->key, DAEMON_MODE_HELD, bytes, &error);
+	names = daemon_set_mode(hold->daemon, hold->key, DAEMON_MODE_HELD, bytes, true, &error);
 	if (names)
 		hold->bytes = bytes;
 	else
@@ -85,9 +86,9 @@ void hold_undo(struct hold *hold)
 	if (hold->bytes == HV_UNSET)
 		return;
 	g_strfreev(hold->was_held ? daemon_set_mode(hold->daemon, hold->key, DAEMON_MODE_HELD,
-						    hold->held_before_bytes, NULL)
+						    hold->held_before_bytes, true, NULL)
 				  : daemon_set_mode(hold->daemon, hold->key, DAEMON_MODE_AUTO,
-						    HV_UNSET, NULL));
+						    HV_UNSET, false, NULL));
 	hold->bytes = HV_UNSET;
 }
 

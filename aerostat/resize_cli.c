@@ -108,13 +108,16 @@ static void warn_of_resize(void *data, const char *text)
 	cli_warn(live->ctx, "%s", text);
 }
 
-static void hold_resized_guest(void *data, uint64_t bytes)
+/* Without aerostatd's consent the guest is asked all the same; hold_at() has warned. */
+static bool hold_resized_guest(void *data, uint64_t bytes, GError **error)
 {
 	struct live_resize *live = data;
 
+	(void)error;
 	if (!live->hold.ctx)
 		hold_prepare(&live->hold, live->ctx, live->socket, live->guest, live->info);
 	hold_at(&live->hold, bytes);
+	return true;
 }
 
 static void release_resized_guest(void *data)

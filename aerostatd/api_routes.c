@@ -41,7 +41,7 @@ static void answer_invalid(struct api_request *request, const char *text)
 /* One key of a body. */
 struct body_key {
 	const char *name;
-	json_type type; /* JSON_INTEGER or JSON_STRING */
+	json_type type; /* JSON_INTEGER, JSON_STRING, or JSON_TRUE for either boolean */
 	bool required;
 };
 
@@ -51,6 +51,13 @@ static const struct body_key *find_body_key(const struct body_key *keys, const c
 		if (!strcmp(keys->name, name))
 			return keys;
 	return NULL;
+}
+
+static const char *body_type_name(json_type type)
+{
+	return type == JSON_STRING ? "a string"
+	       : type == JSON_TRUE ? "true or false"
+				   : "an integer";
 }
 
 /* What is wrong with @body, to be freed; NULL when nothing is. */
@@ -64,10 +71,9 @@ static char *check_request_body(json_t *body, const struct body_key *keys)
 
 		if (!key)
 			return g_strdup_printf("'%s' is not a key of this request", name);
-		if (json_typeof(value) != key->type)
-			return g_strdup_printf("'%s' must be %s", name,
-					       key->type == JSON_STRING ? "a string"
-									: "an integer");
+		if (key->type == JSON_TRUE ? !json_is_boolean(value)
+					   : json_typeof(value) != key->type)
+			return g_strdup_printf("'%s' must be %s", name, body_type_name(key->type));
 		if (key->type == JSON_INTEGER && json_integer_value(value) <= 0)
 			return g_strdup_printf("'%s' must be above 0, not %" JSON_INTEGER_FORMAT,
 					       name, json_integer_value(value));
@@ -125,10 +131,12 @@ static void api_get_guest(struct api_request *request)
 }
 
 /* Reads a body with a mode.  False when it is wrong; the request was answered then. */
-static bool read_mode_body(struct api_request *request, enum policy_mode *mode, uint64_t *bytes)
+static bool read_mode_body(struct api_request *request, enum policy_mode *mode, uint64_t *bytes,
+			   bool *force)
 {
 	static const struct body_key keys[] = { { "mode", JSON_STRING, true },
 						{ "bytes", JSON_INTEGER, false },
+						{ "force", JSON_TRUE, false },
 						{ NULL } };
 	json_t *body = read_request_body(request, keys), *size;
 	int found;
@@ -138,6 +146,7 @@ static bool read_mode_body(struct api_request *request, enum policy_mode *mode, 
 	found = config_mode_find(json_string_value(json_object_get(body, "mode")));
 	size = json_object_get(body, "bytes");
 	*bytes = size ? (uint64_t)json_integer_value(size) : HV_UNSET;
+	*force = json_is_true(json_object_get(body, "force"));
 	json_decref(body);
 	if (found < 0) {
 		answer_invalid(request, "'mode' must be auto, observe, held or off");
@@ -164,14 +173,15 @@ static void api_put_guest_mode(struct api_request *request)
 	const struct managed *guest = manager_find(manager, request->argument, &error);
 	enum policy_mode mode;
 	uint64_t bytes;
+	bool force;
 
 	if (!guest) {
 		api_answer_gerror(request->msg, error);
 		return;
 	}
-	if (!read_mode_body(request, &mode, &bytes))
+	if (!read_mode_body(request, &mode, &bytes, &force))
 		return;
-	if (manager_set_mode(manager, request->argument, mode, bytes, &error))
+	if (manager_set_mode(manager, request->argument, mode, bytes, force, &error))
 		answer_changed_guests(request, json_pack("[o]", report_guest_name(guest)));
 	else
 		api_answer_gerror(request->msg, error);
@@ -184,11 +194,12 @@ static void api_put_mode(struct api_request *request)
 	g_autoptr(GError) error = NULL;
 	enum policy_mode mode;
 	uint64_t bytes;
+	bool force;
 	json_t *names;
 
-	if (!read_mode_body(request, &mode, &bytes))
+	if (!read_mode_body(request, &mode, &bytes, &force))
 		return;
-	if (!manager_set_mode(manager, NULL, mode, bytes, &error)) {
+	if (!manager_set_mode(manager, NULL, mode, bytes, force, &error)) {
 		api_answer_gerror(request->msg, error);
 		return;
 	}
@@ -198,6 +209,45 @@ static void api_put_mode(struct api_request *request)
 		if (((const struct managed *)guests->pdata[i])->answered)
 			json_array_append_new(names, report_guest_name(guests->pdata[i]));
 	answer_changed_guests(request, names);
+}
+
+static void api_get_guest_size(struct api_request *request)
+{
+	g_autoptr(GError) error = NULL;
+	const struct managed *guest = manager_find(request->manager, request->argument, &error);
+
+	if (guest)
+		api_answer_json(request->msg, SOUP_STATUS_OK,
+				report_resize(guest, manager_get_resize(request->manager, guest)));
+	else
+		api_answer_gerror(request->msg, error);
+}
+
+static void api_put_guest_size(struct api_request *request)
+{
+	static const struct body_key keys[] = { { "bytes", JSON_INTEGER, true },
+						{ "force", JSON_TRUE, false },
+						{ NULL } };
+	struct manager *manager = request->manager;
+	g_autoptr(GError) error = NULL;
+	const struct managed *guest = manager_find(manager, request->argument, &error);
+	json_t *body;
+
+	if (!guest) {
+		api_answer_gerror(request->msg, error);
+		return;
+	}
+	body = read_request_body(request, keys);
+	if (!body)
+		return;
+	if (manager_set_size(manager, request->argument,
+			     (uint64_t)json_integer_value(json_object_get(body, "bytes")),
+			     json_is_true(json_object_get(body, "force")), &error))
+		api_answer_json(request->msg, SOUP_STATUS_ACCEPTED,
+				report_resize(guest, manager_get_resize(manager, guest)));
+	else
+		api_answer_gerror(request->msg, error);
+	json_decref(body);
 }
 
 /* Notes are printed on terminals, so they must not contain control characters. */
@@ -330,6 +380,8 @@ static const struct route route_table[] = {
 	{ "GET", "/v1/status", API_READ, api_get_status },
 	{ "GET", "/v1/guests/{name}", API_READ, api_get_guest },
 	{ "PUT", "/v1/guests/{name}/mode", API_CHANGE, api_put_guest_mode },
+	{ "GET", "/v1/guests/{name}/size", API_READ, api_get_guest_size },
+	{ "PUT", "/v1/guests/{name}/size", API_CHANGE, api_put_guest_size },
 	{ "PUT", "/v1/mode", API_CHANGE, api_put_mode },
 	{ "POST", "/v1/reservations", API_CHANGE, api_post_reservation },
 	{ "GET", "/v1/reservations/{id}", API_READ, api_get_reservation },

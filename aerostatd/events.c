@@ -18,6 +18,8 @@ static const char *const kind_names[EVENT_KINDS] = {
 	[EVENT_MODE] = "mode",
 	[EVENT_ALARM] = "alarm",
 	[EVENT_RESERVATION] = "reservation",
+	[EVENT_RESIZE_PROGRESS] = "resize-progress",
+	[EVENT_RESIZE_RESULT] = "resize-result",
 	[EVENT_RELOAD] = "reload",
 };
 
@@ -91,29 +93,52 @@ static void call_listeners(struct events *events, const struct event *event)
 		remove_empty_listeners(events->listeners);
 }
 
-void events_add(struct events *events, enum event_kind kind, const char *guest,
-		uint64_t bytes_before, uint64_t bytes_after, const char *format, ...)
+/* Takes ownership of the texts in @content. */
+static void keep_event(struct events *events, const struct event *content)
 {
-	struct event *event = g_new0(struct event, 1);
-	va_list args;
+	struct event *event = g_new(struct event, 1);
 
-	va_start(args, format);
-	*event = (struct event){
-		.number = ++events->last_number,
-		.time_us = g_get_real_time(),
-		.kind = kind,
-		.guest = g_strdup(guest),
-		.text = g_strdup_vprintf(format, args),
-		.bytes_before = bytes_before,
-		.bytes_after = bytes_after,
-	};
-	va_end(args);
-	events->counts[kind]++;
+	*event = *content;
+	event->number = ++events->last_number;
+	event->time_us = g_get_real_time();
+	events->counts[event->kind]++;
 	g_queue_push_tail(&events->kept, event);
 	call_listeners(events, event);
 	/* Outer calls still pass on their event, so only the outermost one frees old ones. */
 	while (!events->depth && g_queue_get_length(&events->kept) > EVENTS_KEPT)
 		free_event(g_queue_pop_head(&events->kept));
+}
+
+void events_add(struct events *events, enum event_kind kind, const char *guest,
+		uint64_t bytes_before, uint64_t bytes_after, const char *format, ...)
+{
+	struct event event = { .kind = kind,
+			       .guest = g_strdup(guest),
+			       .bytes_before = bytes_before,
+			       .bytes_after = bytes_after };
+	va_list args;
+
+	va_start(args, format);
+	event.text = g_strdup_vprintf(format, args);
+	va_end(args);
+	keep_event(events, &event);
+}
+
+void events_add_result(struct events *events, enum event_kind kind, const char *guest,
+		       const char *reason, uint64_t bytes_before, uint64_t bytes_after,
+		       const char *format, ...)
+{
+	struct event event = { .kind = kind,
+			       .guest = g_strdup(guest),
+			       .reason = reason,
+			       .bytes_before = bytes_before,
+			       .bytes_after = bytes_after };
+	va_list args;
+
+	va_start(args, format);
+	event.text = g_strdup_vprintf(format, args);
+	va_end(args);
+	keep_event(events, &event);
 }
 
 void events_replay(const struct events *events, uint64_t after, event_fn fn, void *data)

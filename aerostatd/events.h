@@ -12,15 +12,17 @@
 #define EVENTS_KEPT 1000
 
 enum event_kind {
-	EVENT_GUEST_FOUND, /* a guest appeared */
-	EVENT_GUEST_GONE,  /* a guest ended, or its source was removed */
-	EVENT_GUEST_LOST,  /* a guest stopped answering */
-	EVENT_GUEST_BACK,  /* a guest answers again */
-	EVENT_TARGET,	   /* the target of a guest was changed */
-	EVENT_MODE,	   /* a person changed the mode of a guest */
-	EVENT_ALARM,	   /* overcommitment, or the failure of a source, began or ended */
-	EVENT_RESERVATION, /* a reservation was made, was filled or ended */
-	EVENT_RELOAD,	   /* another configuration is in force */
+	EVENT_GUEST_FOUND,     /* a guest appeared */
+	EVENT_GUEST_GONE,      /* a guest ended, or its source was removed */
+	EVENT_GUEST_LOST,      /* a guest stopped answering */
+	EVENT_GUEST_BACK,      /* a guest answers again */
+	EVENT_TARGET,	       /* the target of a guest was changed */
+	EVENT_MODE,	       /* a person changed the mode of a guest */
+	EVENT_ALARM,	       /* overcommitment, or the failure of a source, began or ended */
+	EVENT_RESERVATION,     /* a reservation was made, was filled or ended */
+	EVENT_RESIZE_PROGRESS, /* how far a size is that a person set through the API */
+	EVENT_RESIZE_RESULT,   /* how that ended */
+	EVENT_RELOAD,	       /* another configuration is in force */
 	EVENT_KINDS
 };
 /* The name of @kind in the API, such as "guest-found"; "unknown" for any other number. */
@@ -32,6 +34,7 @@ struct event {
 	enum event_kind kind;
 	char *guest;			    /* its name; NULL: the event is about the host */
 	char *text;			    /* for people */
+	const char *reason;		    /* EVENT_RESIZE_RESULT only: one word, static */
 	uint64_t bytes_before, bytes_after; /* HV_UNSET when they do not apply */
 };
 
@@ -54,6 +57,10 @@ void events_free(struct events *events);
 void events_add(struct events *events, enum event_kind kind, const char *guest,
 		uint64_t bytes_before, uint64_t bytes_after, const char *format, ...)
 	G_GNUC_PRINTF(6, 7);
+/* As events_add(), with @reason, a static text. */
+void events_add_result(struct events *events, enum event_kind kind, const char *guest,
+		       const char *reason, uint64_t bytes_before, uint64_t bytes_after,
+		       const char *format, ...) G_GNUC_PRINTF(7, 8);
 /* Calls @fn for each event that is kept and has a number above @after, oldest first. */
 void events_replay(const struct events *events, uint64_t after, event_fn fn, void *data);
 /* Calls @fn for each event from now on.  Returns the id for events_unlisten(), never 0. */

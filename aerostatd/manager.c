@@ -6,6 +6,7 @@
 #include "aerostatd/guests.h"
 #include "aerostatd/log.h"
 #include "aerostatd/modes.h"
+#include "aerostatd/resizing.h"
 #include "aerostatd/roster.h"
 #include "aerostatd/round.h"
 
@@ -18,6 +19,7 @@ struct manager {
 	struct config *config;
 	struct guests *guests;
 	struct reservations *reservations;
+	struct resizings *resizings;
 	struct recorder *recorder;
 	struct round *round;
 	struct roster *roster;
@@ -54,6 +56,7 @@ static void drop_guest(struct manager *manager, struct managed *guest, const cha
 	}
 	guests_visit_aliases(manager->guests, guest, find_again, manager);
 	guests_remove(manager->guests, guest);
+	resizings_forget(manager->resizings, guest);
 	round_note_answer(manager->round, guest);
 	managed_free(guest);
 }
@@ -313,6 +316,7 @@ static void on_gone(void *data, const char *source, const char *address)
 		   "it is no longer listed");
 	manager_log(LOG_INFO, "%s: it is no longer listed", guest->name);
 	guests_visit_aliases(manager->guests, guest, find_again, manager);
+	resizings_forget(manager->resizings, guest);
 	guests_start_leaving(manager->guests, guest);
 	round_note_answer(manager->round, guest);
 	managed_free(guest);
@@ -348,12 +352,58 @@ const struct managed *manager_find(const struct manager *manager, const char *na
 	return guests_find_name(manager->guests, name, error);
 }
 
-bool manager_set_mode(struct manager *manager, const char *name, enum policy_mode mode,
-		      uint64_t bytes, GError **error)
+/* A person's newer wish ends an older one that is under way. */
+static bool set_guest_mode(struct manager *manager, const char *name, enum policy_mode mode,
+			   uint64_t bytes, bool force, GError **error)
 {
-	return name ? modes_set_one(manager->guests, manager->status.events, name, mode, bytes,
-				    error)
-		    : modes_set_all(manager->guests, manager->status.events, mode, bytes, error);
+	const struct managed *guest = guests_find_name(manager->guests, name, error);
+
+	if (!guest)
+		return false;
+	/* modes_set_one() refuses what is 0 or above the maximum. */
+	if (guest->answered && bytes && bytes <= guest->seen.boot_bytes &&
+	    !resizings_check(guest, bytes, force, error))
+		return false;
+	if (!modes_set_one(manager->guests, manager->status.events, name, mode, bytes, error))
+		return false;
+	resizings_cancel(manager->resizings, guest);
+	return true;
+}
+
+bool manager_set_mode(struct manager *manager, const char *name, enum policy_mode mode,
+		      uint64_t bytes, bool force, GError **error)
+{
+	const GPtrArray *list = guests_list(manager->guests);
+
+	if (name)
+		return set_guest_mode(manager, name, mode, bytes, force, error);
+	if (!modes_set_all(manager->guests, manager->status.events, mode, bytes, error))
+		return false;
+	for (guint i = 0; i < list->len; i++)
+		resizings_cancel(manager->resizings, list->pdata[i]);
+	return true;
+}
+
+bool manager_set_size(struct manager *manager, const char *name, uint64_t bytes, bool force,
+		      GError **error)
+{
+	struct managed *guest = guests_find_name(manager->guests, name, error);
+
+	if (!guest)
+		return false;
+	if (!guest->answered) {
+		g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_REFUSED,
+			    "%s has not answered yet: %s", guest->name,
+			    guest->problem ? guest->problem : "it was only just found");
+		return false;
+	}
+	return resizings_start(manager->resizings, guest, bytes, force, error);
+}
+
+const struct managed_resize *manager_get_resize(const struct manager *manager,
+						const struct managed *guest)
+{
+	return resizings_find(manager->resizings, guest);
 }
 
 const struct reservation *manager_reserve(struct manager *manager, uint64_t bytes,
@@ -447,6 +497,7 @@ struct manager *manager_new(const struct manager_options *options, GError **erro
 	status->to_restore = guests_count_strays(manager->guests);
 	manager->reservations = reservations_new(status->events);
 	status->reservations = reservations_list(manager->reservations);
+	manager->resizings = resizings_new(manager->guests, status->events);
 	manager->recorder = recorder_new();
 	manager->round = round_new(&(struct round_context){
 		.proc = options->proc,
@@ -502,6 +553,7 @@ void manager_stop(struct manager *manager, void (*stopped)(unsigned int missing,
 	manager->stop.data = data;
 	round_stop(manager->round);
 	recorder_stop(manager->recorder);
+	resizings_stop(manager->resizings);
 	guests_start_restore(manager->guests);
 	manager->status.to_restore = guests_count_strays(manager->guests);
 	manager->stop.timer =
@@ -517,6 +569,7 @@ void manager_free(struct manager *manager)
 	g_clear_handle_id(&manager->shortage_timer, g_source_remove);
 	roster_free(manager->roster);
 	round_free(manager->round);
+	resizings_free(manager->resizings);
 	guests_free(manager->guests);
 	reservations_free(manager->reservations);
 	recorder_free(manager->recorder);

@@ -24,6 +24,7 @@
  *
  *   manager.c       life of the manager, guests that come and go
  *   round.c         samples, decisions
+ *   resizing.c      sizes that people set through the API
  *   modes.c         modes and sizes that people choose
  *   holders.c       who holds the memory that a guest wants
  *   reservations.c  memory for guests that are about to start
@@ -91,6 +92,19 @@ struct managed {
 	struct managed_private *private;  /* managed.c's own */
 };
 
+/* The latest size that a person set through the API.  Unknown sizes are HV_UNSET. */
+struct managed_resize {
+	char *name; /* of the guest */
+	bool is_running;
+	uint64_t target_bytes, before_bytes, actual_bytes;
+	uint64_t host_before_bytes, host_after_bytes; /* what it cost the host */
+	uint64_t eased_bytes; /* the target with which a guest that stopped short was left */
+	const char *reason;   /* how it ended, one word; NULL while it is running */
+	char *why;	      /* in words; while it is running: what it waits for */
+	char *remedy, *note;  /* NULL: none */
+	char *host_text;      /* what the host got back, in words; NULL: nothing to report */
+};
+
 /* Memory promised to a guest that is about to start. */
 struct reservation {
 	uint64_t id;
@@ -147,9 +161,23 @@ const struct managed *manager_find(const struct manager *manager, const char *na
  * @name: NULL for all guests
  * @mode: POLICY_AUTO returns to the configuration's mode
  * @bytes: with POLICY_HELD; HV_UNSET for the size it has now
+ * @force: hold it at @bytes though that is known to harm it
  */
 bool manager_set_mode(struct manager *manager, const char *name, enum policy_mode mode,
-		      uint64_t bytes, GError **error);
+		      uint64_t bytes, bool force, GError **error);
+
+/*
+ * manager_set_size - change a guest's size as `aerostat setmem` does, and hold it there
+ * @force: as --force
+ *
+ * Returns once the guest is being asked; manager_get_resize() and events report the rest.
+ */
+bool manager_set_size(struct manager *manager, const char *name, uint64_t bytes, bool force,
+		      GError **error);
+
+/* The latest manager_set_size() of @guest; NULL if there was none. */
+const struct managed_resize *manager_get_resize(const struct manager *manager,
+						const struct managed *guest);
 
 /*
  * manager_reserve - reserve memory for a guest that is about to start

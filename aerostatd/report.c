@@ -208,12 +208,37 @@ json_t *report_reservation(const struct reservation *reservation)
 
 json_t *report_event(const struct event *event)
 {
-	return json_pack("{s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "number", (json_int_t)event->number,
-			 "time_us", (json_int_t)event->time_us, "kind",
+	return json_pack("{s:I, s:I, s:s, s:o, s:o, s:s?, s:o, s:o}", "number",
+			 (json_int_t)event->number, "time_us", (json_int_t)event->time_us, "kind",
 			 event_kind_name(event->kind), "guest", report_text(event->guest), "text",
-			 report_text(event->text), "bytes_before",
+			 report_text(event->text), "reason", event->reason, "bytes_before",
 			 report_number(event->bytes_before), "bytes_after",
 			 report_number(event->bytes_after));
+}
+
+json_t *report_resize(const struct managed *guest, const struct managed_resize *resize)
+{
+	static const struct managed_resize none = {
+		.target_bytes = HV_UNSET,
+		.before_bytes = HV_UNSET,
+		.actual_bytes = HV_UNSET,
+		.host_before_bytes = HV_UNSET,
+		.host_after_bytes = HV_UNSET,
+		.eased_bytes = HV_UNSET,
+	};
+	const struct managed_resize *shown = resize ? resize : &none;
+	const char *state = !resize ? "none" : shown->is_running ? "running" : "done";
+
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:o}",
+			 "guest", report_guest_name(guest), "state", state, "target_bytes",
+			 report_number(shown->target_bytes), "before_bytes",
+			 report_number(shown->before_bytes), "actual_bytes",
+			 report_number(shown->actual_bytes), "host_before_bytes",
+			 report_number(shown->host_before_bytes), "host_after_bytes",
+			 report_number(shown->host_after_bytes), "eased_bytes",
+			 report_number(shown->eased_bytes), "reason", shown->reason, "why",
+			 report_text(shown->why), "remedy", report_text(shown->remedy), "note",
+			 report_text(shown->note), "host", report_text(shown->host_text));
 }
 
 static json_t *report_host_numbers(const struct manager_status *status)

@@ -18,6 +18,8 @@ json_t *report_guest(const struct managed *guest, bool with_history);
 json_t *report_guest_name(const struct managed *guest);
 /* The schema "reservation". */
 json_t *report_reservation(const struct reservation *reservation);
+/* The schema "resize"; @resize is the latest request, NULL if there was none. */
+json_t *report_resize(const struct managed *guest, const struct managed_resize *resize);
 /* The schema "event". */
 json_t *report_event(const struct event *event);
 

@@ -108,6 +108,22 @@ static const struct member reservation_members[] = {
 	{ "note", MEMBER_TEXT, offsetof(struct daemon_reservation, note) },
 };
 
+static const struct member resize_members[] = {
+	{ "guest", MEMBER_TEXT, offsetof(struct daemon_resize, guest) },
+	{ "state", MEMBER_TEXT, offsetof(struct daemon_resize, state) },
+	{ "target_bytes", MEMBER_SIZE, offsetof(struct daemon_resize, target_bytes) },
+	{ "before_bytes", MEMBER_SIZE, offsetof(struct daemon_resize, before_bytes) },
+	{ "actual_bytes", MEMBER_SIZE, offsetof(struct daemon_resize, actual_bytes) },
+	{ "host_before_bytes", MEMBER_SIZE, offsetof(struct daemon_resize, host_before_bytes) },
+	{ "host_after_bytes", MEMBER_SIZE, offsetof(struct daemon_resize, host_after_bytes) },
+	{ "eased_bytes", MEMBER_SIZE, offsetof(struct daemon_resize, eased_bytes) },
+	{ "reason", MEMBER_TEXT, offsetof(struct daemon_resize, reason) },
+	{ "why", MEMBER_TEXT, offsetof(struct daemon_resize, why) },
+	{ "remedy", MEMBER_TEXT, offsetof(struct daemon_resize, remedy) },
+	{ "note", MEMBER_TEXT, offsetof(struct daemon_resize, note) },
+	{ "host", MEMBER_TEXT, offsetof(struct daemon_resize, host) },
+};
+
 static const struct member problem_members[] = {
 	{ "source", MEMBER_TEXT, offsetof(struct daemon_problem, source) },
 	{ "text", MEMBER_TEXT, offsetof(struct daemon_problem, text) },
@@ -366,6 +382,24 @@ void daemon_free_reservation(struct daemon_reservation *reservation)
 		return;
 	free_answer(reservation->json, reservation->texts);
 	g_free(reservation);
+}
+
+struct daemon_resize *daemon_parse_resize(json_t *json)
+{
+	struct daemon_resize *resize = g_new0(struct daemon_resize, 1);
+
+	resize->texts = new_texts();
+	resize->json = json;
+	PARSE_MEMBERS(resize->texts, json, resize_members, resize);
+	return resize;
+}
+
+void daemon_free_resize(struct daemon_resize *resize)
+{
+	if (!resize)
+		return;
+	free_answer(resize->json, resize->texts);
+	g_free(resize);
 }
 
 struct daemon_failure *daemon_parse_failure(json_t *json)

@@ -123,6 +123,20 @@ typedef struct daemon_guest {
 	GStringChunk *texts; /* NULL in a status's guest */
 } daemon_guest;
 
+/* The latest size that was set with daemon_set_size(). */
+typedef struct daemon_resize {
+	const char *guest;
+	const char *state; /* "none", "running" or "done" */
+	uint64_t target_bytes, before_bytes, actual_bytes;
+	uint64_t host_before_bytes, host_after_bytes; /* what the guest cost the host */
+	uint64_t eased_bytes;			      /* the target it was left with */
+	const char *reason; /* how it ended, one word: "reached"; "": it has not */
+	const char *why, *remedy, *note, *host; /* in words */
+
+	json_t *json;	     /* as in a daemon_guest */
+	GStringChunk *texts; /* as in a daemon_guest */
+} daemon_resize;
+
 typedef struct daemon_reservation {
 	uint64_t id;
 	uint64_t bytes, free_bytes; /* free_bytes of them are really free now */
@@ -199,6 +213,12 @@ struct daemon_reservation *daemon_parse_reservation(json_t *json);
 /* Frees a reservation of daemon_parse_reservation(), never one of a status. */
 void daemon_free_reservation(struct daemon_reservation *reservation);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(daemon_reservation, daemon_free_reservation)
+
+/* The size request that a JSON value holds, as daemon_parse_status(). */
+struct daemon_resize *daemon_parse_resize(json_t *json);
+/* Frees a size request with all that it points to. */
+void daemon_free_resize(struct daemon_resize *resize);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(daemon_resize, daemon_free_resize)
 
 /* The error that a JSON value holds, as daemon_parse_status(). */
 struct daemon_failure *daemon_parse_failure(json_t *json);

@@ -72,7 +72,7 @@ struct daemon_guest *daemon_get_guest(struct daemon_client *client, const char *
 }
 
 char **daemon_set_mode(struct daemon_client *client, const char *name, enum daemon_mode mode,
-		       uint64_t bytes, GError **error)
+		       uint64_t bytes, bool force, GError **error)
 {
 	g_autofree char *path = name ? guest_request_path(name, "/mode") : g_strdup("/v1/mode");
 	json_t *body = json_pack("{s:s}", "mode", daemon_mode_name(mode));
@@ -81,12 +81,33 @@ char **daemon_set_mode(struct daemon_client *client, const char *name, enum daem
 
 	if (bytes != HV_UNSET)
 		json_object_set_new(body, "bytes", json_integer((json_int_t)bytes));
+	if (force)
+		json_object_set_new(body, "force", json_true());
 	answer = http_call(client->peer, "PUT", path, body, error);
 	if (!answer)
 		return NULL;
 	names = daemon_parse_names(answer, "guests");
 	json_decref(answer);
 	return names;
+}
+
+struct daemon_resize *daemon_set_size(struct daemon_client *client, const char *name,
+				      uint64_t bytes, bool force, GError **error)
+{
+	g_autofree char *path = guest_request_path(name, "/size");
+	json_t *body = json_pack("{s:I, s:b}", "bytes", (json_int_t)bytes, "force", force);
+	json_t *answer = http_call(client->peer, "PUT", path, body, error);
+
+	return answer ? daemon_parse_resize(answer) : NULL;
+}
+
+struct daemon_resize *daemon_get_size(struct daemon_client *client, const char *name,
+				      GError **error)
+{
+	g_autofree char *path = guest_request_path(name, "/size");
+	json_t *answer = http_call(client->peer, "GET", path, NULL, error);
+
+	return answer ? daemon_parse_resize(answer) : NULL;
 }
 
 struct daemon_reservation *daemon_reserve(struct daemon_client *client, uint64_t bytes, int ttl_s,

@@ -54,11 +54,25 @@ struct daemon_guest *daemon_get_guest(struct daemon_client *client, const char *
  * @name: as for daemon_get_guest(); NULL: all guests
  * @mode: any but DAEMON_MODE_UNKNOWN
  * @bytes: with DAEMON_MODE_HELD, the size; HV_UNSET: what the guest has now
+ * @force: hold it at @bytes though the daemon knows that this would harm it
  *
  * Returns the names of the guests whose mode was set, NULL-terminated; free it with g_strfreev().
  */
 char **daemon_set_mode(struct daemon_client *client, const char *name, enum daemon_mode mode,
-		       uint64_t bytes, GError **error);
+		       uint64_t bytes, bool force, GError **error);
+
+/*
+ * daemon_set_size - PUT /v1/guests/NAME/size, as `aerostat setmem` does, and hold the guest there
+ * @force: as --force
+ *
+ * Returns when the daemon has begun; daemon_get_size() reports how far it is.  Free it with
+ * daemon_free_resize().
+ */
+struct daemon_resize *daemon_set_size(struct daemon_client *client, const char *name,
+				      uint64_t bytes, bool force, GError **error);
+/* GET /v1/guests/NAME/size: the latest daemon_set_size(). */
+struct daemon_resize *daemon_get_size(struct daemon_client *client, const char *name,
+				      GError **error);
 
 /*
  * daemon_reserve - POST /v1/reservations, memory for a guest about to start

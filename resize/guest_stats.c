@@ -36,10 +36,15 @@ static bool start_stats_polling(struct guest_stats *stats)
 	       set_polling_period(stats, PERIOD_S);
 }
 
+/* Samples are dated in seconds: one dated now may have been taken before we asked. */
+static int64_t answer_time_s(const struct guest_stats *stats)
+{
+	return MAX(g_get_real_time() / G_USEC_PER_SEC, stats->latest.last_update_s + 1);
+}
+
 void guest_stats_wait(struct guest_stats *stats, unsigned int ms)
 {
-	/* Samples are dated in seconds: one dated now may have been taken before we asked. */
-	int64_t since_s = MAX(g_get_real_time() / G_USEC_PER_SEC, stats->latest.last_update_s + 1);
+	int64_t since_s = answer_time_s(stats);
 	int64_t deadline = hv_deadline_ms(ms);
 
 	if (stats->restore_period_s < 0)
@@ -55,6 +60,7 @@ void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info
 {
 	*stats = (struct guest_stats){ .guest = guest, .info = info, .restore_period_s = -1 };
 	guest_stats_read(stats);
+	stats->since_s = answer_time_s(stats);
 	if (start_stats_polling(stats) && info->driver != HV_DRIVER_ABSENT)
 		guest_stats_wait(stats, FRESH_MS);
 }
@@ -63,6 +69,11 @@ void guest_stats_stop(struct guest_stats *stats)
 {
 	if (stats->restore_period_s >= 0 && stats->restore_period_s != PERIOD_S)
 		set_polling_period(stats, stats->restore_period_s);
+}
+
+bool guest_stats_have_answered(const struct guest_stats *stats)
+{
+	return stats->known && stats->latest.last_update_s >= stats->since_s;
 }
 
 bool guest_stats_are_fresh(const struct guest_stats *stats)

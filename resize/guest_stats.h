@@ -12,6 +12,7 @@ struct guest_stats {
 	const hv_info *info;
 	struct hv_stats latest;
 	bool known;	      /* latest holds an answer, however old */
+	int64_t since_s;      /* a sample from this second on is an answer to us; Unix time */
 	int restore_period_s; /* what guest_stats_stop() sets again; -1: nothing */
 };
 
@@ -30,7 +31,11 @@ void guest_stats_read(struct guest_stats *stats);
 /* Restores the guest's own polling period. */
 void guest_stats_stop(struct guest_stats *stats);
 
-/* Whether the guest answers, which proves that a balloon driver is at work in it. */
+/* Whether a sample was taken since guest_stats_start(): a driver is at work in the guest now. */
+bool guest_stats_have_answered(const struct guest_stats *stats);
+
+/* Whether the guest answers, or did a moment ago, which proves that a balloon driver is at work in
+ * it. */
 bool guest_stats_are_fresh(const struct guest_stats *stats);
 
 /*

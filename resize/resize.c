@@ -120,7 +120,7 @@ static void ease_target(struct resize *r)
 		return;
 	r->result->eased_bytes = eased;
 	if (r->ops->hold)
-		r->ops->hold(r->data, eased);
+		r->ops->hold(r->data, eased, NULL);
 	while (actual < eased && g_get_monotonic_time() < deadline) {
 		poll(NULL, 0, POLL_MS);
 		if (!hv_guest_balloon_get(r->guest, hv_deadline_ms(RESIZE_CALL_MS), &actual, NULL))
@@ -263,8 +263,8 @@ static bool set_asked_size(struct resize *r, GError **error)
 	uint64_t asked_bytes = harmless_target(r);
 	int64_t left_us;
 
-	if (r->ops->hold)
-		r->ops->hold(r->data, asked_bytes);
+	if (r->ops->hold && !r->ops->hold(r->data, asked_bytes, error))
+		return false;
 	left_us = r->started_us + r->request->timeout_us - g_get_monotonic_time();
 	balloon_wait_start(&r->wait, r->result->before_bytes, asked_bytes, g_get_monotonic_time(),
 			   r->request->stall_us, MAX(left_us, LEFT_MIN_US));

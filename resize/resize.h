@@ -74,8 +74,9 @@ struct resize_ops {
 	void (*waiting)(void *data, const char *text);
 	/* Something that the person who asked should know; without a full stop. */
 	void (*warn)(void *data, const char *text);
-	/* The guest's target is about to be set to @bytes: nobody else should set another. */
-	void (*hold)(void *data, uint64_t bytes);
+	/* The guest's target is about to be set to @bytes, and nobody else should set another.
+	 * False with an error: do not set it. */
+	bool (*hold)(void *data, uint64_t bytes, GError **error);
 	/* It could not be set after all. */
 	void (*release)(void *data);
 	/* Whether to end early; what was asked of the guest stays in effect. */
@@ -90,6 +91,27 @@ struct resize_ops {
  */
 bool resize_check_target(const char *name, uint64_t max_bytes, uint64_t target_bytes, bool force,
 			 GError **error);
+
+/* Whether a guest with @obstacle may be made smaller. */
+bool resize_check_obstacle(const char *name, enum hv_obstacle obstacle, bool force, GError **error);
+
+/* What somebody who watches a guest knows of it. */
+struct resize_view {
+	const char *name;
+	uint64_t max_bytes, actual_bytes;
+	enum hv_obstacle obstacle;
+	int autodeflate;	      /* as in hv_info */
+	const struct hv_stats *stats; /* the latest, however old */
+};
+
+/*
+ * resize_check_view - whether a guest may be set to @target_bytes, by what is known of it now
+ * @force: accept what would harm it, but not a size above its maximum
+ *
+ * As resize_guest() would, but without asking the guest and at once.
+ */
+bool resize_check_view(const struct resize_view *view, uint64_t target_bytes, bool force,
+		       GError **error);
 
 /*
  * resize_guest - ask a running guest for a size, and wait as @request says

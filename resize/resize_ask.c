@@ -35,6 +35,7 @@ void resize_conclude(struct resize *r, enum resize_reason reason)
 			       .used_bytes = guest_stats_used_bytes(&r->stats),
 			       .newer_bytes = HV_UNSET,
 			       .is_set = r->is_set,
+			       .has_moved = r->wait.first_move_us,
 		       });
 }
 
@@ -62,7 +63,23 @@ static void warn_of_risk(struct resize *r, const char *text)
 		r->ops->warn(r->data, line);
 }
 
-static bool check_resize_obstacle(struct resize *r, GError **error)
+/* Refuses, unless forced, with @text. */
+static bool refuse_risk(const char *name, const char *text, bool force, GError **error)
+{
+	if (!force)
+		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
+			    "%s: %s; use --force to do it anyway", name, text);
+	return force;
+}
+
+bool resize_check_obstacle(const char *name, enum hv_obstacle obstacle, bool force, GError **error)
+{
+	g_autofree char *text = resize_obstacle_text(obstacle);
+
+	return obstacle == HV_OBSTACLE_NONE || refuse_risk(name, text, force, error);
+}
+
+static bool check_obstacle_now(struct resize *r, GError **error)
 {
 	enum hv_obstacle obstacle;
 	g_autofree char *text = NULL;
@@ -71,14 +88,11 @@ static bool check_resize_obstacle(struct resize *r, GError **error)
 	    obstacle == HV_OBSTACLE_NONE)
 		return true;
 	r->result->obstacle = obstacle;
+	if (!resize_check_obstacle(r->info->name, obstacle, r->request->force, error))
+		return false;
 	text = resize_obstacle_text(obstacle);
-	if (r->request->force) {
-		warn_of_risk(r, text);
-		return true;
-	}
-	g_set_error(error, HV_ERROR, HV_ERROR_REFUSED, "%s: %s; use --force to do it anyway",
-		    r->info->name, text);
-	return false;
+	warn_of_risk(r, text);
+	return true;
 }
 
 bool resize_is_booting(const struct resize *r)
@@ -99,7 +113,7 @@ static enum hv_driver find_driver(struct resize *r)
 	    now.state != HV_STATE_RUNNING)
 		return HV_DRIVER_READY;
 	guest_stats_read(&r->stats);
-	if (now.driver == HV_DRIVER_UNKNOWN && guest_stats_are_fresh(&r->stats))
+	if (now.driver == HV_DRIVER_UNKNOWN && guest_stats_have_answered(&r->stats))
 		return HV_DRIVER_READY;
 	return now.driver;
 }
@@ -125,7 +139,8 @@ static enum resize_step await_driver(struct resize *r)
 			return RESIZE_ENDED;
 		}
 		if (!waited && r->ops->waiting)
-			r->ops->waiting(r->data, "it is booting: waiting for its balloon driver");
+			r->ops->waiting(r->data,
+					"waiting for its balloon driver; it may be booting");
 		waited = true;
 		poll(NULL, 0, BOOT_POLL_MS);
 		driver = find_driver(r);
@@ -135,28 +150,54 @@ static enum resize_step await_driver(struct resize *r)
 	return RESIZE_GO_ON;
 }
 
-/* A guest of which nobody knows what it can give is not made very small. */
+/* The least that a guest is asked for of which nobody knows what it can give. */
+static uint64_t careful_bytes(uint64_t max_bytes)
+{
+	return MAX(floor_bytes(max_bytes), max_bytes / 2);
+}
+
+static char *careless_text(const struct guest_stats *stats)
+{
+	g_autofree char *silence = resize_silence_text(stats);
+
+	return g_strdup_printf("%s, and less than half of its maximum was asked for", silence);
+}
+
 static bool check_silent_guest(struct resize *r, GError **error)
 {
-	uint64_t max_bytes = r->info->max_bytes;
-	uint64_t careful_bytes = MAX(floor_bytes(max_bytes), max_bytes / 2);
-	bool is_careless = r->request->target_bytes < careful_bytes && !r->request->force;
+	bool is_careless = r->request->target_bytes < careful_bytes(r->info->max_bytes);
 	g_autofree char *text = NULL;
 
-	if (is_careless && guest_stats_least_bytes(&r->stats) == HV_UNSET)
+	if (is_careless && !r->request->force && guest_stats_least_bytes(&r->stats) == HV_UNSET)
 		guest_stats_wait(&r->stats, SILENT_MS);
 	if (guest_stats_least_bytes(&r->stats) != HV_UNSET)
 		return true;
-	text = resize_silence_text(&r->stats);
-	if (!is_careless) {
-		warn_of_risk(r, text);
+	text = is_careless ? careless_text(&r->stats) : resize_silence_text(&r->stats);
+	if (is_careless && !refuse_risk(r->info->name, text, r->request->force, error))
+		return false;
+	warn_of_risk(r, text);
+	return true;
+}
+
+bool resize_check_view(const struct resize_view *view, uint64_t target_bytes, bool force,
+		       GError **error)
+{
+	const hv_info info = { .max_bytes = view->max_bytes, .autodeflate = view->autodeflate };
+	const struct guest_stats stats = { .info = &info, .known = true, .latest = *view->stats };
+	uint64_t least = guest_stats_least_bytes(&stats), used = guest_stats_used_bytes(&stats);
+	g_autofree char *text = NULL;
+
+	if (!resize_check_target(view->name, view->max_bytes, target_bytes, force, error))
+		return false;
+	if (force || target_bytes >= view->actual_bytes)
 		return true;
-	}
-	g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
-		    "%s: %s, and less than half of its maximum was asked for; use --force to do it "
-		    "anyway",
-		    r->info->name, text);
-	return false;
+	if (!resize_check_obstacle(view->name, view->obstacle, force, error))
+		return false;
+	if (least == HV_UNSET && target_bytes < careful_bytes(view->max_bytes))
+		text = careless_text(&stats);
+	else if (least != HV_UNSET && target_bytes < least)
+		text = resize_need_text(used == HV_UNSET ? least : used);
+	return !text || refuse_risk(view->name, text, force, error);
 }
 
 enum resize_step resize_ask_guest(struct resize *r, GError **error)
@@ -165,7 +206,7 @@ enum resize_step resize_ask_guest(struct resize *r, GError **error)
 
 	if (r->request->target_bytes >= r->result->before_bytes)
 		return RESIZE_GO_ON;
-	if (!check_resize_obstacle(r, error))
+	if (!check_obstacle_now(r, error))
 		return RESIZE_FAILED;
 	if (r->request->no_wait)
 		return RESIZE_GO_ON;

@@ -60,6 +60,13 @@ bool resize_check_target(const char *name, uint64_t max_bytes, uint64_t target_b
 	return true;
 }
 
+char *resize_need_text(uint64_t used_bytes)
+{
+	g_autofree char *used = size_format(used_bytes);
+
+	return g_strdup_printf("the guest uses about %s that it cannot free", used);
+}
+
 static char *full_guest_text(const struct resize_facts *facts)
 {
 	bool deflates = facts->info->autodeflate > 0;
@@ -79,8 +86,7 @@ static char *resize_why_text(enum resize_reason reason, const struct resize_fact
 
 	switch (reason) {
 	case RESIZE_IN_USE:
-		size = size_format(facts->used_bytes);
-		return g_strdup_printf("the guest uses about %s that it cannot free", size);
+		return resize_need_text(facts->used_bytes);
 	case RESIZE_FULL:
 		return full_guest_text(facts);
 	case RESIZE_STUCK:
@@ -88,12 +94,15 @@ static char *resize_why_text(enum resize_reason reason, const struct resize_fact
 	case RESIZE_NO_DRIVER:
 		return g_strdup("no balloon driver is at work in the guest");
 	case RESIZE_BOOTING:
-		return g_strdup("the guest is booting: no balloon driver has started in it yet");
+		return g_strdup(
+			"no balloon driver has started in the guest yet; it may be booting");
 	case RESIZE_STOPPED:
 		return g_strdup_printf("the guest is %s, so its driver cannot run",
 				       hv_state_name(facts->state));
 	case RESIZE_DEADLINE:
-		return g_strdup("the guest was still moving at the timeout, and goes on");
+		return g_strdup(facts->has_moved
+					? "the guest was still moving at the timeout, and goes on"
+					: "the guest had not moved by the timeout");
 	case RESIZE_SUPERSEDED:
 		size = size_format(facts->newer_bytes);
 		return g_strdup_printf("another setmem has asked for %s meanwhile", size);
@@ -151,7 +160,7 @@ static const char *resize_rest_text(const struct resize_result *result, uint64_t
 	uint64_t unbacked =
 		result->before_bytes - MIN(result->before_bytes, result->host_before_bytes);
 
-	if (result->obstacle == HV_OBSTACLE_DEVICES || result->obstacle == HV_OBSTACLE_LOCKED)
+	if (result->obstacle != HV_OBSTACLE_NONE && result->obstacle != HV_OBSTACLE_MIGRATION)
 		return hv_obstacle_text(result->obstacle);
 	if (rest_bytes <= unbacked && result->host_after_bytes <= result->after_bytes)
 		return "the rest was not in use";

@@ -13,6 +13,7 @@ struct resize_facts {
 	uint64_t newer_bytes; /* the target of a newer request; HV_UNSET: there is none */
 	enum hv_state state;  /* of the guest now */
 	bool is_set;	      /* the target was set */
+	bool has_moved;	      /* since then */
 };
 
 /* Sets result->reason, why and remedy. */
@@ -21,6 +22,9 @@ void resize_explain(struct resize_result *result, enum resize_reason reason,
 
 /* What @obstacle means for a guest that is to shrink, after its name; free it with g_free(). */
 char *resize_obstacle_text(enum hv_obstacle obstacle);
+
+/* That the guest uses @used_bytes that it cannot free; free it with g_free(). */
+char *resize_need_text(uint64_t used_bytes);
 
 /* That the statistics do not show what the guest can give, and why; free it with g_free(). */
 char *resize_silence_text(const struct guest_stats *stats);

@@ -117,8 +117,8 @@ static void set_selected_mode(struct top *top, enum daemon_mode mode, const char
 	const struct daemon_guest *guest = top_selected_guest(&top->choice, top->order);
 	g_autofree char *name = shorten_name(guest->name);
 	g_autoptr(GError) error = NULL;
-	g_auto(GStrv) changed =
-		daemon_set_mode(top->daemon, unique_name(top, guest), mode, HV_UNSET, &error);
+	g_auto(GStrv) changed = daemon_set_mode(top->daemon, unique_name(top, guest), mode,
+						HV_UNSET, false, &error);
 
 	if (changed)
 		set_message(top, false, g_strdup_printf("%s %s", name, done));

@@ -58,7 +58,7 @@ static int run_auto(struct context *ctx, const struct verb *verb, int argc, char
 		return cli_usage(ctx, verb, "auto needs GUEST, or --all");
 	mode = observe ? DAEMON_MODE_OBSERVE : off ? DAEMON_MODE_OFF : DAEMON_MODE_AUTO;
 	daemon = daemon_client_new(socket, DAEMON_TIMEOUT_MS);
-	changed = daemon_set_mode(daemon, guests[0], mode, HV_UNSET, &error);
+	changed = daemon_set_mode(daemon, guests[0], mode, HV_UNSET, false, &error);
 	if (!changed)
 		return cli_fail(ctx, error);
 	if (ctx->json) {

@@ -49,8 +49,29 @@ static bool fails(const struct manager *manager, GError **error)
 	return true;
 }
 
+bool manager_set_size(struct manager *manager, const char *name, uint64_t bytes, bool force,
+		      GError **error)
+{
+	if (fails(manager, error))
+		return false;
+	g_free(manager->mode_name);
+	manager->mode_name = g_strdup(name);
+	manager->mode_bytes = bytes;
+	manager->force = force;
+	manager->resize.is_running = true;
+	manager->resize.target_bytes = bytes;
+	return true;
+}
+
+const struct managed_resize *manager_get_resize(const struct manager *manager,
+						const struct managed *guest)
+{
+	(void)guest;
+	return manager->resize.target_bytes == HV_UNSET ? NULL : &manager->resize;
+}
+
 bool manager_set_mode(struct manager *manager, const char *name, enum policy_mode mode,
-		      uint64_t bytes, GError **error)
+		      uint64_t bytes, bool force, GError **error)
 {
 	if (fails(manager, error))
 		return false;
@@ -58,6 +79,7 @@ bool manager_set_mode(struct manager *manager, const char *name, enum policy_mod
 	manager->mode_name = g_strdup(name);
 	manager->mode = (int)mode;
 	manager->mode_bytes = bytes;
+	manager->force = force;
 	return true;
 }
 
@@ -147,6 +169,12 @@ void manager_fill(struct manager *manager)
 		.reservations = g_ptr_array_new_with_free_func(reservation_free),
 		.mode = -1,
 		.failure = -1,
+		.resize = { .target_bytes = HV_UNSET,
+			    .before_bytes = HV_UNSET,
+			    .actual_bytes = HV_UNSET,
+			    .host_before_bytes = HV_UNSET,
+			    .host_after_bytes = HV_UNSET,
+			    .eased_bytes = HV_UNSET },
 	};
 	manager->status = (struct manager_status){
 		.config = &manager->config,

@@ -29,6 +29,8 @@ struct manager {
 	char *mode_name; /* NULL: for all guests */
 	int mode;	 /* -1: none was made */
 	uint64_t mode_bytes;
+	bool force;
+	struct managed_resize resize; /* target_bytes is HV_UNSET before the first */
 	unsigned int ttl_s;
 	unsigned int reloads;
 	/* The recording; NULL when there is none. */

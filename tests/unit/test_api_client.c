@@ -470,6 +470,13 @@ static GBytes *reservation_image(json_t *json)
 	return IMAGE_OF(reservation);
 }
 
+static GBytes *resize_image(json_t *json)
+{
+	g_autoptr(daemon_resize) resize = daemon_parse_resize(json);
+
+	return IMAGE_OF(resize);
+}
+
 /* The schema itself, where @property only refers to it. */
 static json_t *resolve(json_t *schemas, json_t *property)
 {
@@ -505,7 +512,8 @@ static void every_member_of_the_schemas_is_read(void **state)
 		GBytes *(*image)(json_t *json); /* takes the reference */
 	} rows[] = { { "status", status_image }, { "host", host_image },
 		     { "guest", guest_image },	 { "stats", stats_image },
-		     { "past", change_image },	 { "reservation", reservation_image } };
+		     { "past", change_image },	 { "reservation", reservation_image },
+		     { "resize", resize_image } };
 	json_t *document = json_load_file(OPENAPI, 0, NULL);
 	json_t *schemas = json_object_get(json_object_get(document, "components"), "schemas");
 

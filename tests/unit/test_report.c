@@ -249,17 +249,20 @@ static void a_reservation_counts_its_seconds_down_to_0(void **state)
 
 static void an_event_is_told_with_its_sizes_or_null(void **state)
 {
-	const struct event target = { 3, 4, EVENT_TARGET, (char *)"alpha", (char *)"why", 5, 6 };
-	const struct event reload = {
-		4, 5, EVENT_RELOAD, NULL, (char *)"done", HV_UNSET, HV_UNSET
+	const struct event target = {
+		3, 4, EVENT_TARGET, (char *)"alpha", (char *)"why", NULL, 5, 6
 	};
+	const struct event reload = { 4,    5,	      EVENT_RELOAD, NULL, (char *)"done",
+				      NULL, HV_UNSET, HV_UNSET };
 
 	(void)state;
-	assert_json(report_event(&target), "{'number':3,'time_us':4,'kind':'target',"
-					   "'guest':'alpha','text':'why','bytes_before':5,"
-					   "'bytes_after':6}");
-	assert_json(report_event(&reload), "{'number':4,'time_us':5,'kind':'reload','guest':null,"
-					   "'text':'done','bytes_before':null,'bytes_after':null}");
+	assert_json(report_event(&target),
+		    "{'number':3,'time_us':4,'kind':'target',"
+		    "'guest':'alpha','text':'why','reason':null,'bytes_before':5,"
+		    "'bytes_after':6}");
+	assert_json(report_event(&reload),
+		    "{'number':4,'time_us':5,'kind':'reload','guest':null,"
+		    "'text':'done','reason':null,'bytes_before':null,'bytes_after':null}");
 }
 
 static void fill_status(struct manager *manager)
