@@ -250,6 +250,27 @@ static void api_put_guest_size(struct api_request *request)
 	json_decref(body);
 }
 
+static void api_put_guest_own_size(struct api_request *request)
+{
+	static const struct body_key keys[] = { { "bytes", JSON_INTEGER, true }, { NULL } };
+	struct manager *manager = request->manager;
+	g_autoptr(GError) error = NULL;
+	const struct managed *guest = manager_find(manager, request->argument, &error);
+	json_t *body = guest ? read_request_body(request, keys) : NULL;
+	uint64_t bytes;
+
+	if (!guest)
+		api_answer_gerror(request->msg, error);
+	if (!body)
+		return;
+	bytes = (uint64_t)json_integer_value(json_object_get(body, "bytes"));
+	json_decref(body);
+	if (manager_set_own_size(manager, request->argument, bytes, &error))
+		answer_changed_guests(request, json_pack("[o]", report_guest_name(guest)));
+	else
+		api_answer_gerror(request->msg, error);
+}
+
 /* Notes are printed on terminals, so they must not contain control characters. */
 static bool is_valid_note(const char *note)
 {
@@ -382,6 +403,7 @@ static const struct route route_table[] = {
 	{ "PUT", "/v1/guests/{name}/mode", API_CHANGE, api_put_guest_mode },
 	{ "GET", "/v1/guests/{name}/size", API_READ, api_get_guest_size },
 	{ "PUT", "/v1/guests/{name}/size", API_CHANGE, api_put_guest_size },
+	{ "PUT", "/v1/guests/{name}/own-size", API_CHANGE, api_put_guest_own_size },
 	{ "PUT", "/v1/mode", API_CHANGE, api_put_mode },
 	{ "POST", "/v1/reservations", API_CHANGE, api_post_reservation },
 	{ "GET", "/v1/reservations/{id}", API_READ, api_get_reservation },

@@ -406,6 +406,11 @@ const struct managed_resize *manager_get_resize(const struct manager *manager,
 	return resizings_find(manager->resizings, guest);
 }
 
+bool manager_set_own_size(struct manager *manager, const char *name, uint64_t bytes, GError **error)
+{
+	return modes_set_own_size(manager->guests, manager->status.events, name, bytes, error);
+}
+
 const struct reservation *manager_reserve(struct manager *manager, uint64_t bytes,
 					  unsigned int ttl_s, const char *note, GError **error)
 {

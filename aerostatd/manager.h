@@ -179,6 +179,10 @@ bool manager_set_size(struct manager *manager, const char *name, uint64_t bytes,
 const struct managed_resize *manager_get_resize(const struct manager *manager,
 						const struct managed *guest);
 
+/* A person declares @bytes to be the guest's own size, to which it is restored. */
+bool manager_set_own_size(struct manager *manager, const char *name, uint64_t bytes,
+			  GError **error);
+
 /*
  * manager_reserve - reserve memory for a guest that is about to start
  * @note: for whom or what; NULL for none

@@ -34,28 +34,38 @@ static void apply_person_mode(struct guests *guests, struct events *events, stru
 		    held ? size : "", why);
 }
 
-bool modes_set_one(struct guests *guests, struct events *events, const char *name,
-		   enum policy_mode mode, uint64_t bytes, GError **error)
+/* A guest that has answered, and can have @bytes; @what it is that cannot be done otherwise. */
+static struct managed *find_guest_for(struct guests *guests, const char *name, uint64_t bytes,
+				      const char *what, GError **error)
 {
 	struct managed *guest = guests_find_name(guests, name, error);
-	g_autoptr(GPtrArray) who = g_ptr_array_new();
+	g_autofree char *max = NULL, *asked = NULL;
 
 	if (!guest)
-		return false;
+		return NULL;
 	if (!guest->answered) {
 		g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_REFUSED,
 			    "%s has not answered yet: %s", guest->name,
 			    guest->problem ? guest->problem : "it was only just found");
-		return false;
+		return NULL;
 	}
-	if (bytes != HV_UNSET && (!bytes || bytes > guest->seen.boot_bytes)) {
-		g_autofree char *max = size_format(guest->seen.boot_bytes);
-		g_autofree char *asked = size_format(bytes);
+	if (bytes == HV_UNSET || (bytes && bytes <= guest->seen.boot_bytes))
+		return guest;
+	max = size_format(guest->seen.boot_bytes);
+	asked = size_format(bytes);
+	g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_INVALID,
+		    "%s cannot %s %s: its maximum is %s", guest->name, what, asked, max);
+	return NULL;
+}
 
-		g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_INVALID,
-			    "%s cannot be held at %s: its maximum is %s", guest->name, asked, max);
+bool modes_set_one(struct guests *guests, struct events *events, const char *name,
+		   enum policy_mode mode, uint64_t bytes, GError **error)
+{
+	struct managed *guest = find_guest_for(guests, name, bytes, "be held at", error);
+	g_autoptr(GPtrArray) who = g_ptr_array_new();
+
+	if (!guest)
 		return false;
-	}
 	g_ptr_array_add(who, guest);
 	if (!save_choice(guests, who, mode, bytes, error))
 		return false;
@@ -84,6 +94,32 @@ bool modes_set_all(struct guests *guests, struct events *events, enum policy_mod
 		apply_person_mode(guests, events, who->pdata[i], mode, HV_UNSET,
 				  "a person asked for it, for all guests");
 	guests_save(guests);
+	return true;
+}
+
+bool modes_set_own_size(struct guests *guests, struct events *events, const char *name,
+			uint64_t bytes, GError **error)
+{
+	struct managed *guest = find_guest_for(guests, name, bytes, "have its own size at", error);
+	g_autofree char *size = size_format(bytes);
+	g_autoptr(GPtrArray) who = g_ptr_array_new();
+	struct saved_guest choice;
+
+	if (!guest)
+		return false;
+	managed_save(guest, &choice);
+	choice.before_bytes = bytes;
+	choice.was_set = true;
+	choice.changed = choice.mode != POLICY_HELD;
+	g_ptr_array_add(who, guest);
+	if (!guests_save_choices(guests, who, &choice, error))
+		return false;
+	managed_set_own_size(guest, bytes);
+	guests_touch(guests);
+	guests_save(guests);
+	events_add(events, EVENT_MODE, guest->name, HV_UNSET, HV_UNSET,
+		   "own size %s: a person asked for it", size);
+	manager_log(LOG_INFO, "%s: own size %s: a person asked for it", guest->name, size);
 	return true;
 }
 

@@ -71,24 +71,39 @@ struct daemon_guest *daemon_get_guest(struct daemon_client *client, const char *
 	return answer ? daemon_parse_guest(answer) : NULL;
 }
 
-char **daemon_set_mode(struct daemon_client *client, const char *name, enum daemon_mode mode,
-		       uint64_t bytes, bool force, GError **error)
+/* A PUT that is answered with the names of guests.  Drops the reference to @body. */
+static char **put_for_names(struct daemon_client *client, const char *path, json_t *body,
+			    GError **error)
 {
-	g_autofree char *path = name ? guest_request_path(name, "/mode") : g_strdup("/v1/mode");
-	json_t *body = json_pack("{s:s}", "mode", daemon_mode_name(mode));
-	json_t *answer;
+	json_t *answer = http_call(client->peer, "PUT", path, body, error);
 	char **names;
 
-	if (bytes != HV_UNSET)
-		json_object_set_new(body, "bytes", json_integer((json_int_t)bytes));
-	if (force)
-		json_object_set_new(body, "force", json_true());
-	answer = http_call(client->peer, "PUT", path, body, error);
 	if (!answer)
 		return NULL;
 	names = daemon_parse_names(answer, "guests");
 	json_decref(answer);
 	return names;
+}
+
+char **daemon_set_mode(struct daemon_client *client, const char *name, enum daemon_mode mode,
+		       uint64_t bytes, bool force, GError **error)
+{
+	g_autofree char *path = name ? guest_request_path(name, "/mode") : g_strdup("/v1/mode");
+	json_t *body = json_pack("{s:s}", "mode", daemon_mode_name(mode));
+
+	if (bytes != HV_UNSET)
+		json_object_set_new(body, "bytes", json_integer((json_int_t)bytes));
+	if (force)
+		json_object_set_new(body, "force", json_true());
+	return put_for_names(client, path, body, error);
+}
+
+char **daemon_set_own_size(struct daemon_client *client, const char *name, uint64_t bytes,
+			   GError **error)
+{
+	g_autofree char *path = guest_request_path(name, "/own-size");
+
+	return put_for_names(client, path, json_pack("{s:I}", "bytes", (json_int_t)bytes), error);
 }
 
 struct daemon_resize *daemon_set_size(struct daemon_client *client, const char *name,

@@ -75,6 +75,14 @@ struct daemon_resize *daemon_get_size(struct daemon_client *client, const char *
 				      GError **error);
 
 /*
+ * daemon_set_own_size - PUT /v1/guests/NAME/own-size
+ *
+ * Declares the size to which the guest is restored.  Returns what daemon_set_mode() does.
+ */
+char **daemon_set_own_size(struct daemon_client *client, const char *name, uint64_t bytes,
+			   GError **error);
+
+/*
  * daemon_reserve - POST /v1/reservations, memory for a guest about to start
  * @ttl_s: seconds after which it ends by itself, 1 to 86400
  * @note: what for, UTF-8; NULL: nothing

@@ -6,6 +6,7 @@
 #include "aerostat/verbs.h"
 #include "api_client/client.h"
 #include "common/plain_text.h"
+#include "common/size.h"
 
 static void print_new_mode(const char *guest, enum daemon_mode mode)
 {
@@ -28,37 +29,59 @@ static void print_changed_json(char **names)
 	cli_print_json(json_pack("{s:o}", "guests", array));
 }
 
-static int run_auto(struct context *ctx, const struct verb *verb, int argc, char **argv)
-{
-	gboolean all = FALSE, observe = FALSE, off = FALSE;
-	g_autofree char *socket = NULL;
-	const GOptionEntry entries[] = {
-		{ "all", 'a', 0, G_OPTION_ARG_NONE, &all, "all guests", NULL },
-		{ "observe", 0, 0, G_OPTION_ARG_NONE, &observe,
-		  "decide and explain, but do not change its size", NULL },
-		{ "off", 0, 0, G_OPTION_ARG_NONE, &off, "leave it alone", NULL },
-		{ NULL }
-	};
-	GOptionContext *options = verb_options_new(verb, entries);
-	g_autoptr(daemon_client) daemon = NULL;
-	g_autoptr(GError) error = NULL;
-	g_auto(GStrv) guests = NULL, changed = NULL;
-	enum daemon_mode mode;
-	int code;
+struct auto_options {
+	gboolean all, observe, off;
+	char *own_size, *socket;
+	uint64_t own_bytes; /* HV_UNSET: not given */
+};
 
-	g_option_context_add_group(options, daemon_option_group(&socket));
-	if (!verb_parse_options(ctx, verb, options, argc, argv, 0, 1, &guests, &code))
-		return code;
-	if (observe && off)
-		return cli_usage(ctx, verb, "--observe excludes --off");
-	if (all && guests[0])
-		return cli_usage(ctx, verb, "--all excludes a guest, but '%s' was given",
-				 guests[0]);
-	if (!all && !guests[0])
-		return cli_usage(ctx, verb, "auto needs GUEST, or --all");
-	mode = observe ? DAEMON_MODE_OBSERVE : off ? DAEMON_MODE_OFF : DAEMON_MODE_AUTO;
-	daemon = daemon_client_new(socket, DAEMON_TIMEOUT_MS);
-	changed = daemon_set_mode(daemon, guests[0], mode, HV_UNSET, false, &error);
+/* What is wrong with the options, to be freed; NULL: nothing. */
+static char *check_auto_options(struct auto_options *options, const char *guest)
+{
+	g_autoptr(GError) error = NULL;
+
+	options->own_bytes = HV_UNSET;
+	if (options->observe && options->off)
+		return g_strdup("--observe excludes --off");
+	if (options->all && guest)
+		return g_strdup_printf("--all excludes a guest, but '%s' was given", guest);
+	if (!options->all && !guest)
+		return g_strdup("auto needs GUEST, or --all");
+	if (options->own_size && (options->all || options->observe || options->off))
+		return g_strdup("--own-size excludes --all, --observe and --off");
+	if (options->own_size && !size_parse(options->own_size, &options->own_bytes, &error))
+		return g_strdup(error->message);
+	return NULL;
+}
+
+/* The names of the guests that were changed. */
+static char **change_modes(const struct auto_options *options, const char *guest,
+			   enum daemon_mode mode, GError **error)
+{
+	g_autoptr(daemon_client) daemon = daemon_client_new(options->socket, DAEMON_TIMEOUT_MS);
+	g_auto(GStrv) named = NULL;
+
+	if (options->own_bytes != HV_UNSET) {
+		named = daemon_set_own_size(daemon, guest, options->own_bytes, error);
+		if (!named)
+			return NULL;
+	}
+	return daemon_set_mode(daemon, guest, mode, HV_UNSET, false, error);
+}
+
+static int auto_guests(struct context *ctx, const struct verb *verb, struct auto_options *options,
+		       const char *guest)
+{
+	enum daemon_mode mode = options->observe ? DAEMON_MODE_OBSERVE
+				: options->off	 ? DAEMON_MODE_OFF
+						 : DAEMON_MODE_AUTO;
+	g_autofree char *wrong = check_auto_options(options, guest);
+	g_autoptr(GError) error = NULL;
+	g_auto(GStrv) changed = NULL;
+
+	if (wrong)
+		return cli_usage(ctx, verb, "%s", wrong);
+	changed = change_modes(options, guest, mode, &error);
 	if (!changed)
 		return cli_fail(ctx, error);
 	if (ctx->json) {
@@ -72,6 +95,30 @@ static int run_auto(struct context *ctx, const struct verb *verb, int argc, char
 	return EXIT_DONE;
 }
 
+static int run_auto(struct context *ctx, const struct verb *verb, int argc, char **argv)
+{
+	struct auto_options given = { 0 };
+	const GOptionEntry entries[] = {
+		{ "all", 'a', 0, G_OPTION_ARG_NONE, &given.all, "all guests", NULL },
+		{ "observe", 0, 0, G_OPTION_ARG_NONE, &given.observe,
+		  "decide and explain, but do not change its size", NULL },
+		{ "off", 0, 0, G_OPTION_ARG_NONE, &given.off, "leave it alone", NULL },
+		{ "own-size", 0, 0, G_OPTION_ARG_STRING, &given.own_size,
+		  "the size to restore when aerostatd ends", "SIZE" },
+		{ NULL }
+	};
+	GOptionContext *options = verb_options_new(verb, entries);
+	g_auto(GStrv) guests = NULL;
+	int code;
+
+	g_option_context_add_group(options, daemon_option_group(&given.socket));
+	if (verb_parse_options(ctx, verb, options, argc, argv, 0, 1, &guests, &code))
+		code = auto_guests(ctx, verb, &given, guests[0]);
+	g_free(given.own_size);
+	g_free(given.socket);
+	return code;
+}
+
 const struct verb verb_auto = {
 	.name = "auto",
 	.args = "GUEST",
@@ -83,9 +130,13 @@ const struct verb verb_auto = {
 		"default. With\n"
 		"--observe, aerostatd goes on deciding and explaining, but changes nothing; with "
 		"--off, it leaves the\n"
-		"guest alone. Both last until the next auto.",
+		"guest alone. Both last until the next auto.\n\n"
+		"When aerostatd ends, it restores the guest to its own size: the one that it had "
+		"before anybody set\n"
+		"its size through aerostatd, or the one that --own-size declares.",
 	.examples = "  aerostat auto alpha\n"
 		    "  aerostat auto --all\n"
+		    "  aerostat auto alpha --own-size 2G\n"
 		    "  aerostat auto alpha --observe           # explain, but do not change it\n",
 	.run = run_auto,
 };

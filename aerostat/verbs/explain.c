@@ -94,10 +94,15 @@ static void print_bounds(const struct daemon_guest *guest)
 static void print_mode(const struct daemon_guest *guest)
 {
 	g_autofree char *name = plain_text(guest->name);
-	g_autofree char *held = format_size_cell(guest->held_bytes);
+	g_autofree char *held = guest->held_bytes == HV_UNSET ? g_strdup("the size it has")
+							      : format_size_cell(guest->held_bytes);
 
 	switch (guest->mode) {
 	case DAEMON_MODE_HELD:
+		if (!guest->mode_by_person) {
+			print_titled_row("Mode", "held at %s by the configuration", held);
+			return;
+		}
 		print_titled_row("Mode", "held at %s by a user; to release it: aerostat auto %s",
 				 held, name);
 		return;
@@ -155,7 +160,10 @@ static void print_figures(const struct daemon_guest *guest)
 					    : "none");
 	print_stats(guest);
 	print_size_row("On the host", guest->resident_bytes, "resident memory of its process");
-	print_size_row("Before", guest->before_bytes, "restored when aerostatd ends");
+	print_size_row("Own size", guest->before_bytes,
+		       guest->mode == DAEMON_MODE_HELD && guest->mode_by_person
+			       ? "not restored, as a user holds the guest at another"
+			       : "restored when aerostatd ends");
 	print_titled_row("Targets", "%" G_GUINT64_FORMAT " set, %" G_GUINT64_FORMAT " failed",
 			 guest->times_set, guest->times_failed);
 }

@@ -277,7 +277,7 @@ def test_explain_reads_well_at_three_in_the_morning(ask, fake):
                  r"Bounds +232 MiB \(its floor\) to 1 GiB \(its RAM at boot\)",
                  r"Mode +auto: the policy sets its size", r"Distress +none",
                  r"Statistics +0 s old: 192 MiB available, 50 MiB free, 120 MiB cache$",
-                 r"On the host +530 MiB", r"Before +1 GiB", r"Targets +3 set, 0 failed",
+                 r"On the host +530 MiB", r"Own size +1 GiB +restored when aerostatd ends", r"Targets +3 set, 0 failed",
                  r"  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d +600 MiB -> 512 MiB +idle"):
         assert re.search(rf"^{line}", out, re.M), line
     assert out.count("needs 320 MiB, plus a reserve of 128 MiB") == 3
@@ -293,6 +293,12 @@ def test_explain_says_where_it_is_going(ask, fake):
 @pytest.mark.parametrize("changes, says", [
     ({"mode": "held", "mode_by": "person", "held_bytes": 300 * MIB},
      "Mode         held at 300 MiB by a user; to release it: aerostat auto alpha\nDistress"),
+    ({"mode": "held", "mode_by": "person", "held_bytes": None},
+     "Mode         held at the size it has by a user; to release it: aerostat auto alpha\nDistress"),
+    ({"mode": "held", "mode_by": "file", "held_bytes": 300 * MIB},
+     "Mode         held at 300 MiB by the configuration\nDistress"),
+    ({"mode": "held", "mode_by": "person", "held_bytes": 300 * MIB},
+     "not restored, as a user holds the guest at another\n"),
     ({"mode": "observe"},
      "Mode         observe: it is watched, but its size is not changed\nDistress"),
     ({"mode": "off"}, "Mode         off: it is left alone\nDistress"),
@@ -387,6 +393,29 @@ def test_auto_of_all(ask, fake):
     assert fake.puts() == [("/v1/mode", {"mode": "auto"})]
     fake.status["guests"] = []
     assert ask("auto", "--all").out == "no guest was changed\n"
+
+
+def test_auto_declares_the_own_size_first(ask, fake):
+    assert ask("auto", "alpha", "--own-size", "700M").code == DONE
+    assert fake.puts() == [("/v1/guests/alpha/own-size", {"bytes": 700 * MIB}),
+                           ("/v1/guests/alpha/mode", {"mode": "auto"})]
+
+
+def test_an_own_size_that_is_refused_leaves_the_mode(ask, fake):
+    fake.refuse["PUT", "/v1/guests/alpha/own-size"] = 400, "invalid", "its maximum is 1 GiB"
+    result = ask("auto", "alpha", "--own-size", "2G")
+    assert result.code != DONE and "its maximum is 1 GiB" in result.error
+    assert fake.puts() == [("/v1/guests/alpha/own-size", {"bytes": 2048 * MIB})]
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--all", "--own-size", "1G"], "--own-size excludes"),
+    (["alpha", "--off", "--own-size", "1G"], "--own-size excludes"),
+    (["alpha", "--own-size", "much"], "much")])
+def test_auto_refuses_own_sizes_that_make_no_sense(ask, fake, words, says):
+    result = ask("auto", *words)
+    assert result.code == USAGE and says in result.error
+    assert fake.puts() == []
 
 
 def test_auto_that_is_denied(ask, fake):

@@ -145,6 +145,10 @@ class FakeDaemon:
         if method == "GET" and words[0] == "guests":
             return 200, {**self.find(words[1]), "history": self.history,
                          "reason_help": "it will be shrunk once it has been calm for long enough"}
+        if method == "PUT" and words[0] == "guests" and words[2] == "own-size":
+            guest = self.find(words[1])
+            guest["before_bytes"] = body["bytes"]
+            return 200, {"guests": [guest["name"]]}
         if method == "PUT" and words[0] == "guests":
             return self.set_mode([self.find(words[1])], body)
         if (method, words) == ("PUT", ["mode"]):

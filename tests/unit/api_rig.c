@@ -83,6 +83,16 @@ bool manager_set_mode(struct manager *manager, const char *name, enum policy_mod
 	return true;
 }
 
+bool manager_set_own_size(struct manager *manager, const char *name, uint64_t bytes, GError **error)
+{
+	if (fails(manager, error))
+		return false;
+	g_free(manager->mode_name);
+	manager->mode_name = g_strdup(name);
+	manager->own_bytes = bytes;
+	return true;
+}
+
 const struct reservation *manager_reserve(struct manager *manager, uint64_t bytes,
 					  unsigned int ttl_s, const char *note, GError **error)
 {

@@ -28,7 +28,7 @@ struct manager {
 	/* The last request. */
 	char *mode_name; /* NULL: for all guests */
 	int mode;	 /* -1: none was made */
-	uint64_t mode_bytes;
+	uint64_t mode_bytes, own_bytes;
 	bool force;
 	struct managed_resize resize; /* target_bytes is HV_UNSET before the first */
 	unsigned int ttl_s;

@@ -115,6 +115,24 @@ static void a_guest_is_held_at_a_size(void **state)
 	answer_clear(&answer);
 }
 
+static void a_persons_own_size_reaches_the_manager(void **state)
+{
+	struct rig *rig = *state;
+	struct answer answer;
+
+	manager_add(&rig->manager, "alpha", "qmp:/a");
+	answer = ask(rig, "PUT", "/v1/guests/alpha/own-size", "{\"bytes\": 268435456}");
+	assert_int_equal(answer.status, 200);
+	assert_int_equal(rig->manager.own_bytes, 256 * MIB);
+	assert_non_null(strstr(answer.text, "{\"guests\":[\"alpha\"]}"));
+	answer_clear(&answer);
+	assert_refused(rig, "PUT", "/v1/guests/nobody/own-size", "{\"bytes\": 1}", 404, "not-found",
+		       "nobody");
+	assert_refused(rig, "PUT", "/v1/guests/alpha/own-size", "{\"bytes\": 0}", 400, "invalid",
+		       "above 0");
+	assert_refused(rig, "PUT", "/v1/guests/alpha/own-size", "{}", 400, "invalid", "bytes");
+}
+
 static void a_mode_of_all_names_those_that_it_was_set_of(void **state)
 {
 	struct rig *rig = *state;
@@ -539,6 +557,7 @@ int main(void)
 		RIG_TEST(an_unknown_path_is_404),
 		RIG_TEST(a_wrong_method_is_405_and_told_the_right_ones),
 		RIG_TEST(a_guest_is_held_at_a_size),
+		RIG_TEST(a_persons_own_size_reaches_the_manager),
 		RIG_TEST(a_mode_of_all_names_those_that_it_was_set_of),
 		RIG_TEST(a_wrong_mode_is_refused_by_name_and_changes_nothing),
 		RIG_TEST(what_the_manager_refuses_is_told_with_its_words),
