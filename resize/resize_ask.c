@@ -104,18 +104,23 @@ bool resize_is_booting(const struct resize *r)
 	       (silent_s >= 0 && silent_s * G_USEC_PER_SEC < BOOT_US);
 }
 
-/* What is known about the driver now.  READY also if nobody can start one, or say more. */
+/*
+ * What is known about the driver now.  READY also if nobody can start one, or say more.  Over
+ * libvirt READY is inferred from statistics that may be seconds old, so only an answer to us
+ * counts.
+ */
 static enum hv_driver find_driver(struct resize *r)
 {
+	bool is_inferred = g_str_equal(r->guest->ops->kind, "libvirt");
 	g_auto(hv_info) now = { 0 };
 
 	if (!hv_guest_info(r->guest, hv_deadline_ms(RESIZE_CALL_MS), &now, NULL) ||
 	    now.state != HV_STATE_RUNNING)
 		return HV_DRIVER_READY;
 	guest_stats_read(&r->stats);
-	if (now.driver == HV_DRIVER_UNKNOWN && guest_stats_have_answered(&r->stats))
-		return HV_DRIVER_READY;
-	return now.driver;
+	if (now.driver == HV_DRIVER_ABSENT || (now.driver == HV_DRIVER_READY && !is_inferred))
+		return now.driver;
+	return guest_stats_have_answered(&r->stats) ? HV_DRIVER_READY : HV_DRIVER_UNKNOWN;
 }
 
 /* Waits for the driver of a guest that is booting. */

@@ -189,6 +189,67 @@ static void a_wrong_mode_is_refused_by_name_and_changes_nothing(void **state)
 	assert_int_equal(rig->manager.mode, -1);
 }
 
+static void a_size_is_set_and_looked_at(void **state)
+{
+	struct rig *rig = *state;
+	struct answer answer;
+
+	manager_add(&rig->manager, "alpha", "qmp:/a");
+	answer = ask(rig, "GET", "/v1/guests/alpha/size", NULL);
+	assert_int_equal(answer.status, 200);
+	assert_non_null(strstr(answer.text, "\"state\":\"none\""));
+	answer_clear(&answer);
+	answer = ask(rig, "PUT", "/v1/guests/alpha/size", "{\"bytes\":268435456}");
+	assert_int_equal(answer.status, 202);
+	assert_int_equal(rig->manager.mode_bytes, 256 * MIB);
+	assert_false(rig->manager.force);
+	assert_non_null(strstr(answer.text, "\"guest\":\"alpha\",\"state\":\"running\","
+					    "\"target_bytes\":268435456,\"before_bytes\":null"));
+	answer_clear(&answer);
+	answer = ask(rig, "PUT", "/v1/guests/alpha/size", "{\"bytes\":1,\"force\":true}");
+	assert_int_equal(answer.status, 202);
+	assert_true(rig->manager.force);
+	answer_clear(&answer);
+	assert_int_equal(rig->manager.mode, -1);
+}
+
+static void a_wrong_size_is_refused_by_name_and_changes_nothing(void **state)
+{
+	static const struct wrong_body wrong[] = {
+		{ "", "'bytes' is missing" },
+		{ "{\"bytes\":0}", "'bytes' must be above 0, not 0" },
+		{ "{\"bytes\":\"1G\"}", "'bytes' must be an integer" },
+		{ "{\"bytes\":1,\"force\":1}", "'force' must be true or false" },
+		{ "{\"bytes\":1,\"wait\":true}", "'wait' is not a key" },
+	};
+	struct rig *rig = *state;
+
+	manager_add(&rig->manager, "alpha", "qmp:/a");
+	refuse_all(rig, "PUT", "/v1/guests/alpha/size", wrong, G_N_ELEMENTS(wrong));
+	assert_refused(rig, "PUT", "/v1/guests/nobody/size", "{\"bytes\":1}", 404, "not-found",
+		       "nobody");
+	assert_refused(rig, "GET", "/v1/guests/nobody/size", NULL, 404, "not-found", "nobody");
+	rig->manager.failure = MANAGER_ERROR_REFUSED;
+	assert_refused(rig, "PUT", "/v1/guests/alpha/size", "{\"bytes\":1}", 409, "refused",
+		       "not now");
+	assert_null(rig->manager.mode_name);
+}
+
+static void a_mode_is_forced_only_if_that_is_asked_for(void **state)
+{
+	struct rig *rig = *state;
+	struct answer answer;
+
+	manager_add(&rig->manager, "alpha", "qmp:/a");
+	answer = ask(rig, "PUT", "/v1/guests/alpha/mode", "{\"mode\":\"held\",\"bytes\":1}");
+	assert_false(rig->manager.force);
+	answer_clear(&answer);
+	answer = ask(rig, "PUT", "/v1/guests/alpha/mode",
+		     "{\"mode\":\"held\",\"bytes\":1,\"force\":true}");
+	assert_true(rig->manager.force);
+	answer_clear(&answer);
+}
+
 static void what_the_manager_refuses_is_told_with_its_words(void **state)
 {
 	struct rig *rig = *state;
@@ -560,6 +621,9 @@ int main(void)
 		RIG_TEST(a_persons_own_size_reaches_the_manager),
 		RIG_TEST(a_mode_of_all_names_those_that_it_was_set_of),
 		RIG_TEST(a_wrong_mode_is_refused_by_name_and_changes_nothing),
+		RIG_TEST(a_size_is_set_and_looked_at),
+		RIG_TEST(a_wrong_size_is_refused_by_name_and_changes_nothing),
+		RIG_TEST(a_mode_is_forced_only_if_that_is_asked_for),
 		RIG_TEST(what_the_manager_refuses_is_told_with_its_words),
 		RIG_TEST(a_reservation_is_made_looked_at_and_ended),
 		RIG_TEST(a_reservation_lasts_five_minutes_unless_said),
