@@ -191,7 +191,8 @@ class Story:
         self.say("A guest without a balloon driver:")
         with self.plain_guest("gamma", memory=256, driver=False) as gamma:
             with self.measured("gamma: no driver", gamma):
-                self.command("setmem", gamma.address, "192M", expect=EXIT_NO_DRIVER)
+                self.command("setmem", gamma.address, "192M", "--timeout", "3",
+                             expect=EXIT_NO_DRIVER)
         self.say("A guest that cannot free enough (300 of its 512 MiB in tmpfs, no swap):")
         with self.plain_guest("delta", memory=512) as delta:
             delta.hold("work", 300, "tmpfs")

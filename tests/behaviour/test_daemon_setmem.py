@@ -30,7 +30,8 @@ def gamma(fake, monitor):
 
 
 def held(mib):
-    return {"mode": "held", "bytes": mib * MIB}
+    """Forced, because setmem has asked the guest what it can give."""
+    return {"mode": "held", "bytes": mib * MIB, "force": True}
 
 
 def test_setmem_holds_a_managed_guest_first(ask, fake, gamma):
