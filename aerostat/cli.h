@@ -45,6 +45,7 @@ struct context {
 	struct hv_sources sources;
 	gboolean json;
 	gboolean quiet;
+	const char *guest_word; /* by which context_open_guest() found the guest, for hints */
 };
 
 struct verb {

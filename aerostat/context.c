@@ -60,6 +60,7 @@ hv_guest *context_open_guest(struct context *ctx, const char *name, hv_info *inf
 	g_autoptr(GError) error = NULL;
 	hv_guest *guest = hv_find(&ctx->sources, name, hv_deadline_ms(CALL_MS), info, &error);
 
+	ctx->guest_word = name;
 	if (!guest)
 		*code = cli_fail(ctx, error);
 	return guest;

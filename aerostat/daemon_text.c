@@ -38,7 +38,7 @@ char *format_local_time(int64_t real_us)
 
 char *format_guest_name(const struct daemon_guest *guest)
 {
-	return plain_text(*guest->name ? guest->name : guest->address);
+	return plain_text(guest->label);
 }
 
 bool are_stats_stale(const struct daemon_guest *guest)

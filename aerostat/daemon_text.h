@@ -16,7 +16,7 @@ char *format_size_cell(uint64_t bytes);
 char *format_duration(uint64_t us);
 /* Microseconds since the epoch as "2026-11-28 04:02:55", local time; free it. */
 char *format_local_time(int64_t real_us);
-/* What a guest is called: its name, or its address if it has none; printable; free it. */
+/* What a guest is called (its label), printable; free it. */
 char *format_guest_name(const struct daemon_guest *guest);
 
 /* Whether a guest's statistics are too old for the policy (SAMPLE_AGE_MAX_US), or never came. */

@@ -94,3 +94,14 @@ GPtrArray *query_guests(struct context *ctx, char **names, bool all, bool with_s
 	query_all_guests(gathered, with_stats);
 	return gathered;
 }
+
+bool has_guest_namesake(const GPtrArray *guests, const struct guest_reply *one)
+{
+	for (guint i = 0; i < guests->len; i++) {
+		const struct guest_reply *other = guests->pdata[i];
+
+		if (other != one && one->info.name && !g_strcmp0(other->info.name, one->info.name))
+			return true;
+	}
+	return false;
+}

@@ -27,4 +27,7 @@ struct guest_reply {
  */
 GPtrArray *query_guests(struct context *ctx, char **names, bool all, bool with_stats, int *code);
 
+/* Whether another of @guests, of query_guests(), has the name of @one. */
+bool has_guest_namesake(const GPtrArray *guests, const struct guest_reply *one);
+
 #endif

@@ -18,7 +18,7 @@ static void print_help_overview(void)
 	     "  --qmp GLOB             QEMU monitor sockets, such as '/run/vms/*.qmp'\n"
 	     "Without them, [discover] in /etc/aerostat/aerostat.conf applies, or else libvirt's "
 	     "default.\n"
-	     "A GUEST is a libvirt name, UUID or id, a name found by --qmp, or qmp:PATH.\n\n"
+	     "A GUEST is a name, a UUID, a libvirt id, uuid:UUID or qmp:PATH.\n\n"
 	     "Output:\n"
 	     "  -j, --json             print JSON\n"
 	     "  -q, --quiet            print no progress and no warnings\n"

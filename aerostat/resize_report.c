@@ -6,6 +6,7 @@
 
 #include "aerostat/daemon_text.h"
 #include "common/size.h"
+#include "hypervisor/guest_word.h"
 
 static json_t *resize_seconds_json(double seconds)
 {
@@ -96,6 +97,7 @@ int resize_report(struct context *ctx, const hv_info *info, const struct resize_
 	const struct resize_result *result = &outcome->result;
 	g_autofree char *target = size_format(result->target_bytes);
 	g_autofree char *held = format_size_cell(outcome->held_bytes);
+	g_autofree char *undo = guest_word_quote(ctx->guest_word);
 
 	if (ctx->json)
 		print_resize_json(info, outcome);
@@ -104,6 +106,6 @@ int resize_report(struct context *ctx, const hv_info *info, const struct resize_
 	else
 		printf("%s: asked for %s, without waiting for it\n", info->name, target);
 	if (!ctx->json && outcome->held_bytes != HV_UNSET)
-		printf("  held: at %s until: aerostat auto %s\n", held, info->name);
+		printf("  held: at %s until: aerostat auto %s\n", held, undo);
 	return resize_exit_code(result->reason);
 }

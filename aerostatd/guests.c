@@ -106,26 +106,31 @@ static void report_unknown_guest(const struct guests *guests, const char *name, 
 		    array->len ? "it manages " : "it has found none", names->str);
 }
 
-struct managed *guests_find_name(const struct guests *guests, const char *name, GError **error)
+static void report_ambiguous_word(const char *word, const GPtrArray *matches, GError **error)
 {
-	struct managed *found = NULL;
+	g_autofree struct guest_names *names = g_new(struct guest_names, matches->len);
+	g_autofree char *text = NULL;
 
-	for (guint i = 0; i < guests->managed->len; i++) {
-		struct managed *guest = guests->managed->pdata[i];
+	for (guint i = 0; i < matches->len; i++)
+		names[i] = managed_names(matches->pdata[i]);
+	text = guest_word_explain_ambiguity(word, names, matches->len);
+	g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_AMBIGUOUS, "%s", text);
+}
 
-		if (!managed_is_called(guest, name))
-			continue;
-		if (found) {
-			g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_AMBIGUOUS,
-				    "several guests are called '%s'; use an address: %s, %s", name,
-				    found->address, guest->address);
-			return NULL;
-		}
-		found = guest;
-	}
-	if (!found)
-		report_unknown_guest(guests, name, error);
-	return found;
+struct managed *guests_find_name(const struct guests *guests, const char *word, GError **error)
+{
+	g_autoptr(GPtrArray) matches = g_ptr_array_new();
+
+	for (guint i = 0; i < guests->managed->len; i++)
+		if (managed_is_called(guests->managed->pdata[i], word))
+			g_ptr_array_add(matches, guests->managed->pdata[i]);
+	if (matches->len == 1)
+		return matches->pdata[0];
+	if (matches->len)
+		report_ambiguous_word(word, matches, error);
+	else
+		report_unknown_guest(guests, word, error);
+	return NULL;
 }
 
 /*

@@ -48,8 +48,8 @@ void guests_remove(struct guests *guests, struct managed *guest);
 struct managed *guests_find_address(const struct guests *guests, const char *source,
 				    const char *address);
 
-/* A managed guest by name, UUID or address; NULL with a MANAGER_ERROR. */
-struct managed *guests_find_name(const struct guests *guests, const char *name, GError **error);
+/* The only managed guest that @word means (guest_word.h); NULL with a MANAGER_ERROR. */
+struct managed *guests_find_name(const struct guests *guests, const char *word, GError **error);
 
 /*
  * guests_claim - what is saved of a managed guest that has answered for the first time

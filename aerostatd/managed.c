@@ -46,6 +46,8 @@ struct managed *managed_new(uint64_t id, const hv_guest *found, void *owner)
 		.source = g_strdup(found->source),
 		.address = g_strdup(found->address),
 		.name = g_strdup(found->address),
+		.uuid = g_strdup(found->uuid),
+		.libvirt_id = found->id,
 		.autodeflate = -1,
 		.held_bytes = HV_UNSET,
 		.before_bytes = HV_UNSET,
@@ -92,10 +94,17 @@ struct worker *managed_detach_worker(struct managed *guest)
 	return g_steal_pointer(&guest->private->worker);
 }
 
-bool managed_is_called(const struct managed *guest, const char *name)
+struct guest_names managed_names(const struct managed *guest)
 {
-	return !g_strcmp0(guest->name, name) || !g_strcmp0(guest->uuid, name) ||
-	       !strcmp(guest->address, name);
+	return (struct guest_names){ guest->source, guest->address, guest->name, guest->uuid,
+				     guest->libvirt_id };
+}
+
+bool managed_is_called(const struct managed *guest, const char *word)
+{
+	const struct guest_names names = managed_names(guest);
+
+	return guest_word_fits(word, &names);
 }
 
 enum process_state managed_process_state(const struct managed *guest)
@@ -121,6 +130,7 @@ static void take_identity(struct managed *guest, const hv_info *info)
 	guest->name = g_strdup(info->name ? info->name : guest->address);
 	g_free(guest->uuid);
 	guest->uuid = g_strdup(info->uuid);
+	guest->libvirt_id = info->id;
 	if (info->pid)
 		guest->pid = info->pid;
 	guest->state = info->state;

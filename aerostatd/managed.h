@@ -25,6 +25,7 @@
 #include "aerostatd/size_watch.h"
 #include "aerostatd/state_file.h"
 #include "aerostatd/worker.h"
+#include "hypervisor/guest_word.h"
 
 /* A guest that stands still below its target is sent it again after this time. */
 #define REMIND_US (5 * G_USEC_PER_SEC)
@@ -56,8 +57,10 @@ struct worker *managed_worker(const struct managed *guest);
 /* Gives the worker up to the caller. */
 struct worker *managed_detach_worker(struct managed *guest);
 
-/* Whether @name is its name, UUID or address. */
-bool managed_is_called(const struct managed *guest, const char *name);
+/* What it is called; the texts are the guest's. */
+struct guest_names managed_names(const struct managed *guest);
+/* Whether @word means it: guest_word.h. */
+bool managed_is_called(const struct managed *guest, const char *word);
 
 /* Whether the process that ran it at its first answer is still running. */
 enum process_state managed_process_state(const struct managed *guest);

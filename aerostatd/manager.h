@@ -73,8 +73,9 @@ struct managed {
 	char *source, *address; /* as hv_guest's */
 	bool answered;		/* at least once: all from here on is known */
 	char *name;
-	char *uuid; /* NULL if unknown */
-	pid_t pid;  /* 0 if unknown */
+	char *uuid;	/* NULL if unknown */
+	int libvirt_id; /* -1: none */
+	pid_t pid;	/* 0 if unknown */
 	enum hv_state state;
 	enum hv_driver driver;
 	enum hv_obstacle obstacle;

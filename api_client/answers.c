@@ -283,6 +283,16 @@ static void parse_change(GStringChunk *texts, json_t *json, void *to)
 	PARSE_MEMBERS(texts, json, decision_members, &change->decision);
 }
 
+/* Never the name, which another guest may have. */
+static const char *find_exact_word(GStringChunk *texts, const struct daemon_guest *guest)
+{
+	g_autofree char *word = g_strconcat("uuid:", guest->uuid, NULL);
+
+	if (!strcmp(guest->source, "qmp") || !*guest->uuid)
+		return guest->address;
+	return g_string_chunk_insert(texts, word);
+}
+
 static void parse_guest(GStringChunk *texts, json_t *json, void *to)
 {
 	struct daemon_guest *guest = to;
@@ -291,6 +301,8 @@ static void parse_guest(GStringChunk *texts, json_t *json, void *to)
 	PARSE_MEMBERS(texts, json, guest_members, guest);
 	PARSE_MEMBERS(texts, json_object_get(json, "stats"), stats_members, &guest->stats);
 	PARSE_MEMBERS(texts, json, decision_members, &guest->decision);
+	guest->word = find_exact_word(texts, guest);
+	guest->label = *guest->name ? guest->name : guest->address;
 }
 
 static void parse_reservation(GStringChunk *texts, json_t *json, void *to)
@@ -317,6 +329,24 @@ static void free_answer(json_t *json, GStringChunk *texts)
 	g_string_chunk_free(texts);
 }
 
+/* Adds to the labels of guests of equal names which of them it is. */
+static void tell_namesakes_apart(GStringChunk *texts, struct daemon_status *status)
+{
+	g_autoptr(GHashTable) first = g_hash_table_new(g_str_hash, g_str_equal);
+	g_autoptr(GHashTable) shared = g_hash_table_new(g_str_hash, g_str_equal);
+
+	for (size_t i = 0; i < status->guest_count; i++)
+		if (!g_hash_table_add(first, (void *)status->guests[i].name))
+			g_hash_table_add(shared, (void *)status->guests[i].name);
+	for (size_t i = 0; i < status->guest_count; i++) {
+		struct daemon_guest *guest = &status->guests[i];
+		g_autofree char *label = g_strdup_printf("%s (%s)", guest->name, guest->word);
+
+		if (g_hash_table_contains(shared, guest->name) && strcmp(guest->label, guest->word))
+			guest->label = g_string_chunk_insert(texts, label);
+	}
+}
+
 struct daemon_status *daemon_parse_status(json_t *json)
 {
 	struct daemon_status *status = g_new0(struct daemon_status, 1);
@@ -331,6 +361,7 @@ struct daemon_status *daemon_parse_status(json_t *json)
 	status->reservations =
 		parse_list(texts, json, "reservations", sizeof(struct daemon_reservation),
 			   parse_reservation, &status->reservation_count);
+	tell_namesakes_apart(texts, status);
 	status->problems = parse_list(texts, json, "problems", sizeof(struct daemon_problem),
 				      parse_problem, &status->problem_count);
 	return status;

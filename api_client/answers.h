@@ -92,6 +92,8 @@ typedef struct daemon_guest {
 	const char *name, *uuid;
 	const char *address; /* "qmp:PATH", or the name of a domain */
 	const char *source;  /* "qmp", or the URI of a libvirt */
+	const char *word;    /* a GUEST that means this one alone (guest_word.h) */
+	const char *label;   /* its name; in a status followed by @word if others have that name */
 	uint64_t pid;	     /* of its VMM; HV_UNSET when unknown */
 	const char *state;   /* libvirt's word: "running" */
 	enum hv_driver driver;

@@ -47,6 +47,10 @@ static char *guest_request_path(const char *name, const char *tail)
 {
 	g_autofree char *encoded = g_uri_escape_string(name, NULL, FALSE);
 
+	/* The path would lose "." and "..", encoded or not; \x2e is read as a dot (guest_word.h).
+	 */
+	if (g_str_equal(name, ".") || g_str_equal(name, ".."))
+		return g_strconcat("/v1/guests/", name + 1, "%5Cx2e", tail, NULL);
 	return g_strconcat("/v1/guests/", encoded, tail, NULL);
 }
 

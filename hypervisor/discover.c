@@ -2,15 +2,16 @@
 /*
  * Finding guests: all of them, or the one that the user named.
  *
- * Theory of operation: "qmp:PATH" is opened without a search.  Any other name is
- * looked up at each libvirt URI and compared with each QMP socket that the globs
- * match: first with the socket's file name, then with the name and UUID that QEMU
- * was started with.  The search succeeds with exactly one match; otherwise the
- * error lists the guests that exist, or those that match.
+ * Theory of operation: "qmp:PATH" is opened without a search.  For any other word
+ * all domains of each libvirt URI are listed, and all QEMUs whose sockets the globs
+ * match are asked for their names; guest_word.c decides which of them it means.  The
+ * search succeeds with exactly one match; otherwise the error lists the guests that
+ * exist, or those that match.
  */
 #include "hypervisor/hypervisor.h"
 
 #include "common/plain_text.h"
+#include "hypervisor/guest_word.h"
 #include "hypervisor/shortage.h"
 
 #include <errno.h>
@@ -162,12 +163,21 @@ GPtrArray *hv_list(const struct hv_sources *sources, bool all, int64_t deadline,
 	return guests;
 }
 
-/* A guest that matches, and the result of reading its settings, if they were read. */
+/* A guest that may match, and the result of reading its settings, if they were read. */
 struct match {
 	hv_guest *guest;
 	hv_info info;
 	GError *error;
+	int64_t deadline; /* for reading them */
 };
+
+static struct match *guest_match_new(hv_guest *guest)
+{
+	struct match *match = g_new0(struct match, 1);
+
+	match->guest = guest;
+	return match;
+}
 
 static void guest_match_free(gpointer data)
 {
@@ -179,69 +189,107 @@ static void guest_match_free(gpointer data)
 	g_free(match);
 }
 
-/* Adds the domain @name of each URI to @matches, and each URI that fails to @problems. */
-static void find_domain_matches(const struct hv_sources *sources, const char *name,
+static struct guest_names get_match_names(const struct match *match)
+{
+	return (struct guest_names){
+		.source = match->guest->source,
+		.address = match->guest->address,
+		.name = match->info.name,
+		.uuid = match->info.uuid ? match->info.uuid : match->guest->uuid,
+		.id = match->guest->id,
+	};
+}
+
+static bool is_match_for(const struct match *match, const char *word)
+{
+	const struct guest_names names = get_match_names(match);
+
+	return guest_word_fits(word, &names);
+}
+
+/* Adds the domains that @word means to @matches, and each URI that fails to @problems. */
+static void find_domain_matches(const struct hv_sources *sources, const char *word,
 				int64_t deadline, GPtrArray *matches, GPtrArray *problems)
 {
 	guint others = *sources->qmp_globs ? 1 : 0;
 
 	for (char **uri = sources->libvirt_uris; *uri; uri++) {
-		struct match *match = g_new0(struct match, 1);
-		int64_t until = split_deadline(deadline, g_strv_length(uri) + others);
+		g_autoptr(GError) error = NULL;
+		g_autoptr(GPtrArray) domains = hv_libvirt_list(
+			*uri, true, split_deadline(deadline, g_strv_length(uri) + others), &error);
 
-		match->guest = hv_libvirt_open(*uri, name);
-		/* A guest that exists but does not answer in time is a match. */
-		if (hv_guest_info(match->guest, until, &match->info, &match->error) ||
-		    g_error_matches(match->error, HV_ERROR, HV_ERROR_TIMEOUT)) {
-			g_ptr_array_add(matches, match);
-			continue;
+		if (!domains)
+			g_ptr_array_add(problems, g_strdup(error->message));
+		while (domains && domains->len) {
+			struct match *match = guest_match_new(g_ptr_array_steal_index(domains, 0));
+
+			if (is_match_for(match, word))
+				g_ptr_array_add(matches, match);
+			else
+				guest_match_free(match);
 		}
-		if (!g_error_matches(match->error, HV_ERROR, HV_ERROR_NOT_FOUND))
-			g_ptr_array_add(problems, g_strdup(hv_error_reason(match->error, name)));
-		guest_match_free(match);
 	}
 }
 
-/* A guest that could not be asked for its name, as this process is short of something, is added
- * to @problems. */
-static bool matches_guest_name(hv_guest *guest, const char *name, int64_t deadline,
-			       GPtrArray *problems)
+/* A thread: a guest's name is known only to its QEMU. */
+static gpointer probe_guest(gpointer data)
 {
-	g_autofree char *file = g_path_get_basename(guest->address + strlen(QMP_PREFIX));
-	size_t length = strlen(name);
-	g_auto(hv_info) info = { 0 };
-	g_autoptr(GError) error = NULL;
+	struct match *match = data;
 
-	if (!strncmp(file, name, length) && (!file[length] || file[length] == '.'))
-		return true;
-	if (hv_guest_info(guest, MIN(deadline, hv_deadline_ms(PROBE_MS)), &info, &error))
-		return !strcmp(info.name, name) || !g_strcmp0(info.uuid, name);
-	if (g_error_matches(error, HV_ERROR, HV_ERROR_SHORTAGE))
-		g_ptr_array_add(problems, g_strdup(error->message));
+	hv_guest_info(match->guest, match->deadline, &match->info, &match->error);
+	return NULL;
+}
+
+/* All at once, so that guests that do not answer take PROBE_MS together. */
+static void probe_guests(GPtrArray *matches, const char *word, int64_t deadline)
+{
+	g_autofree GThread **threads = g_new(GThread *, matches->len);
+	int64_t soon = MIN(deadline, hv_deadline_ms(PROBE_MS));
+
+	for (guint i = 0; i < matches->len; i++) {
+		struct match *match = matches->pdata[i];
+
+		match->deadline = is_match_for(match, word) ? deadline : soon;
+		threads[i] = g_thread_new("probe", probe_guest, match);
+	}
+	for (guint i = 0; i < matches->len; i++)
+		g_thread_join(threads[i]);
+}
+
+/* Two globs may match one socket. */
+static bool is_address_known(const GPtrArray *matches, const char *address)
+{
+	for (guint i = 0; i < matches->len; i++)
+		if (!strcmp(((const struct match *)matches->pdata[i])->guest->address, address))
+			return true;
 	return false;
 }
 
-static void add_guest_match(GPtrArray *matches, hv_guest *guest)
-{
-	struct match *match = g_new0(struct match, 1);
-
-	match->guest = guest;
-	g_ptr_array_add(matches, match);
-}
-
-static void find_socket_matches(char **globs, const char *name, int64_t deadline,
+static void find_socket_matches(char **globs, const char *word, int64_t deadline,
 				GPtrArray *matches, GPtrArray *problems)
 {
 	g_autoptr(GPtrArray) guests =
 		g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
+	g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(guest_match_free);
 
 	list_socket_globs(globs, guests, problems);
-	for (guint i = 0; i < guests->len;) {
-		if (matches_guest_name(guests->pdata[i], name,
-				       split_deadline(deadline, guests->len - i + 1), problems))
-			add_guest_match(matches, g_ptr_array_steal_index(guests, i));
-		else
-			i++;
+	while (guests->len) {
+		g_autoptr(hv_guest) guest = g_ptr_array_steal_index(guests, 0);
+
+		if (!is_address_known(found, guest->address))
+			g_ptr_array_add(found, guest_match_new(g_steal_pointer(&guest)));
+	}
+	probe_guests(found, word, deadline);
+	while (found->len) {
+		struct match *match = g_ptr_array_steal_index(found, 0);
+
+		if (is_match_for(match, word)) {
+			g_ptr_array_add(matches, match);
+			continue;
+		}
+		if (g_error_matches(match->error, HV_ERROR, HV_ERROR_SHORTAGE))
+			g_ptr_array_add(problems, g_strdup(match->error->message));
+		guest_match_free(match);
 	}
 }
 
@@ -292,17 +340,15 @@ static hv_guest *use_guest_match(struct match *match, int64_t deadline, hv_info 
 	return g_steal_pointer(&match->guest);
 }
 
-static void set_ambiguous_error(const char *name, GPtrArray *matches, GError **error)
+static void set_ambiguous_error(const char *word, const GPtrArray *matches, GError **error)
 {
-	g_autoptr(GPtrArray) guests = g_ptr_array_new();
-	g_autofree char *names = NULL;
+	g_autofree struct guest_names *names = g_new(struct guest_names, matches->len);
+	g_autofree char *text = NULL;
 
 	for (guint i = 0; i < matches->len; i++)
-		g_ptr_array_add(guests, ((struct match *)matches->pdata[i])->guest);
-	names = join_guest_names(guests);
-	g_set_error(error, HV_ERROR, HV_ERROR_AMBIGUOUS,
-		    "'%s' is the name of %u guests: %s; choose one with -c URI or qmp:PATH", name,
-		    matches->len, names);
+		names[i] = get_match_names(matches->pdata[i]);
+	text = guest_word_explain_ambiguity(word, names, matches->len);
+	g_set_error(error, HV_ERROR, HV_ERROR_AMBIGUOUS, "%s, or with -c URI", text);
 }
 
 hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t deadline,
@@ -311,8 +357,8 @@ hv_guest *hv_find(const struct hv_sources *sources, const char *name, int64_t de
 	g_autoptr(GPtrArray) matches = g_ptr_array_new_with_free_func(guest_match_free);
 	g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
 
-	if (g_str_has_prefix(name, QMP_PREFIX) && name[strlen(QMP_PREFIX)]) {
-		add_guest_match(matches, hv_qmp_open(name + strlen(QMP_PREFIX)));
+	if (guest_word_is_address(name)) {
+		g_ptr_array_add(matches, guest_match_new(hv_qmp_open(name + strlen(QMP_PREFIX))));
 	} else {
 		find_domain_matches(sources, name, deadline, matches, problems);
 		find_socket_matches(sources->qmp_globs, name, deadline, matches, problems);

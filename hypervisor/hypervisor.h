@@ -235,6 +235,8 @@ struct hv_guest {
 	 * it. */
 	char *address;
 	char *source; /* where it was found: "qmp", or the libvirt URI */
+	char *uuid;   /* of a domain that was listed; NULL: not known without asking it */
+	int id;	      /* libvirt's, of a domain that was listed; -1: none, or not known */
 	bool hold;    /* keep the connection between calls, see hv_guest_hold() */
 };
 
@@ -419,8 +421,7 @@ GPtrArray *hv_list(const struct hv_sources *sources, bool all, int64_t deadline,
 
 /*
  * hv_find - find the guest that the user named
- * @name: "qmp:PATH"; or a libvirt name, UUID or id; or the name of a guest behind
- *        a socket of sources->qmp_globs
+ * @name: what guest_word.h says
  * @info: receives the guest's settings, which finding it reads anyway; may be NULL
  *
  * Fails with HV_ERROR_NOT_FOUND (the text lists the guests that exist),

@@ -667,6 +667,7 @@ static void libvirt_close(struct hv_guest *guest)
 	libvirt_link_close(libvirt_guest_link(guest));
 	g_free(guest->address);
 	g_free(guest->source);
+	g_free(guest->uuid);
 	g_free(guest);
 }
 
@@ -689,13 +690,16 @@ static const struct hv_ops libvirt_ops = {
 	.close = libvirt_close,
 };
 
-static struct hv_guest *libvirt_guest_new(const char *uri, const char *name, const char *uuid)
+static struct hv_guest *libvirt_guest_new(const char *uri, const char *name, const char *uuid,
+					  int id)
 {
 	struct libvirt_guest *guest = g_new0(struct libvirt_guest, 1);
 
 	guest->base.ops = &libvirt_ops;
 	guest->base.address = plain_name(name);
 	guest->base.source = g_strdup(uri);
+	guest->base.uuid = g_strdup(uuid);
+	guest->base.id = id;
 	guest->link = libvirt_link_new(uri, name, uuid);
 	return &guest->base;
 }
@@ -704,7 +708,7 @@ struct hv_guest *hv_libvirt_open(const char *uri, const char *name_uuid_or_id)
 {
 	g_autofree char *name = plain_name_decode(name_uuid_or_id);
 
-	return libvirt_guest_new(uri, name, NULL);
+	return libvirt_guest_new(uri, name, NULL, -1);
 }
 
 static int compare_guest_addresses(const void *a, const void *b)
@@ -727,9 +731,9 @@ static bool libvirt_list_work(struct libvirt_call *call, virDomainPtr no_domain)
 	call->answer.guests = g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
 	for (int i = 0; i < count; i++) {
 		if (virDomainGetUUIDString(domains[i], uuid) == 0)
-			g_ptr_array_add(
-				call->answer.guests,
-				libvirt_guest_new(link->uri, virDomainGetName(domains[i]), uuid));
+			g_ptr_array_add(call->answer.guests,
+					libvirt_guest_new(link->uri, virDomainGetName(domains[i]),
+							  uuid, (int)virDomainGetID(domains[i])));
 		virDomainFree(domains[i]);
 	}
 	free(domains);

@@ -2,6 +2,7 @@
 #include "hypervisor/libvirt_device.h"
 
 #include "common/plain_text.h"
+#include "hypervisor/guest_word.h"
 #include "hypervisor/libvirt_events.h"
 #include "hypervisor/vmm_process.h"
 
@@ -68,6 +69,7 @@ static bool libvirt_device_fail(struct libvirt_guest *g, int64_t deadline, const
 				GError **error)
 {
 	const char *name = g->base.address;
+	g_autofree char *word = guest_word_quote(name);
 	g_autoptr(libvirt_call) call = NULL;
 	g_autoptr(GError) ended = NULL;
 
@@ -85,7 +87,7 @@ static bool libvirt_device_fail(struct libvirt_guest *g, int64_t deadline, const
 		g_set_error(error, HV_ERROR, HV_ERROR_UNREACHABLE,
 			    "%s: its balloon device does not answer (%s); plug in a new one with: "
 			    "aerostat adopt --replug %s",
-			    name, failed->message, name);
+			    name, failed->message, word);
 	return false;
 }
 

@@ -333,6 +333,7 @@ struct qmp_guest *qmp_guest_new(const struct hv_ops *ops, const char *socket_pat
 
 	g->base.ops = ops;
 	g->base.source = g_strdup("qmp");
+	g->base.id = -1;
 	g->socket_path = plain_name_decode(socket_path);
 	plain = plain_name(g->socket_path);
 	g->base.address = g_strconcat("qmp:", plain, NULL);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "hypervisor/replug.h"
 
+#include "hypervisor/guest_word.h"
+
 #include <jansson.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -47,6 +49,7 @@ static bool replug_find_device(hv_guest *guest, int64_t deadline, const char *id
 
 static bool replug_wait_unplugged(hv_guest *guest, int64_t deadline, const char *id, GError **error)
 {
+	g_autofree char *word = NULL;
 	bool plugged = true;
 
 	for (;;) {
@@ -58,10 +61,11 @@ static bool replug_wait_unplugged(hv_guest *guest, int64_t deadline, const char 
 			break;
 		poll(NULL, 0, POLL_MS);
 	}
+	word = guest_word_quote(guest->address);
 	g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT,
 		    "%s: the guest has not released its balloon device yet; if it still does, plug "
 		    "in a new one with: aerostat adopt --replug %s",
-		    guest->address, guest->address);
+		    guest->address, word);
 	return false;
 }
 

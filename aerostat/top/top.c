@@ -62,14 +62,10 @@ static void update_order(struct top *top)
 	top_settle_choice(&top->choice, top->order, count_list_rows());
 }
 
-/* What the daemon finds the guest by: its address if others have its name. */
-static const char *unique_name(const struct top *top, const struct daemon_guest *guest)
+/* What the daemon finds the guest by: not its name if others have it. */
+static const char *request_word(const struct daemon_guest *guest)
 {
-	guint namesakes = 0;
-
-	for (size_t i = 0; i < top->status->guest_count; i++)
-		namesakes += !strcmp(top->status->guests[i].name, guest->name);
-	return namesakes > 1 || !*guest->name ? guest->address : guest->name;
+	return strcmp(guest->label, guest->name) ? guest->word : guest->name;
 }
 
 /* Asks about the selected guest; without an answer there is no detail, not that of another. */
@@ -79,7 +75,7 @@ static void fetch_detail(struct top *top)
 
 	g_clear_pointer(&top->detail, daemon_free_guest);
 	if (guest)
-		top->detail = daemon_get_guest(top->daemon, unique_name(top, guest), NULL);
+		top->detail = daemon_get_guest(top->daemon, request_word(guest), NULL);
 }
 
 static void refresh_answers(struct top *top)
@@ -117,8 +113,8 @@ static void set_selected_mode(struct top *top, enum daemon_mode mode, const char
 	const struct daemon_guest *guest = top_selected_guest(&top->choice, top->order);
 	g_autofree char *name = shorten_name(guest->name);
 	g_autoptr(GError) error = NULL;
-	g_auto(GStrv) changed = daemon_set_mode(top->daemon, unique_name(top, guest), mode,
-						HV_UNSET, false, &error);
+	g_auto(GStrv) changed =
+		daemon_set_mode(top->daemon, request_word(guest), mode, HV_UNSET, false, &error);
 
 	if (changed)
 		set_message(top, false, g_strdup_printf("%s %s", name, done));

@@ -57,7 +57,7 @@ static void draw_rule(struct top_cells *cells, const struct daemon_guest *guest,
 	for (int i = 0; i < cells->width; i++)
 		top_put_char(cells, i, y, TOP_DIM, dash);
 	top_put(cells, x - 1, y, 1, TOP_NORMAL, " ");
-	x += top_put(cells, x, y, cells->width / 3, TOP_BOLD, guest->name);
+	x += top_put(cells, x, y, cells->width / 3, TOP_BOLD, guest->label);
 	for (size_t i = 0; i < G_N_ELEMENTS(facts); i++) {
 		if (!*facts[i] || x + 4 + top_columns(cells, facts[i]) > cells->width - 2)
 			continue;

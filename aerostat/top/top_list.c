@@ -301,7 +301,7 @@ static void draw_guest_line(struct top_cells *cells, const struct daemon_guest *
 		top_put_char(cells, i, y, TOP_REVERSE, ' ');
 	if (selected)
 		top_put(cells, 0, y, 1, TOP_REVERSE, cells->utf8 ? "▸" : ">");
-	top_put(cells, 1, y, names, selected ? TOP_REVERSE : TOP_BOLD, guest->name);
+	top_put(cells, 1, y, names, selected ? TOP_REVERSE : TOP_BOLD, guest->label);
 	top_put(cells, 2 + names, y, FLAG_WIDTH,
 		(colour == TOP_GREEN ? TOP_YELLOW : colour) | TOP_BOLD, flag);
 	draw_guest_bar(cells, guest, y);

@@ -16,6 +16,7 @@
 #include "hypervisor/adopt.h"
 #include "hypervisor/adopt_xml.h"
 #include "hypervisor/domain_xml.h"
+#include "hypervisor/guest_word.h"
 #include "hypervisor/replug.h"
 
 #define DEFINE_MS 30000 /* libvirt probes an emulator that is new to it */
@@ -198,6 +199,8 @@ static bool start_adopted_guest(struct adopt *adopt, GError **error)
 
 static bool adopt_guest(struct adopt *adopt, GError **error)
 {
+	g_autofree char *word = NULL;
+
 	if (has_our_device(adopt->old)) {
 		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
 			    "%s already has aerostat's balloon device; nothing was changed",
@@ -215,10 +218,11 @@ static bool adopt_guest(struct adopt *adopt, GError **error)
 		return false;
 	if (!define_adopted_guest(adopt, error))
 		return prefix_guest_name(adopt, error);
+	word = guest_word_quote(adopt->ctx->guest_word);
 	cli_warn(adopt->ctx,
 		 "%s: migrating or saving this guest would break its balloon; run aerostat unadopt "
 		 "%s first",
-		 adopt->info->name, adopt->info->name);
+		 adopt->info->name, word);
 	if (adopt->start && !start_adopted_guest(adopt, error))
 		return false;
 	if (adopt->start)

@@ -7,8 +7,10 @@
 #include "api_client/client.h"
 #include "common/plain_text.h"
 #include "common/size.h"
+#include "hypervisor/guest_word.h"
 
-static void print_new_mode(const char *guest, enum daemon_mode mode)
+/* @undo: what to give to aerostat auto to undo it */
+static void print_new_mode(const char *guest, enum daemon_mode mode, const char *undo)
 {
 	g_autofree char *name = plain_text(guest);
 
@@ -17,7 +19,7 @@ static void print_new_mode(const char *guest, enum daemon_mode mode)
 	else
 		printf("%s: %s, until: aerostat auto %s\n", name,
 		       mode == DAEMON_MODE_OFF ? "left alone" : "watched, and left at its size",
-		       name);
+		       undo);
 }
 
 static void print_changed_json(char **names)
@@ -78,6 +80,7 @@ static int auto_guests(struct context *ctx, const struct verb *verb, struct auto
 	g_autofree char *wrong = check_auto_options(options, guest);
 	g_autoptr(GError) error = NULL;
 	g_auto(GStrv) changed = NULL;
+	g_autofree char *undo = NULL;
 
 	if (wrong)
 		return cli_usage(ctx, verb, "%s", wrong);
@@ -88,10 +91,11 @@ static int auto_guests(struct context *ctx, const struct verb *verb, struct auto
 		print_changed_json(changed);
 		return EXIT_DONE;
 	}
+	undo = guest ? guest_word_quote(guest) : g_strdup("--all");
 	if (!changed[0])
 		puts("no guest was changed");
 	for (char **name = changed; *name; name++)
-		print_new_mode(*name, mode);
+		print_new_mode(*name, mode, undo);
 	return EXIT_DONE;
 }
 

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* aerostat domstats: print the balloon figures of many guests, for scripts. */
 #include <stdio.h>
+#include <string.h>
 
 #include "aerostat/guest_query.h"
 #include "aerostat/stats_output.h"
 #include "aerostat/verbs.h"
 #include "common/size.h"
 
-static void print_domstats_text(const struct guest_reply *one)
+static void print_domstats_text(const struct guest_reply *one, bool has_namesake)
 {
 	const struct hv_stats *stats = &one->stats;
 
 	printf("Domain: '%s'\n", one->info.name);
+	if (has_namesake && !strcmp(one->guest->source, "qmp"))
+		printf("  address=%s\n", one->guest->address);
+	else if (has_namesake)
+		printf("  uuid=%s\n", one->info.uuid);
 	if (one->info.actual_bytes != HV_UNSET)
 		printf("  balloon.current=%" G_GUINT64_FORMAT "\n",
 		       one->info.actual_bytes / SIZE_KIB);
@@ -35,21 +40,22 @@ static json_t *domstats_json(const struct guest_reply *one)
 	if (one->error)
 		return json_pack("{s:s, s:s}", "guest", one->guest->address, "error",
 				 one->error->message);
-	root = json_pack("{s:s, s:o, s:o}", "guest", one->info.name, "current",
-			 cli_json_bytes(one->info.actual_bytes), "maximum",
-			 cli_json_bytes(one->info.max_bytes));
+	root = json_pack("{s:s, s:s, s:o, s:o}", "guest", one->info.name, "address",
+			 one->guest->address, "current", cli_json_bytes(one->info.actual_bytes),
+			 "maximum", cli_json_bytes(one->info.max_bytes));
 	if (one->has_stats)
 		stats_add_json(&one->stats, root);
 	return root;
 }
 
 /* Prints one guest's figures, or adds them to @rows; returns the guest's exit code. */
-static int print_domstats(struct context *ctx, const struct guest_reply *one, json_t *rows)
+static int print_domstats(struct context *ctx, const GPtrArray *guests,
+			  const struct guest_reply *one, json_t *rows)
 {
 	if (ctx->json)
 		json_array_append_new(rows, domstats_json(one));
 	else if (!one->error)
-		print_domstats_text(one);
+		print_domstats_text(one, has_guest_namesake(guests, one));
 	if (!one->error)
 		return EXIT_DONE;
 	if (!ctx->json)
@@ -76,7 +82,7 @@ static int run_domstats(struct context *ctx, const struct verb *verb, int argc, 
 	rows = json_array();
 	code = EXIT_DONE;
 	for (guint i = 0; i < guests->len; i++) {
-		int one = print_domstats(ctx, guests->pdata[i], rows);
+		int one = print_domstats(ctx, guests, guests->pdata[i], rows);
 
 		code = one ? one : code;
 	}

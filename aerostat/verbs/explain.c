@@ -6,6 +6,7 @@
 #include "aerostat/verbs.h"
 #include "api_client/client.h"
 #include "common/plain_text.h"
+#include "hypervisor/guest_word.h"
 
 #define CHANGES_SHOWN 10 /* unless --number says otherwise */
 
@@ -91,9 +92,9 @@ static void print_bounds(const struct daemon_guest *guest)
 			 has_limit ? "configured" : "its RAM at boot");
 }
 
-static void print_mode(const struct daemon_guest *guest)
+/* @undo: what to give to aerostat auto to undo it */
+static void print_mode(const struct daemon_guest *guest, const char *undo)
 {
-	g_autofree char *name = plain_text(guest->name);
 	g_autofree char *held = guest->held_bytes == HV_UNSET ? g_strdup("the size it has")
 							      : format_size_cell(guest->held_bytes);
 
@@ -104,7 +105,7 @@ static void print_mode(const struct daemon_guest *guest)
 			return;
 		}
 		print_titled_row("Mode", "held at %s by a user; to release it: aerostat auto %s",
-				 held, name);
+				 held, undo);
 		return;
 	case DAEMON_MODE_OBSERVE:
 		print_titled_row("Mode", "observe: it is watched, but its size is not changed");
@@ -120,7 +121,7 @@ static void print_mode(const struct daemon_guest *guest)
 		break;
 	}
 	if (guest->mode_by_person)
-		print_titled_row("", "a user set this mode; to undo: aerostat auto %s", name);
+		print_titled_row("", "a user set this mode; to undo: aerostat auto %s", undo);
 }
 
 static void print_stats(const struct daemon_guest *guest)
@@ -139,9 +140,12 @@ static void print_stats(const struct daemon_guest *guest)
 				 available, free_text, cache);
 }
 
-static void print_figures(const struct daemon_guest *guest)
+/* @word: what the user called it */
+static void print_figures(const struct daemon_guest *guest, const char *word)
 {
 	const struct daemon_decision *decision = &guest->decision;
+	g_autofree char *undo = guest_word_quote(word);
+	g_autofree char *exact = plain_text(guest->word);
 
 	print_reason(guest);
 	print_size_row("Needs", decision->need_bytes, "in use, and cannot be dropped");
@@ -153,7 +157,7 @@ static void print_figures(const struct daemon_guest *guest)
 	print_size_row("Floor", decision->floor_bytes,
 		       "the least that any guest of its size is left with");
 	print_bounds(guest);
-	print_mode(guest);
+	print_mode(guest, undo);
 	print_titled_row("Distress", "%s",
 			 guest->critical    ? "critical: it has killed processes, or is about to"
 			 : guest->pressured ? "pressured: it is short of memory"
@@ -166,6 +170,7 @@ static void print_figures(const struct daemon_guest *guest)
 			       : "restored when aerostatd ends");
 	print_titled_row("Targets", "%" G_GUINT64_FORMAT " set, %" G_GUINT64_FORMAT " failed",
 			 guest->times_set, guest->times_failed);
+	print_titled_row("Address", "%s", exact);
 }
 
 static void print_change(const struct daemon_change *change)
@@ -255,7 +260,7 @@ static int run_explain(struct context *ctx, const struct verb *verb, int argc, c
 	}
 	print_headline(guest, colour);
 	print_obstacles(guest, colour);
-	print_figures(guest);
+	print_figures(guest, names[0]);
 	print_history(guest, number, colour);
 	return EXIT_DONE;
 }

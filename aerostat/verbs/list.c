@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* aerostat list: all guests and their memory. */
 #include <stdio.h>
+#include <string.h>
 
 #include "aerostat/guest_query.h"
 #include "aerostat/verbs.h"
+#include "common/plain_text.h"
 #include "common/size.h"
 
 static char *list_size_cell(uint64_t bytes)
@@ -31,20 +33,32 @@ static const char *list_guest_name(const struct guest_reply *one)
 	return one->error ? one->guest->address : one->info.name;
 }
 
-static void print_list_row(const struct guest_reply *one, int name_width)
+/* Where it was found; of guests of equal names also which of them it is. */
+static char *list_via_cell(const struct guest_reply *one, bool has_namesake)
+{
+	g_autofree char *source = plain_text(one->guest->source);
+
+	if (!has_namesake)
+		return g_steal_pointer(&source);
+	if (!strcmp(one->guest->source, "qmp"))
+		return g_strdup(one->guest->address);
+	return g_strdup_printf("%s uuid:%s", source, one->info.uuid);
+}
+
+static void print_list_row(const struct guest_reply *one, int name_width, bool has_namesake)
 {
 	const hv_info *info = &one->info;
 	g_autofree char *id = info->id > 0 ? g_strdup_printf("%d", info->id) : g_strdup("-");
 	g_autofree char *max = list_size_cell(info->max_bytes);
 	g_autofree char *actual = list_size_cell(info->actual_bytes);
+	g_autofree char *via = list_via_cell(one, has_namesake);
 
 	if (one->error)
 		printf(" %-4s  %-*s  no answer: %s\n", "-", name_width, list_guest_name(one),
 		       hv_error_reason(one->error, list_guest_name(one)));
 	else
 		printf(" %-4s  %-*s  %-9s  %10s  %10s  %-10s  %s\n", id, name_width, info->name,
-		       hv_state_name(info->state), max, actual, list_driver_cell(info),
-		       one->guest->source);
+		       hv_state_name(info->state), max, actual, list_driver_cell(info), via);
 }
 
 static void print_list_table(const GPtrArray *guests)
@@ -57,7 +71,8 @@ static void print_list_table(const GPtrArray *guests)
 	printf(" %-4s  %-*s  %-9s  %10s  %10s  %-10s  %s\n", "Id", name_width, "Name", "State",
 	       "Max", "Current", "Driver", "Via");
 	for (guint i = 0; i < guests->len; i++)
-		print_list_row(guests->pdata[i], name_width);
+		print_list_row(guests->pdata[i], name_width,
+			       has_guest_namesake(guests, guests->pdata[i]));
 }
 
 static json_t *list_row_json(const struct guest_reply *one)

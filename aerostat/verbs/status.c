@@ -6,6 +6,7 @@
 #include "aerostat/verbs.h"
 #include "api_client/client.h"
 #include "common/plain_text.h"
+#include "hypervisor/guest_word.h"
 
 static char *format_mode_cell(const struct daemon_guest *guest)
 {
@@ -204,10 +205,12 @@ static void print_reservations(const struct daemon_status *status, bool colour)
 	}
 }
 
-static bool is_guest_called(const struct daemon_guest *guest, const char *name)
+static bool is_guest_called(const struct daemon_guest *guest, const char *word)
 {
-	return g_str_equal(guest->name, name) || g_str_equal(guest->address, name) ||
-	       !g_ascii_strcasecmp(guest->uuid, name);
+	const struct guest_names names = { guest->source, guest->address, guest->name, guest->uuid,
+					   -1 };
+
+	return guest_word_fits(word, &names);
 }
 
 static char *list_guest_names(const struct daemon_status *status)

@@ -114,7 +114,8 @@ class FakeDaemon:
 
     def find(self, name):
         fitting = [one for one in self.status["guests"]
-                   if name in (one["name"], one["uuid"], one["address"])]
+                   if name in (one["name"], one["uuid"], "uuid:" + str(one["uuid"]),
+                               one["address"])]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
