@@ -13,7 +13,8 @@
  *		reserve.c, distress.c), and what became of the last decisions (pace.c,
  *		cost.c)
  *   budget.c	how much all guests may use
- *   divide.c	how much of it each guest should have in the end
+ *   limit.c	how much of it each guest should have in the end (divide.c), and of what the
+ *		groups may use that it belongs to
  *   pace.c	which guests give memory in this step, and how much
  *   grant.c	which guests get the memory that is free now
  *   text.c	the reason of each decision
@@ -21,7 +22,8 @@
  * What a guest uses is the larger of its size and its target.  Whatever the guests'
  * statistics say, a step keeps these promises:
  *
- * - The sum of all use is at most the budget, or at most what it was before the step.
+ * - The sum of all use is at most the budget, or at most what it was before the step; so it is
+ *   for the guests of each group.
  *   Only guests below their lower bound are raised to it regardless.
  * - No target is below the guest's floor (floor.h) or its minimum.  No target is raised
  *   above the maximum; one that is above comes down at the usual pace.  The target of a
@@ -29,7 +31,8 @@
  * - No guest is shrunk because of statistics that are old, absent, reset a moment ago, or
  *   that contradict what the host sees.
  * - No guest that is short of memory is shrunk while a guest that is not short gives
- *   memory or is about to, unless it is above a configured maximum.
+ *   memory or is about to, unless it is above a configured maximum, or below a memory limit
+ *   that the other is not under.
  *
  * What is left after all wants are met is given away except for a pool, which is as large
  * as the largest reserve of any guest: free memory can be granted at once, memory that has
@@ -41,6 +44,7 @@
 
 #include "policy/constants.h"
 #include "policy/grant.h"
+#include "policy/limit.h"
 #include "policy/numbers.h"
 #include "policy/pace.h"
 #include "policy/policy.h"
@@ -53,8 +57,9 @@ struct policy_state {
 	struct view *views;
 	struct share *shares;
 	size_t room; /* of both arrays; shares has twice as many */
+	struct limit *limits;
+	size_t limits_room;
 	int64_t last_us;
-	enum situation situation;
 };
 
 static struct policy_state *aerostat_create(const struct policy_settings *settings)
@@ -73,6 +78,7 @@ static void aerostat_destroy(struct policy_state *state)
 	histories_free(&state->histories);
 	free(state->views);
 	free(state->shares);
+	free(state->limits);
 	free(state);
 }
 
@@ -81,11 +87,19 @@ static void aerostat_configure(struct policy_state *state, const struct policy_s
 	state->settings = *settings;
 }
 
-static int grow_step_arrays(struct policy_state *state, size_t count)
+static int grow_step_arrays(struct policy_state *state, size_t count, size_t limit_count)
 {
+	struct limit *limits;
 	struct view *views;
 	struct share *shares;
 
+	if (limit_count > state->limits_room) {
+		limits = reallocarray(state->limits, limit_count, sizeof(*limits));
+		if (!limits)
+			return -ENOMEM;
+		state->limits = limits;
+		state->limits_room = limit_count;
+	}
 	if (count <= state->room)
 		return 0;
 	views = reallocarray(state->views, count, sizeof(*views));
@@ -135,91 +149,29 @@ static void fill_views(struct policy_state *state, struct round *round,
 	}
 }
 
-static uint64_t sum_current_use(const struct round *round)
+/* Works out who waits for memory, and who can give some, below each limit. */
+static void find_urgent_guests(struct round *round)
 {
-	uint64_t use = 0;
+	for (size_t k = 0; k < round->count; k++) {
+		const struct view *view = &round->views[k];
+		uint64_t urgent = grant_urgent_bytes(view);
 
-	for (size_t k = 0; k < round->count; k++)
-		use = saturating_add(use,
-				     view_used_bytes(&round->views[k], round->views[k].current));
-	return use;
-}
+		FOR_EACH_LIMIT (n, view, round)
+			round->limits[n].urgent = saturating_add(round->limits[n].urgent, urgent);
+	}
+	for (size_t n = 0; n < round->limit_count; n++) {
+		struct limit *limit = &round->limits[n];
 
-/* The most that one guest may want at once, which is the size of the pool. */
-static uint64_t largest_burst(const struct round *round)
-{
-	uint64_t pool = 0;
-
+		limit->hurry = limit->urgent > saturating_sub(limit->budget.bytes, limit->use);
+	}
 	for (size_t k = 0; k < round->count; k++) {
 		const struct view *view = &round->views[k];
 
-		if (view->movable)
-			pool = max_u64(pool, min_u64(view->burst, view->high - view->want));
+		if (!pace_can_give(view))
+			continue;
+		FOR_EACH_LIMIT (n, view, round)
+			round->limits[n].givers = true;
 	}
-	return pool;
-}
-
-/* Without the host's numbers the budget is not known, so every guest keeps its size. */
-static void keep_present_sizes(struct round *round, uint64_t use)
-{
-	round->budget = (struct budget){ .bytes = use };
-	for (size_t k = 0; k < round->count; k++) {
-		struct share *share = &round->shares[k];
-		uint64_t keep = clamp_u64(share->have, share->low, share->high);
-
-		share->low = share->demand = share->want = share->high = keep;
-	}
-}
-
-static uint64_t sum_share_demands(const struct round *round)
-{
-	uint64_t demand = 0;
-
-	for (size_t k = 0; k < round->count; k++)
-		demand = saturating_add(demand, round->shares[k].demand);
-	return demand;
-}
-
-/*
- * If the guests' demand exceeds the budget, first ignore what they used a while ago and no
- * longer use, and then add half of the host's reserve to the budget.
- */
-static void stretch_budget(struct round *round)
-{
-	struct budget *budget = &round->budget;
-	uint64_t given;
-
-	if (sum_share_demands(round) <= budget->bytes)
-		return;
-	for (size_t k = 0; k < round->count; k++)
-		view_forget_peaks(&round->views[k]);
-	given = min_u64(saturating_sub(sum_share_demands(round), budget->bytes), budget->spare);
-	budget->bytes += given;
-	budget->spare -= given;
-}
-
-/* Divides the budget, and works out the members of @round that depend on all guests. */
-static void divide_among_guests(struct round *round)
-{
-	uint64_t use = sum_current_use(round);
-
-	if (round->budget.bytes == POLICY_UNSET)
-		keep_present_sizes(round, use);
-	stretch_budget(round);
-	round->over_budget = use > round->budget.bytes;
-	round->situation = divide_budget(round->shares, round->count, round->budget.bytes,
-					 largest_burst(round));
-	for (size_t k = 0; k < round->count; k++) {
-		struct view *view = &round->views[k];
-
-		if (view->movable)
-			view->share->ideal = max_u64(round_down(view->share->ideal, ROUND_BYTES),
-						     view->share->low);
-		view->ideal = view->share->ideal;
-	}
-	round->urgent = grant_urgent_bytes(round) > saturating_sub(round->budget.bytes, use);
-	for (size_t k = 0; k < round->count && !round->givers; k++)
-		round->givers = pace_can_give(&round->views[k], round);
 }
 
 static void choose_targets(struct round *round)
@@ -238,34 +190,42 @@ static void choose_targets(struct round *round)
 }
 
 /*
- * Whether the budget is below what the guests are known to demand.  A guest that has much
- * more than its demand, but may not be shrunk yet, does not make the host overcommitted.
+ * Whether a budget is below what its guests are known to demand.  A guest that has much
+ * more than its demand, but may not be shrunk yet, does not make it overcommitted.
  */
-static bool is_overcommitted(const struct round *round)
+static bool is_overcommitted(const struct round *round, uint64_t number)
 {
+	const struct limit *limit = &round->limits[number];
 	uint64_t demand = 0;
 
-	for (size_t k = 0; k < round->count; k++) {
+	for (size_t k = 0; k < round->count && limit->situation >= SITUATION_TOO_MUCH; k++) {
 		const struct view *view = &round->views[k];
+		uint64_t known = view->history->need.known ? view->demand : view->low;
 
+		if (!view_is_inside(view, round, number))
+			continue;
 		if (!view->movable)
 			demand = saturating_add(demand, view_used_bytes(view, view->current));
 		else
-			demand = saturating_add(demand, view->history->need.known ? view->demand
-										  : view->low);
+			demand = saturating_add(demand, number ? known : min_u64(known, view->cap));
 	}
-	return round->situation >= SITUATION_TOO_MUCH && demand > round->budget.bytes;
+	return limit->situation >= SITUATION_TOO_MUCH && demand > limit->budget.bytes;
 }
 
 static void fill_outcome(const struct round *round, struct policy_outcome *outcome)
 {
+	const struct limit *host = &round->limits[0];
 	bool critical = false;
 
-	*outcome = (struct policy_outcome){
-		.budget_bytes = round->budget.bytes,
-		.overcommitted = is_overcommitted(round),
-		.again_us = round->urgent ? round->host->now_us + AGAIN_US : 0,
-	};
+	*outcome = (struct policy_outcome){ .budget_bytes = host->budget.bytes };
+	for (uint64_t n = 0; n < round->limit_count; n++) {
+		if (!outcome->overcommitted && is_overcommitted(round, n)) {
+			outcome->overcommitted = true;
+			outcome->short_group = n;
+		}
+		if (round->limits[n].hurry)
+			outcome->again_us = round->host->now_us + AGAIN_US;
+	}
 	for (size_t k = 0; k < round->count; k++) {
 		struct view *view = &round->views[k];
 
@@ -275,7 +235,7 @@ static void fill_outcome(const struct round *round, struct policy_outcome *outco
 		text_fill_decision(view, round);
 	}
 	if (critical)
-		outcome->budget_bytes = saturating_add(outcome->budget_bytes, round->budget.spare);
+		outcome->budget_bytes = saturating_add(outcome->budget_bytes, host->budget.spare);
 }
 
 static double seconds_since(const struct policy_state *state, int64_t now_us)
@@ -295,22 +255,23 @@ static int aerostat_step(struct policy_state *state, const struct policy_host *h
 		.host = host,
 		.count = count,
 		.seconds = seconds_since(state, host->now_us),
-		.situation = state->situation,
+		.limit_count = host->group_count + 1,
 	};
 
-	if (grow_step_arrays(state, count) < 0 ||
+	if (grow_step_arrays(state, count, round.limit_count) < 0 ||
 	    histories_match(&state->histories, guests, count) < 0)
 		return decide_nothing(guests, count, decisions, outcome);
 	round.views = state->views;
 	round.shares = state->shares;
 	round.grants = count ? state->shares + count : NULL;
-	round.budget = budget_compute(host, &state->settings, guests, count);
+	round.limits = state->limits;
 	fill_views(state, &round, guests, decisions);
-	divide_among_guests(&round);
+	limit_fill_all(&round, budget_compute(host, &state->settings, guests, count));
+	limit_divide_all(&round);
+	find_urgent_guests(&round);
 	choose_targets(&round);
 	grant_free_memory(&round);
 	fill_outcome(&round, outcome);
-	state->situation = round.situation;
 	state->last_us = host->now_us;
 	return 0;
 }

@@ -16,6 +16,10 @@
  * A process counts with at most its guest's size: ballooning frees neither QEMU's own memory
  * nor pages in the balloon that are not released yet.  If the size of a process is not known,
  * it counts with its guest's size, which changes budget and use alike.
+ *
+ * A group of guests under a memory limit has a budget of the same kind: what its guests hold of
+ * their RAM, and what is available below the limit, less a reserve.  Here the VMM's own memory
+ * does not count as the guest's, because a limit is often near, and the kernel kills at it.
  */
 #include "policy/budget.h"
 
@@ -123,4 +127,53 @@ struct budget budget_compute(const struct policy_host *host, const struct policy
 		budget.spare = 0;
 	}
 	return budget;
+}
+
+uint64_t budget_held_bytes(const struct policy_guest *guest)
+{
+	uint64_t actual = budget_actual_bytes(guest);
+
+	if (guest->ram_bytes != POLICY_UNSET)
+		return min_u64(guest->ram_bytes, BYTES_MAX);
+	if (guest->resident_bytes != POLICY_UNSET)
+		actual = min_u64(guest->resident_bytes, actual);
+	return saturating_sub(actual, GROUP_OWN_BYTES);
+}
+
+uint64_t budget_group_bytes(const struct policy_group *group, uint64_t held)
+{
+	uint64_t reserve =
+		min_u64(max_u64(group->limit_bytes / GROUP_RESERVE_PART, GROUP_RESERVE_BYTES),
+			group->limit_bytes / GROUP_RESERVE_SMALL_PART);
+	uint64_t most = saturating_sub(group->limit_bytes, GROUP_OWN_BYTES);
+
+	if (group->available_bytes == POLICY_UNSET)
+		return saturating_sub(most, reserve);
+	return saturating_sub(
+		min_u64(saturating_add(held, group->available_bytes), group->limit_bytes), reserve);
+}
+
+uint64_t budget_group_number(const struct policy_host *host, const struct policy_guest *guest)
+{
+	return guest->group <= host->group_count ? guest->group : 0;
+}
+
+uint64_t budget_group_parent(const struct policy_host *host, uint64_t number)
+{
+	uint64_t parent = host->groups[number - 1].parent;
+
+	return parent < number ? parent : 0;
+}
+
+uint64_t policy_group_budget(const struct policy_host *host, const struct policy_guest *guests,
+			     size_t count, uint64_t number)
+{
+	uint64_t held = 0;
+
+	for (size_t i = 0; i < count; i++)
+		for (uint64_t n = budget_group_number(host, &guests[i]); n;
+		     n = budget_group_parent(host, n))
+			if (n == number)
+				held = saturating_add(held, budget_held_bytes(&guests[i]));
+	return budget_group_bytes(&host->groups[number - 1], held);
 }

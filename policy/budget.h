@@ -18,6 +18,18 @@ uint64_t budget_host_reserve(const struct policy_host *host,
 struct budget budget_compute(const struct policy_host *host, const struct policy_settings *settings,
 			     const struct policy_guest *guests, size_t count);
 
+/* How much of the guest's RAM is in the host's memory, as well as it is known. */
+uint64_t budget_held_bytes(const struct policy_guest *guest);
+
+/* What the guests of a group may use that hold @held bytes of RAM now. */
+uint64_t budget_group_bytes(const struct policy_group *group, uint64_t held);
+
+/* The group of the guest, or 0 if @host has none of that number. */
+uint64_t budget_group_number(const struct policy_host *host, const struct policy_guest *guest);
+
+/* The next larger group of a group that @host has; 0: none. */
+uint64_t budget_group_parent(const struct policy_host *host, uint64_t number);
+
 /* How much of its RAM a guest has, or may take at any moment without asking. */
 uint64_t budget_used_bytes(const struct policy_guest *guest);
 

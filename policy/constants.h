@@ -65,6 +65,11 @@
 #define HOST_PRESSURE_FACTOR 10.0     /* 10 % of the time stalled doubles the reserve */
 #define HOST_RESERVE_MAX_PART 0.25    /* and pressure raises it to at most this part */
 
+#define GROUP_RESERVE_PART 20	       /* of a group's limit: for the growth of its processes */
+#define GROUP_RESERVE_BYTES (32 * MIB) /* and at least this, */
+#define GROUP_RESERVE_SMALL_PART 8     /* but at most this part of a small limit */
+#define GROUP_OWN_BYTES (64 * MIB)     /* what a VMM uses itself, where that is not known */
+
 /* Division (divide.c) */
 #define IDLE_COST 4.0 /* an idle byte costs as 4 used ones: 1 / (1 - a tax of 75 %), as ESXi's */
 

@@ -28,9 +28,9 @@
 enum turn { TURN_CRITICAL, TURN_PRESSURED, TURN_GREW, TURN_MAXIMUM, TURN_ALL, TURNS };
 
 /* The size that a guest asks for in this turn; 0: it does not ask. */
-static uint64_t wanted_growth(const struct view *view, const struct round *round, enum turn turn)
+static uint64_t wanted_growth(const struct view *view, enum turn turn)
 {
-	bool enough = round->situation <= SITUATION_IDLE;
+	bool enough = view->binding->situation <= SITUATION_IDLE;
 	bool regretted = view->history->pace.backoff_reason &&
 			 view->protection == view->history->pace.backoff_reason;
 	uint64_t ideal = view->ideal;
@@ -43,7 +43,7 @@ static uint64_t wanted_growth(const struct view *view, const struct round *round
 	case TURN_GREW:
 		return min_u64(ideal, view->want);
 	case TURN_MAXIMUM:
-		return view->distress.critical && enough ? view->high : 0;
+		return view->distress.critical && enough ? min_u64(view->high, view->cap) : 0;
 	case TURN_ALL:
 		return ideal;
 	case TURNS:
@@ -67,73 +67,96 @@ static void request_growth(struct round *round, enum turn turn)
 {
 	for (size_t k = 0; k < round->count; k++) {
 		struct view *view = &round->views[k];
-		uint64_t goal = may_grow(view) ? wanted_growth(view, round, turn) : 0;
+		uint64_t goal = may_grow(view) ? wanted_growth(view, turn) : 0;
 
-		view->request = 0;
+		view->request = view->asked = 0;
 		if (goal <= view->target || !is_worth_granting(view, goal))
 			continue;
 		/* Without cost up to its size. */
 		view->target = max_u64(view->target, min_u64(goal, view->actual));
-		view->request = goal - view->target;
+		view->request = view->asked = goal - view->target;
 	}
 }
 
-/* Divides @room among the guests that ask for memory. */
-static void grant_turn(struct round *round, uint64_t room)
+/* Divides @room among the guests of a limit that ask for memory: lowers their requests. */
+static void share_room(struct round *round, uint64_t limit, uint64_t room)
 {
 	struct share *grants = round->grants;
 
 	for (size_t k = 0; k < round->count; k++)
 		grants[k] = (struct share){
-			.demand = round->views[k].request,
+			.demand = view_is_inside(&round->views[k], round, limit)
+					  ? round->views[k].request
+					  : 0,
 			.weight = round->views[k].weight,
 		};
 	divide_by_weight(grants, round->count, room);
+	for (size_t k = 0; k < round->count; k++)
+		if (view_is_inside(&round->views[k], round, limit))
+			round->views[k].request = grants[k].ideal;
+}
+
+static void sum_requests(struct round *round)
+{
+	for (size_t n = 0; n < round->limit_count; n++)
+		round->limits[n].use = round->limits[n].request = 0;
+	for (size_t k = 0; k < round->count; k++) {
+		const struct view *view = &round->views[k];
+		uint64_t use = view_used_bytes(view, view->target);
+
+		FOR_EACH_LIMIT (number, view, round) {
+			struct limit *limit = &round->limits[number];
+
+			limit->use = saturating_add(limit->use, use);
+			limit->request = saturating_add(limit->request, view->request);
+		}
+	}
+}
+
+/* Grants as much of the requests as fits below all limits, with @spare on top of the host's. */
+static void grant_requests(struct round *round, uint64_t spare)
+{
+	sum_requests(round);
+	for (size_t n = round->limit_count; n-- > 0;) {
+		const struct limit *limit = &round->limits[n];
+		uint64_t total = saturating_add(limit->budget.bytes, n ? 0 : spare);
+		uint64_t room = saturating_sub(total, limit->use);
+
+		if (!limit->request || (n && limit->request <= room))
+			continue;
+		share_room(round, n, room);
+	}
+}
+
+/* Raises targets by what was granted; less than was asked for in whole MiB. */
+static void raise_targets(struct round *round)
+{
 	for (size_t k = 0; k < round->count; k++) {
 		struct view *view = &round->views[k];
-		uint64_t target = view->target + grants[k].ideal;
+		uint64_t target = view->target + view->request;
 
-		if (grants[k].ideal < view->request)
+		if (view->request < view->asked)
 			target = max_u64(round_down(target, ROUND_BYTES), view->target);
 		view->target = target;
 	}
 }
 
-static uint64_t sum_used_bytes(const struct round *round)
+uint64_t grant_urgent_bytes(const struct view *view)
 {
-	uint64_t use = 0;
+	uint64_t goal = may_grow(view) ? wanted_growth(view, TURN_PRESSURED) : 0;
 
-	for (size_t k = 0; k < round->count; k++)
-		use = saturating_add(use,
-				     view_used_bytes(&round->views[k], round->views[k].target));
-	return use;
-}
-
-uint64_t grant_urgent_bytes(const struct round *round)
-{
-	uint64_t sum = 0;
-
-	for (size_t k = 0; k < round->count; k++) {
-		const struct view *view = &round->views[k];
-		uint64_t goal = may_grow(view) ? wanted_growth(view, round, TURN_PRESSURED) : 0;
-
-		if (!view->distress.critical &&
-		    goal <= saturating_add(view->current, pace_dead_band(view)))
-			continue; /* not worth a hurry */
-		sum = saturating_add(sum,
-				     saturating_sub(goal, max_u64(view->current, view->actual)));
-	}
-	return sum;
+	if (!view->distress.critical && goal <= saturating_add(view->current, pace_dead_band(view)))
+		return 0; /* not worth a hurry */
+	return saturating_sub(goal, max_u64(view->current, view->actual));
 }
 
 void grant_free_memory(struct round *round)
 {
 	for (enum turn turn = 0; turn < TURNS; turn++) {
 		bool spare = turn == TURN_CRITICAL || turn == TURN_MAXIMUM;
-		uint64_t total =
-			saturating_add(round->budget.bytes, spare ? round->budget.spare : 0);
 
 		request_growth(round, turn);
-		grant_turn(round, saturating_sub(total, sum_used_bytes(round)));
+		grant_requests(round, spare ? round->limits[0].budget.spare : 0);
+		raise_targets(round);
 	}
 }

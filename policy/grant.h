@@ -5,8 +5,8 @@
 
 #include "policy/view.h"
 
-/* How many bytes guests in distress lack of their ideal size. */
-uint64_t grant_urgent_bytes(const struct round *round);
+/* How many bytes a guest in distress lacks of its ideal size; 0 if it is in no distress. */
+uint64_t grant_urgent_bytes(const struct view *view);
 
 /* Raises targets as far as the budget exceeds what all guests use. */
 void grant_free_memory(struct round *round);

@@ -5,6 +5,7 @@
 
 #include "policy/cost.h"
 #include "policy/distress.h"
+#include "policy/divide.h"
 #include "policy/need.h"
 #include "policy/pace.h"
 #include "policy/policy.h"
@@ -20,6 +21,7 @@ struct history {
 	struct symptoms symptoms;
 	struct pace pace;
 	struct cost cost;
+	enum situation situation; /* of the last step, where memory is shortest for it */
 };
 
 /* Where a guest of this step stands in the caller's array. */

@@ -130,7 +130,7 @@ static bool is_regretted(const struct view *view, const struct round *round)
 	const struct pace *pace = &view->history->pace;
 
 	return pace->shrunk_us && round->host->now_us - pace->shrunk_us <= REGRET_US &&
-	       view->distress.pressured && round->situation <= SITUATION_IDLE &&
+	       view->distress.pressured && view->history->situation <= SITUATION_IDLE &&
 	       view->current <= view->high;
 }
 
@@ -170,7 +170,7 @@ enum policy_reason pace_protection(const struct view *view, const struct round *
 	if (!view->usable || now_us - pace->trusted_us < CALM_US)
 		return POLICY_REASON_STALE;
 	if (pace->backoff_until_us > now_us && !round->host->critical &&
-	    round->situation <= SITUATION_IDLE)
+	    view->history->situation <= SITUATION_IDLE)
 		return POLICY_REASON_REGRET;
 	return POLICY_REASON_NONE;
 }
@@ -180,16 +180,21 @@ static uint64_t excess_bytes(const struct view *view)
 	return saturating_sub(view->current, view->ideal);
 }
 
-static bool is_worth_taking(const struct view *view, const struct round *round)
+static bool must_hurry(const struct view *view)
 {
-	if (round->over_budget || round->urgent || view->current > view->high)
+	return view->binding->over_budget || view->binding->hurry;
+}
+
+static bool is_worth_taking(const struct view *view)
+{
+	if (must_hurry(view) || view->current > view->high)
 		return excess_bytes(view) > 0;
 	return excess_bytes(view) > pace_dead_band(view);
 }
 
-bool pace_can_give(const struct view *view, const struct round *round)
+bool pace_can_give(const struct view *view)
 {
-	return !view->protection && !view->distress.pressured && is_worth_taking(view, round);
+	return !view->protection && !view->distress.pressured && is_worth_taking(view);
 }
 
 enum policy_reason pace_refusal(const struct view *view, const struct round *round)
@@ -198,9 +203,13 @@ enum policy_reason pace_refusal(const struct view *view, const struct round *rou
 
 	if (view->protection || view->current > view->high)
 		return view->protection;
-	if (view->distress.pressured && (round->givers || round->situation <= SITUATION_IDLE))
+	if (view->distress.pressured &&
+	    (view->binding->givers || view->binding->situation <= SITUATION_IDLE))
 		return POLICY_REASON_DISTRESS;
-	if (calm || round->host->critical || round->situation >= SITUATION_SHORT)
+	if (calm || round->host->critical || view->binding->situation >= SITUATION_SHORT)
+		return POLICY_REASON_NONE;
+	/* The kernel does not wait: it kills at the limit. */
+	if (view->binding != round->limits && view->binding->over_budget)
 		return POLICY_REASON_NONE;
 	return POLICY_REASON_CALM;
 }
@@ -214,7 +223,7 @@ static uint64_t step_limit(const struct view *view, const struct round *round)
 
 	if (round->host->critical)
 		return way;
-	if (round->over_budget || round->urgent)
+	if (must_hurry(view))
 		limit *= HURRY_FACTOR;
 	return min_u64(limit, way > pace_dead_band(view) ? way / 2 : way);
 }
@@ -223,7 +232,7 @@ uint64_t pace_shrink_target(const struct view *view, const struct round *round)
 {
 	uint64_t step;
 
-	if (!is_worth_taking(view, round) || pace_refusal(view, round) || !has_arrived(view))
+	if (!is_worth_taking(view) || pace_refusal(view, round) || !has_arrived(view))
 		return view->current;
 	step = step_limit(view, round);
 	if (step == excess_bytes(view))

@@ -45,7 +45,7 @@ enum policy_reason pace_protection(const struct view *view, const struct round *
 uint64_t pace_dead_band(const struct view *view);
 
 /* Whether the guest has enough above its ideal to be worth taking, and is not short. */
-bool pace_can_give(const struct view *view, const struct round *round);
+bool pace_can_give(const struct view *view);
 
 /* How fast its balloon follows the target, in bytes per second, if it is slow and still
  * follows; otherwise 0. */

@@ -98,9 +98,9 @@ static void append_guest_numbers(struct line *line, const struct view *view)
 	append_mib(line, view->current);
 }
 
-static enum policy_reason explain_growth(const struct view *view, const struct round *round)
+static enum policy_reason explain_growth(const struct view *view)
 {
-	bool enough = round->situation <= SITUATION_IDLE;
+	bool enough = view->binding->situation <= SITUATION_IDLE;
 
 	if (view->distress.pressured)
 		return POLICY_REASON_DISTRESS;
@@ -119,7 +119,10 @@ static enum policy_reason explain_shrink(const struct view *view, const struct r
 		return POLICY_REASON_HOST;
 	if (view->current > view->high)
 		return POLICY_REASON_BOUND;
-	return round->situation >= SITUATION_SHORT ? POLICY_REASON_SHARE : POLICY_REASON_IDLE;
+	if (view->binding != round->limits && view->binding->over_budget)
+		return POLICY_REASON_LIMIT;
+	return view->binding->situation >= SITUATION_SHORT ? POLICY_REASON_SHARE
+							   : POLICY_REASON_IDLE;
 }
 
 /* Whether the guest is to have @bytes, which is more than it has. */
@@ -141,9 +144,9 @@ static enum policy_reason explain_standstill(const struct view *view, const stru
 	if (pace_slow_rate(view))
 		return POLICY_REASON_SLOW;
 	if (lacks(view, view->want))
-		return POLICY_REASON_SHARE;
+		return view->binding == round->limits ? POLICY_REASON_SHARE : POLICY_REASON_LIMIT;
 	if (view->current > saturating_add(view->ideal, band) ||
-	    (round->over_budget && view->current > view->ideal))
+	    (view->binding->over_budget && view->current > view->ideal))
 		return pace_refusal(view, round) ? pace_refusal(view, round) : POLICY_REASON_IDLE;
 	if (view->current == view->low || view->current == view->high)
 		return POLICY_REASON_BOUND;
@@ -188,6 +191,8 @@ static const char *describe_state(const struct view *view, enum policy_reason re
 		return "; short of memory, not shrunk";
 	case POLICY_REASON_STALLED:
 		return "; the host stalls it, more memory would not help";
+	case POLICY_REASON_LIMIT:
+		return "; the memory limit above its process leaves its guests ";
 	case POLICY_REASON_SHARE:
 		return lacks(view, view->ideal) ? "; waits for memory from other guests"
 						: "; the budget is used: ";
@@ -202,7 +207,6 @@ static const char *describe_state(const struct view *view, enum policy_reason re
 	case POLICY_REASON_NONE:
 	case POLICY_REASON_GROWS:
 	case POLICY_REASON_HOST:
-	case POLICY_REASON_LIMIT:
 	case POLICY_REASON_COUNT:
 		break;
 	}
@@ -221,6 +225,8 @@ static const char *describe_change(enum policy_reason reason, bool more)
 		return "; gets a share of the surplus: ";
 	if (reason == POLICY_REASON_HOST)
 		return "; the host is short of memory, gives ";
+	if (reason == POLICY_REASON_LIMIT)
+		return "; the memory limit above its process is near, gives ";
 	return more ? "; gets " : "; gives ";
 }
 
@@ -236,8 +242,10 @@ static void append_state_number(struct line *line, const struct view *view,
 		append_text(line, " of the ");
 		append_mib(line, view->history->cost.taken);
 		append_text(line, " taken from it last");
+	} else if (reason == POLICY_REASON_LIMIT) {
+		append_mib(line, view->binding->budget.bytes);
 	} else if (reason == POLICY_REASON_SHARE && !lacks(view, view->ideal)) {
-		append_mib(line, round->budget.bytes);
+		append_mib(line, round->limits[0].budget.bytes);
 		append_text(line, " for all guests");
 	}
 }
@@ -273,7 +281,7 @@ void text_fill_decision(struct view *view, const struct round *round)
 		.critical = view->distress.critical,
 	};
 	if (view->target > view->current)
-		decision->reason = explain_growth(view, round);
+		decision->reason = explain_growth(view);
 	else if (view->target < view->current)
 		decision->reason = explain_shrink(view, round);
 	else

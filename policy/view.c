@@ -210,3 +210,11 @@ uint64_t view_used_bytes(const struct view *view, uint64_t target)
 {
 	return view->movable ? max_u64(view->actual, target) : budget_used_bytes(view->guest);
 }
+
+bool view_is_inside(const struct view *view, const struct round *round, uint64_t limit)
+{
+	FOR_EACH_LIMIT (number, view, round)
+		if (number == limit)
+			return true;
+	return false;
+}

@@ -12,6 +12,21 @@
 #include "policy/history.h"
 #include "policy/policy.h"
 
+/* What some guests may use together: all of them, number 0, or those of a group. */
+struct limit {
+	uint64_t parent; /* the number of the next larger one, which is lower */
+	struct budget budget;
+	uint64_t held;	  /* of its guests' RAM, in the host's memory */
+	uint64_t high;	  /* the sum of its guests' largest sizes */
+	uint64_t use;	  /* what its guests use */
+	uint64_t urgent;  /* what its guests in distress lack */
+	uint64_t request; /* what its guests want in this turn of grant.c */
+	enum situation situation;
+	bool over_budget; /* its guests use more than the budget */
+	bool hurry;	  /* a guest in distress waits for memory of its other guests */
+	bool givers;	  /* some guest of it can give memory and is not short of it */
+};
+
 /* One guest during one step: the input, what follows from it, and the new target. */
 struct view {
 	/* The caller sets these four. */
@@ -19,6 +34,11 @@ struct view {
 	struct history *history;
 	struct policy_decision *decision;
 	struct share *share; /* in the division of the budget */
+
+	uint64_t group; /* its innermost limit */
+	uint64_t cap;	/* the most that the limits of its groups leave it */
+	/* That of its limits which leaves it least, once the budgets are divided. */
+	const struct limit *binding;
 
 	uint64_t floor;	    /* floor_bytes() of its RAM at boot */
 	uint64_t low, high; /* the bounds of its target */
@@ -39,7 +59,8 @@ struct view {
 	enum policy_reason protection; /* why it must not be shrunk; NONE: it may be */
 	uint64_t protected_low;	       /* its lower bound in the division */
 	uint64_t ideal;		       /* its size by the division */
-	uint64_t request;	       /* how much more it wants in this turn of grant.c */
+	uint64_t asked;		       /* how much more it wants in this turn of grant.c */
+	uint64_t request;	       /* and how much of that it can have */
 	uint64_t target;	       /* its target after this step */
 };
 
@@ -50,18 +71,20 @@ struct round {
 	struct share *shares; /* one per view */
 	struct share *grants; /* one per view, for grant.c to work with */
 	size_t count;
-	double seconds; /* since the last step, at most STEP_US_MAX; 0 in the first */
-	struct budget budget;
-	enum situation situation; /* of the last step until the budget is divided */
-	bool over_budget;	  /* guests use more than the budget */
-	bool urgent;		  /* a guest in distress waits for memory of other guests */
-	bool givers;		  /* some guest can give memory and is not short of it */
+	double seconds;	      /* since the last step, at most STEP_US_MAX; 0 in the first */
+	struct limit *limits; /* the host's, and those of its groups by their numbers */
+	size_t limit_count;
 };
+
+/* Walks the limits of a view by their numbers, the innermost first, the host's last. */
+#define FOR_EACH_LIMIT(number, view, round)                                                        \
+	for (uint64_t number = (view)->group, number##_end = 0; !number##_end;                     \
+	     number##_end = !number, number = (round)->limits[number].parent)
 
 /*
  * view_fill - work out everything about a guest but @request, @ideal and @target
  * @view: its first four members are set, the rest is zero
- * @round: host, seconds and situation are set
+ * @round: host and seconds are set
  *
  * Updates the guest's history with the statistics, and fills in its share.
  */
@@ -74,6 +97,9 @@ void view_fill(struct view *view, const struct round *round);
  * or whose need is not known.
  */
 void view_forget_peaks(struct view *view);
+
+/* Whether the guest is under the limit of this number. */
+bool view_is_inside(const struct view *view, const struct round *round, uint64_t limit);
 
 /* The part of the budget that the guest uses if its target is @target. */
 uint64_t view_used_bytes(const struct view *view, uint64_t target);

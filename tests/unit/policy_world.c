@@ -454,11 +454,40 @@ static void check_reasons(const struct world *world)
 	}
 }
 
+static bool is_in_group(const struct world *world, size_t i, uint64_t group)
+{
+	for (uint64_t g = world->guests[i].group; g; g = world->host.groups[g - 1].parent)
+		if (g == group)
+			return true;
+	return false;
+}
+
+void world_check_group(const struct world *world, uint64_t group)
+{
+	uint64_t before = 0, after = 0, raised = 0;
+	uint64_t budget = policy_group_budget(&world->host, world->guests, world->count, group);
+
+	for (size_t i = 0; i < world->count; i++) {
+		const struct policy_guest *guest = &world->guests[i];
+		uint64_t old = world_use(guest, world_present(guest));
+
+		if (!is_in_group(world, i, group))
+			continue;
+		before += old;
+		after += world_use(guest, world->decisions[i].target_bytes);
+		if (world_movable(guest) && world_present(guest) < world_low(guest))
+			raised += max_of(old, world_low(guest)) - old;
+	}
+	assert_true(after <= max_of(before, budget) + raised);
+}
+
 void world_check(const struct world *world)
 {
 	check_reasons(world);
 	for (size_t i = 0; i < world->count; i++)
 		check_bounds(world, i);
-	check_shrinks(world);
+	/* What a guest of another group could give is of no use to a group. */
+	if (!world->host.group_count)
+		check_shrinks(world);
 	check_budget(world);
 }

@@ -73,6 +73,8 @@ void world_live(struct world *world);
 void world_ask(struct world *world, struct policy_state *state);
 /* Fails the test when an answer breaks a promise of aerostat.c. */
 void world_check(const struct world *world);
+/* The same of the use of one of the host's groups. */
+void world_check_group(const struct world *world, uint64_t group);
 /* Sets the targets. */
 void world_apply(struct world *world);
 

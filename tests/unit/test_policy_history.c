@@ -99,7 +99,7 @@ static void without_memory_nobody_is_moved(void **state)
 	struct policy_outcome outcome;
 
 	(void)state;
-	for (allocations_left = 0; allocations_left < 4; allocations_left++) {
+	for (allocations_left = 0; allocations_left < 5; allocations_left++) {
 		int left = allocations_left;
 
 		assert_int_equal(
