@@ -26,6 +26,7 @@
  *   round.c         samples, decisions
  *   resizing.c      sizes that people set through the API
  *   modes.c         modes and sizes that people choose
+ *   cgroups.c       the memory limits above guests
  *   holders.c       who holds the memory that a guest wants
  *   reservations.c  memory for guests that are about to start
  *   recorder.c      the recording of a client
@@ -130,10 +131,12 @@ struct manager_status {
 	struct policy_host host;
 	struct policy_outcome outcome;
 	uint64_t rounds;
-	int64_t round_us;	      /* monotonic: the last round */
-	int64_t late_us, late_max_us; /* how late a round opened: the last, the worst */
-	int64_t step_us;	      /* how long the last step of the policy took */
-	bool trigger;		      /* the host has a PSI trigger */
+	int64_t round_us;	       /* monotonic: the last round */
+	int64_t late_us, late_max_us;  /* how late a round opened: the last, the worst */
+	int64_t step_us;	       /* how long the last step of the policy took */
+	bool trigger;		       /* the host has a PSI trigger */
+	const struct cgroups *cgroups; /* the groups in @host; NULL: there are none */
+	char *limit_problem;	       /* which memory limit could not be read, and why; or NULL */
 };
 
 struct manager_options {

@@ -3,6 +3,8 @@
 
 #define SMALL_MOVE_BYTES (UINT64_C(64) << 20)
 #define SKIP_MAX 2
+#define LEARN_BYTES (UINT64_C(16) << 20) /* a smaller change of size shows nothing about MemTotal  \
+					  */
 /* How old the very first statistics may be: before them, nobody read the size. */
 #define FIRST_AGE_MAX_S 1
 
@@ -40,6 +42,27 @@ static bool has_moved(const struct pairing *pairing, uint64_t actual)
 	return pairing->read_actual_bytes != HV_UNSET && pairing->read_actual_bytes != actual;
 }
 
+/* Whether @total says how far the size has moved since it last stood still. */
+static bool is_total_a_measure(const struct pairing *pairing, uint64_t total)
+{
+	if (total == HV_UNSET || pairing->quiet_total_bytes == HV_UNSET)
+		return false;
+	return pairing->total == TOTAL_FOLLOWS ||
+	       (pairing->total == TOTAL_UNKNOWN && total != pairing->quiet_total_bytes);
+}
+
+/* Compares two moments when the size stood still: did MemTotal change with it? */
+static void learn_about_total(struct pairing *pairing, uint64_t actual, uint64_t total)
+{
+	uint64_t moved = size_difference(actual, pairing->quiet_actual_bytes);
+
+	if (pairing->quiet_total_bytes == HV_UNSET || total == HV_UNSET || moved < LEARN_BYTES)
+		return;
+	pairing->total = size_difference(total, pairing->quiet_total_bytes) >= moved / 2
+				 ? TOTAL_FOLLOWS
+				 : TOTAL_STAYS;
+}
+
 /* The size when the statistics were true; HV_UNSET if it cannot be told. */
 static uint64_t find_size_then(struct pairing *pairing, const struct hv_stats *stats, bool deflates)
 {
@@ -50,7 +73,7 @@ static uint64_t find_size_then(struct pairing *pairing, const struct hv_stats *s
 		return HV_UNSET;
 	if (!has_moved(pairing, actual))
 		return actual;
-	if (!deflates && total != HV_UNSET && pairing->quiet_total_bytes != HV_UNSET &&
+	if (!deflates && is_total_a_measure(pairing, total) &&
 	    pairing->quiet_actual_bytes + total > pairing->quiet_total_bytes) {
 		uint64_t then = pairing->quiet_actual_bytes + total - pairing->quiet_total_bytes;
 
@@ -69,6 +92,7 @@ static void note_quiet_moment(struct pairing *pairing, const struct hv_stats *st
 	/* The same MemTotal twice, at the same size: no page is in flight. */
 	if (pairing->stats_us && pairing->stats.value[HV_STAT_AVAILABLE] == total &&
 	    !has_moved(pairing, stats->value[HV_STAT_ACTUAL])) {
+		learn_about_total(pairing, stats->value[HV_STAT_ACTUAL], total);
 		pairing->quiet_total_bytes = total;
 		pairing->quiet_actual_bytes = stats->value[HV_STAT_ACTUAL];
 	}

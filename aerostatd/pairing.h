@@ -12,9 +12,11 @@
  *
  * While the size stands still there is nothing to pair.  While it moves, MemTotal gives the size
  * at the time of the statistics, as it follows the balloon exactly: its difference from that of a
- * moment when the size stood still is the difference in size.  With deflate-on-oom it does not
- * follow; then the middle of a small move is taken, and statistics during a large move are skipped,
- * at most twice in a row.
+ * moment when the size stood still is the difference in size.  It does not follow with
+ * deflate-on-oom, and with some drivers never (Windows): that shows once the size stands still
+ * again, and until then a MemTotal that has not changed proves nothing.  Without that measure the
+ * middle of a small move is taken, and statistics during a large move are skipped, at most twice
+ * in a row.
  *
  * The wall clock may jump.  It is used only to see whether statistics are new, and how old they are
  * within the time since they were last read.
@@ -40,6 +42,7 @@ struct pairing {
 	int64_t read_update_s;	    /* their wall clock time */
 	uint64_t quiet_total_bytes; /* MemTotal and size when the size last stood still */
 	uint64_t quiet_actual_bytes;
+	enum { TOTAL_UNKNOWN, TOTAL_FOLLOWS, TOTAL_STAYS } total; /* when the size changes */
 	unsigned int skipped; /* how many were skipped in a row */
 };
 

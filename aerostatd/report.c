@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "aerostatd/report_limits.h"
+
 #include "common/plain_text.h"
 
 static json_t *report_number(uint64_t value)
@@ -253,8 +255,9 @@ static json_t *report_host_numbers(const struct manager_status *status)
 }
 
 /* Sorted, so that two answers can be compared. */
-static json_t *report_source_problems(GHashTable *problems)
+static json_t *report_source_problems(const struct manager_status *status)
 {
+	GHashTable *problems = status->problems;
 	g_autoptr(GList) sources =
 		g_list_sort(g_hash_table_get_keys(problems), (GCompareFunc)strcmp);
 	json_t *array = json_array();
@@ -263,6 +266,9 @@ static json_t *report_source_problems(GHashTable *problems)
 		json_array_append_new(
 			array, json_pack("{s:o, s:o}", "source", report_text(link->data), "text",
 					 report_text(g_hash_table_lookup(problems, link->data))));
+	if (status->limit_problem)
+		json_array_append_new(array, json_pack("{s:s, s:o}", "source", "memory limits",
+						       "text", report_text(status->limit_problem)));
 	return array;
 }
 
@@ -277,7 +283,8 @@ static void set_status_lists(json_t *object, const struct manager_status *status
 				      report_reservation(status->reservations->pdata[i]));
 	json_object_set_new(object, "guests", guests);
 	json_object_set_new(object, "reservations", reservations);
-	json_object_set_new(object, "problems", report_source_problems(status->problems));
+	json_object_set_new(object, "limits", report_limits(status));
+	json_object_set_new(object, "problems", report_source_problems(status));
 }
 
 json_t *report_status(const struct manager_status *status)
@@ -285,13 +292,14 @@ json_t *report_status(const struct manager_status *status)
 	const struct policy_outcome *outcome = &status->outcome;
 	bool decided = status->rounds;
 	json_t *object = json_pack(
-		"{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o, s:o, s:b}", "version",
+		"{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:o, s:o, s:o, s:o, s:b}", "version",
 		AEROSTAT_VERSION, "policy", status->config->policy->name, "started_us",
 		(json_int_t)status->started_us, "rounds", (json_int_t)status->rounds, "late_us",
 		(json_int_t)status->late_us, "late_max_us", (json_int_t)status->late_max_us,
 		"step_us", (json_int_t)status->step_us, "trigger", status->trigger, "recording",
 		status->recording, "host", report_host_numbers(status), "budget_bytes",
-		decided ? report_number(outcome->budget_bytes) : json_null(), "want_bytes",
+		decided ? report_number(outcome->budget_bytes) : json_null(), "usable_bytes",
+		decided ? report_number(report_usable_bytes(status)) : json_null(), "want_bytes",
 		decided ? report_number(outcome->want_bytes) : json_null(), "overcommitted",
 		outcome->overcommitted);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "aerostatd/round.h"
 
+#include "aerostatd/cgroups.h"
 #include "aerostatd/holders.h"
 #include "aerostatd/host.h"
 #include "aerostatd/log.h"
@@ -10,6 +11,7 @@
 struct round {
 	struct round_context context;
 	struct host *host;
+	struct cgroups *cgroups;
 	const struct policy_ops *policy;
 	struct policy_state *policy_state;
 	guint tick, wait, again; /* GSource ids; 0: none */
@@ -87,6 +89,39 @@ static struct step prepare_step(const struct round *round)
 	return step;
 }
 
+/* Finds the groups of the step's guests. */
+static void find_groups(const struct round *round, struct step *step)
+{
+	g_autofree pid_t *pids = g_new(pid_t, step->count);
+	g_autofree uint64_t *numbers = g_new(uint64_t, step->count);
+	struct manager_status *status = round->context.status;
+
+	for (size_t i = 0; i < step->count; i++)
+		pids[i] = step->guests[i]->pid;
+	cgroups_find(round->cgroups, status->host.now_us, status->host.total_bytes, pids,
+		     step->count, numbers);
+	for (size_t i = 0; i < step->count; i++)
+		step->seen[i].group = step->guests[i]->seen.group = numbers[i];
+	step->host.groups = cgroups_list(round->cgroups, &step->host.group_count);
+	status->host.groups = step->host.groups;
+	status->host.group_count = step->host.group_count;
+}
+
+/* Once, until it can be read again. */
+static void report_unread_limits(const struct round *round)
+{
+	const char *problem = cgroups_problem(round->cgroups);
+	struct manager_status *status = round->context.status;
+
+	if (problem && !status->limit_problem)
+		manager_log(LOG_WARNING,
+			    "a memory limit above a guest is not known, so the guest may "
+			    "exceed it: %s",
+			    problem);
+	g_free(status->limit_problem);
+	status->limit_problem = g_strdup(problem);
+}
+
 static void clear_step(struct step *step)
 {
 	g_free(step->guests);
@@ -132,9 +167,15 @@ static void report_overcommitment(const struct round *round, bool was_overcommit
 			   "no longer overcommitted: the guests' demand fits into memory again");
 		manager_log(LOG_INFO, "no longer overcommitted");
 	} else {
+		const char *whose =
+			status->outcome.short_group
+				? cgroups_path(round->cgroups, status->outcome.short_group)
+				: "the host";
+
 		events_add(status->events, EVENT_ALARM, NULL, HV_UNSET, HV_UNSET,
-			   "overcommitted: guests demand more than the host has, and will swap");
-		manager_log(LOG_WARNING, "overcommitted: guests will swap");
+			   "overcommitted: guests demand more than %s has, and will swap", whose);
+		manager_log(LOG_WARNING,
+			    "overcommitted: guests demand more than %s has, and will swap", whose);
 	}
 }
 
@@ -163,7 +204,11 @@ static void run_policy_step(struct round *round)
 	struct manager_status *status = context->status;
 	bool was_overcommitted = status->outcome.overcommitted;
 	struct step step = prepare_step(round);
-	int64_t began_us = g_get_monotonic_time();
+	int64_t began_us;
+
+	find_groups(round, &step);
+	report_unread_limits(round);
+	began_us = g_get_monotonic_time();
 
 	round->policy->step(round->policy_state, &step.host, step.seen, step.count, step.decisions,
 			    &status->outcome);
@@ -329,6 +374,8 @@ struct round *round_new(const struct round_context *context)
 		(struct policy_outcome){ .budget_bytes = HV_UNSET, .want_bytes = HV_UNSET };
 	create_policy(round);
 	round->host = host_new(context->proc, on_trigger, round);
+	round->cgroups = cgroups_new(context->proc);
+	status->cgroups = round->cgroups;
 	status->trigger = host_has_trigger(round->host, &why_not);
 	if (!status->trigger)
 		manager_log(LOG_INFO, "memory pressure is polled, as there is no PSI trigger: %s",
@@ -351,6 +398,8 @@ void round_free(struct round *round)
 {
 	round_stop(round);
 	host_free(round->host);
+	cgroups_free(round->cgroups);
+	g_clear_pointer(&round->context.status->limit_problem, g_free);
 	round->policy->destroy(round->policy_state);
 	g_hash_table_unref(round->awaited);
 	g_free(round);

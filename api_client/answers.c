@@ -129,6 +129,14 @@ static const struct member problem_members[] = {
 	{ "text", MEMBER_TEXT, offsetof(struct daemon_problem, text) },
 };
 
+static const struct member limit_members[] = {
+	{ "path", MEMBER_TEXT, offsetof(struct daemon_limit, path) },
+	{ "limit_bytes", MEMBER_SIZE, offsetof(struct daemon_limit, limit_bytes) },
+	{ "budget_bytes", MEMBER_SIZE, offsetof(struct daemon_limit, budget_bytes) },
+	{ "guests", MEMBER_COUNT, offsetof(struct daemon_limit, guests) },
+	{ "overcommitted", MEMBER_FLAG, offsetof(struct daemon_limit, overcommitted) },
+};
+
 static const struct member status_members[] = {
 	{ "version", MEMBER_TEXT, offsetof(struct daemon_status, version) },
 	{ "policy", MEMBER_TEXT, offsetof(struct daemon_status, policy) },
@@ -140,6 +148,7 @@ static const struct member status_members[] = {
 	{ "trigger", MEMBER_FLAG, offsetof(struct daemon_status, trigger) },
 	{ "recording", MEMBER_FLAG, offsetof(struct daemon_status, recording) },
 	{ "budget_bytes", MEMBER_SIZE, offsetof(struct daemon_status, budget_bytes) },
+	{ "usable_bytes", MEMBER_SIZE, offsetof(struct daemon_status, usable_bytes) },
 	{ "want_bytes", MEMBER_SIZE, offsetof(struct daemon_status, want_bytes) },
 	{ "overcommitted", MEMBER_FLAG, offsetof(struct daemon_status, overcommitted) },
 	{ "to_restore", MEMBER_COUNT, offsetof(struct daemon_status, to_restore) },
@@ -313,6 +322,11 @@ static void parse_reservation(GStringChunk *texts, json_t *json, void *to)
 	PARSE_MEMBERS(texts, json, reservation_members, reservation);
 }
 
+static void parse_limit(GStringChunk *texts, json_t *json, void *to)
+{
+	PARSE_MEMBERS(texts, json, limit_members, to);
+}
+
 static void parse_problem(GStringChunk *texts, json_t *json, void *to)
 {
 	PARSE_MEMBERS(texts, json, problem_members, to);
@@ -362,6 +376,8 @@ struct daemon_status *daemon_parse_status(json_t *json)
 		parse_list(texts, json, "reservations", sizeof(struct daemon_reservation),
 			   parse_reservation, &status->reservation_count);
 	tell_namesakes_apart(texts, status);
+	status->limits = parse_list(texts, json, "limits", sizeof(struct daemon_limit), parse_limit,
+				    &status->limit_count);
 	status->problems = parse_list(texts, json, "problems", sizeof(struct daemon_problem),
 				      parse_problem, &status->problem_count);
 	return status;
@@ -373,6 +389,7 @@ void daemon_free_status(struct daemon_status *status)
 		return;
 	g_free(status->guests);
 	g_free(status->reservations);
+	g_free(status->limits);
 	g_free(status->problems);
 	free_answer(status->json, status->texts);
 	g_free(status);

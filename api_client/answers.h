@@ -149,6 +149,13 @@ typedef struct daemon_reservation {
 	GStringChunk *texts; /* as in a daemon_guest */
 } daemon_reservation;
 
+/* A memory limit above some guests. */
+struct daemon_limit {
+	const char *path;
+	uint64_t limit_bytes, budget_bytes, guests;
+	bool overcommitted;
+};
+
 /* A source of guests that cannot be asked. */
 struct daemon_problem {
 	const char *source, *text;
@@ -161,7 +168,7 @@ typedef struct daemon_status {
 	int64_t late_us, late_max_us, step_us;
 	bool trigger, recording;
 	struct daemon_host host;
-	uint64_t budget_bytes, want_bytes; /* of all guests together */
+	uint64_t budget_bytes, usable_bytes, want_bytes; /* of all guests together */
 	bool overcommitted;
 	uint64_t to_restore; /* guests that are no longer managed and still have to be restored */
 
@@ -169,6 +176,8 @@ typedef struct daemon_status {
 	size_t guest_count;
 	struct daemon_reservation *reservations; /* oldest first */
 	size_t reservation_count;
+	struct daemon_limit *limits;
+	size_t limit_count;
 	struct daemon_problem *problems;
 	size_t problem_count;
 

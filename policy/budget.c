@@ -164,16 +164,3 @@ uint64_t budget_group_parent(const struct policy_host *host, uint64_t number)
 
 	return parent < number ? parent : 0;
 }
-
-uint64_t policy_group_budget(const struct policy_host *host, const struct policy_guest *guests,
-			     size_t count, uint64_t number)
-{
-	uint64_t held = 0;
-
-	for (size_t i = 0; i < count; i++)
-		for (uint64_t n = budget_group_number(host, &guests[i]); n;
-		     n = budget_group_parent(host, n))
-			if (n == number)
-				held = saturating_add(held, budget_held_bytes(&guests[i]));
-	return budget_group_bytes(&host->groups[number - 1], held);
-}

@@ -206,10 +206,6 @@ extern const struct policy_ops *const policy_table[];
 /* The policy of this name, or NULL. */
 const struct policy_ops *policy_find(const char *name);
 
-/* How much of the limit of group @number, one of the host's, is for its guests' RAM, in bytes. */
-uint64_t policy_group_budget(const struct policy_host *host, const struct policy_guest *guests,
-			     size_t count, uint64_t number);
-
 /* How much memory a guest that is about to start could have. */
 struct policy_grant {
 	uint64_t possible_bytes; /* once the present guests have shrunk to their demand */

@@ -123,12 +123,28 @@ static void print_guest_table(const GPtrArray *guests, bool colour)
 		puts(" * set by a user; to undo: aerostat auto GUEST");
 }
 
+static void print_limits(const struct daemon_status *status)
+{
+	for (size_t i = 0; i < status->limit_count; i++) {
+		const struct daemon_limit *limit = &status->limits[i];
+		g_autofree char *path = plain_text(limit->path);
+		g_autofree char *bytes = format_size_cell(limit->limit_bytes);
+		g_autofree char *budget = format_size_cell(limit->budget_bytes);
+
+		printf("limit: %s of the cgroup %s leaves %s to its %" G_GUINT64_FORMAT
+		       " guest%s%s\n",
+		       bytes, path, budget, limit->guests, limit->guests == 1 ? "" : "s",
+		       limit->overcommitted ? ", which need more" : "");
+	}
+}
+
 static void print_host(const struct daemon_status *status, bool colour)
 {
 	const struct daemon_host *host = &status->host;
 	g_autofree char *total = format_size_cell(host->total_bytes);
 	g_autofree char *available = format_size_cell(host->available_bytes);
-	g_autofree char *budget = format_size_cell(status->budget_bytes);
+	g_autofree char *usable = format_size_cell(
+		status->usable_bytes == HV_UNSET ? status->budget_bytes : status->usable_bytes);
 	g_autofree char *want = format_size_cell(status->want_bytes);
 	g_autofree char *reserved = format_size_cell(host->reserved_bytes);
 
@@ -138,7 +154,8 @@ static void print_host(const struct daemon_status *status, bool colour)
 	}
 	printf("host: %s RAM, %s available, memory pressure %.1f %%, %s reserved\n", total,
 	       available, 100 * host->pressure, reserved);
-	printf("guests: want %s of the %s that they may use together\n", want, budget);
+	printf("guests: want %s of the %s that they may use together\n", want, usable);
+	print_limits(status);
 	if (status->overcommitted)
 		print_shaded(colour, SHADE_BAD, 0,
 			     "overcommitted: the guests need more than there is, and will swap\n");

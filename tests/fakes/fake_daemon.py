@@ -59,11 +59,11 @@ def whole_status():
         "host": {"total_bytes": 16 * GIB, "available_bytes": 6 * GIB, "free_bytes": 2 * GIB,
                  "cache_bytes": 4 * GIB, "swap_used_bytes": 0, "pressure": 0.0125,
                  "reserved_bytes": 0, "critical": False},
-        "budget_bytes": 12 * GIB, "want_bytes": 900 * MIB, "overcommitted": False,
-        "to_restore": 0,
+        "budget_bytes": 12 * GIB, "usable_bytes": 12 * GIB, "want_bytes": 900 * MIB,
+        "overcommitted": False, "to_restore": 0,
         "guests": [guest(1, "alpha"), guest(2, "beta", mode="held", mode_by="person",
                                             held_bytes=512 * MIB)],
-        "reservations": [], "problems": []}
+        "reservations": [], "limits": [], "problems": []}
 
 
 def recording(steps):

@@ -122,7 +122,9 @@ static void a_whole_status_is_read(void **state)
 		" 'late_max_us': 4, 'step_us': 5, 'trigger': true, 'recording': true,"
 		" 'host': {'total_bytes': 10, 'available_bytes': 11, 'free_bytes': 12,"
 		" 'cache_bytes': 13, 'swap_used_bytes': 14, 'pressure': 0.25,"
-		" 'reserved_bytes': 15, 'critical': true}, 'budget_bytes': 20, 'want_bytes': 21,"
+		" 'reserved_bytes': 15, 'critical': true}, 'budget_bytes': 20, 'usable_bytes': 19,"
+		" 'limits': [{'path': '/a', 'limit_bytes': 30, 'budget_bytes': 31, 'guests': 2,"
+		" 'overcommitted': true}], 'want_bytes': 21,"
 		" 'overcommitted': true, 'guests': [{'name': 'a'}, {'name': 'b'}],"
 		" 'reservations': [{'id': 30, 'bytes': 31, 'free_bytes': 32,"
 		" 'seconds_left': 33, 'note': 'db'}],"
@@ -147,7 +149,14 @@ static void a_whole_status_is_read(void **state)
 	assert_memory_equal(&status->host, &host, offsetof(struct daemon_host, pressure));
 	assert_true(status->host.pressure == 0.25 && status->host.critical);
 	assert_int_equal(status->budget_bytes, 20);
+	assert_int_equal(status->usable_bytes, 19);
 	assert_int_equal(status->want_bytes, 21);
+	assert_int_equal(status->limit_count, 1);
+	assert_string_equal(status->limits[0].path, "/a");
+	assert_int_equal(status->limits[0].limit_bytes, 30);
+	assert_int_equal(status->limits[0].budget_bytes, 31);
+	assert_int_equal(status->limits[0].guests, 2);
+	assert_true(status->limits[0].overcommitted);
 	assert_int_equal(status->guest_count, 2);
 	assert_string_equal(status->guests[1].name, "b");
 	assert_ptr_equal(status->guests[1].json,

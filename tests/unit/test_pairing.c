@@ -129,15 +129,78 @@ static void statistics_are_left_out_again_when_it_moves_far_again(void **state)
 	assert_false(pairing_take(&pairing, &moves[3], 15 * S, true));
 }
 
-static void a_total_that_lags_behind_the_size_is_no_measure(void **state)
+/* The same, after it was seen that MemTotal follows the size. */
+static struct pairing following(void)
 {
 	struct pairing pairing = quiet();
-	struct hv_stats lags = stats(102, 102, 900, 964), next = stats(103, 103, 700, 740);
+	struct hv_stats moves[] = { stats(102, 102, 960, 900), stats(103, 103, 960, 900),
+				    stats(104, 104, 1024, 964), stats(105, 105, 1024, 964) };
+
+	for (int i = 0; i < 4; i++)
+		assert_true(pairing_take(&pairing, &moves[i], (12 + i) * S, false));
+	return pairing;
+}
+
+/* Windows: all memory is counted, whatever the balloon has. */
+static void a_total_that_stays_when_the_size_changes_is_no_measure(void **state)
+{
+	struct pairing pairing = quiet();
+	struct hv_stats small = stats(102, 102, 984, 964), still = stats(103, 103, 984, 964),
+			back = stats(104, 104, 1024, 964);
 
 	(void)state;
-	assert_true(pairing_take(&pairing, &lags, 12 * S, false));
+	/* Not known yet: the middle. */
+	assert_true(pairing_take(&pairing, &small, 12 * S, false));
+	assert_int_equal(pairing.actual_then_bytes, 1004 * MIB);
+	assert_true(pairing_take(&pairing, &still, 13 * S, false));
+	assert_int_equal(pairing.actual_then_bytes, 984 * MIB);
+	assert_int_equal(pairing.total, TOTAL_STAYS);
+	assert_true(pairing_take(&pairing, &back, 14 * S, false));
+	assert_int_equal(pairing.actual_then_bytes, 1004 * MIB);
+}
+
+/* Even if it wanders a little by itself. */
+static void a_total_that_stays_is_no_measure_when_it_wanders(void **state)
+{
+	struct pairing pairing = quiet();
+	struct hv_stats small = stats(102, 102, 984, 964), still = stats(103, 103, 984, 964),
+			next = stats(104, 104, 944, 963);
+
+	(void)state;
+	pairing_take(&pairing, &small, 12 * S, false);
+	pairing_take(&pairing, &still, 13 * S, false);
+	assert_true(pairing_take(&pairing, &next, 14 * S, false));
+	assert_int_equal(pairing.actual_then_bytes, 964 * MIB);
+}
+
+static void another_system_in_the_guest_is_learned_anew(void **state)
+{
+	struct pairing pairing = following();
+	struct hv_stats moves[] = { stats(106, 106, 900, 964), stats(107, 107, 900, 964),
+				    stats(108, 108, 800, 864), stats(109, 109, 800, 864) };
+
+	(void)state;
+	assert_int_equal(pairing.total, TOTAL_FOLLOWS);
+	for (int i = 0; i < 2; i++)
+		pairing_take(&pairing, &moves[i], (16 + i) * S, false);
+	assert_int_equal(pairing.total, TOTAL_STAYS);
+	for (int i = 2; i < 4; i++)
+		pairing_take(&pairing, &moves[i], (16 + i) * S, false);
+	pairing_take(&pairing, &moves[3], 20 * S, false);
+	moves[0] = stats(110, 110, 800, 864);
+	pairing_take(&pairing, &moves[0], 21 * S, false);
+	assert_int_equal(pairing.total, TOTAL_FOLLOWS);
+}
+
+static void a_total_that_lags_behind_the_size_is_no_measure(void **state)
+{
+	struct pairing pairing = following();
+	struct hv_stats lags = stats(106, 106, 900, 964), next = stats(107, 107, 700, 740);
+
+	(void)state;
+	assert_true(pairing_take(&pairing, &lags, 16 * S, false));
 	assert_int_equal(pairing.actual_then_bytes, 1024 * MIB);
-	assert_true(pairing_take(&pairing, &next, 13 * S, false));
+	assert_true(pairing_take(&pairing, &next, 17 * S, false));
 	assert_int_equal(pairing.actual_then_bytes, 800 * MIB);
 }
 
@@ -201,6 +264,9 @@ int main(void)
 		cmocka_unit_test(with_deflate_on_oom_a_small_move_is_halved),
 		cmocka_unit_test(with_deflate_on_oom_a_large_move_leaves_the_statistics_out_twice),
 		cmocka_unit_test(statistics_are_left_out_again_when_it_moves_far_again),
+		cmocka_unit_test(a_total_that_stays_when_the_size_changes_is_no_measure),
+		cmocka_unit_test(a_total_that_stays_is_no_measure_when_it_wanders),
+		cmocka_unit_test(another_system_in_the_guest_is_learned_anew),
 		cmocka_unit_test(a_total_that_lags_behind_the_size_is_no_measure),
 		cmocka_unit_test(a_total_that_still_changes_is_no_measure),
 		cmocka_unit_test(an_answer_from_before_anybody_looked_belongs_to_no_size),

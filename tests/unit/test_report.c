@@ -291,14 +291,15 @@ static void the_status_is_told_with_each_number_in_its_place(void **state)
 	struct manager *manager = *state;
 
 	fill_status(manager);
-	assert_json(
-		report_status(&manager->status),
-		"{'version':'" AEROSTAT_VERSION "','policy':'aerostat','started_us':11,"
-		"'rounds':10,'late_us':12,'late_max_us':13,'step_us':14,'trigger':true,"
-		"'recording':false,'host':{'total_bytes':20,'available_bytes':21,"
-		"'free_bytes':22,'cache_bytes':23,'swap_used_bytes':24,'pressure':0.25,"
-		"'reserved_bytes':25,'critical':true},'budget_bytes':30,'want_bytes':31,"
-		"'overcommitted':true,'to_restore':0,'guests':[],'reservations':[],'problems':[]}");
+	assert_json(report_status(&manager->status),
+		    "{'version':'" AEROSTAT_VERSION "','policy':'aerostat','started_us':11,"
+		    "'rounds':10,'late_us':12,'late_max_us':13,'step_us':14,'trigger':true,"
+		    "'recording':false,'host':{'total_bytes':20,'available_bytes':21,"
+		    "'free_bytes':22,'cache_bytes':23,'swap_used_bytes':24,'pressure':0.25,"
+		    "'reserved_bytes':25,'critical':true},'budget_bytes':30,'usable_bytes':30,"
+		    "'want_bytes':31,"
+		    "'overcommitted':true,'to_restore':0,'guests':[],'reservations':[],'limits':[],"
+		    "'problems':[]}");
 }
 
 static void before_the_first_round_nothing_is_known_of_the_host(void **state)
