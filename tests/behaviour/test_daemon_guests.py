@@ -157,7 +157,7 @@ def test_a_guest_without_a_driver_is_left_alone_and_costs_nobody_his_needs(fleet
     try:
         told = pilot.wait_for_guest("one", lambda told: told["driver"] == "absent")
         assert told["actual_bytes"] == MAX_MIB * MIB
-        pilot.wait_for_guest("one", lambda told: told["reason"] == "inactive")
+        pilot.wait_for_guest("one", lambda told: told["reason"] == "driver")
         works(fleet["two"], pieces=3)
         wait_for_room(fleet["two"])
         is_done(fleet["two"], 3)

@@ -164,7 +164,7 @@ def test_old_statistics_are_no_ground_to_take(daemon):
     guests = by_name(daemon)
     for name in KIND["frozen"]:
         assert guests[name]["actual_bytes"] == MAX_MIB * MIB
-        assert guests[name]["reason"] == "stale"
+        assert guests[name]["reason"] == "silent"
 
 
 def test_a_balloon_that_does_not_follow_is_noticed(daemon):
