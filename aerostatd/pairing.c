@@ -3,8 +3,7 @@
 
 #define SMALL_MOVE_BYTES (UINT64_C(64) << 20)
 #define SKIP_MAX 2
-#define LEARN_BYTES (UINT64_C(16) << 20) /* a smaller change of size shows nothing about MemTotal  \
-					  */
+#define LEARN_BYTES (UINT64_C(16) << 20) /* a smaller move shows nothing about MemTotal */
 /* How old the very first statistics may be: before them, nobody read the size. */
 #define FIRST_AGE_MAX_S 1
 
