@@ -76,6 +76,7 @@ struct stats_state {
 	struct balloon_stats sample;
 	struct virtqueue_token token; /* the driver's one buffer, while it is held */
 	bool held, seen;
+	bool gap_logged; /* that the guest has less than the VMM shares */
 };
 
 struct hinting_state {

@@ -6,8 +6,12 @@
  * for a new sample, which arrives in the same buffer.  Tags may come in any
  * order; unknown ones are kept by their number.
  */
+#include <stdio.h>
+
 #include "device/state.h"
 
+#define STAT_TOTAL 5u			   /* the tag of MEMTOT */
+#define KERNEL_BYTES (UINT64_C(128) << 20) /* or a quarter: what a kernel may keep for itself */
 #define ENTRY_BYTES 10u
 #define ENTRIES_MAX 64u /* more than there are tags, known and private */
 
@@ -79,6 +83,30 @@ static bool read_sample(struct balloon *balloon, struct balloon_stats *stats)
 	return true;
 }
 
+/*
+ * The RAM is what the VMM shares, unless --max says otherwise.  Some share more: the file of User
+ * Mode Linux has a gap that counts.  A target that is computed from it would take too much, so it
+ * is logged, once per process, when the guest reports far less.  A kernel keeps some for itself.
+ */
+static void compare_total(struct balloon *balloon)
+{
+	uint64_t total = balloon->stats.sample.value[STAT_TOTAL];
+	uint64_t ram = config_max_bytes(balloon);
+	uint64_t ballooned = balloon->pages.ballooned * MEMORY_PAGE_BYTES;
+	uint64_t kernel = ram / 4 > KERNEL_BYTES ? ram / 4 : KERNEL_BYTES;
+	char line[200];
+
+	if (balloon->stats.gap_logged || balloon->options.max_bytes || total >= ram ||
+	    ram - total <= kernel || ram - total - kernel <= ballooned)
+		return;
+	balloon->stats.gap_logged = true;
+	snprintf(line, sizeof(line),
+		 "the VMM shares %llu MiB, but the guest has only %llu MiB; if the rest is no RAM, "
+		 "give its true size as the maximum (--max)",
+		 (unsigned long long)(ram >> 20), (unsigned long long)((total + ballooned) >> 20));
+	balloon->host.log(balloon->host.data, line);
+}
+
 void stats_take_buffer(struct balloon *balloon)
 {
 	struct stats_state *state = &balloon->stats;
@@ -101,6 +129,7 @@ void stats_take_buffer(struct balloon *balloon)
 	if (first && !is_acknowledged(balloon, VIRTIO_F_VERSION_1))
 		return;
 	state->sample = sample;
+	compare_total(balloon);
 	balloon_count(balloon, BALLOON_C_STATS_RECEIVED, 1);
 	balloon->host.event(balloon->host.data, BALLOON_EVENT_STATS);
 }

@@ -69,7 +69,7 @@ static void vhost_user_notify_config(struct transport *transport)
 	send_config_notice(vu);
 	if (balloon_needs_reset(vhost_user_balloon(vu)))
 		for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++)
-			vhost_user_vring_signal(&vu->vrings.vring[i].err_fd);
+			vhost_user_vring_signal(&vu->vrings.vring[i].err);
 }
 
 static void vhost_user_notify_queue(struct transport *transport, unsigned int queue)
@@ -78,7 +78,7 @@ static void vhost_user_notify_queue(struct transport *transport, unsigned int qu
 	struct vhost_user_vring *vring = vhost_user_find_vring(vu, queue);
 
 	if (vring && !vu->connection.ended)
-		vhost_user_vring_signal(&vring->call_fd);
+		vhost_user_vring_signal(&vring->call);
 }
 
 static struct transport *vhost_user_open(const struct transport_context *context, int fd)

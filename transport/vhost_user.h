@@ -4,6 +4,7 @@
  *
  * The files, each of which calls only those above it in this list:
  *
+ * signal_fd.c			eventfds, pipes and sockets for kicks and calls
  * vhost_user_memory.c		where the VMM's addresses are in the guest's memory
  * vhost_user_vrings.c		rings: when they run, kicks and calls
  * vhost_user_connection.c	messages: framing, file descriptors, replies
@@ -24,13 +25,12 @@
  * A change of the configuration is sent only while all rings that were started
  * are running, since QEMU 11.1.3 crashes when it receives one before or after.
  *
- * There is no message for DEVICE_NEEDS_RESET: the rings' error eventfds are
+ * There is no message for DEVICE_NEEDS_RESET: the rings' error descriptors are
  * signalled instead.
  *
- * The VMM shares the file status flags of its eventfds with this process.  Kicks
- * are read in a way that never blocks (RWF_NOWAIT).  Calls are written without
- * blocking as long as the VMM does not clear O_NONBLOCK; if it does, it can only
- * hang its own device.
+ * Kicks and calls come as eventfds from most VMMs, and as pipes or sockets from
+ * others: User Mode Linux sends a socket for calls, QEMU pipes where there are no
+ * eventfds.  signal_fd.h says why none of them blocks.
  */
 #ifndef AEROSTAT_TRANSPORT_VHOST_USER_H
 #define AEROSTAT_TRANSPORT_VHOST_USER_H

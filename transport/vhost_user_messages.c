@@ -147,9 +147,10 @@ static int handle_set_mem_table(struct vhost_user *vu, struct vhost_user_message
 	const struct vhost_user_mem_table *table = &message->payload.table;
 	int error = 0;
 
+	/* User Mode Linux sends the whole table, however many regions are in it. */
 	if (table->count > VHOST_USER_TABLE_MAX || table->count != message->fd_count ||
-	    message->header.size != offsetof(struct vhost_user_mem_table, regions) +
-					    table->count * sizeof(table->regions[0]))
+	    message->header.size < offsetof(struct vhost_user_mem_table, regions) +
+					   table->count * sizeof(table->regions[0]))
 		return -EBADMSG;
 	vhost_user_memory_clear(vu);
 	for (unsigned int i = 0; i < table->count && !error; i++)
@@ -279,7 +280,7 @@ static int handle_set_vring_call(struct vhost_user *vu, struct vhost_user_messag
 	int fd;
 	struct vhost_user_vring *vring = find_vring_of_fd(vu, message, &fd);
 
-	return vring ? vhost_user_vring_set_signal(&vring->call_fd, fd) : -EINVAL;
+	return vring ? vhost_user_vring_set_signal(&vring->call, fd) : -EINVAL;
 }
 
 static int handle_set_vring_err(struct vhost_user *vu, struct vhost_user_message *message)
@@ -287,7 +288,7 @@ static int handle_set_vring_err(struct vhost_user *vu, struct vhost_user_message
 	int fd;
 	struct vhost_user_vring *vring = find_vring_of_fd(vu, message, &fd);
 
-	return vring ? vhost_user_vring_set_signal(&vring->err_fd, fd) : -EINVAL;
+	return vring ? vhost_user_vring_set_signal(&vring->err, fd) : -EINVAL;
 }
 
 static int handle_set_vring_enable(struct vhost_user *vu, struct vhost_user_message *message)
@@ -373,6 +374,7 @@ static const struct request {
 } requests[VHOST_USER_REQUESTS] = {
 #define NOTHING 0, 0
 #define U64 8, 8
+#define ANY_U64 0, 8 /* which some VMMs leave out, and others fill with anything */
 #define STATE sizeof(struct vhost_user_vring_state), sizeof(struct vhost_user_vring_state)
 #define ADDR sizeof(struct vhost_user_vring_addr), sizeof(struct vhost_user_vring_addr)
 #define TABLE offsetof(struct vhost_user_mem_table, regions), sizeof(struct vhost_user_mem_table)
@@ -396,7 +398,7 @@ static const struct request {
 	ROW(SET_PROTOCOL_FEATURES, handle_set_protocol_features, U64, 0, 0, 0),
 	ROW(GET_QUEUE_NUM, handle_get_queue_num, NOTHING, 0, 0, ANSWERED),
 	ROW(SET_VRING_ENABLE, handle_set_vring_enable, STATE, 0, 0, GUEST_CAUSED),
-	ROW(SET_BACKEND_REQ_FD, handle_set_backend_req_fd, NOTHING, 1, 1, 0),
+	ROW(SET_BACKEND_REQ_FD, handle_set_backend_req_fd, ANY_U64, 1, 1, 0),
 	ROW(SET_VRING_ENDIAN, handle_set_vring_endian, STATE, 0, 0, 0),
 	ROW(GET_CONFIG, handle_get_config, CONFIG, 0, 0, ANSWERED),
 	ROW(SET_CONFIG, handle_set_config, CONFIG, 0, 0, GUEST_CAUSED),

@@ -2,11 +2,8 @@
 #include "transport/vhost_user_vrings.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "transport/vhost_user.h"
@@ -39,21 +36,15 @@ static void close_kick(struct vhost_user_vring *vring)
 	close_vring_fd(&vring->kick.fd);
 }
 
-/*
- * Uses RWF_NOWAIT because the VMM could clear O_NONBLOCK at any time.  A file that
- * cannot be read this way is not an eventfd, and is closed.
- */
 static void kick_ready(struct loop_source *source, uint32_t events)
 {
 	struct vhost_user_vring *vring = get_kicked_vring(source);
-	uint64_t count;
-	struct iovec iov = { .iov_base = &count, .iov_len = sizeof(count) };
-	ssize_t n = preadv2(source->fd, &iov, 1, -1, RWF_NOWAIT);
+	int bytes = signal_fd_receive(source->fd, vring->kick_kind);
 
 	(void)events;
-	if (n == (ssize_t)sizeof(count))
+	if (bytes > 0)
 		balloon_kick(vhost_user_balloon(vring->vu), get_vring_number(vring));
-	else if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+	else if (bytes < 0)
 		close_kick(vring);
 }
 
@@ -63,8 +54,8 @@ void vhost_user_vrings_init(struct vhost_user *vu)
 		vu->vrings.vring[i] = (struct vhost_user_vring){
 			.vu = vu,
 			.kick = { .fd = -1, .ready = kick_ready },
-			.call_fd = -1,
-			.err_fd = -1,
+			.call = { .fd = -1 },
+			.err = { .fd = -1 },
 		};
 	vu->vrings.poll = (struct loop_timer){ .due_ns = LOOP_NEVER, .due = poll_due };
 	loop_add_timer(vu->context.loop, &vu->vrings.poll);
@@ -155,6 +146,21 @@ bool vhost_user_begin_driver(struct vhost_user *vu, uint64_t features)
 	return vu->vrings.features_set;
 }
 
+/*
+ * Where the ring continues, or NULL where a new ring begins.  Some VMMs (User Mode Linux) set the
+ * base of each new ring to 0.  In a packed ring that would mean wrap counters of 0, but they begin
+ * at 1.  It is right only for a ring that has run and stopped there.
+ */
+static const uint32_t *get_vring_base(const struct vhost_user_vring *vring)
+{
+	bool packed = balloon_acknowledged(vhost_user_balloon(vring->vu)) &
+		      BALLOON_BIT(VIRTIO_F_RING_PACKED);
+
+	if (!vring->has_base || (packed && !vring->base && !vring->stopped))
+		return NULL;
+	return &vring->base;
+}
+
 static int start_vring(struct vhost_user_vring *vring)
 {
 	struct vhost_user *vu = vring->vu;
@@ -169,7 +175,7 @@ static int start_vring(struct vhost_user_vring *vring)
 	if (!vhost_user_any_vring_runs(vu) && is_new_driver(vu))
 		vhost_user_begin_driver(vu, balloon_acknowledged(balloon));
 	error = balloon_queue_start(balloon, get_vring_number(vring), &setup,
-				    vring->has_base ? &vring->base : NULL);
+				    get_vring_base(vring));
 	if (error)
 		return error;
 	vring->running = true;
@@ -207,25 +213,17 @@ void vhost_user_vrings_relocate(struct vhost_user *vu)
 	}
 }
 
-/*
- * Makes an eventfd non-blocking; false for any other file.  The inodes of eventfds have no file
- * type; those of files, pipes and sockets, which may block, have one.
- */
-static bool prepare_eventfd(int fd)
-{
-	struct stat st;
-
-	return !fstat(fd, &st) && !(st.st_mode & S_IFMT) && !fcntl(fd, F_SETFL, O_NONBLOCK);
-}
-
 int vhost_user_vring_set_kick(struct vhost_user_vring *vring, int fd)
 {
-	if (fd >= 0 && !prepare_eventfd(fd)) {
+	enum signal_fd_kind kind = SIGNAL_FD_EVENTFD;
+
+	if (fd >= 0 && !signal_fd_prepare(fd, &kind)) {
 		close(fd);
 		return -EBADF;
 	}
 	close_kick(vring);
 	vring->kick.fd = fd;
+	vring->kick_kind = kind;
 	if (fd >= 0 && loop_add(vring->vu->context.loop, &vring->kick, EPOLLIN)) {
 		close_vring_fd(&vring->kick.fd);
 		return -EBADF;
@@ -237,24 +235,23 @@ int vhost_user_vring_set_kick(struct vhost_user_vring *vring, int fd)
 	return vhost_user_vring_update(vring);
 }
 
-int vhost_user_vring_set_signal(int *signal_fd, int fd)
+int vhost_user_vring_set_signal(struct vhost_user_signal *signal, int fd)
 {
-	if (fd >= 0 && !prepare_eventfd(fd)) {
+	enum signal_fd_kind kind = SIGNAL_FD_EVENTFD;
+
+	if (fd >= 0 && !signal_fd_prepare(fd, &kind)) {
 		close(fd);
 		return -EBADF;
 	}
-	close_vring_fd(signal_fd);
-	*signal_fd = fd;
+	close_vring_fd(&signal->fd);
+	*signal = (struct vhost_user_signal){ .fd = fd, .kind = kind };
 	return 0;
 }
 
-/* EAGAIN: the counter is full, so its reader will wake up anyway. */
-void vhost_user_vring_signal(int *signal_fd)
+void vhost_user_vring_signal(struct vhost_user_signal *signal)
 {
-	const uint64_t one = 1;
-
-	if (*signal_fd >= 0 && write(*signal_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		close_vring_fd(signal_fd);
+	if (signal->fd >= 0 && !signal_fd_send(signal->fd, signal->kind))
+		close_vring_fd(&signal->fd);
 }
 
 uint32_t vhost_user_vring_stop(struct vhost_user_vring *vring)
@@ -283,8 +280,9 @@ void vhost_user_reset(struct vhost_user *vu)
 		*vring = (struct vhost_user_vring){
 			.vu = vu,
 			.kick = vring->kick,
-			.call_fd = vring->call_fd,
-			.err_fd = vring->err_fd,
+			.kick_kind = vring->kick_kind,
+			.call = vring->call,
+			.err = vring->err,
 		};
 	}
 	balloon_reset(vhost_user_balloon(vu));
@@ -297,7 +295,7 @@ void vhost_user_vrings_close(struct vhost_user *vu)
 	loop_remove_timer(vu->context.loop, &vu->vrings.poll);
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++) {
 		vhost_user_vring_stop(&vu->vrings.vring[i]);
-		close_vring_fd(&vu->vrings.vring[i].call_fd);
-		close_vring_fd(&vu->vrings.vring[i].err_fd);
+		close_vring_fd(&vu->vrings.vring[i].call.fd);
+		close_vring_fd(&vu->vrings.vring[i].err.fd);
 	}
 }

@@ -25,13 +25,21 @@
 
 #include "device/balloon.h"
 #include "io/loop.h"
+#include "transport/signal_fd.h"
 
 struct vhost_user;
+
+/* Where the VMM wants to be signalled. */
+struct vhost_user_signal {
+	int fd; /* -1: nowhere */
+	enum signal_fd_kind kind;
+};
 
 struct vhost_user_vring {
 	struct vhost_user *vu;
 	struct loop_source kick; /* its fd is -1 when there is none */
-	int call_fd, err_fd;	 /* or -1 */
+	enum signal_fd_kind kick_kind;
+	struct vhost_user_signal call, err;
 
 	/* As the VMM has set it up; addresses are the VMM's. */
 	uint32_t num;
@@ -75,22 +83,22 @@ void vhost_user_vrings_relocate(struct vhost_user *vu);
 bool vhost_user_vring_describe(const struct vhost_user_vring *vring, struct virtqueue_setup *setup);
 
 /*
- * vhost_user_vring_set_kick - set the eventfd for kicks, and start the ring
+ * vhost_user_vring_set_kick - set the descriptor for kicks, and start the ring
  * @fd: owned by the ring, closed on failure; -1 to poll the ring instead
  *
- * Returns -EBADF when @fd is not an eventfd, or as vhost_user_vring_update().
+ * Returns -EBADF when @fd cannot carry signals (signal_fd.h), or as vhost_user_vring_update().
  */
 int vhost_user_vring_set_kick(struct vhost_user_vring *vring, int fd);
 /*
- * vhost_user_vring_set_signal - set the eventfd for calls or errors
- * @signal_fd: the ring's call_fd or err_fd
+ * vhost_user_vring_set_signal - set the descriptor for calls or errors
+ * @signal: the ring's call or err
  * @fd: owned by the ring, closed on failure; -1 for none
  *
- * Returns 0, or -EBADF when @fd is not an eventfd.
+ * Returns 0, or -EBADF when @fd cannot carry signals.
  */
-int vhost_user_vring_set_signal(int *signal_fd, int fd);
-/* Signals call_fd or err_fd; one that cannot be written to is closed. */
-void vhost_user_vring_signal(int *signal_fd);
+int vhost_user_vring_set_signal(struct vhost_user_signal *signal, int fd);
+/* Signals call or err; one that cannot be written to is closed. */
+void vhost_user_vring_signal(struct vhost_user_signal *signal);
 /* Stops the ring, for GET_VRING_BASE; returns the base where another backend would continue. */
 uint32_t vhost_user_vring_stop(struct vhost_user_vring *vring);
 /* Enables or disables all rings. */

@@ -182,26 +182,60 @@ static bool file_descriptors_everywhere(struct vm *vm)
 
 static bool wrong_kicks(struct vm *vm)
 {
-	int pipes[2], files[5];
+	int files[3];
 	int before = device_files(vm->device);
 
-	EXPECT(vm, !pipe2(pipes, O_CLOEXEC));
-	files[0] = pipes[0];
-	files[1] = pipes[1];
-	files[2] = vm->guest.fd;
-	files[3] = open("/dev/zero", O_RDWR | O_CLOEXEC);
-	files[4] = open("/", O_RDONLY | O_CLOEXEC);
+	files[0] = vm->guest.fd;
+	files[1] = open("/dev/zero", O_RDWR | O_CLOEXEC);
+	files[2] = open("/", O_RDONLY | O_CLOEXEC);
 	for (uint32_t request = VHOST_USER_SET_VRING_KICK; request <= VHOST_USER_SET_VRING_ERR;
 	     request++)
-		for (unsigned int i = 0; i < 5; i++)
+		for (unsigned int i = 0; i < 3; i++)
 			EXPECT(vm, vhost_user_client_eventfd(&vm->vhost, request, 0, files[i]) ==
 					   -EREMOTEIO);
 	EXPECT(vm, device_files(vm->device) == before);
+	close(files[1]);
+	close(files[2]);
+	return vm_send_pages(vm, INFLATE, PAGES, 16);
+}
+
+/* Full pipes and sockets that block, the wrong ends, and ones that nobody holds the other end of.
+ */
+static bool pipes_as_kicks(struct vm *vm)
+{
+	char flood[4096] = "";
+	int pipes[2], sockets[2], gone[2];
+
+	EXPECT(vm, !pipe2(pipes, O_CLOEXEC | O_NONBLOCK) && !pipe2(gone, O_CLOEXEC));
+	EXPECT(vm, !socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets));
+	while (write(pipes[1], flood, sizeof(flood)) > 0)
+		;
+	while (write(sockets[1], flood, sizeof(flood)) > 0)
+		;
+	close(gone[0]);
+	EXPECT(vm, !vhost_user_client_eventfd(&vm->vhost, VHOST_USER_SET_VRING_CALL, 0, pipes[1]));
+	EXPECT(vm, !vhost_user_client_eventfd(&vm->vhost, VHOST_USER_SET_VRING_ERR, 0, sockets[1]));
+	EXPECT(vm, !vhost_user_client_eventfd(&vm->vhost, VHOST_USER_SET_VRING_CALL, 1, gone[1]));
+	/* Of the flood each byte is a kick; the device works on, and closes it at its end. */
+	EXPECT(vm,
+	       !vhost_user_client_eventfd(&vm->vhost, VHOST_USER_SET_VRING_KICK, 1, sockets[0]));
+	/* The device has the same files: without this flag a write could block. */
+	EXPECT(vm, !fcntl(pipes[1], F_SETFL, 0) && !fcntl(sockets[1], F_SETFL, 0));
+	vm_offer(vm, INFLATE, vm_write_pfns(vm, PAGES / GUEST_PAGE, 16, 1), 64, 0);
+	vm_kick(vm, INFLATE);
+	if (!vm_settles(vm))
+		return false;
+	EXPECT(vm, !vhost_user_client_eventfd(&vm->vhost, VHOST_USER_SET_VRING_CALL, 0, pipes[0]));
+	vm_offer(vm, DEFLATE, BUFFERS, 64, 0);
+	vm_kick(vm, DEFLATE);
+	EXPECT(vm, device_number(vm->device, "query-balloon", "actual") != UINT64_MAX);
+	vm_forget_rings(vm);
 	close(pipes[0]);
 	close(pipes[1]);
-	close(files[3]);
-	close(files[4]);
-	return vm_send_pages(vm, INFLATE, PAGES, 16);
+	close(sockets[0]);
+	close(sockets[1]);
+	close(gone[1]);
+	return true;
 }
 
 /* Eventfds that always can be read, or never be written, and ones that block. */
@@ -358,6 +392,7 @@ const struct row rows_vhost_user[] = {
 	{ "vhost-user-oversized", CONNECTED, VHOST_ONLY, oversized },
 	{ "vhost-user-fds-everywhere", CONNECTED, VHOST_ONLY, file_descriptors_everywhere },
 	{ "vhost-user-wrong-kicks", STARTED, VHOST_ONLY, wrong_kicks },
+	{ "vhost-user-pipes-as-kicks", STARTED, VHOST_ONLY, pipes_as_kicks },
 	{ "vhost-user-tricky-kicks", STARTED, VHOST_ONLY, tricky_kicks },
 	{ "vhost-user-rings-that-are-not", STARTED, VHOST_ONLY, rings_that_are_not },
 	{ "vhost-user-bases", STARTED, VHOST_ONLY, bases },

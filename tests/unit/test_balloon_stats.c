@@ -75,6 +75,54 @@ static void values_stand_by_their_tags_in_any_order(void **state)
 	assert_int_equal(rig_faults(rig), 0);
 }
 
+/* Sends a total, and returns how many lines that logged. */
+static unsigned int logged_for_total(struct device_rig *rig, uint64_t bytes)
+{
+	unsigned int before = rig->logged;
+
+	balloon_request_stats(rig->balloon);
+	rig_work(rig);
+	sends_one(rig, 5, bytes);
+	return rig->logged - before;
+}
+
+static void a_guest_that_has_less_than_the_vmm_shares_is_logged_once(void **state)
+{
+	struct device_rig *rig = rig_new(&(struct rig_options){
+		.features = STATS, .ram_bytes = 1024 * MIB, .max_by_memory = true });
+
+	(void)state;
+	/* What a kernel keeps for itself is no gap. */
+	assert_int_equal(logged_for_total(rig, 900 * MIB), 0);
+	assert_int_equal(logged_for_total(rig, 512 * MIB), 1);
+	assert_non_null(strstr(rig->log, "the guest has only 512 MiB"));
+	assert_non_null(strstr(rig->log, "--max"));
+	assert_int_equal(logged_for_total(rig, 512 * MIB), 0);
+	rig_free(rig);
+}
+
+static void what_is_in_the_balloon_is_no_gap(void **state)
+{
+	struct device_rig *rig = rig_new(&(struct rig_options){
+		.features = STATS, .ram_bytes = 1024 * MIB, .max_by_memory = true });
+
+	(void)state;
+	for (uint32_t page = 0; page < 400 * MIB / 4096; page += 512)
+		rig_inflate(rig, page, 512);
+	assert_int_equal(logged_for_total(rig, 520 * MIB), 0);
+	rig_free(rig);
+}
+
+static void with_a_maximum_of_its_own_no_gap_is_looked_for(void **state)
+{
+	struct device_rig *rig = rig_new(&(struct rig_options){
+		.features = STATS, .ram_bytes = 1024 * MIB, .max_bytes = 1024 * MIB });
+
+	(void)state;
+	assert_int_equal(logged_for_total(rig, 16 * MIB), 0);
+	rig_free(rig);
+}
+
 static void an_unknown_tag_is_kept_by_its_number(void **state)
 {
 	const struct entry entries[] = { { 4711, 1 }, { 4, 2 }, { 16, 3 } };
@@ -352,6 +400,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_guest_that_has_less_than_the_vmm_shares_is_logged_once),
+		cmocka_unit_test(what_is_in_the_balloon_is_no_gap),
+		cmocka_unit_test(with_a_maximum_of_its_own_no_gap_is_looked_for),
 		TEST(values_stand_by_their_tags_in_any_order),
 		TEST(an_unknown_tag_is_kept_by_its_number),
 		TEST(private_tags_have_values_of_their_own),

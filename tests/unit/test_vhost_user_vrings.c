@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vhost-user: rings, kicks and calls. */
 #include "tests/unit/vhost_user_rig.h"
+#include "transport/signal_fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -383,7 +384,7 @@ static void byte_order_outlasts_the_reset_that_a_new_driver_implies(void **state
  * Kicks and calls
  */
 
-static void only_eventfds_are_kicks_and_calls(void **state)
+static void files_are_neither_kicks_nor_calls(void **state)
 {
 	static const enum vhost_user_request requests[] = {
 		VHOST_USER_SET_VRING_KICK,
@@ -391,14 +392,13 @@ static void only_eventfds_are_kicks_and_calls(void **state)
 		VHOST_USER_SET_VRING_ERR,
 	};
 	struct vmm *vmm = *state;
-	int pipes[2], folder = open("/", O_RDONLY | O_CLOEXEC);
+	int folder = open("/", O_RDONLY | O_CLOEXEC), null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	unsigned int before;
 
 	vmm_greet(vmm);
-	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
 	before = vmm_open_fds();
 	for (size_t i = 0; i < 3; i++) {
-		const int fds[] = { vmm->guest.fd, pipes[0], pipes[1], folder, vmm->client.fd };
+		const int fds[] = { vmm->guest.fd, folder, null };
 
 		for (size_t j = 0; j < sizeof(fds) / sizeof(fds[0]); j++)
 			assert_int_equal(
@@ -406,11 +406,127 @@ static void only_eventfds_are_kicks_and_calls(void **state)
 				-EREMOTEIO);
 	}
 	assert_int_equal(vmm_open_fds(), before);
-	/* The pipes were not made non-blocking either. */
-	assert_int_equal(fcntl(pipes[0], F_GETFL) & O_NONBLOCK, 0);
-	close(pipes[0]);
-	close(pipes[1]);
+	/* It was not made non-blocking either. */
+	assert_int_equal(fcntl(null, F_GETFL) & O_NONBLOCK, 0);
+	close(null);
 	close(folder);
+}
+
+/* Both ends of something that carries signals; the device reads ends[0] or writes ends[1]. */
+static void make_pipe(int ends[2])
+{
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+}
+
+static void make_stream(int ends[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+}
+
+static void make_datagrams(int ends[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
+}
+
+static void (*const makers[])(int ends[2]) = { make_pipe, make_stream, make_datagrams };
+#define MAKERS (sizeof(makers) / sizeof(makers[0]))
+
+static void kick_through(struct vmm *vmm, void (*make)(int ends[2]), unsigned int page)
+{
+	const uint64_t ones[20] = { 1, 1, 1 };
+	int ends[2];
+
+	make(ends);
+	assert_int_equal(
+		vhost_user_client_eventfd(&vmm->client, VHOST_USER_SET_VRING_KICK, 0, ends[0]), 0);
+	vmm_offer_page(vmm, 0, PAGE_GPA + page * UINT64_C(4096));
+	/* More than one, as nobody reads while the device is busy. */
+	assert_int_equal(write(ends[1], ones, sizeof(ones)), sizeof(ones));
+	vmm_pump_much(vmm);
+	assert_int_equal(ring_used_index(&vmm->rings[0]), page + 1);
+	/* None of them is left, and its end is noticed: the loop does not spin. */
+	close(ends[1]);
+	vmm_pump_much(vmm);
+	assert_int_equal(vmm->closed, 0);
+	close(ends[0]);
+}
+
+static void pipes_and_sockets_are_kicks(void **state)
+{
+	struct vmm *vmm = *state;
+
+	vmm_greet(vmm);
+	vmm_start(vmm);
+	for (unsigned int i = 0; i < MAKERS; i++)
+		kick_through(vmm, makers[i], i);
+}
+
+static void call_through(struct vmm *vmm, void (*make)(int ends[2]), unsigned int page)
+{
+	uint64_t count = 0;
+	int ends[2];
+
+	make(ends);
+	assert_int_equal(
+		vhost_user_client_eventfd(&vmm->client, VHOST_USER_SET_VRING_CALL, 0, ends[1]), 0);
+	vmm_offer_page(vmm, 0, PAGE_GPA + page * UINT64_C(4096));
+	vmm_kick(vmm, 0);
+	vmm_pump_much(vmm);
+	assert_int_equal(read(ends[0], &count, sizeof(count)), sizeof(count));
+	assert_int_equal(count, 1);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void pipes_and_sockets_are_calls(void **state)
+{
+	struct vmm *vmm = *state;
+
+	vmm_greet(vmm);
+	vmm_start(vmm);
+	for (unsigned int i = 0; i < MAKERS; i++)
+		call_through(vmm, makers[i], i);
+}
+
+/* Its flags are the VMM's, too: without O_NONBLOCK a write to a full pipe would block for ever. */
+static void a_call_that_nobody_reads_does_not_block(void **state)
+{
+	struct vmm *vmm = *state;
+	enum signal_fd_kind kind;
+
+	(void)vmm;
+	for (unsigned int i = 0; i < MAKERS; i++) {
+		int ends[2];
+
+		makers[i](ends);
+		assert_true(signal_fd_prepare(ends[1], &kind));
+		assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+		for (unsigned int j = 0; j < 100000; j++)
+			assert_true(signal_fd_send(ends[1], kind));
+		close(ends[0]);
+		/* No SIGPIPE, which would end this test. */
+		assert_false(signal_fd_send(ends[1], kind));
+		close(ends[1]);
+	}
+}
+
+static void a_kick_that_is_not_there_does_not_block(void **state)
+{
+	enum signal_fd_kind kind;
+
+	(void)state;
+	for (unsigned int i = 0; i < MAKERS; i++) {
+		int ends[2];
+
+		makers[i](ends);
+		assert_true(signal_fd_prepare(ends[0], &kind));
+		assert_int_equal(fcntl(ends[0], F_SETFL, 0), 0);
+		assert_int_equal(signal_fd_receive(ends[0], kind), 0);
+		close(ends[1]);
+		if (makers[i] != make_datagrams)
+			assert_int_equal(signal_fd_receive(ends[0], kind), -1);
+		close(ends[0]);
+	}
 }
 
 static void a_file_descriptor_and_its_flag_have_to_agree(void **state)
@@ -432,6 +548,83 @@ static void a_file_descriptor_and_its_flag_have_to_agree(void **state)
 		-EREMOTEIO);
 	assert_int_equal(vhost_user_client_eventfd(&vmm->client, VHOST_USER_SET_VRING_CALL, 5, -1),
 			 -EREMOTEIO);
+}
+
+/*
+ * Packed rings
+ */
+
+struct packed_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t id, flags;
+};
+enum { PACKED_AVAIL = 1 << 7, PACKED_USED = 1 << 15 };
+
+static struct packed_desc *packed_at(struct vmm *vmm, unsigned int index)
+{
+	return (struct packed_desc *)guest_at(&vmm->guest, vmm->rings[0].desc) + index;
+}
+
+/* Offers a buffer with page number @page of the inflated ones at entry @index of ring 0. */
+static void offer_packed_page(struct vmm *vmm, unsigned int index, unsigned int page, bool wrap)
+{
+	uint32_t *pfn = guest_at(&vmm->guest, PFNS_GPA + page * sizeof(*pfn));
+
+	*pfn = (uint32_t)(PAGE_GPA / GUEST_PAGE + page);
+	*packed_at(vmm, index) = (struct packed_desc){
+		.addr = PFNS_GPA + page * sizeof(*pfn),
+		.len = sizeof(*pfn),
+		.flags = wrap ? PACKED_AVAIL : PACKED_USED,
+	};
+	vmm_kick(vmm, 0);
+	vmm_pump_much(vmm);
+}
+
+static bool is_packed_used(struct vmm *vmm, unsigned int index, bool wrap)
+{
+	uint16_t both = PACKED_AVAIL | PACKED_USED;
+
+	return (packed_at(vmm, index)->flags & both) == (wrap ? both : 0);
+}
+
+static void start_packed(struct vmm *vmm)
+{
+	assert_int_equal(vmm_set_features(vmm, FEATURES | BALLOON_BIT(VIRTIO_F_RING_PACKED)), 0);
+	assert_int_equal(vmm_send_table(vmm, GUEST_PARTS), 0);
+	vmm_set_up_ring(vmm, 0, 0);
+	assert_int_equal(vmm_vring(vmm, VHOST_USER_SET_VRING_ENABLE, 0, 1), 0);
+}
+
+/* A base of 0 has no wrap counters, which begin at 1: User Mode Linux sends it for each ring. */
+static void a_packed_ring_with_base_0_begins(void **state)
+{
+	struct vmm *vmm = *state;
+
+	vmm_greet(vmm);
+	start_packed(vmm);
+	offer_packed_page(vmm, 0, 0, true);
+	assert_true(is_packed_used(vmm, 0, true));
+	assert_int_equal(vmm_ballooned_pages(vmm), 1);
+}
+
+/* After one lap the ring stops at index 0 with counters of 0, and goes on there. */
+static void a_packed_ring_goes_on_where_its_counters_are_0(void **state)
+{
+	struct vmm *vmm = *state;
+	uint32_t base;
+
+	vmm_greet(vmm);
+	start_packed(vmm);
+	for (unsigned int i = 0; i < RING_SIZE; i++)
+		offer_packed_page(vmm, i, i, true);
+	assert_int_equal(vmm_ballooned_pages(vmm), RING_SIZE);
+	base = vmm_halt(vmm, 0);
+	assert_int_equal(base, 0);
+	vmm_set_up_ring(vmm, 0, 0);
+	offer_packed_page(vmm, 0, RING_SIZE, false);
+	assert_true(is_packed_used(vmm, 0, false));
+	assert_int_equal(vmm_ballooned_pages(vmm), RING_SIZE + 1);
 }
 
 static void a_ring_without_kicks_is_polled(void **state)
@@ -585,8 +778,14 @@ int main(void)
 		TEST(a_size_that_is_no_power_of_two_does_not_start),
 		TEST(byte_order_is_set_while_rings_rest),
 		TEST(byte_order_outlasts_the_reset_that_a_new_driver_implies),
-		TEST(only_eventfds_are_kicks_and_calls),
+		TEST(files_are_neither_kicks_nor_calls),
+		TEST(pipes_and_sockets_are_kicks),
+		TEST(pipes_and_sockets_are_calls),
+		TEST(a_call_that_nobody_reads_does_not_block),
+		TEST(a_kick_that_is_not_there_does_not_block),
 		TEST(a_file_descriptor_and_its_flag_have_to_agree),
+		TEST(a_packed_ring_with_base_0_begins),
+		TEST(a_packed_ring_goes_on_where_its_counters_are_0),
 		TEST(a_ring_without_kicks_is_polled),
 		TEST(a_kick_that_another_reader_took_does_not_block),
 		TEST(a_kick_that_cannot_be_read_is_dropped),

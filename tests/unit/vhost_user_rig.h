@@ -17,7 +17,8 @@
 #define FEATURES                                                                                   \
 	(BALLOON_BIT(BALLOON_F_MUST_TELL_HOST) | BALLOON_BIT(BALLOON_F_STATS_VQ) |                 \
 	 BALLOON_BIT(VIRTIO_F_VERSION_1))
-#define OFFERED (FEATURES | BALLOON_BIT(BALLOON_F_DEFLATE_ON_OOM))
+#define OFFERED                                                                                    \
+	(FEATURES | BALLOON_BIT(BALLOON_F_DEFLATE_ON_OOM) | BALLOON_BIT(VIRTIO_F_RING_PACKED))
 /* The VMM's own addresses of the guest's memory. */
 #define USER UINT64_C(0x7f0000000000)
 #define RINGS 3
