@@ -2,10 +2,12 @@
 /* Whether a guest is still the guest it was. */
 #include "aerostatd/identity.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -117,6 +119,26 @@ static void a_process_that_cannot_be_looked_at_has_not_ended(void **state)
 /* What is known of a guest of this process, of another one that runs, or of none. */
 enum who { US, OTHER, NOBODY };
 
+/* As with /proc mounted with hidepid=2: here, an empty folder is mounted over /proc. */
+static void a_process_that_is_hidden_has_not_ended(void **state)
+{
+	uint64_t ticks = process_start_ticks(getpid());
+	pid_t parent = getpid(), child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0) {
+		if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		    mount("none", "/proc", "tmpfs", 0, NULL))
+			_exit(77);
+		_exit(process_find_state(parent, ticks));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WEXITSTATUS(status) == 77)
+		skip(); /* it takes root */
+	assert_int_equal(WEXITSTATUS(status), PROCESS_UNKNOWN);
+}
+
 static void another_guest_is_told_apart(void **state)
 {
 	static const struct {
@@ -182,6 +204,7 @@ int main(void)
 		cmocka_unit_test(a_number_that_was_given_to_a_later_process_has_ended),
 		cmocka_unit_test(an_unknown_process_has_not_ended),
 		cmocka_unit_test(a_process_that_cannot_be_looked_at_has_not_ended),
+		cmocka_unit_test(a_process_that_is_hidden_has_not_ended),
 		cmocka_unit_test(another_guest_is_told_apart),
 	};
 

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command and the device when a call of theirs fails for want of something.
+
+They succeed, or fail with an error: they never crash, and never say that a guest is not there.
+"""
+import json
+import random
+import subprocess
+
+import pytest
+
+from command import MIB
+from conftest import BUILD
+from fakes import fake_guests
+from lab import qmp
+from lab.errors import GuestGone
+from lab.wait import HANG_S, wait_for
+
+AEROSTAT = BUILD / "aerostat/aerostat"
+DEVICE = BUILD / "aerostat-device/aerostat-device"
+SHORTAGE = BUILD / "tests/fakes/fake-shortage.so"
+CLASSES = ("open", "socket", "thread")
+COUNTS = (1, 3)     # how many calls fail
+SAMPLE = 12         # points per command, when not all are tried
+COUNT = 3
+NAME = "guest-0001"
+VARIES = ("rss", "CPU time", "Host memory")     # from one moment to the next
+NO_GUEST = 6        # docs/man/aerostat.1.scd
+
+
+@pytest.fixture(scope="module")
+def fakes(tmp_path_factory):
+    with fake_guests(tmp_path_factory.mktemp("guests"), COUNT, max="1024M", rate=100000) as guests:
+        yield guests
+
+
+def environment(counts, plan=""):
+    return {"LC_ALL": "C.UTF-8", "LD_PRELOAD": str(SHORTAGE), "FAKE_SHORTAGE": plan,
+            "FAKE_SHORTAGE_COUNTS": str(counts)}
+
+
+def run(fakes, counts, words, plan=""):
+    return subprocess.run([AEROSTAT, "--qmp", fakes.sources, *words], timeout=HANG_S,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          env=environment(counts, plan))
+
+
+def choose_plans(counts, everything):
+    calls = dict(line.split() for line in counts.read_text().splitlines())
+    plans = [f"{name}:{first}:{count}" for name in CLASSES for count in COUNTS
+             for first in range(1, int(calls[name]) + 1)]
+    seed = random.SystemRandom().randrange(1 << 32)
+    print("seed", seed, "points", len(plans))
+    return plans if everything else random.Random(seed).sample(plans, min(SAMPLE, len(plans)))
+
+
+def size(fakes):
+    return qmp.ask(fakes.folder / f"{NAME}.qmp", "query-balloon", {})["actual"]
+
+
+def explain(plan, result):
+    return f"{plan}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+
+
+def check_failure(plan, result):
+    """GLib ends a process that has no descriptor or thread for its first loop."""
+    assert result.returncode >= 0 or "GLib-ERROR" in result.stderr, explain(plan, result)
+    assert result.returncode != NO_GUEST, explain(plan, result)
+    if result.returncode:
+        assert "error: " in result.stderr or "GLib-ERROR" in result.stderr, explain(plan, result)
+
+
+def test_list_shows_every_guest_or_says_what_it_could_not_see(fakes, tmp_path, request):
+    counts = tmp_path / "counts"
+    assert run(fakes, counts, ["list"]).returncode == 0
+    for plan in choose_plans(counts, request.config.getoption("--long")):
+        result = run(fakes, counts, ["list"], plan)
+        check_failure(plan, result)
+        seen = [name for name in map(fakes.name, range(COUNT)) if name in result.stdout]
+        assert result.returncode or len(seen) == COUNT or "warning: " in result.stderr, \
+            explain(plan, result)
+
+
+@pytest.mark.parametrize("words", [("dominfo", NAME), ("dommemstat", NAME)],
+                         ids=lambda words: words[0])
+def test_what_an_answer_says_is_true(fakes, tmp_path, request, words):
+    counts = tmp_path / "counts"
+    right = run(fakes, counts, words)
+    assert right.returncode == 0, right.stderr
+    for plan in choose_plans(counts, request.config.getoption("--long")):
+        result = run(fakes, counts, words, plan)
+        check_failure(plan, result)
+        # What could not be measured may be left out.
+        false = [line for line in result.stdout.splitlines() if line not in right.stdout
+                 and not line.startswith(VARIES)]
+        assert result.returncode or not false, explain(plan, result)
+
+
+def test_setmem_succeeds_only_if_the_guest_has_its_size(fakes, tmp_path, request):
+    counts = tmp_path / "counts"
+    assert run(fakes, counts, ["setmem", NAME, "1000M"]).returncode == 0
+    for number, plan in enumerate(choose_plans(counts, request.config.getoption("--long"))):
+        target = 980 + number % 2 * 20
+        result = run(fakes, counts, ["setmem", NAME, f"{target}M"], plan)
+        check_failure(plan, result)
+        assert result.returncode or size(fakes) == target * MIB, explain(plan, result)
+
+
+def serves(control, process):
+    """Whether a device answers, which it may do late; False when it has ended."""
+    def answers():
+        try:
+            return qmp.ask(control, "query-balloon", {})
+        except (GuestGone, json.JSONDecodeError):
+            return None
+    return wait_for(lambda: process.poll() is not None or answers(), "the device") is not True
+
+
+def test_the_device_serves_or_refuses_to_start(tmp_path, request):
+    counts = tmp_path / "counts"
+    path, control = tmp_path / "device.sock", tmp_path / "control.sock"
+
+    def live(plan=""):
+        """No sandbox, which would not let the calls be written down at the end."""
+        control.unlink(missing_ok=True)
+        process = subprocess.Popen([DEVICE, f"--socket-path={path}", f"--control={control}",
+                                    "--max=1G", "--sandbox=off"], env=environment(counts, plan),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True)
+        expected = 0 if serves(control, process) else 1
+        process.terminate()
+        _, errors = process.communicate(timeout=HANG_S)
+        assert process.returncode == expected, f"{plan}: {process.returncode}\n{errors}"
+        assert expected == 0 or "error: " in errors, f"{plan}\n{errors}"
+
+    live()
+    for plan in choose_plans(counts, request.config.getoption("--long")):
+        live(plan)
