@@ -134,10 +134,13 @@ void api_client_lift_deadline(struct api_client *client);
  * api_stream.c
  */
 
-/* Streams at once, of all users together. */
+/* Streams of one user at once. */
 #define API_STREAMS_MAX 64
 /* A client for which more bytes wait is disconnected. */
 #define API_BACKLOG_MAX (1024 * 1024)
+/* The same for a user's streams together; a stream with less than the minimum is spared. */
+#define API_USER_BACKLOG_MAX (UINT64_C(16) * 1024 * 1024)
+#define API_BACKLOG_MIN (64 * 1024)
 /* The interval of comments in a stream of events. */
 #define API_KEEP_ALIVE_MS 15000
 

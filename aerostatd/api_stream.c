@@ -27,6 +27,7 @@ struct api_stream {
 	SoupServerMessage *msg;
 	GSocket *socket;
 	GSource *hangup;
+	uid_t uid;		 /* of the client */
 	uint64_t backlog, limit; /* bytes that wait, and how many may */
 	guint listener;		 /* of events; 0: none */
 	guint keep_alive;	 /* GSource; 0: none */
@@ -79,10 +80,45 @@ static gboolean on_stream_hangup(GSocket *socket, GIOCondition condition, void *
 	return G_SOURCE_REMOVE;
 }
 
+static uint64_t count_stream(const struct api_stream *stream)
+{
+	(void)stream;
+	return 1;
+}
+
+static uint64_t get_stream_backlog(const struct api_stream *stream)
+{
+	return stream->backlog;
+}
+
+static uint64_t sum_user_streams(const struct api_streams *streams, uid_t uid,
+				 uint64_t (*measure)(const struct api_stream *stream))
+{
+	uint64_t sum = 0;
+
+	for (const GList *link = streams->open; link; link = link->next) {
+		const struct api_stream *stream = link->data;
+
+		if (stream->uid == uid)
+			sum += measure(stream);
+	}
+	return sum;
+}
+
+static bool is_backlog_full(const struct api_stream *stream)
+{
+	if (stream->limit == UINT64_MAX)
+		return false;
+	return stream->backlog > stream->limit ||
+	       (stream->backlog > API_BACKLOG_MIN &&
+		sum_user_streams(stream->streams, stream->uid, get_stream_backlog) >
+			API_USER_BACKLOG_MAX);
+}
+
 /* Passes @text to libsoup, or disconnects a client that does not read. */
 static void stream_write(struct api_stream *stream, const char *text, size_t length)
 {
-	if (stream->backlog > stream->limit) {
+	if (is_backlog_full(stream)) {
 		g_socket_shutdown(stream->socket, TRUE, TRUE, NULL);
 		return;
 	}
@@ -96,15 +132,17 @@ static void stream_write(struct api_stream *stream, const char *text, size_t len
 static struct api_stream *stream_new(struct api_request *request)
 {
 	struct api_streams *streams = request->streams;
+	uid_t uid = request->client->peer.uid;
 	struct api_stream *stream;
 
-	if (g_list_length(streams->open) >= API_STREAMS_MAX) {
+	if (sum_user_streams(streams, uid, count_stream) >= API_STREAMS_MAX) {
 		api_answer_error(request->msg, SOUP_STATUS_SERVICE_UNAVAILABLE, "refused",
-				 "%d streams are open, which is the limit; close one first",
-				 API_STREAMS_MAX);
+				 "user %u has %d streams open, which is the limit; close one first",
+				 uid, API_STREAMS_MAX);
 		return NULL;
 	}
 	stream = g_new0(struct api_stream, 1);
+	stream->uid = uid;
 	stream->streams = streams;
 	stream->manager = request->manager;
 	stream->msg = g_object_ref(request->msg);

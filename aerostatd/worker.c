@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "aerostatd/claims.h"
 #include "aerostatd/host.h"
 #include "aerostatd/log.h"
 #include "aerostatd/pairing.h"
@@ -178,7 +179,8 @@ static bool refresh_info(struct worker *worker, int64_t deadline, GError **error
 	if (worker->info_us && now - worker->info_us < WORKER_INFO_US)
 		return true;
 	worker->info_us = 0;
-	if (!hv_guest_info(worker->guest, deadline, &info, error))
+	if (!hv_guest_info(worker->guest, deadline, &info, error) ||
+	    !claims_check_guest(worker->guest, &info, error))
 		return false;
 	hv_info_clear(&worker->info);
 	worker->info = info;
@@ -225,6 +227,7 @@ static bool read_guest_stats(struct worker *worker, int64_t deadline, bool manag
 		return true;
 	if (!hv_guest_stats_get(worker->guest, deadline, &stats, error))
 		return false;
+	claims_bound_stats(&stats, worker->info.max_bytes);
 	worker->info.actual_bytes = stats.value[HV_STAT_ACTUAL];
 	pairing_take(&worker->pairing, &stats, g_get_monotonic_time(),
 		     worker->info.autodeflate != 0);

@@ -101,15 +101,33 @@ int64_t vmm_process_age_us(pid_t pid)
 	       (int64_t)(started_ticks * (G_USEC_PER_SEC / (unsigned long)sysconf(_SC_CLK_TCK)));
 }
 
-uint64_t vmm_process_rss_bytes(pid_t pid)
+/* The fields of /proc/PID/statm, in bytes.  False when it cannot be read. */
+static bool read_process_sizes(pid_t pid, uint64_t *address_bytes, uint64_t *resident_bytes)
 {
 	g_autofree char *path = g_strdup_printf("/proc/%d/statm", (int)pid);
 	g_autofree char *text = NULL;
-	unsigned long pages;
+	unsigned long address, resident;
 
-	if (!g_file_get_contents(path, &text, NULL, NULL) || sscanf(text, "%*u %lu", &pages) != 1)
-		return HV_UNSET;
-	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	if (!g_file_get_contents(path, &text, NULL, NULL) ||
+	    sscanf(text, "%lu %lu", &address, &resident) != 2)
+		return false;
+	*address_bytes = (uint64_t)address * (uint64_t)sysconf(_SC_PAGESIZE);
+	*resident_bytes = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+	return true;
+}
+
+uint64_t vmm_process_address_bytes(pid_t pid)
+{
+	uint64_t address, resident;
+
+	return read_process_sizes(pid, &address, &resident) ? address : HV_UNSET;
+}
+
+uint64_t vmm_process_rss_bytes(pid_t pid)
+{
+	uint64_t address, resident;
+
+	return read_process_sizes(pid, &address, &resident) ? resident : HV_UNSET;
 }
 
 uint64_t vmm_process_locked_bytes(pid_t pid)

@@ -27,6 +27,9 @@ uint64_t vmm_process_cpu_ns(pid_t pid);
 /* How long ago it was started, in us; negative when unknown. */
 int64_t vmm_process_age_us(pid_t pid);
 
+/* Its address space, mapped or reserved; HV_UNSET when unknown. */
+uint64_t vmm_process_address_bytes(pid_t pid);
+
 /* Its resident memory; HV_UNSET when unknown. */
 uint64_t vmm_process_rss_bytes(pid_t pid);
 

@@ -2,9 +2,13 @@
 /* Answers without an end, and the rights of users. */
 #include "tests/unit/api_rig.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define OTHER_UID 65534
 
 static void add_event(struct rig *rig, const char *text)
 {
@@ -185,20 +189,53 @@ static void a_replay_larger_than_what_may_wait_is_whole(void **state)
 	link_close(link);
 }
 
-static void there_are_64_streams_at_most(void **state)
+static void a_user_has_64_streams_at_most(void **state)
 {
 	struct rig *rig = *state;
 	struct link *links[API_STREAMS_MAX];
 
 	for (size_t i = 0; i < G_N_ELEMENTS(links); i++)
 		links[i] = follow(rig, "/v1/events");
-	assert_refused(rig, "GET", "/v1/events", NULL, 503, "refused", "64 streams");
-	assert_refused(rig, "POST", "/v1/recording", NULL, 503, "refused", "64 streams");
+	assert_refused(rig, "GET", "/v1/events", NULL, 503, "refused", "has 64 streams");
+	assert_refused(rig, "POST", "/v1/recording", NULL, 503, "refused", "has 64 streams");
 	assert_null(rig->manager.line);
 	link_close(links[0]);
 	while (g_list_length(rig->api->streams.open) == API_STREAMS_MAX)
 		g_main_context_iteration(NULL, TRUE);
 	links[0] = follow(rig, "/v1/events");
+	for (size_t i = 0; i < G_N_ELEMENTS(links); i++)
+		link_close(links[i]);
+}
+
+/* A connection of another user: the kernel records who connects. */
+static struct link *link_open_as(const char *path, uid_t uid)
+{
+	struct link *link;
+
+	assert_return_code(seteuid(uid), errno);
+	link = link_open(path);
+	assert_return_code(seteuid(0), errno);
+	return link;
+}
+
+static void one_user_cannot_take_the_streams_of_others(void **state)
+{
+	static const char request[] = "GET /v1/events HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct rig *rig = *state;
+	g_autofree char *folder = g_path_get_dirname(rig->path);
+	struct link *links[API_STREAMS_MAX], *root;
+
+	if (geteuid())
+		skip();
+	assert_return_code(chmod(folder, 0755), errno);
+	assert_return_code(chmod(rig->path, 0666), errno);
+	for (size_t i = 0; i < G_N_ELEMENTS(links); i++) {
+		links[i] = link_open_as(rig->path, OTHER_UID);
+		link_send(links[i], request, strlen(request));
+		link_wait_for(links[i], ":\n\n");
+	}
+	root = follow(rig, "/v1/events");
+	link_close(root);
 	for (size_t i = 0; i < G_N_ELEMENTS(links); i++)
 		link_close(links[i]);
 }
@@ -394,7 +431,8 @@ int main(void)
 		RIG_TEST(a_client_that_has_said_all_still_hears),
 		RIG_TEST(a_client_that_does_not_read_is_cut_off),
 		RIG_TEST(a_replay_larger_than_what_may_wait_is_whole),
-		RIG_TEST(there_are_64_streams_at_most),
+		RIG_TEST(a_user_has_64_streams_at_most),
+		RIG_TEST(one_user_cannot_take_the_streams_of_others),
 		RIG_TEST(a_recording_lasts_until_its_client_goes),
 		RIG_TEST(a_recording_that_the_daemon_ends_is_a_whole_answer),
 		RIG_TEST(a_recording_takes_no_words),
