@@ -250,10 +250,14 @@ static void probe_guests(GPtrArray *matches, const char *word, int64_t deadline)
 		struct match *match = matches->pdata[i];
 
 		match->deadline = is_match_for(match, word) ? deadline : soon;
-		threads[i] = g_thread_new("probe", probe_guest, match);
+		threads[i] = g_thread_try_new("probe", probe_guest, match, NULL);
 	}
+	/* Those for which no thread could be started are asked one after the other. */
 	for (guint i = 0; i < matches->len; i++)
-		g_thread_join(threads[i]);
+		if (threads[i])
+			g_thread_join(threads[i]);
+		else
+			probe_guest(matches->pdata[i]);
 }
 
 /* Two globs may match one socket. */
