@@ -77,8 +77,8 @@ static bool take_counters(struct size_watch *watch, const struct hv_stats *stats
 	return back;
 }
 
-/* Notices boots.  Returns whether the statistics are fresh. */
-static bool follow_generation(struct size_watch *watch, const struct size_sight *sight)
+/* Notices boots. */
+static void follow_generation(struct size_watch *watch, const struct size_sight *sight)
 {
 	bool fresh = sight->now_us - sight->heard_us <= SILENT_US;
 	bool continued, back = take_counters(watch, sight->stats, &continued);
@@ -94,7 +94,6 @@ static bool follow_generation(struct size_watch *watch, const struct size_sight 
 	watch->silent = !fresh;
 	watch->heard |= fresh;
 	watch->heard_us = sight->heard_us;
-	return fresh;
 }
 
 /*
@@ -132,9 +131,9 @@ static bool stands_still(const struct size_watch *watch, int64_t until_us, int64
 bool size_watch_take(struct size_watch *watch, const struct size_sight *sight)
 {
 	uint64_t actual = sight->actual_bytes;
-	bool fresh = follow_generation(watch, sight);
 	bool above = actual > watch->target_bytes;
 
+	follow_generation(watch, sight);
 	if (watch->actual_bytes == HV_UNSET)
 		watch->moved_us = sight->info_us;
 	else if (actual != watch->actual_bytes)
@@ -145,7 +144,7 @@ bool size_watch_take(struct size_watch *watch, const struct size_sight *sight)
 	if (size_watch_is_settled(watch, sight->now_us))
 		watch->refills = false;
 	watch->away = watch->target_bytes != HV_UNSET &&
-		      has_left_target(watch, actual, sight->now_us) && fresh &&
+		      has_left_target(watch, actual, sight->now_us) &&
 		      !(above && sight->grows_alone);
 	/* A guest that was just paused, or has just begun to boot, has sent none since. */
 	return watch->away && stands_still(watch, sight->heard_us, above ? REFILL_US : AWAY_US);

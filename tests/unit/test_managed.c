@@ -503,6 +503,38 @@ static void a_person_can_declare_its_own_size(void **state)
 	assert_true(saved_of(guest).changed);
 }
 
+static void a_guest_that_may_have_been_resized_is_not_changed(void **state)
+{
+	const struct policy_decision more = decide_on(900);
+
+	(void)state;
+	answers(1024);
+	managed_init_saved(guest, NULL);
+	managed_set_own_size(guest, 1024 * MIB);
+	is_set_to(768);
+	answers(600);
+	managed_update_view(guest, now_us, false);
+	managed_take_decision(guest, &more);
+	assert_false(managed_wants_target(guest));
+}
+
+static void a_guest_that_is_not_as_it_was_saved_may_be_filling_its_balloon(void **state)
+{
+	const struct saved_guest saved = { .before_bytes = 700 * MIB, .mode = -1 };
+	const struct policy_decision less = decide_on(500);
+
+	(void)state;
+	answers(900);
+	managed_init_saved(guest, &saved);
+	stands_still_at(900);
+	managed_take_decision(guest, &less);
+	assert_false(managed_wants_target(guest));
+	for (int i = 0; i < 3; i++)
+		stands_still_at(900);
+	managed_take_decision(guest, &less);
+	assert_true(managed_wants_target(guest));
+}
+
 static void a_size_set_past_the_daemon_is_held_where_it_comes_to_rest(void **state)
 {
 	(void)state;
@@ -536,6 +568,37 @@ static void sizes_move_with_the_maximum(void **state)
 		assert_int_equal(answers(512), MANAGED_UNCHANGED);
 	assert_int_equal(managed_target(guest), 512 * MIB);
 	assert_int_equal(guest->before_bytes, 1000 * MIB);
+}
+
+static void a_target_that_was_sent_while_the_maximum_moved_is_unknown(void **state)
+{
+	hv_info info = running(700);
+
+	(void)state;
+	answers(1024);
+	managed_init_saved(guest, NULL);
+	is_set_to(512);
+	set_mode(POLICY_OBSERVE);
+	managed_send_target(guest, 700 * MIB, now_us);
+	info.max_bytes += 128 * MIB;
+	answers_with(&info, 0);
+	assert_int_equal(managed_target(guest), HV_UNSET);
+}
+
+static void a_target_is_sent_again_when_the_maximum_has_moved(void **state)
+{
+	hv_info info = running(512 + 128);
+	uint64_t times;
+
+	(void)state;
+	answers(1024);
+	managed_init_saved(guest, NULL);
+	is_set_to(512);
+	times = guest->times_set;
+	info.max_bytes += 128 * MIB;
+	answers_with(&info, 0);
+	assert_int_equal(guest->times_set, times + 1);
+	assert_int_equal(managed_target(guest), (512 + 128) * MIB);
 }
 
 static void a_held_size_moves_with_the_maximum(void **state)
@@ -676,8 +739,12 @@ int main(void)
 		TEST(a_size_that_a_person_chose_is_not_its_own),
 		TEST(a_guest_that_is_held_and_returned_at_once_keeps_its_own_size),
 		TEST(a_person_can_declare_its_own_size),
+		TEST(a_guest_that_may_have_been_resized_is_not_changed),
+		TEST(a_guest_that_is_not_as_it_was_saved_may_be_filling_its_balloon),
 		TEST(a_size_set_past_the_daemon_is_held_where_it_comes_to_rest),
 		TEST(sizes_move_with_the_maximum),
+		TEST(a_target_that_was_sent_while_the_maximum_moved_is_unknown),
+		TEST(a_target_is_sent_again_when_the_maximum_has_moved),
 		TEST(a_held_size_moves_with_the_maximum),
 		TEST(what_was_saved_at_another_maximum_moves_with_it),
 		TEST(a_maximum_that_comes_back_brings_its_own_size_back),
