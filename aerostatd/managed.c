@@ -191,26 +191,28 @@ static void note_size(struct managed *guest, struct noted_size *size, uint64_t b
 }
 
 /*
- * The target moves with the maximum, unless it was sent between the move and now.  So it is sent
- * again, or where it must not be, forgotten.
+ * The target moves with the maximum, unless it was sent between the move and now, or would be too
+ * low then.  So it is sent again, or where it must not be, forgotten.
  */
 static void follow_maximum(struct managed *guest, uint64_t from_bytes, int64_t now_us)
 {
 	struct managed_private *p = guest->private;
-	bool may_be_later = p->watch.set_us >= p->watch.info_us;
+	uint64_t max_bytes = guest->seen.boot_bytes, target_bytes = managed_target(guest);
+	bool may_be_other = p->watch.set_us >= p->watch.info_us;
 	bool is_ours = !size_watch_is_suspicious(&p->watch);
 	enum policy_mode mode = managed_mode(guest);
 
-	if (!from_bytes || !guest->seen.boot_bytes || from_bytes == guest->seen.boot_bytes)
+	if (!from_bytes || !max_bytes || from_bytes == max_bytes)
 		return;
 	update_sizes(guest);
-	size_watch_move_maximum(&p->watch, from_bytes, guest->seen.boot_bytes);
-	is_ours |= size_watch_has_arrived(&p->watch, guest->seen.actual_bytes);
-	if (managed_target(guest) == HV_UNSET)
+	if (target_bytes == HV_UNSET)
 		return;
+	size_watch_move_maximum(&p->watch, from_bytes, max_bytes);
+	is_ours |= size_watch_has_arrived(&p->watch, guest->seen.actual_bytes);
+	may_be_other |= managed_target(guest) - target_bytes != max_bytes - from_bytes;
 	if (is_ours && (mode == POLICY_AUTO || mode == POLICY_HELD))
 		managed_send_target(guest, managed_target(guest), now_us);
-	else if (may_be_later)
+	else if (may_be_other)
 		size_watch_set_target(&p->watch, HV_UNSET, 0);
 }
 

@@ -76,7 +76,7 @@ static void move_balloon(struct balloon_model *model, struct dice *dice)
 	model->balloon_kib += CLAMP(away, -rate, rate);
 	model->refilling &= model->balloon_kib != goal;
 	if (model->refilling && model->rests && !dice_below(dice, 20))
-		model->still_ticks = (int)dice_between(dice, 30, 90);
+		model->still_ticks = (int)dice_between(dice, 30, 80);
 	if (model->balloon_kib != model->reported_kib)
 		model->moved_us = model->now_us;
 	model->reported_kib = model->balloon_kib;

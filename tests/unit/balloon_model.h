@@ -42,7 +42,8 @@ void balloon_model_init(struct balloon_model *model, struct dice *dice, int64_t 
 void balloon_model_tick(struct balloon_model *model, struct dice *dice);
 
 /* It boots: no driver for @ticks, then it fills its balloon by @refill_kib per tick; with @rests it
- * pauses for 3 to 9 s every now and then. */
+ * pauses for 3 to 8 s every now and then.  A pause of the guest of less than 2 s, which cannot be
+ * seen, may come on top, and the daemon waits 10 s. */
 void balloon_model_boot(struct balloon_model *model, int ticks, int64_t refill_kib, bool rests);
 
 /* The driver is unloaded and loaded again @ticks later. */

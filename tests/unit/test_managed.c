@@ -585,6 +585,28 @@ static void a_target_that_was_sent_while_the_maximum_moved_is_unknown(void **sta
 	assert_int_equal(managed_target(guest), HV_UNSET);
 }
 
+static void a_target_that_would_be_too_low_is_sent_higher_or_unknown(void **state)
+{
+	const enum policy_mode modes[] = { POLICY_AUTO, POLICY_OBSERVE };
+	const uint64_t expected[] = { HEADROOM_MIN_BYTES, HV_UNSET };
+	hv_info info = running(72);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		answers(1024);
+		set_mode(modes[i]);
+		is_set_to(200);
+		info.max_bytes = (1024 - 128) * MIB;
+		for (int j = 0; j < 15; j++)
+			assert_int_equal(answers_with(&info, 0), MANAGED_UNCHANGED);
+		assert_int_equal(managed_target(guest), 72 * MIB);
+		info.max_bytes = (1024 - 256) * MIB;
+		answers_with(&info, 0);
+		assert_int_equal(managed_target(guest), expected[i]);
+		managed_send_target(guest, 1024 * MIB, now_us);
+	}
+}
+
 static void a_target_is_sent_again_when_the_maximum_has_moved(void **state)
 {
 	hv_info info = running(512 + 128);
@@ -744,6 +766,7 @@ int main(void)
 		TEST(a_size_set_past_the_daemon_is_held_where_it_comes_to_rest),
 		TEST(sizes_move_with_the_maximum),
 		TEST(a_target_that_was_sent_while_the_maximum_moved_is_unknown),
+		TEST(a_target_that_would_be_too_low_is_sent_higher_or_unknown),
 		TEST(a_target_is_sent_again_when_the_maximum_has_moved),
 		TEST(a_held_size_moves_with_the_maximum),
 		TEST(what_was_saved_at_another_maximum_moves_with_it),

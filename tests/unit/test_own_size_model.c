@@ -7,10 +7,11 @@
  * reference, struct truth, which is told who does what and so knows the right own size, and whether
  * a person has set the size past the daemon.
  *
- * The seed is printed, and can be given as AEROSTAT_SEED; AEROSTAT_SEQUENCES sets how many
- * sequences are run.  What nobody could know is left out: a person sets the size past the daemon
- * less than a second before its first change, or three seconds after it sent a target; a daemon
- * starts for the first time while the balloon of a guest that boots rests.
+ * The seed is the same each time, so that no change fails by chance.  AEROSTAT_SEED sets another,
+ * and AEROSTAT_SEQUENCES how many sequences are run: look for faults with many.  What nobody could
+ * know is left out: a person sets the size past the daemon less than a second before its first
+ * change, or three seconds after it sent a target; a daemon starts for the first time while the
+ * balloon of a guest that boots rests.
  */
 #include "aerostatd/managed.h"
 
@@ -29,6 +30,7 @@
 #define KIB UINT64_C(1024)
 #define MIB_KIB INT64_C(1024)
 #define DIMM_KIB (128 * MIB_KIB)
+#define FIRST_SEED 20261130
 #define SEQUENCES 3000
 #define EVENTS 25
 #define NOTICE_S 30 /* a person's size is noticed within this time */
@@ -594,15 +596,16 @@ static void the_own_size_is_right_whatever_happens(void **state)
 {
 	const char *given = getenv("AEROSTAT_SEQUENCES");
 	unsigned int sequences = given ? (unsigned int)atoi(given) : SEQUENCES, run = 0;
-	uint64_t seed = dice_seed();
+	uint64_t seed = getenv("AEROSTAT_SEED") ? dice_seed() : FIRST_SEED;
 
 	(void)state;
 	for (; run < sequences && !(count.wrong + count.held + count.missed); run++)
 		play_sequence(seed + run);
-	print_message("%u sequences of %d events: %u sizes checked, %u wrong; %u sizes of people "
+	print_message("AEROSTAT_SEED=%llu: %u sequences of %d events: %u sizes checked, %u wrong; "
+		      "%u sizes of people "
 		      "noticed, %u missed, %u seen where there were none\n",
-		      run, EVENTS, count.checks, count.wrong, count.notices, count.missed,
-		      count.held);
+		      (unsigned long long)seed, run, EVENTS, count.checks, count.wrong,
+		      count.notices, count.missed, count.held);
 	assert_int_equal(count.wrong + count.held + count.missed, 0);
 }
 
