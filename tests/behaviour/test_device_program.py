@@ -450,4 +450,5 @@ def test_aerostat_says_that_there_is_no_driver(start, aerostat):
     with socket.socket(socket.AF_UNIX) as vmm:
         vmm.connect(str(device.vmm))
         wait_for(lambda: device.ask("query-status")["running"], "a VMM to be seen")
-        assert aerostat("setmem", f"qmp:{device.control}", "512M").code == NO_DRIVER
+        assert aerostat("setmem", f"qmp:{device.control}", "512M", "--timeout",
+                        "1").code == NO_DRIVER

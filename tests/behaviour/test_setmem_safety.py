@@ -24,6 +24,14 @@ def period(ask, address):
     return ask("dommemstat", address, "--json").json["period_s"]
 
 
+def wait_until_polling(ask, process, address):
+    """Until a setmem in the background has the guest asked for statistics every second."""
+    ask.wait_until_asked(process)
+    wait_for(lambda: process.poll() is not None or period(ask, address) == 1,
+             "setmem to ask every second")
+    assert process.poll() is None, process.communicate()
+
+
 def size(ask, address):
     return ask("dommemstat", address, "--json").json["actual"]
 
@@ -78,7 +86,7 @@ def test_a_signal_leaves_the_period_as_it_was(ask, monitor, name):
     with monitor("never-moves") as address:
         assert ask("dommemstat", address, "--period", "7").code == DONE
         process = ask.start("setmem", address, "600M", "--stall", "600", "--timeout", "600")
-        wait_for(lambda: period(ask, address) == 1, "setmem to ask every second")
+        wait_until_polling(ask, process, address)
         process.send_signal(getattr(signal, name))
         out, err = process.communicate(timeout=HANG_S)
         assert process.returncode == INTERRUPTED, out + err
@@ -89,11 +97,11 @@ def test_a_signal_leaves_the_period_as_it_was(ask, monitor, name):
 def test_a_hang_up_that_nohup_ignores_stays_ignored(ask, monitor):
     with monitor("never-moves") as address:
         process = subprocess.Popen(
-            ["nohup", ask.binary, *ask.args, "setmem", address, "600M", "--stall", "600"],
+            ["nohup", ask.binary, *ask.args, "setmem", address, "600M", "--stall", "600",
+             "--timeout", "600"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=ask.env)
-        ask.wait_until_asked(process)
-        wait_for(lambda: period(ask, address) == 1, "setmem to ask every second")
+        wait_until_polling(ask, process, address)
         with open(f"/proc/{process.pid}/status", encoding="utf-8") as status:
             ignored = [int(line.split()[1], 16) for line in status if line.startswith("SigIgn:")]
         assert ignored[0] >> (signal.SIGHUP - 1) & 1

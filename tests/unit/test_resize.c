@@ -144,8 +144,10 @@ static void on_waiting(void *data, const char *text)
 	assert_string_equal(text, "waiting for its balloon driver; it may be booting");
 	t->waits++;
 	t->cancelled = t->cancel_waiting;
-	if (t->answer_waiting)
+	if (t->answer_waiting) {
 		will_answer(t->fake, DRIVER, t->answer_waiting);
+		will_answer(t->fake, STATS, HONEST);
+	}
 }
 
 static void on_progress(void *data, const struct balloon_wait *wait, int64_t now_us)
@@ -335,6 +337,7 @@ static void a_guest_that_is_booting_is_waited_for(void **state)
 
 	age_us = 5 * G_USEC_PER_SEC;
 	t->info.driver = HV_DRIVER_ABSENT;
+	will_answer(t->fake, STATS, NO_STATS);
 	will_answer(t->fake, DRIVER, NO_DRIVER);
 	t->answer_waiting = READY;
 	assert_reason(t, RESIZE_REACHED);
@@ -349,6 +352,7 @@ static void a_guest_that_boots_for_too_long_is_booting_not_driverless(void **sta
 	age_us = 5 * G_USEC_PER_SEC;
 	t->info.driver = HV_DRIVER_ABSENT;
 	t->request.timeout_us = 200000;
+	will_answer(t->fake, STATS, NO_STATS);
 	will_answer(t->fake, DRIVER, NO_DRIVER);
 	assert_reason(t, RESIZE_BOOTING);
 	assert_non_null(strstr(t->result.why, "booting"));
@@ -385,6 +389,7 @@ static void a_wait_for_a_guest_that_boots_can_be_cancelled(void **state)
 
 	age_us = 5 * G_USEC_PER_SEC;
 	t->info.driver = HV_DRIVER_ABSENT;
+	will_answer(t->fake, STATS, NO_STATS);
 	will_answer(t->fake, DRIVER, NO_DRIVER);
 	t->cancel_waiting = true;
 	assert_reason(t, RESIZE_INTERRUPTED);
