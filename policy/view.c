@@ -213,8 +213,10 @@ uint64_t view_used_bytes(const struct view *view, uint64_t target)
 
 bool view_is_inside(const struct view *view, const struct round *round, uint64_t limit)
 {
-	FOR_EACH_LIMIT (number, view, round)
-		if (number == limit)
-			return true;
-	return false;
+	uint64_t number = view->group;
+
+	/* A group's number is above those of the groups that it is in. */
+	while (number > limit)
+		number = round->limits[number].parent;
+	return number == limit;
 }
