@@ -206,6 +206,20 @@ static void a_guest_without_driver_is_called_that(void **state)
 	play_end(&play);
 }
 
+/* Not even a pointer into an array that was never made: sanitizers see that. */
+static void a_host_without_guests_is_decided_about(void **state)
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play, POLICY_UNSET);
+	play_seconds(&play, 3);
+	assert_int_equal(play.outcome.want_bytes, 0);
+	assert_true(play.outcome.budget_bytes > GIB && play.outcome.budget_bytes < 64 * GIB);
+	assert_false(play.outcome.overcommitted);
+	play_end(&play);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +234,7 @@ int main(void)
 		cmocka_unit_test(a_balloon_that_stands_still_is_dead_whatever_its_pace_was),
 		cmocka_unit_test(a_slow_balloon_in_a_guest_that_is_short_is_given_up),
 		cmocka_unit_test(a_guest_without_driver_is_called_that),
+		cmocka_unit_test(a_host_without_guests_is_decided_about),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
