@@ -13,7 +13,7 @@ import re
 import subprocess
 
 from .errors import LabError, Unavailable
-from .tools import tool
+from .tools import mount_namespace, private_folder
 
 BACKINGS = ("memfd", "anon", "hugetlb", "shmem-thp")
 HUGE_PAGE_MIB = 2
@@ -66,8 +66,9 @@ def wrapped(spec, nest, argv):
     """Returns QEMU's command line, wrapped in what its memory needs."""
     if spec.backing != "shmem-thp":
         return argv
-    script = f'mount -t tmpfs -o huge=always tmpfs {folder(nest)} && exec "$@"'
-    return [tool("unshare"), "--mount", "sh", "-c", script, "sh", *argv]
+    script = (f"{private_folder(folder(nest))} && "
+              f'mount -t tmpfs -o huge=always tmpfs {folder(nest)} && exec "$@"')
+    return [*mount_namespace(), "sh", "-c", script, "sh", *argv]
 
 
 def properties(backing, name, mib, nest):

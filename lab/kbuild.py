@@ -37,7 +37,7 @@ import time
 from .debian import private_apt, unpack
 from .errors import LabError, Unavailable
 from .kernels import SERIES
-from .tools import call, tool
+from .tools import call, mount_namespace, private_folder, tool
 
 MODULE = "virtio_balloon"
 # The compiler is not listed because the headers depend on it.
@@ -57,7 +57,8 @@ FOLDERS = ("dev", "module", "proc", "tmp")
 MODULE_FOLDER = "module"    # of the sources, within the tree
 NULL_DEVICE = os.makedev(1, 3)
 # Mounts the host's /dev into the tree; the mount ends with the namespace, and that with make.
-WITH_DEV_MOUNTED = 'mount --rbind /dev "$1/dev"; exec chroot "$@"'
+WITH_DEV_MOUNTED = (private_folder("$1/dev") +
+                    '; mount --rbind --make-rslave /dev "$1/dev"; exec chroot "$@"')
 # Output that does not concern our sources: build steps, and messages about headers and kbuild.
 NOT_OURS = re.compile(r"  [A-Z]+ .*|make(\[\d+\])?: |Skipping BTF generation|/usr/src/"
                       r"|warning: the compiler differs|  (The kernel was built by|You are using):"
@@ -258,7 +259,7 @@ class Tree:
         """Returns a command prefix; append a tree's path and the command to run in it."""
         if os.geteuid() == 0 and self._has_null():
             return [tool("chroot")]
-        namespace = [tool("unshare"), "--mount", *(["--map-root-user"] if os.geteuid() else [])]
+        namespace = mount_namespace()
         done = subprocess.run([*namespace, "sh", "-ec", WITH_DEV_MOUNTED, "sh", self.root, "true"],
                               capture_output=True, text=True, check=False)
         if done.returncode:

@@ -20,7 +20,7 @@ import subprocess
 
 from . import newer_qemu
 from .errors import LabError
-from .tools import tool
+from .tools import mount_namespace, private_folder, tool
 from .nest import Nest
 from .wait import HANG_S, wait_for
 
@@ -202,7 +202,7 @@ class SystemLibvirt(Libvirt):
         self._write_config(f'unix_sock_dir = "{self.nest.path}"\nauth_unix_rw = "none"\n')
         (self.nest.path / "qemu.conf").write_text(SYSTEM_QEMU_CONF)
         self._namespace = subprocess.Popen(
-            [tool("unshare"), "--mount", "--net", "sh", "-c", self._script()], text=True,
+            [*mount_namespace(), "--net", "sh", "-c", self._script()], text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True)
         if self._namespace.stdout.readline() != "ready\n":
@@ -212,14 +212,15 @@ class SystemLibvirt(Libvirt):
     def _script(self):
         """Returns a script that sets up the namespaces and keeps them until its input ends."""
         steps = ["set -e"]
-        steps += [f"mkdir -p {folder}; mount -t tmpfs tmpfs {folder}" for folder in SYSTEM_FOLDERS]
+        steps += [f"mkdir -p {folder}; {private_folder(folder)}; mount -t tmpfs tmpfs {folder}"
+                  for folder in SYSTEM_FOLDERS]
         steps.append(f"cp {self.nest.path}/qemu.conf /etc/libvirt/")
         # Debian's libvirtd does not start without this user, although it is not used.
         for name, entry in (("passwd", "libvirt-qemu:x:64055:64055::/:/usr/sbin/nologin"),
                             ("group", "libvirt-qemu:x:64055:")):
             copy = self.nest.path / name
             copy.write_text(pathlib.Path("/etc", name).read_text() + entry + "\n")
-            steps.append(f"mount --bind {copy} /etc/{name}")
+            steps.append(f"{private_folder(f'/etc/{name}')}; mount --bind {copy} /etc/{name}")
         return "; ".join([*steps, "echo ready", "exec cat"])
 
     def _leave(self):

@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs system programs, whose error output becomes the text of an error; and links files."""
+"""Runs system programs, whose error output becomes the text of an error; and links files.
 
+Mounts are made in a mount namespace of their own (mount_namespace()).  unshare makes
+all mounts private there, except in a chroot whose root is not a mount point, where it
+cannot reach the mount that the root lies on.  So that nothing leaks from there either,
+scripts mount only on folders that they have made private with private_folder().
+"""
+
+import functools
 import os
 import shutil
 import subprocess
@@ -22,6 +29,24 @@ def call(argv):
     if done.returncode:
         raise LabError(f"{argv[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
+
+
+@functools.cache
+def mount_namespace():
+    """Returns a command prefix for a command that mounts; it fails where that is not allowed."""
+    unshare = [tool("unshare"), "--mount"]
+    if os.geteuid():
+        return [*unshare, "--map-root-user"]
+    in_chroot = subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode
+    return [*unshare, *(["--propagation", "unchanged"] if in_chroot else [])]
+
+
+def private_folder(path):
+    """Returns a shell command after which a mount on `path` stays in its namespace.
+
+    path: an absolute path, or a word such as "$1/dev"
+    """
+    return f'mount --bind "{path}" "{path}" && mount --make-private "{path}"'
 
 
 def give(source, target):

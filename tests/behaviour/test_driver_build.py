@@ -5,11 +5,13 @@ What is asked of the lab alone is asked with a trial driver, a few lines long, t
 balloon and moves no page.
 """
 import contextlib
+import os
+import shutil
 import subprocess
 
 import pytest
 
-from conftest import BUILD
+from conftest import BUILD, ROOT
 from lab import GuestError, GuestGone, Lab, LabError
 from lab.guest import Spec
 from lab.kernels import SERIES
@@ -288,3 +290,37 @@ def test_a_kernel_that_has_died_of_it(trial):
             guest.run("echo c >/proc/sysrq-trigger")
         with pytest.raises(LabError, match="heidi's kernel complains:"):
             guest.check_kernel_log()
+
+
+# Mounting
+
+# A machine whose mounts are shared, as systemd's are, and in it a folder that is a root.
+SHARED = "unshare --mount --propagation shared sh -ec"
+ROOT_FOLDER = """\
+for name in usr etc dev proc tmp; do mkdir -p "$1/$name"; mount --rbind /$name "$1/$name"; done
+for name in bin lib lib64; do [ -e "$1/$name" ] || ln -s usr/$name "$1/$name"; done
+"""
+MOUNTING = """\
+import subprocess, sys
+sys.path.insert(0, "/lab-source")
+from lab.tools import mount_namespace, private_folder
+script = private_folder("/ram") + "; mount -t tmpfs inner-tmpfs /ram; cat /proc/self/mountinfo"
+print(subprocess.run([*mount_namespace(), "sh", "-ec", script], check=True,
+                     capture_output=True, text=True).stdout.count("inner-tmpfs"))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts and changes its root, so it needs root")
+def test_in_a_plain_chroot_mounts_are_made_and_stay_inside(tmp_path):
+    """unshare cannot make them private where the root is not a mount point."""
+    for name in ("ram", "lab-source/lab"):
+        (tmp_path / "root" / name).mkdir(parents=True)
+    for source in (ROOT / "lab").glob("*.py"):
+        shutil.copy(source, tmp_path / "root/lab-source/lab")
+    (tmp_path / "root/lab-source/mounting.py").write_text(MOUNTING)
+    script = (f'{ROOT_FOLDER}chroot "$1" unshare --mount true && echo not a plain chroot\n'
+              'chroot "$1" /usr/bin/python3 /lab-source/mounting.py; '
+              'grep -c inner-tmpfs /proc/self/mountinfo || true')
+    done = subprocess.run([*SHARED.split(), script, "sh", tmp_path / "root"],
+                          capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n0\n", done
