@@ -43,11 +43,15 @@
  * mm takes its own locks under vb->lock.  Nothing is allocated under any of
  * these: an allocation may call the OOM notifier or start compaction, which
  * take vb->lock, by mutex_trylock().
+ *
+ * No wait for the device is longer than a second (queue.c), so a device that never
+ * answers keeps nobody from stopping the driver, nor the system from sleeping.
  */
 #ifndef GUEST_BALLOON_H
 #define GUEST_BALLOON_H
 
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/virtio.h>
 #include <linux/virtio_balloon.h>
 #include <linux/workqueue.h>
@@ -86,7 +90,9 @@ enum vb_vq_index {
 /**
  * struct virtio_balloon - one balloon device
  * @vdev: the device
- * @wq: for resizing and hinting, which may wait for the host; freezable
+ * @wq: for resizing and hinting; freezable, so nothing on it waits for the device
+ * @has_queues: the virtqueues exist; main.c's
+ * @sleep_nb: calls us before the system sleeps and when it is awake
  * @must_tell_host: VIRTIO_BALLOON_F_MUST_TELL_HOST was negotiated: a page may
  *	be used again only after the host has acknowledged its deflation
  * @deflate_on_oom: VIRTIO_BALLOON_F_DEFLATE_ON_OOM was negotiated: ballooned
@@ -105,6 +111,8 @@ enum vb_vq_index {
 struct virtio_balloon {
 	struct virtio_device *vdev;
 	struct workqueue_struct *wq;
+	bool has_queues;
+	struct notifier_block sleep_nb;
 	bool must_tell_host;
 	bool deflate_on_oom;
 	struct vb_queue inflate_vq;

@@ -18,7 +18,7 @@
 	C(merged, "whole blocks returned to the allocator")                                        \
 	C(migrated, "pages moved by compaction")                                                   \
 	C(requests, "buffers sent to the device")                                                  \
-	C(waits, "times the driver slept until the device answered")                               \
+	C(waits, "times the driver needed an answer that the device had not given yet")            \
 	C(retries, "times the worker got no pages and tried again later")                          \
 	C(floored, "times inflation stopped at the floor")                                         \
 	C(oom_relief, "pages returned to a guest that was out of memory")                          \

@@ -47,12 +47,12 @@ long vb_deflate_pages(struct virtio_balloon *vb, unsigned long want, unsigned lo
 
 	/* No deflation may name a page that migration moved in and the host has not taken yet. */
 	if (!vb_request_wait(r, timeout) || !vb_exchange_wait_inflate(vb, timeout))
-		return -ENODEV;
+		return -EAGAIN;
 	free_request_pages(vb, r);
 	/* The ring may be too short for both requests and that of a migration. */
 	if (virtqueue_get_vring_size(vb->deflate_vq.vq) <= VB_MAX_IN_FLIGHT &&
 	    !vb_deflate_wait(vb, timeout))
-		return -ENODEV;
+		return -EAGAIN;
 	taken = vb_pages_take(vb, &r->pages, want);
 	if (!taken)
 		return 0;

@@ -40,23 +40,23 @@ void vb_deflate_destroy(struct virtio_balloon *vb);
  * vb_deflate_pages() - take pages out of the balloon, by one request
  * @vb: the balloon
  * @want: how many pages at most
- * @timeout: for the device to return an earlier request, in jiffies
+ * @timeout: for the device to return an earlier request: VB_DEVICE_TIMEOUT, or 0
  *
  * May sleep, but does not allocate.  Under vb->lock.
  *
  * Return: how many pages left the balloon (0 if compaction has isolated all that
- * there are), or -ENODEV if the device does not answer.
+ * there are), or -EAGAIN if the device has not returned that request.
  */
 long vb_deflate_pages(struct virtio_balloon *vb, unsigned long want, unsigned long timeout);
 
 /**
  * vb_deflate_wait() - wait until the host has read every deflation
  * @vb: the balloon
- * @timeout: for each request, in jiffies, or MAX_SCHEDULE_TIMEOUT
+ * @timeout: for each request: VB_DEVICE_TIMEOUT; or 0, not to wait
  *
  * Frees pages that waited for the host.  May sleep.  Under vb->lock.
  *
- * Return: false if the device does not answer.
+ * Return: false if there is one that it has not read.
  */
 bool vb_deflate_wait(struct virtio_balloon *vb, unsigned long timeout);
 

@@ -36,10 +36,21 @@ int vb_exchange_send(struct virtio_balloon *vb, struct page *newpage, struct pag
 {
 	int err = send_one_page(&vb->exchange.inflate, newpage);
 
+	if (err || vb_reporting_releases(vb))
+		return err;
 	/* A device that takes no deflation is gone: the old page is ours all the same. */
-	if (!err && !vb_reporting_releases(vb))
-		send_one_page(&vb->exchange.deflate, page);
-	return err;
+	if (!send_one_page(&vb->exchange.deflate, page) && vb->must_tell_host) {
+		get_page(page);
+		vb->exchange.given = page;
+	}
+	return 0;
+}
+
+static void drop_given_page(struct vb_exchange *x)
+{
+	if (x->given)
+		put_page(x->given);
+	x->given = NULL;
 }
 
 bool vb_exchange_wait_inflate(struct virtio_balloon *vb, unsigned long timeout)
@@ -49,11 +60,15 @@ bool vb_exchange_wait_inflate(struct virtio_balloon *vb, unsigned long timeout)
 
 bool vb_exchange_wait_deflate(struct virtio_balloon *vb, unsigned long timeout)
 {
-	return vb_request_wait(&vb->exchange.deflate, timeout);
+	if (!vb_request_wait(&vb->exchange.deflate, timeout))
+		return false;
+	drop_given_page(&vb->exchange);
+	return true;
 }
 
 void vb_exchange_reclaim(struct virtio_balloon *vb)
 {
 	vb_request_abort(&vb->exchange.inflate);
 	vb_request_abort(&vb->exchange.deflate);
+	drop_given_page(&vb->exchange);
 }

@@ -11,6 +11,8 @@ struct virtio_balloon;
  * struct vb_exchange - requests that exchange one page for another
  * @inflate: names the page that the host takes
  * @deflate: names the page that it gives back
+ * @given: that page, with a reference, until the host has acknowledged it; NULL
+ *	without VIRTIO_BALLOON_F_MUST_TELL_HOST
  *
  * Private to exchange.c.  All calls but init and destroy are made under
  * vb->lock, or while the balloon is stopped.
@@ -18,6 +20,7 @@ struct virtio_balloon;
 struct vb_exchange {
 	struct vb_request inflate;
 	struct vb_request deflate;
+	struct page *given;
 };
 
 /**
@@ -42,7 +45,8 @@ void vb_exchange_destroy(struct virtio_balloon *vb);
  * @newpage: the page that the host takes
  * @page: the page that it gives back
  *
- * The requests of the exchange before must be back.  Does not sleep.
+ * The requests of the exchange before must be back.  If the host has to be told
+ * before @page is used, a reference keeps it until then.  Does not sleep.
  *
  * Return: 0, or -EAGAIN if the host does not know of @newpage.
  */
@@ -51,7 +55,7 @@ int vb_exchange_send(struct virtio_balloon *vb, struct page *newpage, struct pag
 /**
  * vb_exchange_wait_inflate() - wait until the host has taken the new page
  * @vb: the balloon
- * @timeout: in jiffies, or MAX_SCHEDULE_TIMEOUT
+ * @timeout: VB_DEVICE_TIMEOUT; or 0, not to wait
  *
  * Return: see vb_queue_wait().
  */
@@ -60,7 +64,9 @@ bool vb_exchange_wait_inflate(struct virtio_balloon *vb, unsigned long timeout);
 /**
  * vb_exchange_wait_deflate() - wait until the host has given back the old page
  * @vb: the balloon
- * @timeout: in jiffies, or MAX_SCHEDULE_TIMEOUT
+ * @timeout: VB_DEVICE_TIMEOUT; or 0, not to wait
+ *
+ * Drops the reference that vb_exchange_send() may have taken.
  *
  * Return: see vb_queue_wait().
  */

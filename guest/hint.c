@@ -26,7 +26,9 @@
  * id, whose memory must not change while the device may still read it.  So a
  * round begins when the ring has room and the old id has come back.  QEMU takes
  * one buffer per kick until it has read the id that it waits for, and is kicked
- * until then.
+ * until then.  While the ring has no room the worker looks again and again, each
+ * time as new work, so that the system can be suspended although the device
+ * returns nothing.
  */
 #include <linux/delay.h>
 #include <linux/moduleparam.h>
@@ -57,6 +59,7 @@ MODULE_PARM_DESC(hinting, "Offer free pages to the host for its live migration (
  * @changed: the configuration has to be read; set in any context
  * @asked: the id that was read from it
  * @answered: the last id for which a round was begun
+ * @offering: a round was begun and not ended: STOP has to be sent
  * @id_in_flight: the device has not returned @id
  * @id: the buffer of the id
  * @stop: the buffer of STOP
@@ -77,6 +80,7 @@ struct vb_hint {
 	atomic_t changed;
 	u32 asked;
 	u32 answered;
+	bool offering;
 	bool id_in_flight;
 	__virtio32 id, stop;
 };
@@ -161,16 +165,6 @@ static bool has_room_for_hint(struct vb_hint *h)
 	return h->vq->num_free > 1;
 }
 
-/* Waits for the device to return buffers; false if the round is over. */
-static bool wait_for_hint_ring(struct vb_hint *h, u32 id)
-{
-	if (!is_round_current(h, id))
-		return false;
-	virtqueue_notify(h->vq);
-	usleep_range(POLL_MIN_US, POLL_MAX_US);
-	return is_round_current(h, id);
-}
-
 static bool send_hint_id(struct vb_hint *h, __virtio32 *id)
 {
 	struct virtqueue *vq = h->vq;
@@ -183,49 +177,78 @@ static bool send_hint_id(struct vb_hint *h, __virtio32 *id)
 	return true;
 }
 
-static bool begin_hint_round(struct vb_hint *h, u32 id)
+/* Returns 0, -EAGAIN if the ring has no room or the old id is not back, or -EIO. */
+static int begin_hint_round(struct vb_hint *h, u32 id)
 {
-	while (!has_room_for_hint(h) || h->id_in_flight)
-		if (!wait_for_hint_ring(h, id))
-			return false;
+	if (!has_room_for_hint(h) || h->id_in_flight)
+		return -EAGAIN;
 	h->id = cpu_to_virtio32(h->vb->vdev, id);
 	h->id_in_flight = send_hint_id(h, &h->id);
-	return h->id_in_flight;
+	if (!h->id_in_flight)
+		return -EIO;
+	h->answered = id;
+	h->offering = true;
+	return 0;
 }
 
-/* Returns false if the round is over, or nothing is free any more. */
-static bool offer_free_block(struct vb_hint *h, u32 id)
+static void end_hint_round(struct vb_hint *h)
+{
+	collect_hints(h);
+	send_hint_id(h, &h->stop);
+	h->offering = false;
+}
+
+/* Returns 0, -EAGAIN if the ring has no room, or another error if the round is to end. */
+static int offer_free_block(struct vb_hint *h)
 {
 	struct virtqueue *vq = h->vq;
 	struct scatterlist sg;
 	struct page *page;
 
-	while (!has_room_for_hint(h))
-		if (!wait_for_hint_ring(h, id))
-			return false;
+	if (!has_room_for_hint(h))
+		return -EAGAIN;
 	page = alloc_pages(HINT_GFP, HINT_ORDER);
 	if (!page)
-		return false;
+		return -ENOMEM;
 	sg_init_one(&sg, page_address(page), HINT_PAGES << PAGE_SHIFT);
 	if (virtqueue_add_inbuf(vq, &sg, 1, page, GFP_KERNEL)) {
 		__free_pages(page, HINT_ORDER);
-		return false;
+		return -EIO;
 	}
 	keep_hinted_block(h, page);
 	virtqueue_kick(vq);
 	vb_count(h->vb, VB_COUNT_hinted, HINT_PAGES);
-	return true;
+	return 0;
 }
 
-static void offer_free_blocks(struct vb_hint *h, u32 id)
+/* Returns -EAGAIN if the device has to return buffers before the round can go on. */
+static int offer_free_blocks(struct vb_hint *h, u32 id)
 {
-	if (!begin_hint_round(h, id))
-		return;
-	h->answered = id;
-	while (is_round_current(h, id) && offer_free_block(h, id))
+	int err = h->offering ? 0 : begin_hint_round(h, id);
+
+	if (!h->offering)
+		return err;
+	while (!err && is_round_current(h, id)) {
+		err = offer_free_block(h);
 		cond_resched();
-	collect_hints(h);
-	send_hint_id(h, &h->stop);
+	}
+	if (err != -EAGAIN)
+		end_hint_round(h);
+	return err;
+}
+
+static void queue_hint_work(struct virtio_balloon *vb)
+{
+	queue_work(vb->wq, &vb->hint->work);
+}
+
+static void poll_hint_ring(struct vb_hint *h, u32 id)
+{
+	if (!is_round_current(h, id))
+		return;
+	virtqueue_notify(h->vq);
+	usleep_range(POLL_MIN_US, POLL_MAX_US);
+	vb_call_if_running(h->vb, queue_hint_work);
 }
 
 static void hint_free_pages_work(struct work_struct *work)
@@ -236,10 +259,13 @@ static void hint_free_pages_work(struct work_struct *work)
 	if (!vb_is_running(h->vb))
 		return;
 	id = read_asked_id(h);
+	if (h->offering && id != h->answered)
+		end_hint_round(h);
 	if (id == VIRTIO_BALLOON_CMD_ID_DONE)
 		free_hinted_blocks(h, ULONG_MAX);
-	else if (id != VIRTIO_BALLOON_CMD_ID_STOP && id != h->answered)
-		offer_free_blocks(h, id);
+	else if (id != VIRTIO_BALLOON_CMD_ID_STOP && (h->offering || id != h->answered) &&
+		 offer_free_blocks(h, id) == -EAGAIN)
+		poll_hint_ring(h, id);
 }
 
 void vb_hint_config_changed(struct virtio_balloon *vb)
@@ -247,7 +273,7 @@ void vb_hint_config_changed(struct virtio_balloon *vb)
 	if (!vb->hint)
 		return;
 	atomic_set(&vb->hint->changed, 1);
-	queue_work(vb->wq, &vb->hint->work);
+	queue_hint_work(vb);
 }
 
 void vb_hint_set_vq(struct virtio_balloon *vb, struct virtqueue *vq)
@@ -292,6 +318,7 @@ void vb_hint_start(struct virtio_balloon *vb)
 		return;
 	vb->hint->asked = VIRTIO_BALLOON_CMD_ID_STOP;
 	vb->hint->answered = VIRTIO_BALLOON_CMD_ID_STOP;
+	vb->hint->offering = false;
 	vb->hint->id_in_flight = false;
 	vb_hint_config_changed(vb);
 }

@@ -2,10 +2,10 @@
 /*
  * Inflation: the guest gives pages to the host.
  *
- * Two requests are used in turn.  A step waits until the request whose turn it is
- * has come back, and moves its pages into the balloon; then it fills the request
- * again and sends it.  So the driver gathers memory while the host works on the
- * other request.
+ * Two requests are used in turn.  A step begins when the request whose turn it is
+ * has come back: it moves its pages into the balloon, fills the request again and
+ * sends it.  So the driver gathers memory while the host works on the other
+ * request.
  *
  * Memory comes, in this order, from what is held (held.c), from another harvest
  * (harvest.c), and from the allocator.  That is asked for whole blocks first, for
@@ -61,14 +61,14 @@ void vb_inflate_destroy(struct virtio_balloon *vb)
 
 /*
  * The request whose turn it is, when it can be filled: its pages have entered
- * the balloon.  NULL if the device does not return it.
+ * the balloon.  NULL if the device still has it.
  */
 static struct vb_request *get_next_request(struct virtio_balloon *vb)
 {
 	struct vb_request *r = &vb->inflate.requests[vb->inflate.turn % in_flight];
 	unsigned long pages;
 
-	if (!vb_request_wait(r, MAX_SCHEDULE_TIMEOUT))
+	if (!vb_request_wait(r, 0))
 		return NULL;
 	pages = r->nr_pages;
 	if (pages) {
@@ -163,9 +163,19 @@ static int send_inflation(struct virtio_balloon *vb, struct vb_request *r)
 {
 	int err = vb_request_send(r);
 
-	if (err == -ENOSPC && vb_reporting_releases(vb) && vb_reporting_wait(vb, HZ))
+	if (err == -ENOSPC && vb_reporting_releases(vb) && vb_reporting_wait(vb, VB_DEVICE_TIMEOUT))
 		err = vb_request_send(r);
 	return err;
+}
+
+static bool are_deflations_read(struct virtio_balloon *vb)
+{
+	bool settled;
+
+	mutex_lock(&vb->lock);
+	settled = vb_deflate_wait(vb, 0);
+	mutex_unlock(&vb->lock);
+	return settled;
 }
 
 long vb_inflate_pages(struct virtio_balloon *vb, unsigned long want)
@@ -174,14 +184,15 @@ long vb_inflate_pages(struct virtio_balloon *vb, unsigned long want)
 	unsigned long filled;
 	int err;
 
-	if (!r)
-		return -ENODEV;
+	if (!r || !are_deflations_read(vb))
+		return -EAGAIN;
 	want = min(want, vb_floor_room(vb));
 	filled = want ? fill_request(vb, r, want) : 0;
 	if (!filled)
 		return 0;
+	/* Allocating may have moved pages of the balloon, or deflated it. */
 	mutex_lock(&vb->lock);
-	err = vb_deflate_wait(vb, MAX_SCHEDULE_TIMEOUT) ? send_inflation(vb, r) : -ENODEV;
+	err = vb_deflate_wait(vb, VB_DEVICE_TIMEOUT) ? send_inflation(vb, r) : -EAGAIN;
 	mutex_unlock(&vb->lock);
 	if (err) {
 		empty_request(vb, r);
@@ -192,7 +203,7 @@ long vb_inflate_pages(struct virtio_balloon *vb, unsigned long want)
 	return filled;
 }
 
-bool vb_inflate_wait(struct virtio_balloon *vb)
+bool vb_inflate_settle(struct virtio_balloon *vb)
 {
 	for (unsigned int i = 0; i < VB_MAX_IN_FLIGHT; i++) {
 		if (!get_next_request(vb))

@@ -44,23 +44,23 @@ void vb_inflate_destroy(struct virtio_balloon *vb);
  * @vb: the balloon
  * @want: how many pages at most
  *
- * The pages enter the balloon when a later call, or vb_inflate_wait(), finds that
- * the host has acknowledged them.  Allocates, and takes vb->lock.  May sleep.
+ * The pages enter the balloon when a later call, or vb_inflate_settle(), finds
+ * that the host has acknowledged them.  Allocates, and takes vb->lock.  May sleep.
  *
- * Return: how many pages were sent, 0 if there are none to be had now, -ENODEV if
- * the device does not answer, or -EIO if it is broken.
+ * Return: how many pages were sent, 0 if there are none to be had now, -EAGAIN if
+ * the device has to return a request first, or -EIO if it is broken.
  */
 long vb_inflate_pages(struct virtio_balloon *vb, unsigned long want);
 
 /**
- * vb_inflate_wait() - wait until nothing is in flight
+ * vb_inflate_settle() - move pages that the host has acknowledged into the balloon
  * @vb: the balloon
  *
- * All pages that were sent are in the balloon then.  May sleep.
+ * Does not wait for the device.
  *
- * Return: false if the device does not answer.
+ * Return: whether nothing is in flight: all pages that were sent are in the balloon.
  */
-bool vb_inflate_wait(struct virtio_balloon *vb);
+bool vb_inflate_settle(struct virtio_balloon *vb);
 
 /**
  * vb_inflate_in_flight() - pages that are not in the balloon yet

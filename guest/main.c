@@ -7,7 +7,8 @@
  *
  * Stopping is the delicate part, because the device may never answer:
  *
- *	1. events are ignored, waits are cancelled, work is cancelled;
+ *	1. events are ignored, and work is cancelled, which never waits for the
+ *	   device;
  *	2. if the balloon is to end empty, its pages are deflated, for as long as
  *	   the device answers within a second;
  *	3. the device is marked as broken (nothing may kick it after its reset)
@@ -15,17 +16,24 @@
  *	4. whatever the device was sent is void: pages in flight belong to the
  *	   guest again.
  *
+ * A driver that does not run, because its device could not be restored or the
+ * system is going down, has nothing to stop.  It may have no queues either.
+ *
+ * A report of free pages ends with the device's reset at the latest, but the kernel
+ * freezes the work that reports before it suspends devices.  If the device is
+ * silent then, the driver stops before that, and the device is restored as after
+ * any suspend, also if the system does not sleep after all.
+ *
  * Step 2 is left out for a suspend.  The balloon then keeps its pages, and sends
  * them to the device again on resume.  The in-tree driver deflates completely
  * before a suspend, for which the host may not have the memory.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/suspend.h>
 #include <linux/virtio_ring.h>
 
 #include "balloon.h"
-
-#define STOP_TIMEOUT HZ
 
 static const struct virtio_device_id id_table[] = {
 	{ VIRTIO_ID_BALLOON, VIRTIO_DEV_ANY_ID },
@@ -77,13 +85,28 @@ static void write_poison_value(struct virtio_balloon *vb)
 		virtio_cwrite_le(vb->vdev, struct virtio_balloon_config, poison_val, &poison);
 }
 
+static void queue_interrupt(struct virtqueue *vq)
+{
+	vb_queue_interrupt(vq);
+	vb_call_if_running(vq->vdev->priv, vb_resize_continue);
+}
+
+static void set_vqs(struct virtio_balloon *vb, struct virtqueue *vqs[])
+{
+	vb_queue_init(vb, &vb->inflate_vq, vqs[VB_VQ_INFLATE]);
+	vb_queue_init(vb, &vb->deflate_vq, vqs[VB_VQ_DEFLATE]);
+	vb_queue_init(vb, &vb->reporting_vq, vqs[VB_VQ_REPORTING]);
+	vb_stats_set_vq(vb, vqs[VB_VQ_STATS]);
+	vb_hint_set_vq(vb, vqs[VB_VQ_HINT]);
+}
+
 static int init_vqs(struct virtio_balloon *vb)
 {
 	struct virtio_device *vdev = vb->vdev;
 	struct virtqueue *vqs[VB_MAX_VQS] = {};
 	struct vb_vq_spec wanted[VB_MAX_VQS] = {
-		[VB_VQ_INFLATE] = { vb_queue_interrupt, "inflate" },
-		[VB_VQ_DEFLATE] = { vb_queue_interrupt, "deflate" },
+		[VB_VQ_INFLATE] = { queue_interrupt, "inflate" },
+		[VB_VQ_DEFLATE] = { queue_interrupt, "deflate" },
 	};
 	int err;
 
@@ -92,16 +115,26 @@ static int init_vqs(struct virtio_balloon *vb)
 	if (virtio_has_feature(vdev, VIRTIO_BALLOON_F_FREE_PAGE_HINT))
 		wanted[VB_VQ_HINT] = (struct vb_vq_spec){ NULL, "free_page_vq" };
 	if (virtio_has_feature(vdev, VIRTIO_BALLOON_F_REPORTING))
-		wanted[VB_VQ_REPORTING] = (struct vb_vq_spec){ vb_queue_interrupt, "reporting_vq" };
+		wanted[VB_VQ_REPORTING] = (struct vb_vq_spec){ queue_interrupt, "reporting_vq" };
 	err = vb_find_vqs(vdev, vqs, wanted);
-	if (err)
+	if (err) {
+		/* It may have some of the queues, and would have them still next time. */
+		virtio_reset_device(vdev);
 		return err;
-	vb_queue_init(vb, &vb->inflate_vq, vqs[VB_VQ_INFLATE]);
-	vb_queue_init(vb, &vb->deflate_vq, vqs[VB_VQ_DEFLATE]);
-	vb_queue_init(vb, &vb->reporting_vq, vqs[VB_VQ_REPORTING]);
-	vb_stats_set_vq(vb, vqs[VB_VQ_STATS]);
-	vb_hint_set_vq(vb, vqs[VB_VQ_HINT]);
+	}
+	set_vqs(vb, vqs);
+	vb->has_queues = true;
 	return 0;
+}
+
+static void delete_vqs(struct virtio_balloon *vb)
+{
+	struct virtqueue *none[VB_MAX_VQS] = {};
+
+	if (vb->has_queues)
+		vb->vdev->config->del_vqs(vb->vdev);
+	vb->has_queues = false;
+	set_vqs(vb, none);
 }
 
 /* The queues exist: the device becomes ready, and work begins. */
@@ -120,20 +153,18 @@ static void start_balloon(struct virtio_balloon *vb)
 /* Deflates, one request after the other, as long as the device answers. */
 static void deflate_before_reset(struct virtio_balloon *vb)
 {
-	vb_waits_resume(vb);
 	mutex_lock(&vb->lock);
-	while (vb_pages_count(vb) && vb_deflate_pages(vb, vb_pages_count(vb), STOP_TIMEOUT) >= 0)
+	while (vb_pages_count(vb) &&
+	       vb_deflate_pages(vb, vb_pages_count(vb), VB_DEVICE_TIMEOUT) >= 0)
 		cond_resched();
-	vb_deflate_wait(vb, STOP_TIMEOUT);
+	vb_deflate_wait(vb, VB_DEVICE_TIMEOUT);
 	mutex_unlock(&vb->lock);
 	vb_resize_publish(vb, true);
-	vb_waits_cancel(vb);
 }
 
 static void stop_balloon(struct virtio_balloon *vb, bool empty)
 {
 	vb_set_running(vb, false);
-	vb_waits_cancel(vb);
 	vb_resize_stop(vb);
 	vb_stats_stop(vb);
 	vb_hint_stop(vb);
@@ -143,7 +174,7 @@ static void stop_balloon(struct virtio_balloon *vb, bool empty)
 	virtio_reset_device(vb->vdev);
 	vb_waits_device_reset(vb);
 	vb_reporting_stop(vb);
-	mutex_lock(&vb->lock); /* a migration that gave up its waits has ended */
+	mutex_lock(&vb->lock); /* migration and OOM notifier are done with the queues */
 	vb_inflate_reclaim(vb);
 	vb_deflate_reclaim(vb);
 	vb_exchange_reclaim(vb);
@@ -188,6 +219,63 @@ static struct virtio_balloon *allocate_balloon(struct virtio_device *vdev)
 	return vb;
 }
 
+#ifdef CONFIG_PM_SLEEP
+static void prepare_for_sleep(struct virtio_balloon *vb)
+{
+	if (vb_is_running(vb) && !vb_reporting_pause(vb))
+		stop_balloon(vb, false);
+}
+
+static void end_sleep(struct virtio_balloon *vb)
+{
+	vb_reporting_resume(vb);
+	if (vb_is_running(vb) || !vb->has_queues)
+		return;
+	/* Stopped, but not suspended. */
+	if (virtio_device_freeze(vb->vdev) || virtio_device_restore(vb->vdev))
+		dev_err(&vb->vdev->dev, "the device cannot be restored\n");
+}
+
+static int notify_sleep(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	struct virtio_balloon *vb = container_of(nb, struct virtio_balloon, sleep_nb);
+
+	switch (event) {
+	case PM_SUSPEND_PREPARE:
+	case PM_HIBERNATION_PREPARE:
+	case PM_RESTORE_PREPARE:
+		prepare_for_sleep(vb);
+		break;
+	case PM_POST_SUSPEND:
+	case PM_POST_HIBERNATION:
+	case PM_POST_RESTORE:
+		end_sleep(vb);
+		break;
+	}
+	return NOTIFY_OK;
+}
+
+static int watch_sleep(struct virtio_balloon *vb)
+{
+	vb->sleep_nb.notifier_call = notify_sleep;
+	return register_pm_notifier(&vb->sleep_nb);
+}
+
+static void unwatch_sleep(struct virtio_balloon *vb)
+{
+	unregister_pm_notifier(&vb->sleep_nb);
+}
+#else
+static int watch_sleep(struct virtio_balloon *vb)
+{
+	return 0;
+}
+
+static void unwatch_sleep(struct virtio_balloon *vb)
+{
+}
+#endif
+
 static int virtio_balloon_probe(struct virtio_device *vdev)
 {
 	struct virtio_balloon *vb;
@@ -221,14 +309,20 @@ static int virtio_balloon_probe(struct virtio_device *vdev)
 	err = vb_oom_register(vb);
 	if (err)
 		goto out_requests;
+	err = watch_sleep(vb);
+	if (err)
+		goto out_oom;
 	vb_selftest_harvest(vb);
 	start_balloon(vb);
 	return 0;
 
+out_oom:
+	vb_oom_unregister(vb);
 out_requests:
 	destroy_requests(vb);
 out_vqs:
-	vdev->config->del_vqs(vdev);
+	virtio_reset_device(vdev); /* or the next probe finds its queues in use */
+	delete_vqs(vb);
 out_hint:
 	vb_hint_destroy(vb);
 out_stats:
@@ -241,16 +335,25 @@ out_balloon:
 	return err;
 }
 
+/* The device was reset: pages that it did not give back are the guest's all the same. */
+static void free_balloon_pages(struct virtio_balloon *vb)
+{
+	vb_deflate_to_held(vb);
+	vb_held_free(vb);
+}
+
 static void virtio_balloon_remove(struct virtio_device *vdev)
 {
 	struct virtio_balloon *vb = vdev->priv;
 
+	unwatch_sleep(vb);
 	vb_oom_unregister(vb);
-	stop_balloon(vb, true);
-	/* If the device did not answer, pages are left, which are the guest's after the reset. */
-	vb_deflate_to_held(vb);
-	vb_held_free(vb);
-	vdev->config->del_vqs(vdev);
+	if (vb_is_running(vb))
+		stop_balloon(vb, true);
+	else
+		virtio_reset_device(vdev); /* the bus has set a status since */
+	free_balloon_pages(vb);
+	delete_vqs(vb);
 	destroy_requests(vb);
 	vb_hint_destroy(vb);
 	vb_stats_destroy(vb);
@@ -259,11 +362,17 @@ static void virtio_balloon_remove(struct virtio_device *vdev)
 	kfree(vb);
 }
 
+static void __maybe_unused stop_balloon_if_running(struct virtio_balloon *vb)
+{
+	if (vb_is_running(vb))
+		stop_balloon(vb, false);
+}
+
 #ifdef CONFIG_PM_SLEEP
 static int virtio_balloon_freeze(struct virtio_device *vdev)
 {
-	stop_balloon(vdev->priv, false);
-	vdev->config->del_vqs(vdev);
+	stop_balloon_if_running(vdev->priv);
+	delete_vqs(vdev->priv);
 	return 0;
 }
 
@@ -273,8 +382,11 @@ static int virtio_balloon_restore(struct virtio_device *vdev)
 	int err;
 
 	err = init_vqs(vb);
-	if (err)
+	if (err) {
+		/* Until the driver is removed, or the system wakes up once more. */
+		free_balloon_pages(vb);
 		return err;
+	}
 	vb_deflate_to_held(vb); /* to be inflated again */
 	start_balloon(vb);
 	return 0;
@@ -284,7 +396,7 @@ static int virtio_balloon_restore(struct virtio_device *vdev)
 #if VB_DRIVERS_SHUT_DOWN
 static void virtio_balloon_shutdown(struct virtio_device *vdev)
 {
-	stop_balloon(vdev->priv, false);
+	stop_balloon_if_running(vdev->priv);
 }
 #endif
 

@@ -3,30 +3,31 @@
  * Moves pages of the balloon for compaction, and for memory that goes offline.
  *
  * The host takes the new page and gives back the old one.  Both requests are sent
- * together and waited for together.  If the device is late, or breaks, or the
- * driver stops meanwhile, the page has moved all the same: the host may already
- * have taken the new page, so the allocator must not get it.  Until both requests
- * are back no other page moves, and none is deflated or inflated (deflate.c).
+ * together.  The page has moved then, whatever the device does: the host may
+ * already have taken the new page, so the allocator must not get it.  Until both
+ * requests are back no other page moves, and none is deflated or inflated
+ * (deflate.c).
+ *
+ * If the host has to know of the old page before it is used, a reference keeps it
+ * until then (exchange.c).  Normally that is a moment.  If the device is late, the
+ * worker drops the reference when it answers.
  */
 #include "balloon.h"
-
-/* An allocation of a large block may be waiting for compaction. */
-#define MIGRATION_TIMEOUT (10 * HZ)
 
 static int exchange_with_host(struct virtio_balloon *vb, struct page *newpage, struct page *page)
 {
 	int err;
 
 	/* The new page may have left the balloon a moment ago. */
-	if (!vb_deflate_wait(vb, MIGRATION_TIMEOUT) ||
-	    !vb_exchange_wait_inflate(vb, MIGRATION_TIMEOUT))
+	if (!vb_deflate_wait(vb, VB_DEVICE_TIMEOUT) ||
+	    !vb_exchange_wait_inflate(vb, VB_DEVICE_TIMEOUT))
 		return -EAGAIN;
 	err = vb_exchange_send(vb, newpage, page);
 	if (err)
 		return err;
-	vb_exchange_wait_inflate(vb, MIGRATION_TIMEOUT);
-	/* The old page must not be used before a host that has to know knows. */
-	vb_exchange_wait_deflate(vb, vb->must_tell_host ? MAX_SCHEDULE_TIMEOUT : MIGRATION_TIMEOUT);
+	vb_exchange_wait_inflate(vb, VB_DEVICE_TIMEOUT);
+	if (!vb_exchange_wait_deflate(vb, VB_DEVICE_TIMEOUT))
+		vb_call_if_running(vb, vb_resize_request);
 	return 0;
 }
 

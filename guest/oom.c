@@ -19,7 +19,6 @@
 #include "balloon.h"
 
 #define NOTIFIER_PRIORITY 80
-#define DEVICE_TIMEOUT HZ
 #define LOCK_TIMEOUT (HZ / 10)
 #define RELIEF_PAUSE (5 * HZ)
 
@@ -52,13 +51,13 @@ static unsigned long relieve_guest(struct virtio_balloon *vb, unsigned long want
 	long done = 0;
 
 	while (given < want && vb_pages_count(vb)) {
-		done = vb_deflate_pages(vb, want - given, DEVICE_TIMEOUT);
+		done = vb_deflate_pages(vb, want - given, VB_DEVICE_TIMEOUT);
 		if (done <= 0)
 			break;
 		given += done;
 	}
 	/* The pages are not free before the host knows. */
-	if (vb->must_tell_host && !vb_deflate_wait(vb, DEVICE_TIMEOUT))
+	if (vb->must_tell_host && !vb_deflate_wait(vb, VB_DEVICE_TIMEOUT))
 		return 0;
 	return given;
 }
@@ -71,16 +70,19 @@ static void resize_after_pause(struct virtio_balloon *vb)
 static int notify_out_of_memory(struct notifier_block *nb, unsigned long unused, void *freed)
 {
 	struct virtio_balloon *vb = container_of(nb, struct virtio_balloon, oom.nb);
-	unsigned long given;
+	unsigned long given = 0;
 
 	vb_floor_pause(vb, RELIEF_PAUSE);
-	if (!vb_is_running(vb) || !lock_for_relief(vb, freed))
+	if (!lock_for_relief(vb, freed))
 		return NOTIFY_OK;
-	given = relieve_guest(vb, (unsigned long)oom_mib << (20 - PAGE_SHIFT));
+	/* Under the lock, because the driver takes it before it deletes the queues. */
+	if (vb_is_running(vb)) {
+		given = relieve_guest(vb, (unsigned long)oom_mib << (20 - PAGE_SHIFT));
+		vb_resize_publish(vb, true);
+	}
 	mutex_unlock(&vb->lock);
 	*(unsigned long *)freed += given;
 	vb_count(vb, VB_COUNT_oom_relief, given);
-	vb_resize_publish(vb, true);
 	/* The balloon still has to get to its target. */
 	if (given)
 		vb_call_if_running(vb, resize_after_pause);

@@ -8,21 +8,27 @@
  * collects all that the device has returned; each request has a flag that says
  * whether it is in flight.
  *
- * A wait fails when the driver is stopping or the device is broken.  The request
- * then stays in flight, and belongs to its sender again after the device's
- * reset.  Waits are idle, so that a device that never answers is not reported as
- * a hung task.
+ * The device may never answer.  Therefore nobody waits for it longer than a second,
+ * and nobody at all once it has let a wait time out, until it returns something
+ * again: a silent device costs the guest one second per queue, however many
+ * threads need an answer.  Who gives up leaves the request in flight.  It belongs
+ * to its sender again after the device's reset, or when the device returns it
+ * late.  The worker never waits: the interrupt starts it again (resize.c).
+ *
+ * The exception is a free page report, whose memory the kernel uses as soon as the
+ * report ends.  It ends with the device's reset at the latest, and the driver
+ * waits for it only after that.
+ *
+ * Waits are idle, so that they are not reported as hung tasks.
  */
 #include "balloon.h"
-
-/* No interrupt comes from a device that was unplugged by surprise, so look now and then. */
-#define POLL_INTERVAL (HZ / 4)
 
 void vb_queue_init(struct virtio_balloon *vb, struct vb_queue *q, struct virtqueue *vq)
 {
 	q->vb = vb;
 	q->vq = vq;
 	spin_lock_init(&q->lock);
+	q->late = false;
 }
 
 static void collect_returned(struct vb_queue *q)
@@ -32,8 +38,10 @@ static void collect_returned(struct vb_queue *q)
 	unsigned long flags;
 
 	spin_lock_irqsave(&q->lock, flags);
-	while ((r = virtqueue_get_buf(q->vq, &length)))
+	while ((r = virtqueue_get_buf(q->vq, &length))) {
+		WRITE_ONCE(q->late, false);
 		smp_store_release(&r->in_flight, false); /* pairs with is_returned() */
+	}
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
@@ -76,32 +84,33 @@ static bool is_returned(struct vb_request *r)
 	return !smp_load_acquire(&r->in_flight); /* pairs with collect_returned() */
 }
 
-static bool is_wait_futile(struct vb_queue *q)
-{
-	return READ_ONCE(q->vb->waits.cancelled) || virtqueue_is_broken(q->vq);
-}
-
 bool vb_queue_wait(struct vb_queue *q, struct vb_request *r, unsigned long timeout)
 {
 	struct virtio_balloon *vb = q->vb;
-	unsigned long nap;
 
 	if (is_returned(r))
 		return true;
 	collect_returned(q);
 	if (is_returned(r))
 		return true;
+	if (!timeout || READ_ONCE(q->late))
+		return false;
 	vb_count(vb, VB_COUNT_waits, 1);
-	while (timeout && !is_wait_futile(q)) {
-		nap = min_t(unsigned long, timeout, POLL_INTERVAL);
-		if (timeout != MAX_SCHEDULE_TIMEOUT)
-			timeout -= nap;
-		wait_event_idle_timeout(vb->waits.acked, is_returned(r) || is_wait_futile(q), nap);
-		collect_returned(q);
-		if (is_returned(r))
-			return true;
-	}
+	wait_event_idle_timeout(vb->waits.acked, is_returned(r) || virtqueue_is_broken(q->vq),
+				timeout);
+	collect_returned(q);
+	if (is_returned(r))
+		return true;
+	WRITE_ONCE(q->late, true);
 	return false;
+}
+
+bool vb_queue_wait_until_reset(struct vb_queue *q, struct vb_request *r)
+{
+	struct vb_waits *waits = &q->vb->waits;
+
+	wait_event_idle(waits->acked, is_returned(r) || READ_ONCE(waits->is_reset));
+	return is_returned(r);
 }
 
 void vb_waits_init(struct virtio_balloon *vb)
@@ -111,28 +120,11 @@ void vb_waits_init(struct virtio_balloon *vb)
 
 void vb_waits_start(struct virtio_balloon *vb)
 {
-	vb->waits.cancelled = false;
 	vb->waits.is_reset = false;
-}
-
-void vb_waits_cancel(struct virtio_balloon *vb)
-{
-	WRITE_ONCE(vb->waits.cancelled, true);
-	wake_up_all(&vb->waits.acked);
-}
-
-void vb_waits_resume(struct virtio_balloon *vb)
-{
-	WRITE_ONCE(vb->waits.cancelled, false);
 }
 
 void vb_waits_device_reset(struct virtio_balloon *vb)
 {
 	WRITE_ONCE(vb->waits.is_reset, true);
 	wake_up_all(&vb->waits.acked);
-}
-
-void vb_wait_for_reset(struct virtio_balloon *vb)
-{
-	wait_event_idle(vb->waits.acked, READ_ONCE(vb->waits.is_reset));
 }

@@ -16,6 +16,7 @@ struct virtqueue;
  * @vb: the balloon
  * @vq: the virtqueue, or NULL if the device does not have it
  * @lock: protects the ring; taken in hard interrupts
+ * @late: the device let a wait time out, and has returned nothing since
  *
  * Others may read @vq, to see whether it exists and how large its ring is.
  */
@@ -23,20 +24,21 @@ struct vb_queue {
 	struct virtio_balloon *vb;
 	struct virtqueue *vq;
 	spinlock_t lock;
+	bool late;
 };
+
+/* The longest that anybody waits for the device to return a request, in jiffies. */
+#define VB_DEVICE_TIMEOUT HZ
 
 /**
  * struct vb_waits - waiting for the device
- * @acked: woken when the device has returned something, and when waits end
- * @cancelled: the driver is stopping: waits end without result
+ * @acked: woken when the device has returned something, and when it was reset
  * @is_reset: the device was reset, and uses no buffer any more
  *
- * Private to queue.c.  Written while the driver starts and stops, read without
- * a lock.
+ * Private to queue.c.  @is_reset is set once in the life of a set of queues.
  */
 struct vb_waits {
 	wait_queue_head_t acked;
-	bool cancelled;
 	bool is_reset;
 };
 
@@ -49,7 +51,7 @@ struct vb_waits {
 void vb_queue_init(struct virtio_balloon *vb, struct vb_queue *q, struct virtqueue *vq);
 
 /**
- * vb_queue_interrupt() - virtqueue callback: the device has returned buffers
+ * vb_queue_interrupt() - the device has returned buffers
  * @vq: the virtqueue of one of the device's &struct vb_queue
  *
  * Hard interrupt context.
@@ -75,14 +77,28 @@ int vb_queue_send(struct vb_queue *q, struct vb_request *r, struct scatterlist *
  * vb_queue_wait() - wait until the device has returned a request
  * @q: the queue
  * @r: the request; one that is not in flight counts as returned
- * @timeout: in jiffies, or MAX_SCHEDULE_TIMEOUT
+ * @timeout: VB_DEVICE_TIMEOUT; or 0, not to wait
  *
- * May sleep, in an idle state, unless @timeout is 0.
+ * May sleep, in an idle state, unless @timeout is 0.  If the device has let a
+ * wait on this queue time out and has returned nothing since, this does not wait
+ * either.
  *
- * Return: true when the request is back; false if it is late, or will not come
- * back because waits are cancelled or the device is broken.
+ * Return: true when the request is back; false if the device has it still.
  */
 bool vb_queue_wait(struct vb_queue *q, struct vb_request *r, unsigned long timeout);
+
+/**
+ * vb_queue_wait_until_reset() - wait until the device cannot use a request any more
+ * @q: the queue
+ * @r: the request
+ *
+ * For memory that must not be used before.  Sleeps, in an idle state, possibly
+ * until the driver stops: nothing that stopping waits for may call it, except
+ * what stopping waits for after the device's reset.
+ *
+ * Return: true when the request is back, false when the device was reset.
+ */
+bool vb_queue_wait_until_reset(struct vb_queue *q, struct vb_request *r);
 
 /**
  * vb_waits_init() - initialise, once per device
@@ -91,39 +107,17 @@ bool vb_queue_wait(struct vb_queue *q, struct vb_request *r, unsigned long timeo
 void vb_waits_init(struct virtio_balloon *vb);
 
 /**
- * vb_waits_start() - the device is about to be used: waiting makes sense
- * @vb: the balloon
+ * vb_waits_start() - new queues are about to be used
+ * @vb: the balloon; nobody waits
  */
 void vb_waits_start(struct virtio_balloon *vb);
-
-/**
- * vb_waits_cancel() - end all waits, and all that begin later
- * @vb: the balloon
- *
- * Any context.
- */
-void vb_waits_cancel(struct virtio_balloon *vb);
-
-/**
- * vb_waits_resume() - allow waits again, while the driver is stopping
- * @vb: the balloon
- */
-void vb_waits_resume(struct virtio_balloon *vb);
 
 /**
  * vb_waits_device_reset() - the device has been reset
  * @vb: the balloon
  *
- * Wakes those in vb_wait_for_reset().
+ * Ends all calls of vb_queue_wait_until_reset().
  */
 void vb_waits_device_reset(struct virtio_balloon *vb);
-
-/**
- * vb_wait_for_reset() - wait until the device has been reset
- * @vb: the balloon
- *
- * For memory that the device may use until then.  Sleeps, in an idle state.
- */
-void vb_wait_for_reset(struct virtio_balloon *vb);
 
 #endif

@@ -60,7 +60,7 @@ bool vb_reporting_releases(struct virtio_balloon *vb)
  * When this returns the blocks go back to the allocator, so it must not return
  * before the host is done with them.
  */
-static int report_to_host(struct virtio_balloon *vb, struct scatterlist *sg, unsigned int nents)
+static int send_report(struct virtio_balloon *vb, struct scatterlist *sg, unsigned int nents)
 {
 	struct vb_request *r = &vb->reporting.request;
 	struct scatterlist *entry;
@@ -73,12 +73,24 @@ static int report_to_host(struct virtio_balloon *vb, struct scatterlist *sg, uns
 	err = vb_queue_send(&vb->reporting_vq, r, sg, nents, true);
 	if (err)
 		return err;
-	if (!vb_request_wait(r, MAX_SCHEDULE_TIMEOUT)) {
-		vb_wait_for_reset(vb);
+	if (!vb_queue_wait_until_reset(&vb->reporting_vq, r))
 		return -EIO;
-	}
 	vb_count(vb, VB_COUNT_reported, pages);
 	return 0;
+}
+
+static int report_to_host(struct virtio_balloon *vb, struct scatterlist *sg, unsigned int nents)
+{
+	struct vb_reporting *reporting = &vb->reporting;
+	int err = -EAGAIN;
+
+	WRITE_ONCE(reporting->busy, true);
+	smp_mb(); /* pairs with vb_reporting_pause(): it sees @busy, or this sees @paused */
+	if (!READ_ONCE(reporting->paused))
+		err = send_report(vb, sg, nents);
+	WRITE_ONCE(reporting->busy, false);
+	wake_up_all(&vb->waits.acked);
+	return err;
 }
 
 static int visit_free_blocks(struct page_reporting_dev_info *dev, struct scatterlist *sg,
@@ -111,6 +123,7 @@ void vb_reporting_start(struct virtio_balloon *vb)
 	vb_reporting_leave(vb); /* registering again would clear a registration in use */
 	vb->reporting.request.queue = &vb->reporting_vq;
 	vb->reporting.reports = false;
+	vb->reporting.paused = false;
 	if (!vb->reporting_vq.vq || !report_free_pages)
 		return;
 	if (virtqueue_get_vring_size(vb->reporting_vq.vq) < VB_REPORTING_RING_MIN)
@@ -130,6 +143,21 @@ void vb_reporting_stop(struct virtio_balloon *vb)
 		page_reporting_unregister(&vb->reporting.dev);
 	vb->reporting.reports = false;
 	vb_request_abort(&vb->reporting.request);
+}
+
+bool vb_reporting_pause(struct virtio_balloon *vb)
+{
+	struct vb_reporting *reporting = &vb->reporting;
+
+	WRITE_ONCE(reporting->paused, true);
+	smp_mb(); /* pairs with report_to_host() */
+	return wait_event_idle_timeout(vb->waits.acked, !READ_ONCE(reporting->busy),
+				       VB_DEVICE_TIMEOUT);
+}
+
+void vb_reporting_resume(struct virtio_balloon *vb)
+{
+	WRITE_ONCE(vb->reporting.paused, false);
 }
 
 int vb_reporting_join(struct virtio_balloon *vb)

@@ -18,6 +18,8 @@ typedef int (*vb_visit_blocks_fn)(struct virtio_balloon *vb, struct scatterlist 
  * @request: the report that is in flight; only one is at a time
  * @visit: gets the blocks instead of the host, while the worker is in a pass of
  *	its own; also read by the kernel's passes
+ * @busy: a report to the host is in progress
+ * @paused: no report may begin: the system is about to sleep
  * @reports: registered for good, to report free pages to the host
  * @joined: registered for passes of our own only
  * @releases: the reporting queue carries the pages of the balloon, too; constant
@@ -30,6 +32,8 @@ struct vb_reporting {
 	struct page_reporting_dev_info dev;
 	struct vb_request request;
 	vb_visit_blocks_fn visit;
+	bool busy;
+	bool paused;
 	bool reports;
 	bool joined;
 	bool releases;
@@ -70,6 +74,24 @@ void vb_reporting_start(struct virtio_balloon *vb);
 void vb_reporting_stop(struct virtio_balloon *vb);
 
 /**
+ * vb_reporting_pause() - report nothing until vb_reporting_resume()
+ * @vb: the balloon, which runs
+ *
+ * The system freezes the work that reports before it suspends its devices, and
+ * fails to sleep if a report waits for a silent device then.  May sleep for
+ * VB_DEVICE_TIMEOUT.
+ *
+ * Return: false if a report is in progress still: only the device's reset ends it.
+ */
+bool vb_reporting_pause(struct virtio_balloon *vb);
+
+/**
+ * vb_reporting_resume() - undo vb_reporting_pause()
+ * @vb: the balloon
+ */
+void vb_reporting_resume(struct virtio_balloon *vb);
+
+/**
  * vb_reporting_join() - register for passes of our own
  * @vb: the balloon
  *
@@ -100,7 +122,7 @@ void vb_reporting_run_pass(struct virtio_balloon *vb, vb_visit_blocks_fn visit);
 /**
  * vb_reporting_wait() - wait until no report is in flight
  * @vb: the balloon
- * @timeout: in jiffies, or MAX_SCHEDULE_TIMEOUT
+ * @timeout: VB_DEVICE_TIMEOUT; or 0, not to wait
  *
  * Return: see vb_queue_wait().
  */

@@ -112,7 +112,7 @@ int vb_request_send(struct vb_request *r);
 /**
  * vb_request_wait() - wait until a request is not in flight
  * @r: the request
- * @timeout: in jiffies, or MAX_SCHEDULE_TIMEOUT
+ * @timeout: VB_DEVICE_TIMEOUT; or 0, not to wait
  *
  * Return: see vb_queue_wait().
  */

@@ -7,6 +7,11 @@
  * no memory, or is at the floor, it tries again after 100 ms, then at intervals
  * that grow to one second.
  *
+ * The worker does not wait for the device, which may never answer: suspend and
+ * unload wait for the worker.  A step that needs an answer ends, and the device's
+ * interrupt queues the work again (@awaiting).  If that takes longer than a second
+ * the balloon no longer keeps the system awake.
+ *
  * The host reads the balloon's size in `actual`.  Writing that costs an exit of
  * the guest, so it is written every 50 ms at most, and at the end.
  */
@@ -15,6 +20,12 @@
 #define PUBLISH_INTERVAL msecs_to_jiffies(50)
 #define RETRY_FIRST_MS 100
 #define RETRY_LAST_MS 1000
+
+enum step_result {
+	STEP_DONE,   /* until the target changes, or a retry is due */
+	STEP_MORE,   /* there is more to do at once */
+	STEP_AWAITS, /* the device has to return something first */
+};
 
 void vb_resize_publish(struct virtio_balloon *vb, bool now)
 {
@@ -51,10 +62,10 @@ static long deflate_step(struct virtio_balloon *vb, unsigned long want)
 {
 	long done;
 
-	if (!vb_inflate_wait(vb))
-		return -ENODEV;
+	if (!vb_inflate_settle(vb))
+		return -EAGAIN;
 	mutex_lock(&vb->lock);
-	done = vb_deflate_pages(vb, want, MAX_SCHEDULE_TIMEOUT);
+	done = vb_deflate_pages(vb, want, 0);
 	mutex_unlock(&vb->lock);
 	return done;
 }
@@ -66,58 +77,68 @@ static void retry_later(struct virtio_balloon *vb)
 	vb->resize.retry_ms = min(2 * vb->resize.retry_ms, RETRY_LAST_MS);
 }
 
-/* The balloon has its size; wait until the device has read every deflation, too. */
-static void finish_resize(struct virtio_balloon *vb)
+/* The balloon has its size, and is done when the device has read every deflation, too. */
+static enum step_result finish_resize(struct virtio_balloon *vb)
 {
 	bool settled;
 
 	mutex_lock(&vb->lock);
-	settled = vb_deflate_wait(vb, MAX_SCHEDULE_TIMEOUT);
+	settled = vb_deflate_wait(vb, 0);
 	mutex_unlock(&vb->lock);
 	if (!settled)
-		return;
+		return STEP_AWAITS;
 	vb_harvest_finish(vb);
 	vb_resize_publish(vb, true);
 	vb->resize.retry_ms = RETRY_FIRST_MS;
 	vb_floor_reset(vb);
+	return STEP_DONE;
 }
 
-/* Returns true if there is more to do at once. */
-static bool take_resize_step(struct virtio_balloon *vb)
+static enum step_result take_resize_step(struct virtio_balloon *vb)
 {
 	long missing = get_missing_pages(vb), done;
 
-	if (!missing && !vb_inflate_in_flight(vb)) {
-		finish_resize(vb);
-		return false;
-	}
+	if (!missing && !vb_inflate_in_flight(vb))
+		return finish_resize(vb);
 	if (missing > 0)
 		done = vb_inflate_pages(vb, missing);
 	else if (missing < 0)
 		done = deflate_step(vb, -missing);
 	else
-		done = vb_inflate_wait(vb) ? 1 : -ENODEV;
+		done = vb_inflate_settle(vb) ? 1 : -EAGAIN;
 	if (done > 0) {
 		vb->resize.retry_ms = RETRY_FIRST_MS;
 		vb_resize_publish(vb, false);
-		return true;
+		return STEP_MORE;
 	}
-	if (done < 0 || !vb_inflate_wait(vb))
-		return false; /* the device is gone, or the driver is stopping */
+	if (done < 0 && done != -EAGAIN)
+		return STEP_DONE; /* the device is broken */
+	if (done == -EAGAIN || !vb_inflate_settle(vb))
+		return STEP_AWAITS;
 	vb_harvest_finish(vb);
 	vb_resize_publish(vb, true);
 	retry_later(vb);
-	return false;
+	return STEP_DONE;
 }
 
 static void resize_balloon_work(struct work_struct *work)
 {
 	struct virtio_balloon *vb =
 		container_of(to_delayed_work(work), struct virtio_balloon, resize.work);
+	bool awaited = vb->resize.awaiting;
+	enum step_result result;
 
 	vb_wakeup_claim(vb, VB_WAKEUP_RESIZE);
-	if (take_resize_step(vb))
+	/* Before the step looks at the rings: what is returned after that queues the work. */
+	WRITE_ONCE(vb->resize.awaiting, true);
+	result = take_resize_step(vb);
+	WRITE_ONCE(vb->resize.awaiting, result == STEP_AWAITS);
+	if (result == STEP_AWAITS)
+		vb_count(vb, VB_COUNT_waits, 1);
+	if (result == STEP_MORE)
 		vb_resize_later(vb, 0);
+	else if (result == STEP_AWAITS && !awaited)
+		vb_resize_later(vb, VB_DEVICE_TIMEOUT);
 	else
 		vb_wakeup_end(vb);
 }
@@ -142,6 +163,7 @@ void vb_resize_start(struct virtio_balloon *vb)
 void vb_resize_stop(struct virtio_balloon *vb)
 {
 	cancel_delayed_work_sync(&vb->resize.work);
+	vb->resize.awaiting = false;
 }
 
 void vb_resize_request(struct virtio_balloon *vb)
@@ -149,6 +171,12 @@ void vb_resize_request(struct virtio_balloon *vb)
 	WRITE_ONCE(vb->resize.target_stale, true);
 	vb_wakeup_begin(vb, VB_WAKEUP_RESIZE);
 	mod_delayed_work(vb->wq, &vb->resize.work, 0);
+}
+
+void vb_resize_continue(struct virtio_balloon *vb)
+{
+	if (READ_ONCE(vb->resize.awaiting))
+		mod_delayed_work(vb->wq, &vb->resize.work, 0);
 }
 
 void vb_resize_later(struct virtio_balloon *vb, unsigned long delay)

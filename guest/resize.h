@@ -14,6 +14,8 @@ struct virtio_balloon;
  * @target: pages that the balloon should have; the worker's
  * @target_stale: @target has to be read from the device; set in any context
  * @retry_ms: delay of the next retry; the worker's
+ * @awaiting: the device has to return something before the next step; written by
+ *	the worker, read in any context
  * @actual_lock: protects the rest; may be held while the device is accessed
  * @actual_written: what the device's `actual` is
  * @actual_time: when that was written, in jiffies
@@ -25,6 +27,7 @@ struct vb_resize {
 	unsigned long target;
 	bool target_stale;
 	unsigned int retry_ms;
+	bool awaiting;
 	struct mutex actual_lock;
 	u32 actual_written;
 	unsigned long actual_time;
@@ -59,6 +62,14 @@ void vb_resize_stop(struct virtio_balloon *vb);
  * Any context.
  */
 void vb_resize_request(struct virtio_balloon *vb);
+
+/**
+ * vb_resize_continue() - the device has returned something
+ * @vb: the balloon, which runs
+ *
+ * Makes the worker take the step for which that was missing.  Any context.
+ */
+void vb_resize_continue(struct virtio_balloon *vb);
 
 /**
  * vb_resize_later() - make sure that the worker runs

@@ -309,7 +309,13 @@ def asleep(guest, state, when="true", go=lambda: None):
         yield run
         if state == "mem":
             guest.qmp("system_wakeup")
-        wait_for(lambda: answers(guest), f"{guest.name} to wake up")
+        # It may have been about to sleep only, so it is called until it says that it is awake.
+        wait_for(lambda: answers(guest) and run.done(), f"{guest.name} to wake up")
+
+
+HIBERNATE = ("cat $(dirname $(grep -l swap /sys/block/vd*/serial))/dev > /sys/power/resume; "
+             "echo 0 > /sys/power/image_size; echo {how} > /sys/power/disk; "
+             "echo disk > /sys/power/state")
 
 
 # What holds after each test

@@ -243,11 +243,6 @@ def test_a_new_target_keeps_the_guest_awake_if_it_may(dora, setting):
 
 # Hibernated
 
-HIBERNATE = ("cat $(dirname $(grep -l swap /sys/block/vd*/serial))/dev > /sys/power/resume; "
-             "echo 0 > /sys/power/image_size; echo {how} > /sys/power/disk; "
-             "echo disk > /sys/power/state")
-
-
 @on_each_anew
 def test_a_hibernated_balloon_is_there_again(lab, kind):
     """Its image is written to the disk and read from it, all in one boot."""
@@ -256,7 +251,7 @@ def test_a_hibernated_balloon_is_there_again(lab, kind):
         guest.swap("on disk")
         driver.go(guest, 384)
         before = guest.meminfo()["MemTotal"]
-        slept = guest.run(HIBERNATE.format(how="test_resume"))
+        slept = guest.run(driver.HIBERNATE.format(how="test_resume"))
         assert slept.status == 0, slept
         assert "resuming" not in guest.run("dmesg | grep PM").output
         wait_for(lambda: driver.is_at(guest, 384), "the host to know of the balloon again")
@@ -276,7 +271,7 @@ def test_a_guest_hibernated_wakes_up_in_another_qemu_with_another_target(lab, ki
         guest.hold("kept", KEPT)
         driver.go(guest, SMALL)
         guest.swap("on disk")
-        guest.run(f"({HIBERNATE.format(how='shutdown')}) >/dev/null 2>&1 &")
+        guest.run(f"({driver.HIBERNATE.format(how='shutdown')}) >/dev/null 2>&1 &")
         wait_for(lambda: not guest.alive(), "the guest to hibernate")
 
         another = stack.enter_context(lab.guest("imago", **{**spec, "driver": None}))
