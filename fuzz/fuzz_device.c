@@ -23,10 +23,13 @@
 #define DRIVER_OFFSET 0x1000
 #define DEVICE_OFFSET 0x1800
 #define BUFFERS_OFFSET 0xc000
+#define BLOCK_PAGES 512u
+#define BLOCKS 6u /* of 2 MiB, with the hole and one beyond the end */
 #define STEPS_MAX 300
 #define WORK_MAX 20000
 
-enum option { POPULATE = 1, AUDIT_RELEASE = 2, SMALL_MAX = 4, LATE = 8 };
+/* HUGE: the second region has huge pages of two blocks, as hugetlbfs of 1 GiB has of 512. */
+enum option { POPULATE = 1, AUDIT_RELEASE = 2, SMALL_MAX = 4, LATE = 8, HUGE = 16 };
 
 enum step {
 	WRITE_BYTES,  /* u16 offset, u8 count, bytes */
@@ -52,6 +55,8 @@ enum step {
 	UNMAP, /* u8 region */
 	MAP,   /* u8 region */
 	BIG_ENDIAN_ON,
+	SEND_BLOCKS, /* u8 queue, u8 first block, u8 count: all their pages, a buffer per block */
+	TOUCH,	     /* u8 page of the second block, as a guest that uses what it gave away */
 	STEPS
 };
 
@@ -60,6 +65,7 @@ struct fuzz {
 	struct harness harness;
 	uint8_t *host[REGIONS];
 	int fd; /* of the second region */
+	bool huge;
 	bool mapped[REGIONS];
 	bool swap;
 	uint16_t size[BALLOON_QUEUES_MAX];
@@ -81,6 +87,16 @@ static uint64_t region_gpa(unsigned int region)
 	return region * (REGION_BYTES + HOLE_BYTES);
 }
 
+/* Real ones would need far more memory than a fuzzer may use. */
+static void enlarge_pages(struct fuzz *fuzz)
+{
+	struct memory *memory = (struct memory *)balloon_memory(fuzz->harness.balloon);
+	struct memory_region *region = &memory->regions[memory->count - 1];
+
+	region->backing = MEMORY_HUGETLB;
+	region->page_bytes = REGION_BYTES;
+}
+
 static void map(struct fuzz *fuzz, unsigned int region)
 {
 	int fd, error;
@@ -99,6 +115,8 @@ static void map(struct fuzz *fuzz, unsigned int region)
 	}
 	require(error == 0);
 	fuzz->mapped[region] = true;
+	if (region == 1 && fuzz->huge)
+		enlarge_pages(fuzz);
 }
 
 static void unmap(struct fuzz *fuzz, unsigned int region)
@@ -208,13 +226,11 @@ static void step_offer(struct fuzz *fuzz)
 	}
 }
 
-static void step_offer_buffer(struct fuzz *fuzz)
+static void offer_buffer(struct fuzz *fuzz, unsigned int queue, uint64_t gpa, uint32_t length,
+			 unsigned int flags)
 {
-	unsigned int queue = take_queue(fuzz), flags;
-	uint64_t gpa = script_u32(&fuzz->script), entry = fuzz->offered[queue];
-	uint32_t length = script_u16(&fuzz->script);
+	uint64_t entry = fuzz->offered[queue];
 
-	flags = script_u8(&fuzz->script) & ~1u; /* no NEXT */
 	if (!fuzz->size[queue])
 		return;
 	if (acknowledged(fuzz, VIRTIO_F_RING_PACKED)) {
@@ -225,6 +241,35 @@ static void step_offer_buffer(struct fuzz *fuzz)
 	}
 	put_desc(fuzz, ring_of(queue) + 16 * (entry % fuzz->size[queue]), gpa, length, flags, 0);
 	offer_head(fuzz, queue, (unsigned int)(entry % fuzz->size[queue]));
+}
+
+static void step_offer_buffer(struct fuzz *fuzz)
+{
+	unsigned int queue = take_queue(fuzz);
+	uint64_t gpa = script_u32(&fuzz->script);
+	uint32_t length = script_u16(&fuzz->script);
+
+	offer_buffer(fuzz, queue, gpa, length, script_u8(&fuzz->script) & ~1u); /* no NEXT */
+}
+
+/* Without this a fuzzer would have to find all 512 pages of a block to see one released. */
+static void step_send_blocks(struct fuzz *fuzz)
+{
+	unsigned int queue = take_queue(fuzz), block = script_u8(&fuzz->script) % BLOCKS;
+
+	for (unsigned int left = script_u8(&fuzz->script) % BLOCKS + 1; left > 0; left--, block++) {
+		for (unsigned int i = 0; i < BLOCK_PAGES; i++)
+			put(fuzz, BUFFERS_OFFSET + 4 * i, 4, block * BLOCK_PAGES + i);
+		offer_buffer(fuzz, queue, BUFFERS_OFFSET, 4 * BLOCK_PAGES, 0);
+		balloon_kick(fuzz->harness.balloon, queue);
+		for (unsigned int i = 0; i < 4; i++)
+			balloon_work(fuzz->harness.balloon);
+	}
+}
+
+static void step_touch(struct fuzz *fuzz)
+{
+	fuzz->host[0][REGION_BYTES / 2 + script_u8(&fuzz->script) * UINT64_C(4096)] = 1;
 }
 
 static void step_write_pfns(struct fuzz *fuzz)
@@ -381,6 +426,10 @@ static bool driver_step(struct fuzz *fuzz, enum step what)
 		step_config(fuzz, what == CONFIG_WRITE);
 	else if (what == BIG_ENDIAN_ON)
 		step_big_endian(fuzz);
+	else if (what == SEND_BLOCKS)
+		step_send_blocks(fuzz);
+	else if (what == TOUCH)
+		step_touch(fuzz);
 	else
 		return false;
 	return true;
@@ -418,6 +467,7 @@ static void begin(struct fuzz *fuzz)
 
 	for (size_t i = 0; i < balloon_feature_count; i++)
 		options.features |= BALLOON_BIT(balloon_features[i].bit);
+	fuzz->huge = bits & HUGE;
 	options.populate = bits & POPULATE;
 	options.audit_release = bits & AUDIT_RELEASE;
 	options.max_bytes = bits & SMALL_MAX ? REGION_BYTES / 2 : 0;

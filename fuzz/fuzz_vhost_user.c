@@ -8,6 +8,7 @@
  * Besides crashes, this looks for leaked file descriptors, and for rounds of the
  * loop that do not end.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -39,13 +40,14 @@ enum step {
 	STEPS
 };
 
-enum kind { MEMORY_FD, EVENT_FD, SOCKET_FD, PIPE_FD, READ_ONLY_FD, KINDS };
+/* PIPE_FD is the end that can be read, PIPE_END_FD the other. */
+enum kind { MEMORY_FD, EVENT_FD, SOCKET_FD, PIPE_FD, READ_ONLY_FD, PIPE_END_FD, KINDS };
 
 struct fuzz {
 	struct script script;
 	struct harness harness;
 	int vmm; /* the VMM's end */
-	int fds[KINDS], other_socket, other_pipe;
+	int fds[KINDS], other_socket;
 	struct guest guest;
 };
 
@@ -206,6 +208,16 @@ static void step_eventfd(struct fuzz *fuzz)
 	send_u64(fuzz, request, word, kind < KINDS ? fuzz->fds[kind] : -1);
 }
 
+/* All kicks of an input fit into the pipe and the socket. */
+static void step_kick(struct fuzz *fuzz, uint8_t count)
+{
+	const uint64_t one = 1;
+
+	signal_eventfd(fuzz->fds[EVENT_FD], count);
+	require(write(fuzz->fds[PIPE_END_FD], &one, sizeof(one)) > 0 || errno == EAGAIN);
+	send(fuzz->other_socket, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void step(struct fuzz *fuzz)
 {
 	switch ((enum step)(script_u8(&fuzz->script) % STEPS)) {
@@ -240,7 +252,7 @@ static void step(struct fuzz *fuzz)
 		step_stop(fuzz);
 		break;
 	case KICK:
-		signal_eventfd(fuzz->fds[EVENT_FD], script_u8(&fuzz->script));
+		step_kick(fuzz, script_u8(&fuzz->script));
 		break;
 	case MEMORY:
 		guest_write(&fuzz->guest, &fuzz->script);
@@ -290,7 +302,7 @@ static void begin(struct fuzz *fuzz)
 	fuzz->fds[SOCKET_FD] = sockets[0];
 	fuzz->other_socket = sockets[1];
 	fuzz->fds[PIPE_FD] = pipes[0];
-	fuzz->other_pipe = pipes[1];
+	fuzz->fds[PIPE_END_FD] = pipes[1];
 	fuzz->fds[READ_ONLY_FD] = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	open_transport(fuzz);
 }
@@ -303,7 +315,6 @@ static void end(struct fuzz *fuzz)
 	for (unsigned int i = 0; i < KINDS; i++)
 		close(fuzz->fds[i]);
 	close(fuzz->other_socket);
-	close(fuzz->other_pipe);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
