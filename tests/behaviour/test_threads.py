@@ -47,6 +47,9 @@ def test_a_life_of_the_daemon_has_no_race(fakes, tmp_path, env):
         daemon.wait_for_guest(name, lambda guest: guest["times_set"])
         daemon.wait_for_guest("test")
         assert daemon.set_mode(name, "held", 900 * MIB)[0] == 200
+        code, answer = daemon.put(f"/v1/guests/{name}/size", {"bytes": 950 * MIB})
+        assert code < 300, answer
+        daemon.wait_for_guest(name, lambda guest: guest["actual_bytes"] == 950 * MIB)
         assert daemon.set_mode(name, "auto")[0] == 200
         assert daemon.get("/metrics")[0] == 200
         fakes.order("vanish", COUNT - 2)
