@@ -25,6 +25,7 @@ COUNTS = (1, 3)     # how many calls fail
 SAMPLE = 12         # points per command, when not all are tried
 COUNT = 3
 NAME = "guest-0001"
+LIBVIRT = "test:///default"     # libvirt's test driver, in the command's own process
 VARIES = ("rss", "CPU time", "Host memory")     # from one moment to the next
 # GLib ends a process that has no descriptor or thread for its first loops.
 GLIB_ENDS = re.compile("GLib-ERROR.*(GWakeup|thread 'gmain')")
@@ -83,8 +84,9 @@ def test_list_shows_every_guest_or_says_what_it_could_not_see(fakes, tmp_path, r
             explain(plan, result)
 
 
-@pytest.mark.parametrize("words", [("dominfo", NAME), ("dommemstat", NAME)],
-                         ids=lambda words: words[0])
+@pytest.mark.parametrize("words", [("dominfo", NAME), ("dommemstat", NAME),
+                                   ("-c", LIBVIRT, "dominfo", "test")],
+                         ids=lambda words: " ".join(words[:2]))
 def test_what_an_answer_says_is_true(fakes, tmp_path, request, words):
     counts = tmp_path / "counts"
     right = run(fakes, counts, words)
