@@ -76,6 +76,19 @@ class LibvirtGuest(Guest):
     def shut_off(self):
         """Destroys the domain with virsh, and prepares the lab for its next start."""
         self.libvirt.virsh("destroy", self.name)
+        self._prepare_start()
+
+    def save(self, path):
+        """Saves the guest to a file, which ends its process, and prepares the lab for restore()."""
+        self.libvirt.virsh("save", self.name, path)
+        self._prepare_start()
+
+    def restore(self, path):
+        """Goes on with the saved guest, in a new process.  It can be asked nothing from inside."""
+        self.libvirt.virsh("restore", path)
+        self.pid = wait_for(self.nest.processes, f"the QEMU of domain {self.name}")[0]
+
+    def _prepare_start(self):
         self._reap()
         for name, kind in (("channel", Channel), ("heartbeat", Heartbeat)):
             getattr(self, name).close()
