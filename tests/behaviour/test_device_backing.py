@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What guests' RAM is made of on the host: it is given back as that wants it, and looked after."""
+import re
+
 import pytest
 
 from command import MIB
@@ -159,19 +161,33 @@ def test_pages_of_hugetlb_go_whole_and_come_back_unharmed(on_huge):
     assert on_huge.touch("kept", full=True).bad_pages == 0
 
 
+def huge_page_fallbacks():
+    """How often the host had no huge page for shared memory."""
+    with open("/proc/vmstat", encoding="ascii") as file:
+        return int(re.search(r"^thp_file_fallback (\d+)$", file.read(), re.M)[1])
+
+
+def assert_huge(guest, least, fallbacks):
+    """Unless the host itself ran out of huge pages, which then are missing for that reason."""
+    if mapped_huge_bytes(guest) <= least and huge_page_fallbacks() > fallbacks:
+        pytest.skip("the host had no free huge pages for the guest")
+    assert mapped_huge_bytes(guest) > least
+
+
 @on("shmem-thp")
 def test_transparent_huge_pages_survive_a_balloon(on_huge):
+    fallbacks = huge_page_fallbacks()
     on_huge.hold("kept", 40)
     use_up(on_huge, 150)
+    assert_huge(on_huge, 200 * MIB, fallbacks)
     huge = mapped_huge_bytes(on_huge)
-    assert huge > 200 * MIB
     before = on_huge.host_bytes()
     reach(on_huge, 384 - OUT)
     assert before - on_huge.host_bytes() > (OUT - 20) * MIB
     # None but those at the edges was cut up.
-    assert mapped_huge_bytes(on_huge) > huge - (OUT + 40) * MIB
+    assert_huge(on_huge, huge - (OUT + 40) * MIB, fallbacks)
     reach(on_huge, 384)
     on_huge.hold("again", 180)
     assert on_huge.touch("again", full=True).bad_pages == 0
     assert on_huge.touch("kept", full=True).bad_pages == 0
-    assert mapped_huge_bytes(on_huge) > huge - 60 * MIB
+    assert_huge(on_huge, huge - 60 * MIB, fallbacks)
