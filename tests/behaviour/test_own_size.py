@@ -117,8 +117,8 @@ def a_person_holds_it(scene, dice):
 
 def a_person_goes_past(scene, dice):
     scene.wait_for_limit()
-    if not scene.daemon.guest(NAME)["times_set"]:
-        return      # so far it is its own size that a person would change
+    if scene.daemon.guest(NAME)["target_bytes"] is None:
+        return      # the policy wants no other size, so a person overrules nobody
     scene.daemon.wait_for_guest(NAME, lambda told: told["target_bytes"] == told["actual_bytes"])
     scene.daemon.wait_for_rounds(4)
     size = scene.guest.actual() - dice.choice((20, 30)) * MIB
