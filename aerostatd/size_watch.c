@@ -40,6 +40,10 @@ static void start_approach(struct size_watch *watch)
 
 void size_watch_set_target(struct size_watch *watch, uint64_t target_bytes, int64_t now_us)
 {
+	bool is_on_course =
+		watch->closest_bytes || !size_watch_has_arrived(watch, watch->actual_bytes);
+
+	watch->course_us = is_on_course ? now_us + COURSE_US : 0;
 	watch->target_bytes = target_bytes;
 	watch->set_us = now_us;
 	start_approach(watch);
@@ -106,7 +110,7 @@ static bool has_left_target(struct size_watch *watch, uint64_t actual, int64_t n
 	uint64_t distance = distance_to_target(watch, actual);
 
 	/* It may still be moving towards the target before this one. */
-	if (now_us - watch->set_us < COURSE_US)
+	if (now_us < watch->course_us)
 		return false;
 	if (distance <= ARRIVED_BYTES) {
 		watch->closest_bytes = 0;

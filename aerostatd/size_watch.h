@@ -41,6 +41,7 @@
 struct size_watch {
 	uint64_t target_bytes;	/* the last that we set; HV_UNSET: none, or another's since */
 	int64_t set_us;		/* when it was set */
+	int64_t course_us;	/* until then the guest may be on its way to the one before */
 	uint64_t actual_bytes;	/* in the last sample; HV_UNSET: there was none */
 	uint64_t from_bytes;	/* the farthest from the target that the guest was */
 	uint64_t closest_bytes; /* the closest it has come since; HV_UNSET: no closer yet */

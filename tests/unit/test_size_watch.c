@@ -211,10 +211,22 @@ static void a_device_that_rounds_is_at_its_target(void **state)
 static void a_guest_that_overshoots_a_new_target_is_nobodys(void **state)
 {
 	(void)state;
+	size_watch_set_target(&watch, 300 * MIB, now_us);
+	has(700);
 	size_watch_set_target(&watch, 600 * MIB, now_us);
 	has(601);
 	assert_false(has_for(560, 6));
 	assert_false(has_for(600, 5));
+}
+
+static void a_person_is_seen_soon_after_a_guest_that_stood_still_was_set(void **state)
+{
+	(void)state;
+	for (uint64_t mib = TARGET_MIB; mib < TARGET_MIB + 50; mib += 10) {
+		size_watch_set_target(&watch, mib * MIB, now_us);
+		has(mib);
+	}
+	assert_true(has_for(400, AWAY_US / S + 1));
 }
 
 static void a_guest_that_may_grow_alone_is_not_suspected_above_its_target(void **state)
@@ -272,6 +284,7 @@ int main(void)
 		TEST(a_counter_that_wraps_hides_nobody_for_long),
 		TEST(a_device_that_rounds_is_at_its_target),
 		TEST(a_guest_that_overshoots_a_new_target_is_nobodys),
+		TEST(a_person_is_seen_soon_after_a_guest_that_stood_still_was_set),
 		TEST(a_guest_that_may_grow_alone_is_not_suspected_above_its_target),
 		TEST(plugged_memory_is_nobodys),
 		TEST(a_size_is_settled_when_it_stands_still),
