@@ -32,7 +32,10 @@
 #include "hypervisor/vmm_process.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define RETRY_US 100000
 #define CLOSE_US 250000 /* for libvirtd to confirm the close */
@@ -100,12 +103,46 @@ static bool libvirt_link_copy_uuid(struct libvirt_link *link, char uuid[VIR_UUID
 	return *uuid;
 }
 
+/* The owner of the socket in "…?socket=PATH", who runs that libvirt; -1: none is named. */
+static uid_t find_socket_owner(const char *uri)
+{
+	const char *query = strchr(uri, '?');
+	g_autoptr(GHashTable) parameters =
+		query ? g_uri_parse_params(query + 1, -1, "&", G_URI_PARAMS_NONE, NULL) : NULL;
+	const char *path = parameters ? g_hash_table_lookup(parameters, "socket") : NULL;
+	struct stat st;
+
+	return path && !stat(path, &st) ? st.st_uid : (uid_t)-1;
+}
+
+/* The users who may run the QEMUs of @uri: whose libvirt it is, and those that it runs QEMU as. */
+static GArray *list_vmm_owners(const char *uri)
+{
+	static const char *const accounts[] = { "libvirt-qemu", "qemu" }; /* Debian, Fedora */
+	GArray *owners = g_array_new(FALSE, FALSE, sizeof(uid_t));
+	const uid_t root = 0, self = geteuid(), owner = find_socket_owner(uri);
+
+	g_array_append_val(owners, root);
+	g_array_append_val(owners, self);
+	if (owner != (uid_t)-1)
+		g_array_append_val(owners, owner);
+	for (size_t i = 0; i < G_N_ELEMENTS(accounts); i++) {
+		struct passwd entry, *found = NULL;
+		char buffer[4096];
+
+		if (!getpwnam_r(accounts[i], &entry, buffer, sizeof(buffer), &found) && found)
+			g_array_append_val(owners, found->pw_uid);
+	}
+	return owners;
+}
+
 pid_t libvirt_link_find_pid(struct libvirt_link *link)
 {
+	g_autoptr(GArray) owners = list_vmm_owners(link->uri);
 	char uuid[VIR_UUID_STRING_BUFLEN];
 
 	link->pid = libvirt_link_copy_uuid(link, uuid) && hv_uri_is_local(link->uri)
-			    ? vmm_process_find(uuid, link->pid)
+			    ? vmm_process_find(uuid, owners, link->pid)
 			    : 0;
 	return link->pid;
 }

@@ -9,8 +9,36 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Whether @pid runs a guest (-name guest=…) with the UUID @uuid. */
-static bool is_guest_process(pid_t pid, const char *uuid)
+/*
+ * Whether @pid has only users of @owners: real, effective, saved and of the file system.  The owner
+ * of /proc/PID would not do: it is root for every process that is not dumpable.
+ */
+static bool has_trusted_owner(pid_t pid, const GArray *owners)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)pid);
+	g_autofree char *text = NULL;
+	const char *line;
+	uid_t uids[4];
+
+	if (!g_file_get_contents(path, &text, NULL, NULL))
+		return false;
+	line = strstr(text, "\nUid:");
+	if (!line ||
+	    sscanf(line, "\nUid: %u %u %u %u", &uids[0], &uids[1], &uids[2], &uids[3]) != 4)
+		return false;
+	for (size_t i = 0; i < G_N_ELEMENTS(uids); i++) {
+		bool trusted = false;
+
+		for (guint j = 0; j < owners->len; j++)
+			trusted |= uids[i] == g_array_index(owners, uid_t, j);
+		if (!trusted)
+			return false;
+	}
+	return true;
+}
+
+/* Whether @pid runs a guest (-name guest=…) with the UUID @uuid for one of @owners. */
+static bool is_guest_process(pid_t pid, const char *uuid, const GArray *owners)
 {
 	g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int)pid);
 	g_autofree char *arguments = NULL;
@@ -18,7 +46,8 @@ static bool is_guest_process(pid_t pid, const char *uuid)
 	bool named = false, found = false;
 	size_t length;
 
-	if (!g_file_get_contents(path, &arguments, &length, NULL))
+	if (!has_trusted_owner(pid, owners) ||
+	    !g_file_get_contents(path, &arguments, &length, NULL))
 		return false;
 	for (char *arg = arguments; arg < arguments + length; arg += strlen(arg) + 1) {
 		named |= !strcmp(option, "-name") && g_str_has_prefix(arg, "guest=");
@@ -28,19 +57,19 @@ static bool is_guest_process(pid_t pid, const char *uuid)
 	return named && found;
 }
 
-pid_t vmm_process_find(const char *uuid, pid_t guess)
+pid_t vmm_process_find(const char *uuid, const GArray *owners, pid_t guess)
 {
 	g_autoptr(GDir) proc = NULL;
 	pid_t found = 0;
 	const char *name;
 
-	if (guess && is_guest_process(guess, uuid))
+	if (guess && is_guest_process(guess, uuid, owners))
 		return guess;
 	proc = g_dir_open("/proc", 0, NULL);
 	while (proc && (name = g_dir_read_name(proc))) {
 		pid_t pid = atoi(name);
 
-		if (pid <= 0 || !is_guest_process(pid, uuid))
+		if (pid <= 0 || !is_guest_process(pid, uuid, owners))
 			continue;
 		if (found)
 			return 0;

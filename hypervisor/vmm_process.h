@@ -3,6 +3,7 @@
 #ifndef AEROSTAT_HYPERVISOR_VMM_PROCESS_H
 #define AEROSTAT_HYPERVISOR_VMM_PROCESS_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -10,13 +11,15 @@
 /*
  * vmm_process_find - find the QEMU process of a libvirt domain
  * @uuid: of the domain
+ * @owners: the users (uid_t) who may run it
  * @guess: the process found last time, which is checked first; 0 when there is none
  *
  * libvirt does not report the process, so this looks for the only one with
- * "-uuid UUID" and "-name guest=…" among its arguments.  Returns 0 when there is
- * no such process, or several, or /proc hides it.
+ * "-uuid UUID" and "-name guest=…" among its arguments.  Any user can start a process
+ * with such arguments, so processes of users not in @owners are not even read.
+ * Returns 0 when there is no such process, or several, or /proc hides it.
  */
-pid_t vmm_process_find(const char *uuid, pid_t guess);
+pid_t vmm_process_find(const char *uuid, const GArray *owners, pid_t guess);
 
 /* Whether a signal (SIGSTOP) or a debugger has stopped it, so that it does not answer. */
 bool vmm_process_stopped(pid_t pid);

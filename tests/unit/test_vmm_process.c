@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which process runs a guest: no process of another user, whatever its command line says. */
+#include "hypervisor/vmm_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define OTHER_UID 65534
+
+static char *uuid;
+
+static int set_up(void **state)
+{
+	(void)state;
+	uuid = g_uuid_string_random();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	g_free(uuid);
+	return 0;
+}
+
+/* A process that only looks like a QEMU: a shell that reads until it or this test is killed. */
+static pid_t start_lookalike(uid_t real, uid_t effective)
+{
+	int ready[2], hold[2];
+	char byte;
+	pid_t pid;
+
+	assert_return_code(pipe2(ready, O_CLOEXEC), errno);
+	assert_return_code(pipe2(hold, O_CLOEXEC), errno); /* ends with this test */
+	pid = fork();
+	if (!pid) {
+		dup2(hold[0], STDIN_FILENO);
+		dup2(ready[1], STDOUT_FILENO);
+		close(hold[1]);
+		if (setresuid(real, effective, effective))
+			_exit(1);
+		execl("/bin/sh", "sh", "-pc", "echo; read line", "qemu", "-name", "guest=web",
+		      "-uuid", uuid, NULL);
+		_exit(1);
+	}
+	close(ready[1]);
+	close(hold[0]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void end_lookalike(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static pid_t find_for(uid_t owner)
+{
+	g_autoptr(GArray) owners = g_array_new(FALSE, FALSE, sizeof(uid_t));
+
+	g_array_append_val(owners, owner);
+	return vmm_process_find(uuid, owners, 0);
+}
+
+static void a_process_of_the_owner_is_found(void **state)
+{
+	pid_t pid = start_lookalike(getuid(), geteuid());
+
+	(void)state;
+	assert_int_equal(find_for(getuid()), pid);
+	assert_int_equal(find_for(OTHER_UID - 1), 0);
+	end_lookalike(pid);
+	assert_int_equal(find_for(getuid()), 0);
+}
+
+static void a_process_of_another_user_neither_counts_nor_hides_the_right_one(void **state)
+{
+	pid_t pid, other;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	other = start_lookalike(OTHER_UID, OTHER_UID);
+	assert_int_equal(find_for(0), 0);
+	pid = start_lookalike(0, 0);
+	assert_int_equal(find_for(0), pid);
+	end_lookalike(pid);
+	end_lookalike(other);
+}
+
+static void a_program_that_another_user_started_with_more_rights_does_not_count(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	pid = start_lookalike(OTHER_UID, 0); /* as a set-user-ID program of root's */
+	assert_int_equal(find_for(0), 0);
+	end_lookalike(pid);
+}
+
+static void two_processes_of_the_owner_are_neither(void **state)
+{
+	pid_t first = start_lookalike(getuid(), geteuid());
+	pid_t second = start_lookalike(getuid(), geteuid());
+
+	(void)state;
+	assert_int_equal(find_for(getuid()), 0);
+	end_lookalike(first);
+	end_lookalike(second);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_process_of_the_owner_is_found),
+		TEST(a_process_of_another_user_neither_counts_nor_hides_the_right_one),
+		TEST(a_program_that_another_user_started_with_more_rights_does_not_count),
+		TEST(two_processes_of_the_owner_are_neither),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
