@@ -12,13 +12,13 @@ from test_daemon_api import BINARY, SCHEMAS, ask, config, quoted, validate
 
 
 @contextlib.contextmanager
-def managing(folder, *words, more=""):
+def managing(folder, *words):
     """A daemon and the one fake guest, of 1 GiB, that it manages."""
     with fake_qmp(folder / "gamma.qmp", "--name", "gamma", *words) as address, \
-            Daemon(BINARY, folder / "d", config(folder, more)) as daemon:
+            Daemon(BINARY, folder / "d", config(folder)) as daemon:
         daemon.address = address
-        daemon.wait_for_guest(address, lambda guest: guest["stats"]["age_us"] is not None
-                              or "no-stats" in words or "mode=off" in more)
+        daemon.wait_for_guest(address, lambda guest: guest["max_bytes"] and (
+            guest["stats"]["age_us"] is not None or "no-stats" in words))
         yield daemon
 
 
