@@ -36,7 +36,7 @@ def test_a_name_of_two_guests_is_refused(alpha, lab, aerostat):
         both = aerostat.looking_at("--qmp", str(alpha.qmp_path), "--qmp", str(twin.qmp_path))
         result = both("setmem", "alpha", "200M")
         assert result.code == NO_GUEST
-        assert "the name of 2 guests" in result.error
+        assert "'alpha' means 2 guests" in result.error
         assert alpha.address in result.error and twin.address in result.error
 
 
