@@ -43,7 +43,9 @@ void size_watch_set_target(struct size_watch *watch, uint64_t target_bytes, int6
 	bool is_on_course =
 		watch->closest_bytes || !size_watch_has_arrived(watch, watch->actual_bytes);
 
-	watch->course_us = is_on_course ? now_us + COURSE_US : 0;
+	/* A target that is sent again is no new course. */
+	if (target_bytes != watch->target_bytes)
+		watch->course_us = is_on_course ? now_us + COURSE_US : 0;
 	watch->target_bytes = target_bytes;
 	watch->set_us = now_us;
 	start_approach(watch);
