@@ -291,9 +291,9 @@ static void the_last_changes_of_the_one_selected_are_listed(void **state)
 	assert_silent(scene, "no changes so far");
 	add_change(scene, 1, 9);
 	draw(scene);
-	assert_int_equal(line_with(scene, " 14:13:20     1 GiB →   512 MiB  idle      why so"), 18);
-	assert_says(scene, "14:10:20");
-	assert_silent(scene, "14:09:20");
+	assert_int_equal(line_with(scene, " 14:13:20     1 GiB →   512 MiB  idle      why so"), 20);
+	assert_says(scene, "14:12:20");
+	assert_silent(scene, "14:11:20");
 	add_change(scene, 2, 9);
 	draw(scene);
 	assert_silent(scene, "why so");
