@@ -10,6 +10,7 @@
 #include "aerostatd/state_file.h"
 
 #include "aerostatd/log.h"
+#include "common/plain_file.h"
 #include "common/safe_folder.h"
 #include "config/config.h"
 #include "policy/floor.h"
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #define POLL_MS 20
+#define FILE_MAX ((size_t)64 << 20) /* bytes; a guest takes about 400 */
 
 enum field_kind {
 	FIELD_TEXT,
@@ -320,15 +322,17 @@ static bool append_damaged(const char *path, const GString *rows, GError **error
 /* The content of the file; NULL without @error if there is none. */
 static json_t *read_file(const char *path, GError **error)
 {
-	g_autoptr(GError) failed = NULL;
-	g_autofree char *text = NULL, *why = NULL;
+	size_t length;
+	int reason;
+	g_autofree char *text = plain_file_read(path, FILE_MAX, &length, &reason);
+	g_autofree char *why = NULL;
 	json_error_t wrong;
-	gsize length;
 	json_t *root;
 
-	if (!g_file_get_contents(path, &text, &length, &failed)) {
-		if (!g_error_matches(failed, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-			g_propagate_error(error, g_steal_pointer(&failed));
+	if (!text) {
+		if (reason != ENOENT)
+			g_set_error(error, G_FILE_ERROR, (gint)g_file_error_from_errno(reason),
+				    "%s: cannot be read: %s", path, plain_file_error_text(reason));
 		return NULL;
 	}
 	root = json_loadb(text, length, 0, &wrong);

@@ -3,50 +3,27 @@
 #include "config/config_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "common/plain_file.h"
 
 #define FILE_MAX (1 << 20) /* bytes */
-
-/* Appends what @fd has, but only a little more than FILE_MAX.  False with errno. */
-static bool read_config_bytes(int fd, GString *text)
-{
-	char buffer[16384];
-	ssize_t n;
-
-	while (text->len <= FILE_MAX) {
-		n = read(fd, buffer, sizeof(buffer));
-		if (n < 0 && errno != EINTR)
-			return false;
-		if (n == 0)
-			break;
-		if (n > 0)
-			g_string_append_len(text, buffer, n);
-	}
-	return true;
-}
 
 /* NULL with an error, and the errno in @error_number. */
 static GString *read_config_file(const char *path, int *error_number, GError **error)
 {
-	g_autoptr(GString) text = g_string_new(NULL);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	bool is_read = fd >= 0 && read_config_bytes(fd, text);
+	size_t length;
+	g_autofree char *text = plain_file_read(path, FILE_MAX, &length, error_number);
 
-	*error_number = is_read ? 0 : errno;
-	if (fd >= 0)
-		close(fd);
-	if (is_read && text->len <= FILE_MAX)
-		return g_steal_pointer(&text);
-	if (is_read)
+	if (text)
+		return g_string_new_len(text, (gssize)length);
+	if (*error_number == EFBIG)
 		g_set_error(error, CONFIG_ERROR, CONFIG_ERROR_FILE,
 			    "%s: the file is larger than 1 MiB", path);
 	else
 		g_set_error(error, CONFIG_ERROR, CONFIG_ERROR_FILE, "%s: cannot be read: %s", path,
-			    *error_number == EISDIR ? "it is a folder; name a file"
-						    : g_strerror(*error_number));
+			    plain_file_error_text(*error_number));
 	return NULL;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/plain_file.h"
 #include "recording/recording_fields.h"
 
 #define MARK "aerostat-recording"
@@ -208,12 +209,14 @@ struct recording *recording_open(const char *path, GError **error)
 {
 	struct recording *recording = g_new0(struct recording, 1);
 	GError *wrong = NULL;
+	int fd = plain_file_open(path);
 
 	recording->path = g_strdup(path);
-	recording->file = fopen(path, "re");
+	recording->file = fd >= 0 ? fdopen(fd, "r") : NULL;
 	if (!recording->file)
 		g_set_error(&wrong, RECORDING_ERROR, RECORDING_ERROR_FILE,
-			    "recording %s cannot be opened: %s", path, g_strerror(errno));
+			    "recording %s cannot be opened: %s", path,
+			    plain_file_error_text(fd < 0 ? -fd : errno));
 	else if (read_first_line(recording, &wrong))
 		return recording;
 	recording_close(recording);

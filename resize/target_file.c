@@ -6,7 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/plain_file.h"
 #include "common/safe_folder.h"
+
+#define TEXT_MAX 100 /* bytes */
 
 /*
  * $XDG_RUNTIME_DIR/aerostat, or /run/aerostat; NULL if neither can be used.  sudo may have kept
@@ -73,8 +76,11 @@ void target_file_write(struct target_file *file, const hv_guest *guest, const hv
 bool target_file_is_current(const struct target_file *file, uint64_t *newer_bytes)
 {
 	g_autofree char *text = NULL;
+	int reason;
 
-	if (!file->path || !g_file_get_contents(file->path, &text, NULL, NULL))
+	if (file->path)
+		text = plain_file_read(file->path, TEXT_MAX, NULL, &reason);
+	if (!text)
 		return true;
 	if (g_str_equal(text, file->text))
 		return true;

@@ -16,8 +16,11 @@
 
 #include "aerostat/resize_cli.h"
 #include "aerostat/verbs.h"
+#include "common/plain_file.h"
 #include "hypervisor/domain_xml.h"
 #include "policy/floor.h"
+
+#define TEXT_MAX ((size_t)16 << 20) /* bytes of XML; libvirt takes no more */
 
 struct edit {
 	struct context *ctx;
@@ -60,7 +63,7 @@ static bool run_editor(struct edit *edit, GError **error)
 {
 	g_autofree char *command = g_strdup_printf("%s \"$1\"", editor_command());
 	char *argv[] = { "/bin/sh", "-c", command, "sh", edit->file, NULL };
-	int status;
+	int status, reason;
 
 	if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL, NULL,
 			  &status, error))
@@ -70,7 +73,11 @@ static bool run_editor(struct edit *edit, GError **error)
 		return false;
 	}
 	g_clear_pointer(&edit->new, g_free);
-	return g_file_get_contents(edit->file, &edit->new, NULL, error);
+	edit->new = plain_file_read(edit->file, TEXT_MAX, NULL, &reason);
+	if (!edit->new)
+		g_set_error(error, G_FILE_ERROR, (gint)g_file_error_from_errno(reason),
+			    "%s: cannot be read: %s", edit->file, plain_file_error_text(reason));
+	return edit->new;
 }
 
 static bool edit_guest_runs(const struct edit *edit)
@@ -230,9 +237,10 @@ static int print_edit_unchanged(const struct edit *edit)
 
 static bool is_text_changed(const struct edit *edit)
 {
-	g_autofree char *text = NULL;
+	int reason;
+	g_autofree char *text = plain_file_read(edit->file, TEXT_MAX, NULL, &reason);
 
-	return g_file_get_contents(edit->file, &text, NULL, NULL) && strcmp(text, edit->old);
+	return text && strcmp(text, edit->old);
 }
 
 static int edit_and_apply(struct edit *edit)

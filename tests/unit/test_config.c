@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -397,7 +398,7 @@ static void a_file_of_more_than_a_mebibyte_is_refused(void **state)
 
 	write_bytes(rig, text, MIB + 1);
 	expect_refusal(rig, rig->path, 0, "larger than 1 MiB");
-	expect_refusal(rig, "/dev/zero", 0, "larger than 1 MiB");
+	expect_refusal(rig, "/dev/zero", 0, "device");
 	write_bytes(rig, text, MIB);
 	config = config_load(rig->path, NULL);
 	assert_non_null(config);
@@ -406,6 +407,15 @@ static void a_file_of_more_than_a_mebibyte_is_refused(void **state)
 /*
  * Which file
  */
+static void a_fifo_as_configuration_is_refused(void **state)
+{
+	const struct rig *rig = *state;
+
+	unlink(rig->path);
+	assert_int_equal(mkfifo(rig->path, 0600), 0);
+	expect_refusal(rig, rig->path, 0, "name a regular file");
+}
+
 static void the_file_of_the_environment_must_exist(void **state)
 {
 	const struct rig *rig = *state;
@@ -554,6 +564,7 @@ int main(void)
 		TEST(a_message_shows_no_more_than_the_start_of_a_line),
 		TEST(a_file_that_cannot_be_read_is_refused),
 		TEST(a_file_of_more_than_a_mebibyte_is_refused),
+		TEST(a_fifo_as_configuration_is_refused),
 		TEST(the_file_of_the_environment_must_exist),
 		TEST(the_usual_file_need_not_exist),
 		TEST(the_default_is_where_virsh_looks),
