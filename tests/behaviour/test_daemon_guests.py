@@ -137,7 +137,7 @@ def test_a_size_that_a_person_sets_holds_until_auto(fleet, pilot, aerostat):
 
 
 def is_held(told, guest, size):
-    """Whether it is held.  A person sets its size, and again if the policy has set another since."""
+    """Whether it is held.  A person sets its size, and again if the policy has set another."""
     if told["mode"] != "held" and told["target_bytes"] == told["actual_bytes"]:
         guest.qmp("balloon", value=size)
     return told["mode"] == "held"

@@ -143,7 +143,8 @@ def test_a_daemon_that_stops_meanwhile_leaves_the_period_as_it_was(aerostat, tmp
 
     with fake_qmp(tmp_path / "gamma.qmp", "--name", "gamma", "--mode", "never-moves") as address:
         assert aerostat("dommemstat", address, "--period", "7").code == DONE
-        with Daemon(BINARY, tmp_path / "d", config(tmp_path, "[guest gamma]\nmode=off\n")) as daemon:
+        rules = config(tmp_path, "[guest gamma]\nmode=off\n")
+        with Daemon(BINARY, tmp_path / "d", rules) as daemon:
             daemon.address = address
             daemon.wait_for_guest(address)
             with daemon.events() as events:

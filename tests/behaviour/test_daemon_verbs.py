@@ -277,7 +277,8 @@ def test_explain_reads_well_at_three_in_the_morning(ask, fake):
                  r"Bounds +232 MiB \(its floor\) to 1 GiB \(its RAM at boot\)",
                  r"Mode +auto: the policy sets its size", r"Distress +none",
                  r"Statistics +0 s old: 192 MiB available, 50 MiB free, 120 MiB cache$",
-                 r"On the host +530 MiB", r"Own size +1 GiB +restored when aerostatd ends", r"Targets +3 set, 0 failed",
+                 r"On the host +530 MiB", r"Own size +1 GiB +restored when aerostatd ends",
+                 r"Targets +3 set, 0 failed",
                  r"  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d +600 MiB -> 512 MiB +idle"):
         assert re.search(rf"^{line}", out, re.M), line
     assert out.count("needs 320 MiB, plus a reserve of 128 MiB") == 3
@@ -294,7 +295,8 @@ def test_explain_says_where_it_is_going(ask, fake):
     ({"mode": "held", "mode_by": "person", "held_bytes": 300 * MIB},
      "Mode         held at 300 MiB by a user; to release it: aerostat auto alpha\nDistress"),
     ({"mode": "held", "mode_by": "person", "held_bytes": None},
-     "Mode         held at the size it has by a user; to release it: aerostat auto alpha\nDistress"),
+     "Mode         held at the size it has by a user; to release it: aerostat auto alpha\n"
+     "Distress"),
     ({"mode": "held", "mode_by": "file", "held_bytes": 300 * MIB},
      "Mode         held at 300 MiB by the configuration\nDistress"),
     ({"mode": "held", "mode_by": "person", "held_bytes": 300 * MIB},

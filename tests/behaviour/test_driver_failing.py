@@ -58,14 +58,15 @@ def with_failures(source, folder):
 @pytest.fixture(scope="module")
 def failing_lab(tmp_path_factory):
     lab = Lab(BUILD)
-    lab.driver_source = with_failures(lab.driver_source, tmp_path_factory.mktemp("driver") / "guest")
+    folder = tmp_path_factory.mktemp("driver")
+    lab.driver_source = with_failures(lab.driver_source, folder / "guest")
     return lab
 
 
 @pytest.fixture(scope="module", params=KERNELS)
 def _ruth(failing_lab, request):
-    with failing_lab.guest("ruth", kernel=request.param, memory=MEMORY, device="aerostat", packaged_kernel=True,
-                           driver="aerostat", balloon=FEATURES,
+    with failing_lab.guest("ruth", kernel=request.param, memory=MEMORY, device="aerostat",
+                           packaged_kernel=True, driver="aerostat", balloon=FEATURES,
                            kernel_args="slub_debug=FZPU init_on_free=1") as guest:
         driver.wait_for_driver(guest)
         guest.whole_bytes = guest.meminfo()["MemTotal"]

@@ -27,7 +27,8 @@ NODE = "<node>" + "".join(
     for name, uuid in (("x y", UUID + "b"), ("1", UUID + "c"))) + "<cpu><mhz>1</mhz></cpu></node>"
 
 ALONE = ["my vm 1", "three", "three.qmp", "--all", "four", f"uuid:{UUID}1", f"uuid:{UUID}7",
-         "it's a/b \"c\" $(d)", "[a-z]*", "seven", "..", "%41?#", "x y", "2", f"uuid:{UUID}c", UUID + "3"]
+         "it's a/b \"c\" $(d)", "[a-z]*", "seven", "..", "%41?#", "x y", "2", f"uuid:{UUID}c",
+         UUID + "3"]
 AMBIGUOUS = ["alpha", "beta", "web", UUID + "1", "1"]
 NOBODY = ["my vm", "nobody", "uuid:nobody", "three.", "-1", "*"]
 

@@ -24,8 +24,8 @@ from lab.wait import HANG_S, wait_for
 VERSION, UNMAP, READ, WRITE, RESET = 1, 3, 9, 10, 13
 REPLY, NO_REPLY = 0x1, 0x10
 
-# Connects as QEMU does, whenever the test asks, and passes the connection to the test: the supervisor
-# serves the process that it belongs to, and no other.
+# Connects as QEMU does, whenever the test asks, and passes the connection to the test: the
+# supervisor serves the process that it belongs to, and no other.
 EMULATOR = """\
 #!{python} -IS
 import os, select, socket, sys

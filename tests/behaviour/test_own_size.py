@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A real guest's own size, whatever the policy, people, the guest and the host do.
 
-All tests here use one guest and one daemon.  The policy sets the size through a configured limit, so nothing here waits for the guest to be idle.
+All tests here use one guest and one daemon.  The policy sets the size through a configured limit,
+so nothing here waits for the guest to be idle.
 tests/unit/test_own_size_model.c does the same with thousands of sequences on a simulated guest.
 """
 import os
