@@ -40,6 +40,12 @@ static struct libvirt_link *libvirt_guest_link(struct hv_guest *guest)
 	return ((struct libvirt_guest *)guest)->link;
 }
 
+/* For use after libvirt_device_find(). */
+static bool has_own_device(const struct hv_guest *guest)
+{
+	return ((const struct libvirt_guest *)guest)->device;
+}
+
 static struct libvirt_call *
 libvirt_guest_new_call(struct hv_guest *guest, int64_t deadline,
 		       bool (*work)(struct libvirt_call *, virDomainPtr), char *asked)
@@ -198,7 +204,9 @@ static bool libvirt_balloon_get(struct hv_guest *guest, int64_t deadline, uint64
 {
 	g_autoptr(libvirt_call) call = NULL;
 
-	if (libvirt_device_find(guest, deadline))
+	if (!libvirt_device_find(guest, deadline, "get its memory size", error))
+		return false;
+	if (has_own_device(guest))
 		return libvirt_device_balloon_get(guest, deadline, actual_bytes, error);
 	call = libvirt_guest_new_call(guest, deadline, libvirt_balloon_get_work,
 				      g_strdup("get its memory size"));
@@ -227,7 +235,9 @@ static bool libvirt_stats_get(struct hv_guest *guest, int64_t deadline, struct h
 {
 	g_autoptr(libvirt_call) call = NULL;
 
-	if (libvirt_device_find(guest, deadline))
+	if (!libvirt_device_find(guest, deadline, "get its statistics", error))
+		return false;
+	if (has_own_device(guest))
 		return libvirt_device_stats_get(guest, deadline, stats, error);
 	call = libvirt_guest_new_call(guest, deadline, libvirt_stats_get_work,
 				      g_strdup("get its statistics"));
@@ -412,7 +422,12 @@ static bool libvirt_domain_memory_set(struct hv_guest *guest, int64_t deadline,
 static bool libvirt_balloon_set(struct hv_guest *guest, int64_t deadline, uint64_t target_bytes,
 				unsigned int scope, GError **error)
 {
-	if (scope == HV_SCOPE_CONFIG || !libvirt_device_find(guest, deadline))
+	g_autofree char *size = size_format(target_bytes);
+	g_autofree char *asked = g_strdup_printf("set its memory to %s", size);
+
+	if (scope != HV_SCOPE_CONFIG && !libvirt_device_find(guest, deadline, asked, error))
+		return false;
+	if (scope == HV_SCOPE_CONFIG || !has_own_device(guest))
 		return libvirt_domain_memory_set(guest, deadline, target_bytes, scope, error);
 	/* The persistent configuration is libvirt's in any case. */
 	return (!(scope & HV_SCOPE_CONFIG) ||
@@ -481,6 +496,7 @@ static bool libvirt_stats_period_set_work(struct libvirt_call *call, virDomainPt
 static bool libvirt_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
 				     unsigned int scope, GError **error)
 {
+	g_autofree char *asked = g_strdup_printf("set its statistics period to %d s", period_s);
 	struct libvirt_call *call;
 
 	if (period_s < 0) {
@@ -490,11 +506,12 @@ static bool libvirt_stats_period_set(struct hv_guest *guest, int64_t deadline, i
 			guest->address, period_s);
 		return false;
 	}
-	if (!(scope & HV_SCOPE_CONFIG) && libvirt_device_find(guest, deadline))
+	if (!(scope & HV_SCOPE_CONFIG) && !libvirt_device_find(guest, deadline, asked, error))
+		return false;
+	if (!(scope & HV_SCOPE_CONFIG) && has_own_device(guest))
 		return libvirt_device_stats_period_set(guest, deadline, period_s, error);
-	call = libvirt_guest_new_call(
-		guest, deadline, libvirt_stats_period_set_work,
-		g_strdup_printf("set its statistics period to %d s", period_s));
+	call = libvirt_guest_new_call(guest, deadline, libvirt_stats_period_set_work,
+				      g_steal_pointer(&asked));
 	call->args.period_s = period_s;
 	return libvirt_call_run_change(call, scope, error);
 }
@@ -656,7 +673,9 @@ static bool libvirt_note_set(struct hv_guest *guest, int64_t deadline, const cha
 static bool libvirt_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
 			       GError **error)
 {
-	if (libvirt_device_find(guest, deadline))
+	/* If that is not known now, libvirt's events are awaited; the next call asks again. */
+	if (libvirt_device_find(guest, deadline, "report its events", NULL) &&
+	    has_own_device(guest))
 		return libvirt_device_wait_event(guest, deadline, event, error);
 	return libvirt_link_wait_event(libvirt_guest_link(guest), deadline, event, error);
 }

@@ -39,20 +39,22 @@ static bool libvirt_device_find_work(struct libvirt_call *call, virDomainPtr dom
 	return true;
 }
 
-bool libvirt_device_find(struct hv_guest *guest, int64_t deadline)
+bool libvirt_device_find(struct hv_guest *guest, int64_t deadline, const char *asked,
+			 GError **error)
 {
 	struct libvirt_guest *g = to_libvirt_guest(guest);
 
 	if (!g->device_known) {
 		g_autoptr(libvirt_call) call = libvirt_call_new(
-			g->link, deadline, libvirt_device_find_work, g_strdup("read its XML"));
+			g->link, deadline, libvirt_device_find_work, g_strdup(asked));
 
-		if (libvirt_call_run(&call, NULL))
-			libvirt_device_update(g, call->answer.control);
+		if (!libvirt_call_run(&call, error))
+			return false;
+		libvirt_device_update(g, call->answer.control);
 	}
 	if (g->device)
 		hv_guest_hold(g->device, guest->hold);
-	return g->device;
+	return true;
 }
 
 static bool check_running_work(struct libvirt_call *call, virDomainPtr domain)

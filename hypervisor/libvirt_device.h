@@ -27,10 +27,15 @@ struct libvirt_guest {
 void libvirt_device_update(struct libvirt_guest *guest, const char *control);
 
 /*
- * Whether the guest has aerostat's device, so that the functions below can be used.
- * Reads the live XML when that is not known.
+ * libvirt_device_find - find out whether the guest has aerostat's device
+ * @asked: what it is needed for, see struct libvirt_call
+ *
+ * Reads the live XML if that is not known.  On success @device of the guest is
+ * either the device, so that the functions below can be used, or NULL.  Returns
+ * false if nobody could tell; then neither may be assumed.
  */
-bool libvirt_device_find(struct hv_guest *guest, int64_t deadline);
+bool libvirt_device_find(struct hv_guest *guest, int64_t deadline, const char *asked,
+			 GError **error);
 
 /*
  * Adds the device's settings to @info, which has libvirt's.  When the device does
