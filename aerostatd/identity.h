@@ -16,22 +16,7 @@
 #define AEROSTATD_IDENTITY_H
 
 #include "hypervisor/hypervisor.h"
-
-enum process_state {
-	PROCESS_UNKNOWN, /* its number or start time is not known, or /proc cannot be read */
-	PROCESS_RUNNING,
-	PROCESS_ENDED, /* proven: nobody has that number, or a process that started later has */
-};
-
-/* When process @pid started, in clock ticks since boot; 0 if that is unknown or it has ended. */
-uint64_t process_start_ticks(pid_t pid);
-
-/*
- * process_find_state - whether a process is still running
- * @pid: 0 if unknown
- * @start_ticks: what process_start_ticks() returned for it earlier
- */
-enum process_state process_find_state(pid_t pid, uint64_t start_ticks);
+#include "hypervisor/process_state.h"
 
 /* What is known of a guest; a number that is unknown is 0, a text NULL. */
 struct identity {

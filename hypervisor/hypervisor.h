@@ -287,8 +287,8 @@ bool hv_guest_obstacle(struct hv_guest *guest, int64_t deadline, enum hv_obstacl
  * hv_guest_event_wait - wait for the guest's next event
  *
  * HV_ERROR_TIMEOUT means that none came before @deadline; HV_ERROR_NOT_RUNNING
- * and HV_ERROR_UNREACHABLE mean that no more will come.  From the first call on
- * the guest keeps its connection.
+ * means that no more will come, and HV_ERROR_UNREACHABLE that a later call may
+ * reach the guest again.  From the first call on the guest keeps its connection.
  */
 bool hv_guest_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
 			 GError **error);

@@ -6,7 +6,8 @@
  * qmp_run_session() makes one out of a work function.  A guest that is held, or
  * whose events are awaited, keeps its connection.  When the connection is lost,
  * the session connects again and repeats the work, until the deadline.  When no
- * process listens any more, QEMU has ended, and the session fails at once.
+ * process listens any more, the session fails at once.  Whether QEMU has ended is
+ * another question, which only its process answers.
  *
  * A monitor that sends no greeting is either in use by another client, or its
  * QEMU is stopped; the state of QEMU's process tells which.  A held guest keeps
@@ -18,6 +19,7 @@
 #include "hypervisor/qmp_guest.h"
 
 #include "common/plain_text.h"
+#include "hypervisor/process_state.h"
 #include "hypervisor/qmp_wire.h"
 #include "hypervisor/unix_listener.h"
 #include "hypervisor/vmm_process.h"
@@ -96,6 +98,10 @@ static bool qmp_open_session(struct qmp_guest *g, int64_t deadline, GError **err
 	}
 	if (!qmp_wire_negotiate(g->wire, deadline, error))
 		return false;
+	if (!g->greeted_once || g->pid != g->wire->pid || !g->start_ticks) {
+		g->pid = g->wire->pid;
+		g->start_ticks = process_start_ticks(g->pid);
+	}
 	g->greeted_once = true;
 	return true;
 }
@@ -297,6 +303,32 @@ static bool qmp_receive_event(struct qmp_guest *g, int64_t deadline, void *arg, 
 	return false;
 }
 
+/* The state of the process that greeted us. */
+static enum process_state qmp_find_process_state(const struct qmp_guest *g)
+{
+	return process_find_state(g->pid, g->start_ticks);
+}
+
+/*
+ * A socket on which nobody listens proves nothing: QEMU may run without it, or be about to end.
+ * So it is tried until the deadline, unless QEMU's process has ended.
+ */
+static bool qmp_wait_for_event(struct qmp_guest *g, int64_t deadline, GError **error)
+{
+	for (;;) {
+		g_autoptr(GError) failed = NULL;
+
+		if (qmp_run_session(g, deadline, qmp_receive_event, NULL, &failed))
+			return true;
+		if (!g->absent || !g->greeted_once || g_get_monotonic_time() >= deadline ||
+		    qmp_find_process_state(g) == PROCESS_ENDED) {
+			g_propagate_error(error, g_steal_pointer(&failed));
+			return false;
+		}
+		poll(NULL, 0, RETRY_MAX_MS);
+	}
+}
+
 bool qmp_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
 		    GError **error)
 {
@@ -310,9 +342,8 @@ bool qmp_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *e
 		return false;
 	}
 	g->watching = true;
-	if (g_queue_is_empty(&g->events) &&
-	    !qmp_run_session(g, deadline, qmp_receive_event, NULL, &failed)) {
-		if (!g->absent || !g->greeted_once) {
+	if (g_queue_is_empty(&g->events) && !qmp_wait_for_event(g, deadline, &failed)) {
+		if (!g->absent || qmp_find_process_state(g) != PROCESS_ENDED) {
 			g_propagate_error(error, g_steal_pointer(&failed));
 			return false;
 		}

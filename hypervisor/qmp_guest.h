@@ -26,6 +26,8 @@ struct qmp_guest {
 	char *balloon_path;    /* QOM path of the balloon; NULL until it was looked up */
 	bool greeted_once;     /* QEMU has greeted us, on this connection or an earlier one */
 	bool absent;	       /* no process listened at the last attempt to connect */
+	pid_t pid;	       /* the process that greeted us last; 0 if unknown */
+	uint64_t start_ticks;  /* its start; 0 if unknown */
 
 	GQueue events;	/* struct hv_event, oldest first */
 	bool watching;	/* qmp_event_wait() was called: keep the connection */

@@ -27,12 +27,15 @@ struct watcher {
 	GAsyncQueue *queue;
 };
 
-/* An event, or (@over) the message that no more will come from this guest. */
+/*
+ * An event, (@lost) the message that the guest cannot be reached now, or (@over) that no more will
+ * come from it.
+ */
 struct watch_message {
 	const char *name;
 	struct hv_event event;
-	bool over;
-	GError *error; /* why it is over, if that is a failure */
+	bool lost, over;
+	GError *error; /* why it is lost; or why it is over, if that is a failure */
 };
 
 static void watch_message_free(struct watch_message *message)
@@ -44,6 +47,7 @@ static void watch_message_free(struct watch_message *message)
 static gpointer watch_guest(gpointer data)
 {
 	struct watcher *watcher = data;
+	bool lost = false;
 
 	for (;;) {
 		struct watch_message *message = g_new0(struct watch_message, 1);
@@ -52,9 +56,21 @@ static gpointer watch_guest(gpointer data)
 		message->name = watcher->name;
 		if (hv_guest_event_wait(watcher->guest, hv_deadline_ms(SLICE_MS), &message->event,
 					&error)) {
+			lost = false;
 			g_async_queue_push(watcher->queue, message);
 		} else if (g_error_matches(error, HV_ERROR, HV_ERROR_TIMEOUT)) {
+			lost = false;
 			watch_message_free(message);
+		} else if (g_error_matches(error, HV_ERROR, HV_ERROR_UNREACHABLE)) {
+			/* Reported once, and tried again. */
+			message->lost = !lost;
+			message->error = g_steal_pointer(&error);
+			if (lost)
+				watch_message_free(message);
+			else
+				g_async_queue_push(watcher->queue, message);
+			lost = true;
+			g_usleep(SLICE_MS * 1000);
 		} else {
 			message->over = true;
 			if (!g_error_matches(error, HV_ERROR, HV_ERROR_NOT_RUNNING))
@@ -154,6 +170,8 @@ static int print_events(struct context *ctx, GAsyncQueue *queue, int watched,
 		if (message->over) {
 			watched--;
 			code = message->error ? cli_fail(ctx, message->error) : code;
+		} else if (message->lost) {
+			cli_warn(ctx, "%s; trying again", message->error->message);
 		} else if (is_event_wanted(options, &message->event)) {
 			print_event(ctx, message, options->timestamp);
 			received++;

@@ -530,17 +530,88 @@ static void a_lying_event_is_refused(void **state)
 	get_fails(fake->guest, LATER, HV_ERROR_PROTOCOL, "invalid BALLOON_CHANGE");
 }
 
+/* A fake QEMU in a process of its own, at @path of the parent's @fake; returns its number. */
+static pid_t start_fake_process(struct fake *fake, char **path)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	*path = g_build_filename(fake->dir, "process", NULL);
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		void *child = NULL;
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		fake_setup(&child);
+		/* Its folder is given up at once, so that nothing is left when it is killed. */
+		if (g_rename(((struct fake *)child)->path, *path) ||
+		    g_rmdir(((struct fake *)child)->dir) || write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void watch_fake_process(struct fake *fake, const char *path)
+{
+	hv_guest_close(fake->guest);
+	fake->guest = hv_qmp_open(path);
+	hv_guest_hold(fake->guest, true);
+	get_gives(fake, 512 * MIB);
+	event_fails(fake, SOON, HV_ERROR_TIMEOUT, "next event");
+}
+
 static void the_end_of_qemu_is_an_event_once(void **state)
+{
+	struct fake *fake = *state;
+	g_autofree char *path = NULL;
+	pid_t pid = start_fake_process(fake, &path);
+
+	watch_fake_process(fake, path);
+	kill(pid, SIGKILL);
+	event_gives(fake, HV_EVENT_LIFECYCLE, 0, "Stopped");
+	event_fails(fake, LATER, HV_ERROR_NOT_RUNNING, "QEMU has ended");
+	event_fails(fake, LATER, HV_ERROR_NOT_RUNNING, "QEMU has ended");
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	g_unlink(path);
+}
+
+static void a_monitor_that_is_gone_is_not_the_end_of_qemu(void **state)
 {
 	struct fake *fake = *state;
 
 	hv_guest_hold(fake->guest, true);
 	get_gives(fake, 512 * MIB);
 	event_fails(fake, SOON, HV_ERROR_TIMEOUT, "next event");
+	/* The process that served it is this one, which goes on. */
 	fake_kill(fake);
-	event_gives(fake, HV_EVENT_LIFECYCLE, 0, "Stopped");
-	event_fails(fake, LATER, HV_ERROR_NOT_RUNNING, "QEMU has ended");
-	event_fails(fake, LATER, HV_ERROR_NOT_RUNNING, "QEMU has ended");
+	event_fails(fake, SOON, HV_ERROR_UNREACHABLE, "no process listens");
+	event_fails(fake, SOON, HV_ERROR_UNREACHABLE, "no process listens");
+	g_unlink(fake->path);
+	event_fails(fake, SOON, HV_ERROR_UNREACHABLE, "no such socket");
+}
+
+static void a_monitor_that_comes_back_has_events_again(void **state)
+{
+	struct fake *fake = *state;
+	g_autofree char *away = g_strconcat(fake->path, ".away", NULL);
+
+	hv_guest_hold(fake->guest, true);
+	event_fails(fake, SOON, HV_ERROR_TIMEOUT, "next event");
+	will_drop(fake, "query-balloon", 1);
+	assert_return_code(g_rename(fake->path, away), 0);
+	get_fails(fake->guest, SOON, HV_ERROR_UNREACHABLE, "no such socket");
+	event_fails(fake, SOON, HV_ERROR_UNREACHABLE, "no such socket");
+	assert_return_code(g_rename(away, fake->path), 0);
+	will_say_first(fake, "{\"event\": \"RESUME\"}\n");
+	get_gives(fake, 512 * MIB);
+	event_gives(fake, HV_EVENT_LIFECYCLE, 0, "Resumed Unpaused");
 }
 
 static void events_of_a_qemu_never_seen_are_unreachable(void **state)
@@ -622,6 +693,8 @@ int main(void)
 		WITH_FAKE(only_the_newest_events_are_kept),
 		WITH_FAKE(a_lying_event_is_refused),
 		WITH_FAKE(the_end_of_qemu_is_an_event_once),
+		WITH_FAKE(a_monitor_that_is_gone_is_not_the_end_of_qemu),
+		WITH_FAKE(a_monitor_that_comes_back_has_events_again),
 		WITH_FAKE(events_of_a_qemu_never_seen_are_unreachable),
 		WITH_FAKE(a_stopped_qemu_is_told_from_a_busy_one),
 	};
