@@ -4,7 +4,8 @@
  *
  *	01 ff		bytes in hexadecimal
  *	u16:513		a number of 2 bytes, little-endian; also u32: and u64:, decimal or 0x…
- *	"QMP\n"		text; the escapes are \n, \0, \" and \\
+ *	"QMP\n"		text; the escapes are \n, \0, \", \' and \\
+ *	'{"id": 1}'	the same: text that contains double quotes is easier to read so
  *	# …		a comment, to the end of the line
  *
  * Seeds are kept in this form because the repository contains no binary files.
@@ -42,12 +43,12 @@ static bool write_byte(const char *word)
 	return true;
 }
 
-/* Copies text after an opening quote; false when there is no closing one. */
-static bool write_text(void)
+/* Copies text after an opening @quote; false when there is no closing one. */
+static bool write_text(int quote)
 {
 	int c;
 
-	while ((c = getchar()) != EOF && c != '"') {
+	while ((c = getchar()) != EOF && c != quote) {
 		if (c == '\\')
 			c = getchar();
 		else if (putchar(c) != EOF)
@@ -60,6 +61,7 @@ static bool write_text(void)
 			putchar('\0');
 			break;
 		case '"':
+		case '\'':
 		case '\\':
 			putchar(c);
 			break;
@@ -67,7 +69,7 @@ static bool write_text(void)
 			return false;
 		}
 	}
-	return c == '"';
+	return c == quote;
 }
 
 static void skip_comment(void)
@@ -86,15 +88,15 @@ int main(void)
 	while ((c = getchar()) != EOF) {
 		if (c == '#') {
 			skip_comment();
-		} else if (c == '"') {
-			if (write_text())
+		} else if (c == '"' || c == '\'') {
+			if (write_text(c))
 				continue;
 			fprintf(stderr,
 				"seed: a text that is not ended, or a wrong escape in it\n");
 			return 1;
 		} else if (!isspace(c)) {
 			ungetc(c, stdin);
-			if (scanf("%63[^ \t\r\n\"#]", word) == 1 &&
+			if (scanf("%63[^ \t\r\n\"'#]", word) == 1 &&
 			    (*word == 'u' ? write_number(word) : write_byte(word)))
 				continue;
 			fprintf(stderr, "seed: neither a byte nor a number: %s\n", word);
