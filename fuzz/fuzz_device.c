@@ -28,8 +28,11 @@
 #define STEPS_MAX 300
 #define WORK_MAX 20000
 
-/* HUGE: the second region has huge pages of two blocks, as hugetlbfs of 1 GiB has of 512. */
-enum option { POPULATE = 1, AUDIT_RELEASE = 2, SMALL_MAX = 4, LATE = 8, HUGE = 16 };
+/*
+ * HUGE: the second region has huge pages of two blocks, as hugetlbfs of 1 GiB has of 512.
+ * WANTED: the device begins with a target.
+ */
+enum option { POPULATE = 1, AUDIT_RELEASE = 2, SMALL_MAX = 4, LATE = 8, HUGE = 16, WANTED = 32 };
 
 enum step {
 	WRITE_BYTES,  /* u16 offset, u8 count, bytes */
@@ -471,6 +474,7 @@ static void begin(struct fuzz *fuzz)
 	options.populate = bits & POPULATE;
 	options.audit_release = bits & AUDIT_RELEASE;
 	options.max_bytes = bits & SMALL_MAX ? REGION_BYTES / 2 : 0;
+	options.target_bytes = bits & WANTED ? REGION_BYTES : 0;
 	fuzz->harness.balloon = balloon_new(&options, &host);
 	require(fuzz->harness.balloon);
 	balloon_set_hint_sink(fuzz->harness.balloon, hint_sink, fuzz);
