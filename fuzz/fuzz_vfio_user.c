@@ -9,8 +9,10 @@
  * and a connection that is lost although its framing is correct.
  */
 #include <fcntl.h>
+#include <linux/vfio.h>
 #include <linux/virtio_pci.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "fuzz/harness.h"
@@ -34,6 +36,8 @@ enum step {
 	PUMP,	 /* u8 rounds */
 	TARGET,	 /* u32 pages */
 	REOPEN,	 /* u8: another connection, with MSI-X if it is odd */
+	FLOOD,	 /* u8 count: long reads whose replies wait */
+	SHUT,	 /* u8: the VMM ends the connection for reading, or for writing */
 	STEPS
 };
 
@@ -41,7 +45,7 @@ enum kind { MEMORY_FD, EVENT_FD, PIPE_FD, READ_ONLY_FD, NO_FD, KINDS };
 
 struct fuzz {
 	struct script script;
-	struct harness harness; /* may_close: RAW was sent */
+	struct harness harness; /* may_close: RAW, FLOOD or SHUT was done */
 	struct vfio_user_client client;
 	int fds[NO_FD], other_pipe;
 	struct guest guest;
@@ -239,6 +243,36 @@ static void step_pump(struct fuzz *fuzz)
 		pump(fuzz);
 }
 
+static void step_flood(struct fuzz *fuzz)
+{
+	const struct vfio_user_access access = { .region = VFIO_PCI_CONFIG_REGION_INDEX,
+						 .count = VFIO_USER_TRANSFER_MAX };
+
+	fuzz->harness.may_close = true;
+	for (unsigned int i = script_u8(&fuzz->script); i > 0; i--) {
+		vfio_user_client_send(&fuzz->client, VFIO_USER_REGION_READ, 0, &access,
+				      sizeof(access), NULL, 0);
+		harness_rounds(&fuzz->harness, 1);
+	}
+}
+
+static void step_shut(struct fuzz *fuzz)
+{
+	fuzz->harness.may_close = true;
+	shutdown(fuzz->client.fd, script_u8(&fuzz->script) & 1 ? SHUT_WR : SHUT_RD);
+}
+
+static void step_reopen(struct fuzz *fuzz)
+{
+	close_transport(fuzz);
+	open_transport(fuzz, script_u8(&fuzz->script) & 1);
+}
+
+static void step_target(struct fuzz *fuzz)
+{
+	balloon_set_target(fuzz->harness.balloon, script_u32(&fuzz->script) * UINT64_C(4096));
+}
+
 static void step(struct fuzz *fuzz)
 {
 	static void (*const steps[STEPS])(struct fuzz * fuzz) = {
@@ -246,18 +280,11 @@ static void step(struct fuzz *fuzz)
 		[READ] = step_read,	[IRQS] = step_irqs,	  [MAP] = step_map,
 		[UNMAP] = step_unmap,	[START] = step_start,	  [EVENT] = step_event,
 		[MEMORY] = step_memory, [OFFER] = step_offer,	  [PUMP] = step_pump,
+		[TARGET] = step_target, [REOPEN] = step_reopen,	  [FLOOD] = step_flood,
+		[SHUT] = step_shut,
 	};
-	unsigned int which = script_u8(&fuzz->script) % STEPS;
 
-	if (steps[which]) {
-		steps[which](fuzz);
-	} else if (which == TARGET) {
-		balloon_set_target(fuzz->harness.balloon,
-				   script_u32(&fuzz->script) * UINT64_C(4096));
-	} else {
-		close_transport(fuzz);
-		open_transport(fuzz, script_u8(&fuzz->script) & 1);
-	}
+	steps[script_u8(&fuzz->script) % STEPS](fuzz);
 }
 
 static void begin(struct fuzz *fuzz)

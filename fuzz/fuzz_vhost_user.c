@@ -37,6 +37,8 @@ enum step {
 	TARGET,	 /* u32 pages */
 	READ,	 /* what the device sent */
 	RECONNECT,
+	FLOOD, /* u8 count: requests whose replies are not read */
+	SHUT,  /* u8: the VMM ends the connection for reading, for writing, or the other socket */
 	STEPS
 };
 
@@ -275,6 +277,17 @@ static void step(struct fuzz *fuzz)
 		close_transport(fuzz);
 		open_transport(fuzz);
 		break;
+	case FLOOD:
+		for (unsigned int i = script_u8(&fuzz->script); i > 0; i--)
+			send_message(fuzz, VHOST_USER_GET_QUEUE_NUM, "", 0, NULL, 0);
+		break;
+	case SHUT: {
+		uint8_t which = script_u8(&fuzz->script) % 3;
+
+		shutdown(which == 2 ? fuzz->other_socket : fuzz->vmm,
+			 which == 1 ? SHUT_WR : SHUT_RD);
+		break;
+	}
 	case STEPS:
 		break;
 	}
