@@ -115,7 +115,10 @@ static void step_memory(struct rig *rig, bool known)
 	rig->known = known;
 }
 
-/* RAM of other kinds, which is only looked at: there may be no huge page behind it. */
+/*
+ * RAM of other kinds, which is only looked at: there may be no huge page behind it.  The memfd is
+ * sealed when it is mapped, so that its pages cannot be released.
+ */
 static void step_files(struct rig *rig, unsigned int kind)
 {
 	char path[64];
@@ -123,19 +126,23 @@ static void step_files(struct rig *rig, unsigned int kind)
 
 	snprintf(path, sizeof(path), "%s/file", folder);
 	fd = kind == 2 ? open(path, O_RDWR | O_CLOEXEC)
-		       : memfd_create("fuzz", MFD_CLOEXEC | (kind == 1 ? MFD_HUGETLB : 0));
+		       : memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING |
+						      (kind == 1 ? MFD_HUGETLB : 0));
 	if (fd < 0)
 		return;
 	if (ftruncate(fd, FILE_BYTES) ||
 	    balloon_map(rig->harness.balloon, FILES_GPA + kind * RAM, FILE_BYTES, fd, 0, true))
 		close(fd);
+	else if (kind == 0)
+		require(!fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
 }
 
 static void open_rig(struct rig *rig, bool named)
 {
 	struct balloon_host host = harness_host(&rig->harness);
 	const struct balloon_options options = {
-		.features = balloon_default_features() | BALLOON_BIT(BALLOON_F_FREE_PAGE_HINT)
+		.features = balloon_default_features() | BALLOON_BIT(BALLOON_F_FREE_PAGE_HINT) |
+			    BALLOON_BIT(BALLOON_F_PAGE_REPORTING),
 	};
 	const struct control_options control = {
 		.transport = "none",
