@@ -50,6 +50,7 @@ struct fuzz {
 	struct harness harness;
 	int vmm; /* the VMM's end */
 	int fds[KINDS], other_socket;
+	int kicks[BALLOON_QUEUES_MAX]; /* START's: reading an eventfd empties it for all */
 	struct guest guest;
 };
 
@@ -157,7 +158,7 @@ static void step_start(struct fuzz *fuzz)
 		send_state(fuzz, VHOST_USER_SET_VRING_NUM, i, GUEST_RING_SIZE);
 		send_state(fuzz, VHOST_USER_SET_VRING_BASE, i, 0);
 		send_addr(fuzz, i, i * GUEST_RING_BYTES);
-		send_u64(fuzz, VHOST_USER_SET_VRING_KICK, i, fuzz->fds[EVENT_FD]);
+		send_u64(fuzz, VHOST_USER_SET_VRING_KICK, i, fuzz->kicks[i]);
 		send_u64(fuzz, VHOST_USER_SET_VRING_CALL, i, fuzz->fds[EVENT_FD]);
 	}
 	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++)
@@ -216,6 +217,8 @@ static void step_kick(struct fuzz *fuzz, uint8_t count)
 	const uint64_t one = 1;
 
 	signal_eventfd(fuzz->fds[EVENT_FD], count);
+	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++)
+		signal_eventfd(fuzz->kicks[i], count);
 	require(write(fuzz->fds[PIPE_END_FD], &one, sizeof(one)) > 0 || errno == EAGAIN);
 	send(fuzz->other_socket, &one, sizeof(one), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -282,10 +285,9 @@ static void step(struct fuzz *fuzz)
 			send_message(fuzz, VHOST_USER_GET_QUEUE_NUM, "", 0, NULL, 0);
 		break;
 	case SHUT: {
-		uint8_t which = script_u8(&fuzz->script) % 3;
+		uint8_t which = script_u8(&fuzz->script);
 
-		shutdown(which == 2 ? fuzz->other_socket : fuzz->vmm,
-			 which == 1 ? SHUT_WR : SHUT_RD);
+		shutdown(which & 2 ? fuzz->other_socket : fuzz->vmm, which & 1 ? SHUT_WR : SHUT_RD);
 		break;
 	}
 	case STEPS:
@@ -310,6 +312,8 @@ static void begin(struct fuzz *fuzz)
 	fuzz->fds[MEMORY_FD] = memory_file(GUEST_RAM_BYTES);
 	guest_map(&fuzz->guest, fuzz->fds[MEMORY_FD]);
 	fuzz->fds[EVENT_FD] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++)
+		fuzz->kicks[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	require(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
 	require(!pipe2(pipes, O_CLOEXEC));
 	fuzz->fds[SOCKET_FD] = sockets[0];
@@ -327,6 +331,8 @@ static void end(struct fuzz *fuzz)
 	guest_unmap(&fuzz->guest);
 	for (unsigned int i = 0; i < KINDS; i++)
 		close(fuzz->fds[i]);
+	for (unsigned int i = 0; i < BALLOON_QUEUES_MAX; i++)
+		close(fuzz->kicks[i]);
 	close(fuzz->other_socket);
 }
 
