@@ -220,10 +220,27 @@ struct managed *guests_find_same(const struct guests *guests, const struct manag
 
 		if (other == guest || !other->answered)
 			continue;
+		if (managed_has_device(other, now.pid, now.start_ticks))
+			return other;
 		managed_save(other, &saved);
 		identity = saved_guest_identity(&saved);
 		/* Only a process proves it: two libvirts may have the same UUID. */
 		if (identity.pid && wanted.pid && identity_is_same(&identity, &wanted))
+			return other;
+	}
+	return NULL;
+}
+
+struct managed *guests_find_device(const struct guests *guests, const struct managed *guest)
+{
+	struct saved_guest saved;
+
+	for (guint i = 0; guest->device_pid && i < guests->managed->len; i++) {
+		struct managed *other = guests->managed->pdata[i];
+
+		managed_save(other, &saved);
+		if (other != guest && other->answered && !managed_is_restoring(other) &&
+		    managed_has_device(guest, saved.pid, saved.start_ticks))
 			return other;
 	}
 	return NULL;

@@ -16,6 +16,10 @@
  * One guest may be found at several addresses: a monitor socket and a link to it, or libvirt and
  * the monitor.  It is managed at the first.  The others are its aliases; they become guests again
  * when the first is gone.
+ *
+ * The control socket of a guest's balloon device is such an address, too, though the device is a
+ * process of its own and has no UUID.  It knows less than libvirt does, so it gives way to the
+ * guest even if it was found first.
  */
 #ifndef AEROSTATD_GUESTS_H
 #define AEROSTATD_GUESTS_H
@@ -70,6 +74,9 @@ void guests_start_leaving(struct guests *guests, struct managed *guest);
 /* The other managed guest that @guest, which has just answered, really is; NULL if there is none.
  */
 struct managed *guests_find_same(const struct guests *guests, const struct managed *guest);
+
+/* The managed guest that is really the balloon device of @guest; NULL if there is none. */
+struct managed *guests_find_device(const struct guests *guests, const struct managed *guest);
 
 /* Notes that @guest can also be reached at an address.  False if that is known already. */
 bool guests_add_alias(struct guests *guests, const struct managed *guest, const char *source,

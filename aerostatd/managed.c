@@ -11,8 +11,9 @@ struct noted_size {
 struct managed_private {
 	void *owner;
 	struct worker *worker;
-	uint64_t start_ticks; /* of its process, at the first answer; 0 if unknown */
-	int64_t answered_us;  /* monotonic: the last answer; 0: never */
+	uint64_t start_ticks;  /* of its process, at the first answer; 0 if unknown */
+	uint64_t device_ticks; /* of its device's process; 0 if unknown or none */
+	int64_t answered_us;   /* monotonic: the last answer; 0: never */
 
 	struct policy_rules rules; /* of the configuration */
 	int person_mode;	   /* enum policy_mode; -1: no person chose one */
@@ -112,6 +113,13 @@ enum process_state managed_process_state(const struct managed *guest)
 	return process_find_state(guest->pid, guest->private->start_ticks);
 }
 
+bool managed_has_device(const struct managed *guest, pid_t pid, uint64_t start_ticks)
+{
+	const struct managed_private *p = guest->private;
+
+	return pid && start_ticks && guest->device_pid == pid && p->device_ticks == start_ticks;
+}
+
 /*
  * Its answers
  */
@@ -133,6 +141,10 @@ static void take_identity(struct managed *guest, const hv_info *info)
 	guest->libvirt_id = info->id;
 	if (info->pid)
 		guest->pid = info->pid;
+	if (info->device_pid && info->device_pid != guest->device_pid) {
+		guest->device_pid = info->device_pid;
+		guest->private->device_ticks = process_start_ticks(info->device_pid);
+	}
 	guest->state = info->state;
 	guest->driver = info->driver;
 	guest->autodeflate = info->autodeflate;

@@ -65,6 +65,9 @@ bool managed_is_called(const struct managed *guest, const char *word);
 /* Whether the process that ran it at its first answer is still running. */
 enum process_state managed_process_state(const struct managed *guest);
 
+/* Whether the process @pid that started at @start_ticks is its balloon device. */
+bool managed_has_device(const struct managed *guest, pid_t pid, uint64_t start_ticks);
+
 /*
  * Its answers
  */

@@ -7,6 +7,7 @@
 #include "aerostatd/log.h"
 #include "aerostatd/modes.h"
 #include "aerostatd/resizing.h"
+#include "aerostatd/restore.h"
 #include "aerostatd/roster.h"
 #include "aerostatd/round.h"
 
@@ -84,6 +85,25 @@ static void ignore_alias(struct manager *manager, struct managed *guest, const s
 	guests_remove(manager->guests, guest);
 	round_note_answer(manager->round, guest);
 	managed_free(guest);
+}
+
+/*
+ * If the control socket of its balloon device is managed as a guest, that one gives way to it.
+ * Returns what was known of its sizes and modes, as a note to be freed; NULL if there is nothing.
+ */
+static char *take_over_device(struct manager *manager, struct managed *guest)
+{
+	struct managed *device = guests_find_device(manager->guests, guest);
+	struct saved_guest saved;
+	char *note;
+
+	if (!device)
+		return NULL;
+	managed_save(device, &saved);
+	note = restore_make_note(&saved);
+	guests_add_alias(manager->guests, guest, device->source, device->address);
+	drop_guest(manager, device, "it is the balloon device of another guest");
+	return note;
 }
 
 static void welcome_guest(struct manager *manager, struct managed *guest, const char *note)
@@ -176,6 +196,7 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 	struct managed *guest = data;
 	struct manager *manager = managed_owner(guest);
 	bool was_lost = guest->answered && guest->problem;
+	g_autofree char *device_note = NULL;
 	const struct managed *same;
 
 	/* From now on only on_restored() decides what becomes of it. */
@@ -197,7 +218,8 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 			ignore_alias(manager, guest, same);
 			return;
 		}
-		welcome_guest(manager, guest, sample->note);
+		device_note = take_over_device(manager, guest);
+		welcome_guest(manager, guest, sample->note ? sample->note : device_note);
 		break;
 	case MANAGED_REPLACED:
 		drop_replaced_guest(manager, guest, "another guest has taken its place");
@@ -206,6 +228,8 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 		modes_note_resize(manager->guests, manager->status.events, guest);
 		break;
 	case MANAGED_UNCHANGED:
+		/* It may have got the device just now. */
+		device_note = take_over_device(manager, guest);
 		break;
 	}
 	if (managed_has_learned_period(guest))

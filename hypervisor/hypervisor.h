@@ -103,6 +103,7 @@ typedef struct hv_info {
 	int id;	    /* libvirt's id; -1 when it has none */
 	enum hv_state state;
 	pid_t pid;		   /* the VMM's process on this host, 0 when unknown */
+	pid_t device_pid;	   /* its balloon device's, if that is another process; or 0 */
 	uint64_t max_bytes;	   /* RAM at boot: libvirt's <memory> */
 	uint64_t actual_bytes;	   /* max minus the balloon; HV_UNSET without a balloon */
 	uint64_t config_max_bytes; /* persistent <memory>; HV_UNSET when not persistent */

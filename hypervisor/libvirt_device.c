@@ -101,6 +101,7 @@ void libvirt_device_add_info(struct libvirt_guest *g, int64_t deadline, struct h
 	info->autodeflate = info->free_page_reporting = -1;
 	if (!hv_guest_info(g->device, deadline, &device, NULL))
 		return;
+	info->device_pid = device.pid;
 	info->actual_bytes = device.actual_bytes;
 	info->autodeflate = device.autodeflate;
 	info->free_page_reporting = device.free_page_reporting;

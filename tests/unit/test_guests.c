@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which addresses are of one guest, and which only look like it. */
+#include "aerostatd/guests.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define LIBVIRT "qemu:///system"
+#define UUID "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+
+static struct {
+	char *folder;
+	struct guests *guests;
+	pid_t qemu, device; /* processes that run */
+	uint64_t next_id;
+} rig;
+
+static pid_t start_process(void)
+{
+	pid_t pid = fork();
+
+	assert_return_code(pid, errno);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	return pid;
+}
+
+static void end_process(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	rig.folder = g_dir_make_tmp("aerostat-XXXXXX", NULL);
+	rig.guests = guests_new(rig.folder, NULL, NULL, NULL);
+	rig.qemu = start_process();
+	rig.device = start_process();
+	return rig.guests ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	guests_free(rig.guests);
+	end_process(rig.qemu);
+	end_process(rig.device);
+	g_rmdir(rig.folder);
+	g_free(rig.folder);
+	return 0;
+}
+
+static void answer(struct managed *guest, hv_info info)
+{
+	struct worker_sample sample = {
+		.info = &info,
+		.actual_then_bytes = 1024 * MIB,
+		.resident_bytes = HV_UNSET,
+		.before_period_s = 0,
+		.answered_us = G_USEC_PER_SEC,
+	};
+
+	info.state = HV_STATE_RUNNING;
+	info.max_bytes = info.actual_bytes = 1024 * MIB;
+	info.has_balloon = true;
+	for (int i = 0; i < HV_STAT_COUNT; i++)
+		sample.stats.value[i] = HV_UNSET;
+	managed_take_sample(guest, &sample);
+}
+
+/* A guest that was found at an address and has answered, but is not claimed yet. */
+static struct managed *find_guest(const char *source, const char *address, hv_info info)
+{
+	const hv_guest found = { .source = (char *)source, .address = (char *)address, .id = -1 };
+	struct managed *guest = managed_new(++rig.next_id, &found, NULL);
+
+	guests_add(rig.guests, guest);
+	answer(guest, info);
+	return guest;
+}
+
+static struct managed *find_domain(pid_t device)
+{
+	return find_guest(LIBVIRT, "web",
+			  (hv_info){ .name = (char *)"web",
+				     .uuid = (char *)UUID,
+				     .pid = rig.qemu,
+				     .device_pid = device });
+}
+
+static struct managed *find_monitor(const char *uuid, pid_t pid)
+{
+	return find_guest("qmp", "qmp:/run/web.qmp",
+			  (hv_info){ .name = (char *)"other", .uuid = (char *)uuid, .pid = pid });
+}
+
+/* A control socket: named as the domain is, without UUID. */
+static struct managed *find_device(void)
+{
+	return find_guest("qmp", "qmp:/run/web.ctl",
+			  (hv_info){ .name = (char *)"web", .pid = rig.device });
+}
+
+static struct managed *claim(struct managed *guest)
+{
+	guests_claim(rig.guests, guest, NULL);
+	return guest;
+}
+
+static void a_domain_and_the_monitor_of_its_qemu_are_one_guest(void **state)
+{
+	struct managed *domain = claim(find_domain(0));
+
+	(void)state;
+	assert_ptr_equal(guests_find_same(rig.guests, find_monitor(UUID, rig.qemu)), domain);
+}
+
+static void a_monitor_and_the_domain_of_its_qemu_are_one_guest(void **state)
+{
+	struct managed *monitor = claim(find_monitor(UUID, rig.qemu));
+
+	(void)state;
+	assert_ptr_equal(guests_find_same(rig.guests, find_domain(0)), monitor);
+}
+
+static void a_monitor_of_another_process_is_another_guest(void **state)
+{
+	(void)state;
+	claim(find_domain(0));
+	assert_null(guests_find_same(rig.guests, find_monitor(UUID, rig.device)));
+}
+
+static void another_uuid_in_the_same_process_is_another_guest(void **state)
+{
+	(void)state;
+	claim(find_domain(0));
+	assert_null(guests_find_same(
+		rig.guests, find_monitor("00000000-9dad-11d1-80b4-00c04fd430c8", rig.qemu)));
+}
+
+static void the_control_socket_of_its_device_is_the_guest(void **state)
+{
+	struct managed *domain = claim(find_domain(rig.device));
+
+	(void)state;
+	assert_ptr_equal(guests_find_same(rig.guests, find_device()), domain);
+}
+
+static void a_device_of_another_guest_is_another_guest(void **state)
+{
+	(void)state;
+	claim(find_domain(rig.qemu));
+	assert_null(guests_find_same(rig.guests, find_device()));
+}
+
+static void a_device_that_was_found_first_gives_way(void **state)
+{
+	struct managed *device = claim(find_device());
+	struct managed *domain = find_domain(rig.device);
+
+	(void)state;
+	assert_null(guests_find_same(rig.guests, domain));
+	assert_ptr_equal(guests_find_device(rig.guests, domain), device);
+	assert_null(guests_find_device(rig.guests, device));
+}
+
+static void a_device_that_a_guest_gets_later_gives_way(void **state)
+{
+	struct managed *domain = claim(find_domain(0));
+	struct managed *device = claim(find_device());
+
+	(void)state;
+	assert_null(guests_find_device(rig.guests, domain));
+	answer(domain, (hv_info){ .name = (char *)"web",
+				  .uuid = (char *)UUID,
+				  .pid = rig.qemu,
+				  .device_pid = rig.device });
+	assert_ptr_equal(guests_find_device(rig.guests, domain), device);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_domain_and_the_monitor_of_its_qemu_are_one_guest),
+		TEST(a_monitor_and_the_domain_of_its_qemu_are_one_guest),
+		TEST(a_monitor_of_another_process_is_another_guest),
+		TEST(another_uuid_in_the_same_process_is_another_guest),
+		TEST(the_control_socket_of_its_device_is_the_guest),
+		TEST(a_device_of_another_guest_is_another_guest),
+		TEST(a_device_that_was_found_first_gives_way),
+		TEST(a_device_that_a_guest_gets_later_gives_way),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
