@@ -208,6 +208,16 @@ void guests_finish_restore(struct guests *guests, struct managed *guest,
  * Aliases
  */
 
+/*
+ * Whether @device is the balloon device of @guest: its process, and named after it, since a service
+ * manager may listen for several devices.
+ */
+static bool is_device_of(const struct saved_guest *device, const struct managed *guest)
+{
+	return managed_has_device(guest, device->pid, device->start_ticks) &&
+	       !g_strcmp0(device->name, guest->name);
+}
+
 struct managed *guests_find_same(const struct guests *guests, const struct managed *guest)
 {
 	const struct saved_guest now = describe_guest(guest);
@@ -220,7 +230,7 @@ struct managed *guests_find_same(const struct guests *guests, const struct manag
 
 		if (other == guest || !other->answered)
 			continue;
-		if (managed_has_device(other, now.pid, now.start_ticks))
+		if (is_device_of(&now, other))
 			return other;
 		managed_save(other, &saved);
 		identity = saved_guest_identity(&saved);
@@ -240,7 +250,7 @@ struct managed *guests_find_device(const struct guests *guests, const struct man
 
 		managed_save(other, &saved);
 		if (other != guest && other->answered && !managed_is_restoring(other) &&
-		    managed_has_device(guest, saved.pid, saved.start_ticks))
+		    is_device_of(&saved, guest))
 			return other;
 	}
 	return NULL;

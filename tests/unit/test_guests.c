@@ -109,11 +109,16 @@ static struct managed *find_monitor(const char *uuid, pid_t pid)
 			  (hv_info){ .name = (char *)"other", .uuid = (char *)uuid, .pid = pid });
 }
 
-/* A control socket: named as the domain is, without UUID. */
-static struct managed *find_device(void)
+/* A control socket, without UUID; a device is named after its domain. */
+static struct managed *find_named_device(const char *name)
 {
 	return find_guest("qmp", "qmp:/run/web.ctl",
-			  (hv_info){ .name = (char *)"web", .pid = rig.device });
+			  (hv_info){ .name = (char *)name, .pid = rig.device });
+}
+
+static struct managed *find_device(void)
+{
+	return find_named_device("web");
 }
 
 static struct managed *claim(struct managed *guest)
@@ -168,6 +173,17 @@ static void a_device_of_another_guest_is_another_guest(void **state)
 	assert_null(guests_find_same(rig.guests, find_device()));
 }
 
+static void a_device_of_another_name_behind_the_same_listener_is_another_guest(void **state)
+{
+	struct managed *domain = claim(find_domain(rig.device));
+	struct managed *device = find_named_device("mail");
+
+	(void)state;
+	assert_null(guests_find_same(rig.guests, device));
+	claim(device);
+	assert_null(guests_find_device(rig.guests, domain));
+}
+
 static void a_device_that_was_found_first_gives_way(void **state)
 {
 	struct managed *device = claim(find_device());
@@ -204,6 +220,7 @@ int main(void)
 		TEST(another_uuid_in_the_same_process_is_another_guest),
 		TEST(the_control_socket_of_its_device_is_the_guest),
 		TEST(a_device_of_another_guest_is_another_guest),
+		TEST(a_device_of_another_name_behind_the_same_listener_is_another_guest),
 		TEST(a_device_that_was_found_first_gives_way),
 		TEST(a_device_that_a_guest_gets_later_gives_way),
 	};
