@@ -369,6 +369,17 @@ bool qmp_wire_pump(struct qmp_wire *wire, int64_t deadline, GError **error)
 	return qmp_wire_handle_message(wire, deadline, &late, error);
 }
 
+/* QEMU sends an event to a client that has just connected even before its greeting. */
+static json_t *read_greeting(struct qmp_wire *wire, int64_t deadline, GError **error)
+{
+	json_t *message;
+
+	while ((message = qmp_wire_read_message(wire, deadline, error)) &&
+	       json_object_get(message, "event"))
+		json_decref(message);
+	return message;
+}
+
 bool qmp_wire_negotiate(struct qmp_wire *wire, int64_t deadline, GError **error)
 {
 	json_auto_t *answer = NULL, *result = NULL;
@@ -376,7 +387,7 @@ bool qmp_wire_negotiate(struct qmp_wire *wire, int64_t deadline, GError **error)
 	if (wire->ready)
 		return true;
 	if (!wire->greeted) {
-		json_auto_t *greeting = qmp_wire_read_message(wire, deadline, error);
+		json_auto_t *greeting = read_greeting(wire, deadline, error);
 
 		if (!greeting)
 			return false;

@@ -157,6 +157,16 @@ static void a_human_monitor_is_told_apart(void **state)
 	assert_int_equal(pair->wire->state, QMP_WIRE_BROKEN);
 }
 
+static void an_event_may_come_before_the_greeting(void **state)
+{
+	struct pair *pair = *state;
+
+	say(pair, "{\"timestamp\": {}, \"event\": \"BALLOON_CHANGE\", \"data\": {\"actual\": 1}}\n");
+	say(pair, GREETING);
+	say(pair, "{\"return\": {}, \"id\": \"aerostat-1\"}\n");
+	assert_true(qmp_wire_negotiate(pair->wire, LATER, NULL));
+}
+
 static void json_that_does_not_greet_is_refused(void **state)
 {
 	struct pair *pair = *state;
@@ -532,6 +542,7 @@ int main(void)
 		FRESH(greets_and_leaves_negotiation_mode),
 		FRESH(a_silent_monitor_is_busy_and_may_be_waited_for_again),
 		FRESH(a_human_monitor_is_told_apart),
+		FRESH(an_event_may_come_before_the_greeting),
 		FRESH(json_that_does_not_greet_is_refused),
 		FRESH(refused_negotiation_breaks_the_wire),
 		READY(arguments_are_sent_and_the_answer_returned),
