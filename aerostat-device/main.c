@@ -114,6 +114,8 @@ static int serve_guest(const struct device_options *options)
 	process_init(&process, options);
 	if (drop_privileges(&process) && process_open_sockets(&process)) {
 		leave_namespaces(&process, &notify_fd);
+		/* By now this may be another process; the command measures the one it reaches. */
+		sockets_claim(&process.sockets);
 		if (process_create_device(&process) && process_accept_vmm(&process) &&
 		    filter_system_calls(&process)) {
 			log_line(&process.log, LOG_LEVEL_DEBUG, "ready");

@@ -72,3 +72,11 @@ bool sockets_open(struct device_sockets *sockets, const struct device_options *o
 	*sockets = (struct device_sockets){ .vmm_fd = -1, .control_fd = -1 };
 	return open_vmm_socket(sockets, options, log) && open_control_socket(sockets, options, log);
 }
+
+void sockets_claim(const struct device_sockets *sockets)
+{
+	if (!sockets->vmm_connected)
+		listener_claim(sockets->vmm_fd);
+	if (sockets->control_fd >= 0)
+		listener_claim(sockets->control_fd);
+}

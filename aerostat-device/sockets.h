@@ -22,4 +22,7 @@ struct device_sockets {
 bool sockets_open(struct device_sockets *sockets, const struct device_options *options,
 		  struct log *log);
 
+/* Makes this process the one that clients reach, whoever opened the sockets. */
+void sockets_claim(const struct device_sockets *sockets);
+
 #endif

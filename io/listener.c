@@ -105,6 +105,11 @@ int listener_bind(const char *path)
 	return error;
 }
 
+void listener_claim(int fd)
+{
+	(void)listen(fd, BACKLOG);
+}
+
 const char *listener_bind_error(int error)
 {
 	switch (-error) {

@@ -18,6 +18,14 @@
  */
 int listener_bind(const char *path);
 
+/*
+ * listener_claim - make this process the peer that clients of a listening socket see
+ *
+ * A client learns from SO_PEERCRED which process began to listen.  After a fork, or for a socket
+ * that was passed on, that is another one.
+ */
+void listener_claim(int fd);
+
 /* Explains an error of listener_bind(), with the remedy; to be printed after the path. */
 const char *listener_bind_error(int error);
 
