@@ -37,7 +37,7 @@ def held(mib):
 def test_setmem_holds_a_managed_guest_first(ask, fake, gamma):
     result = ask("setmem", gamma["address"], "600M")
     assert result.code == DONE
-    assert "\n  held: at 600 MiB until: aerostat auto gamma\n" in result.out
+    assert f"\n  held: at 600 MiB until: aerostat auto {gamma['address']}\n" in result.out
     assert fake.puts() == [(f"/v1/guests/{UUID}/mode", held(600))]
     assert result.err == ""
     result = ask("setmem", gamma["address"], "700M", "--no-wait", "--json")
@@ -181,7 +181,7 @@ def test_the_real_daemon_tells_of_itself_and_its_guest(ask, real):
 
 
 def test_the_real_daemon_holds_and_lets_go(ask, real, monitor):
-    assert "held: at 700 MiB until: aerostat auto gamma" in ask("setmem", monitor, "700M").out
+    assert f"held: at 700 MiB until: aerostat auto {monitor}\n" in ask("setmem", monitor, "700M").out
     for words, mode in ((None, "held at 700 MiB by a user"), ([monitor], "auto: the policy"),
                         (["--all", "--off"], "off: it is left alone")):
         if words:

@@ -159,7 +159,7 @@ def test_a_wrong_command_line(aerostat, words, says):
 
 @pytest.mark.parametrize("words, says", [
     (["--recording", "/nonexistent/file"], "/nonexistent/file cannot be opened"),
-    (["--recording", "/tmp"], "/tmp, line 1: cannot be read"),
+    (["--recording", "/tmp"], "recording /tmp cannot be opened: it is a folder"),
     (["--recording", "/etc/passwd"], "/etc/passwd, line 1: is not JSON"),
     (["--plot", "/nonexistent/plot.svg"], "cannot write /nonexistent/plot.svg"),
     (["--record", "/nonexistent/file"], "cannot write /nonexistent/file"),
