@@ -42,6 +42,8 @@ TROUBLE = re.compile(r"Bad page|BUG:|WARNING:|cut here|Oops|general protection|k
 TROUBLE_LINES = 60      # shown in an error
 LOG_BYTES = 120 << 10   # of a kernel's log, which fits into one answer of init
 KERNEL_ARGS = "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off nowatchdog"
+BOOTS = 3               # at most, of a guest whose kernel panics before it has a process
+NO_PROCESS_YET = "Attempted to kill the idle task"
 # Save work of an emulated CPU at boot: no self-tests of ciphers, no measuring of its speed.
 EMULATED_ARGS = "cryptomgr.notests tsc=reliable lpj=10000000"
 
@@ -136,6 +138,18 @@ class Guest:
     # Life
 
     def __enter__(self):
+        """Boots it, again if the kernel panicked before it had a process.
+
+        An emulated boot was seen to end in text_poke_early(), where the kernel patches itself.
+        """
+        for left in reversed(range(BOOTS)):
+            try:
+                return self._build_and_boot()
+            except GuestGone as error:
+                if not left or not any(NO_PROCESS_YET in note for note in getattr(error, "__notes__", ())):
+                    raise
+
+    def _build_and_boot(self):
         start = time.monotonic()
         self.nest = self._make_nest()
         try:
