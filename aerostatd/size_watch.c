@@ -40,8 +40,12 @@ static void start_approach(struct size_watch *watch)
 
 void size_watch_set_target(struct size_watch *watch, uint64_t target_bytes, int64_t now_us)
 {
+	/* Without a target it still has the course of the one before, and may have another. */
 	bool is_on_course =
-		watch->closest_bytes || !size_watch_has_arrived(watch, watch->actual_bytes);
+		watch->target_bytes == HV_UNSET
+			? now_us < watch->course_us || now_us - watch->moved_us < COURSE_US
+			: watch->closest_bytes ||
+				  !size_watch_has_arrived(watch, watch->actual_bytes);
 
 	/* A target that is sent again is no new course. */
 	if (target_bytes != watch->target_bytes)

@@ -146,7 +146,8 @@ class Guest:
             try:
                 return self._build_and_boot()
             except GuestGone as error:
-                if not left or not any(NO_PROCESS_YET in note for note in getattr(error, "__notes__", ())):
+                notes = getattr(error, "__notes__", ())
+                if not left or not any(NO_PROCESS_YET in note for note in notes):
                     raise
 
     def _build_and_boot(self):

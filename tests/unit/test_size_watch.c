@@ -229,6 +229,15 @@ static void a_person_is_seen_soon_after_a_guest_that_stood_still_was_set(void **
 	assert_true(has_for(400, AWAY_US / S + 1));
 }
 
+static void a_person_is_seen_soon_after_a_guest_at_rest_was_held_where_it_is(void **state)
+{
+	(void)state;
+	size_watch_set_target(&watch, HV_UNSET, now_us);
+	size_watch_set_target(&watch, TARGET_MIB * MIB, now_us);
+	has(TARGET_MIB);
+	assert_true(has_for(400, AWAY_US / S + 1));
+}
+
 static void a_person_is_seen_soon_after_a_target_was_sent_again(void **state)
 {
 	(void)state;
@@ -295,6 +304,7 @@ int main(void)
 		TEST(a_device_that_rounds_is_at_its_target),
 		TEST(a_guest_that_overshoots_a_new_target_is_nobodys),
 		TEST(a_person_is_seen_soon_after_a_guest_that_stood_still_was_set),
+		TEST(a_person_is_seen_soon_after_a_guest_at_rest_was_held_where_it_is),
 		TEST(a_person_is_seen_soon_after_a_target_was_sent_again),
 		TEST(a_guest_that_may_grow_alone_is_not_suspected_above_its_target),
 		TEST(plugged_memory_is_nobodys),
