@@ -181,7 +181,8 @@ def test_the_real_daemon_tells_of_itself_and_its_guest(ask, real):
 
 
 def test_the_real_daemon_holds_and_lets_go(ask, real, monitor):
-    assert f"held: at 700 MiB until: aerostat auto {monitor}\n" in ask("setmem", monitor, "700M").out
+    out = ask("setmem", monitor, "700M").out
+    assert f"held: at 700 MiB until: aerostat auto {monitor}\n" in out
     for words, mode in ((None, "held at 700 MiB by a user"), ([monitor], "auto: the policy"),
                         (["--all", "--off"], "off: it is left alone")):
         if words:

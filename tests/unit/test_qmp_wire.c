@@ -161,7 +161,8 @@ static void an_event_may_come_before_the_greeting(void **state)
 {
 	struct pair *pair = *state;
 
-	say(pair, "{\"timestamp\": {}, \"event\": \"BALLOON_CHANGE\", \"data\": {\"actual\": 1}}\n");
+	say(pair,
+	    "{\"timestamp\": {}, \"event\": \"BALLOON_CHANGE\", \"data\": {\"actual\": 1}}\n");
 	say(pair, GREETING);
 	say(pair, "{\"return\": {}, \"id\": \"aerostat-1\"}\n");
 	assert_true(qmp_wire_negotiate(pair->wire, LATER, NULL));
