@@ -50,7 +50,7 @@ struct found {
 
 struct cgroups {
 	char *proc;
-	int64_t refreshed_us;  /* when all was last looked for anew; 0: never */
+	int64_t refreshed_us;  /* when all of them were last looked for; 0: never */
 	GHashTable *processes; /* pid → number, since then */
 	GHashTable *folders;   /* folder → the number of it or the next above it, since then */
 	GArray *groups;	       /* struct policy_group */

@@ -109,6 +109,13 @@ static void keep_event(struct events *events, const struct event *content)
 		free_event(g_queue_pop_head(&events->kept));
 }
 
+static void keep_event_text(struct events *events, struct event *event, const char *format,
+			    va_list args)
+{
+	event->text = g_strdup_vprintf(format, args);
+	keep_event(events, event);
+}
+
 void events_add(struct events *events, enum event_kind kind, const char *guest,
 		uint64_t bytes_before, uint64_t bytes_after, const char *format, ...)
 {
@@ -119,9 +126,8 @@ void events_add(struct events *events, enum event_kind kind, const char *guest,
 	va_list args;
 
 	va_start(args, format);
-	event.text = g_strdup_vprintf(format, args);
+	keep_event_text(events, &event, format, args);
 	va_end(args);
-	keep_event(events, &event);
 }
 
 void events_add_result(struct events *events, enum event_kind kind, const char *guest,
@@ -136,9 +142,8 @@ void events_add_result(struct events *events, enum event_kind kind, const char *
 	va_list args;
 
 	va_start(args, format);
-	event.text = g_strdup_vprintf(format, args);
+	keep_event_text(events, &event, format, args);
 	va_end(args);
-	keep_event(events, &event);
 }
 
 void events_replay(const struct events *events, uint64_t after, event_fn fn, void *data)

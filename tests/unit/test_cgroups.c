@@ -76,7 +76,7 @@ static int end(void **state)
 	return 0;
 }
 
-/* Long enough after the last time that all is looked for anew. */
+/* Long enough after the last time that all are looked for again. */
 static uint64_t find(pid_t pid)
 {
 	uint64_t number;
