@@ -129,8 +129,9 @@ class Heartbeat(Line):
         self._last_s = None
         self._longest_s = 0.0
         self._sequence = 0
+        self._marked_boots = 0
         self.beats = 0
-        self.reboots = 0
+        self.boots = 0
         super().__init__(path)
 
     def read(self, file):
@@ -144,8 +145,8 @@ class Heartbeat(Line):
                 self._changed.notify_all()
 
     def _beat(self, now, sequence):
-        if sequence <= self._sequence:
-            self.reboots += 1
+        if sequence <= self._sequence or not self.boots:
+            self.boots += 1
         if self._last_s is not None:
             self._longest_s = max(self._longest_s, now - self._last_s)
         self._sequence = sequence
@@ -158,7 +159,13 @@ class Heartbeat(Line):
             self._last_s = time.monotonic()
             self._longest_s = 0.0
             self.beats = 0
-            self.reboots = 0
+            self._marked_boots = self.boots
+
+    @property
+    def reboots(self):
+        """How often the guest has booted since mark()."""
+        with self._changed:
+            return self.boots - self._marked_boots
 
     @property
     def longest_gap_ms(self):
@@ -166,6 +173,15 @@ class Heartbeat(Line):
         with self._changed:
             running = time.monotonic() - self._last_s if self._last_s is not None else 0.0
             return 1000 * max(self._longest_s, running)
+
+    def wait_for_boot(self, boots, timeout=HANG_S):
+        """Waits until it has beaten in more boots than this.
+
+        The heartbeat is a line of its own: what follows on the channel may overtake it.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.boots > boots, timeout):
+                raise GuestTimeout(f"no heartbeat of boot {boots + 1} within {timeout:.0f} s")
 
     def wait(self, beats, timeout=HANG_S):
         """Waits for this many beats since mark(); returns False on a timeout."""

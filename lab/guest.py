@@ -204,15 +204,21 @@ class Guest:
     def _own(self, path):
         """Makes a file accessible to the user that runs QEMU."""
 
-    def _boot(self, deadline):
-        hello = self.channel.hello(deadline - time.monotonic())
-        self.boot_id = dict(word.split("=") for word in hello.split())["boot_id"]
+    def _boot(self, deadline, boots=0):
+        self.wait_for_boot(deadline, boots)
         if self.spec.driver and self.spec.balloon is not None:
             self.load_driver(params=self.spec.driver_params)
             if self.spec.current:
                 wait_for(lambda: 0 < self._size() <= self.spec.current * MIB,
                          f"{self.name} to reach its first size",
                          timeout=deadline - time.monotonic())
+        self.heartbeat.mark()
+
+    def wait_for_boot(self, deadline, boots):
+        """Waits until the guest is up in another boot than those that its heartbeat has counted."""
+        hello = self.channel.hello(deadline - time.monotonic())
+        self.boot_id = dict(word.split("=") for word in hello.split())["boot_id"]
+        self.heartbeat.wait_for_boot(boots, deadline - time.monotonic())
         self.heartbeat.mark()
 
     def _tell(self, error):
@@ -272,12 +278,15 @@ class Guest:
                 copy += f"; dd if={disk} bs=1M skip={at} | head -c {size} > /tmp/{name}"
                 at += -(-size // MIB)
         self.run(copy)
-        self.channel.order("kexec", "/tmp/kernel /tmp/initrd")
-        self.boots_again()
+        with self.booting_again():
+            self.channel.order("kexec", "/tmp/kernel /tmp/initrd")
 
-    def boots_again(self):
-        """Waits until the guest is up after a reboot, and loads its driver as at its start."""
-        self._boot(time.monotonic() + HANG_S)
+    @contextlib.contextmanager
+    def booting_again(self):
+        """The block makes the guest reboot.  Waits until it is up, and loads its driver."""
+        boots = self.heartbeat.boots
+        yield
+        self._boot(time.monotonic() + HANG_S, boots)
 
     def _running(self):
         return self.alive()

@@ -125,8 +125,8 @@ class QemuGuest(Guest):
     def reboot(self):
         """Makes the guest reboot, and waits until it is up."""
         self.qmp("set-action", reboot="reset")      # otherwise QEMU exits, see command()
-        self.channel.order("reboot")
-        self.boots_again()
+        with self.booting_again():
+            self.channel.order("reboot")
 
     # Our own device
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Drivers come and go, guests reboot and grow, processes stop and die: the balloon goes on."""
+import time
+
 import pytest
 
 from command import DONE, MIB
@@ -68,10 +70,10 @@ def test_a_driver_that_is_unloaded_while_the_balloon_grows(carol):
 
 def reboot(guest):
     """A reset of the machine, by its QEMU, which was told to end at one."""
+    boots = guest.heartbeat.boots
     guest.qmp("set-action", reboot="reset")
     guest.qmp("system_reset")
-    guest.boot_id = dict(word.split("=") for word in guest.channel.hello(HANG_S).split())["boot_id"]
-    guest.heartbeat.mark()
+    guest.wait_for_boot(time.monotonic() + HANG_S, boots)
 
 
 @on_vfio_user
