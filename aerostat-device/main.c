@@ -39,6 +39,7 @@
 #include "aerostat-device/process.h"
 #include "aerostat-device/sandbox.h"
 #include "aerostat-device/systemd.h"
+#include "common/standard_streams.h"
 
 /* Exit codes; --help and aerostat-device(1) list them. */
 enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE };
@@ -136,13 +137,18 @@ static int print_usage_error(const char *message)
 /* The exit code after printing to standard output, which may have failed. */
 static int finish_output(void)
 {
-	return fflush(stdout) || ferror(stdout) ? EXIT_FAILED : EXIT_DONE;
+	int lost = standard_streams_finish();
+
+	if (lost)
+		fprintf(stderr, "error: cannot write the output: %s\n", strerror(-lost));
+	return lost ? EXIT_FAILED : EXIT_DONE;
 }
 
 int main(int argc, char **argv)
 {
 	struct device_options options;
 
+	standard_streams_open();
 	if (!device_options_parse(&options, argc, argv))
 		return print_usage_error(options.complaint);
 	switch (options.action) {

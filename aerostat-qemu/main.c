@@ -29,6 +29,7 @@
 #include "aerostat-qemu/guest_socket.h"
 #include "aerostat-qemu/qemu_args.h"
 #include "aerostat-qemu/supervise.h"
+#include "common/standard_streams.h"
 #include "hypervisor/adopt.h"
 #include "hypervisor/hypervisor.h"
 
@@ -220,6 +221,7 @@ int main(int argc, char **argv)
 	g_auto(qemu_args) args = { 0 };
 	g_autoptr(GError) error = NULL;
 
+	standard_streams_open();
 	if (argc >= 2 + SUPERVISE_ARGS &&
 	    (!strcmp(argv[1], SUPERVISE_OPTION) || !strcmp(argv[1], SETTINGS_OPTION)))
 		return run_helper_process(argv);

@@ -92,6 +92,18 @@ bool verb_parse_options(struct context *ctx, const struct verb *verb, GOptionCon
 bool verb_parse_with_size(struct context *ctx, const struct verb *verb, GOptionContext *options,
 			  int argc, char **argv, char ***args, uint64_t *bytes, int *code);
 
+/*
+ * verb_parse_number - set *@number from the value of an option
+ * @what: its name, for the error
+ * @text: its value; NULL: it was not given, and *@number stays
+ *
+ * Whole decimal numbers without a sign, from @min to @max.  Returns false after a usage error was
+ * printed, with the exit code in *@code.
+ */
+bool verb_parse_number(struct context *ctx, const struct verb *verb, const char *what,
+		       const char *text, unsigned int min, unsigned int max, unsigned int *number,
+		       int *code);
+
 /* virsh's --live, --config and --current, for verbs that change settings. */
 struct scope_flags {
 	gboolean live, config, current;

@@ -7,7 +7,8 @@
 
 const struct exit_code_row exit_code_table[] = {
 	{ EXIT_DONE, "done", "done; setmem: the target was reached" },
-	{ EXIT_REFUSED, "refused", "refused or failed; nothing was changed" },
+	{ EXIT_REFUSED, "refused",
+	  "refused or failed, and nothing was changed; or the output was lost" },
 	{ EXIT_USAGE, "usage", "the command line is wrong; nothing was done" },
 	{ EXIT_SHORT, "stopped-short",
 	  "setmem: the guest stopped short of the target; reserve: not all was free in time" },

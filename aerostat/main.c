@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "aerostat/verbs.h"
+#include "common/standard_streams.h"
 #include "hypervisor/shortage.h"
 
 /* Reads the options before the verb; false if the command is to end with *code. */
@@ -71,15 +72,22 @@ static int run_verb(struct context *ctx, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct context ctx = { 0 };
-	int code;
+	int code, lost;
 
+	standard_streams_open();
 	setlocale(LC_CTYPE, "");
 	/* If the reader of our output ends (| head), writes fail instead. */
 	signal(SIGPIPE, SIG_IGN);
+	/* Beyond the limit of file sizes (ulimit -f), too. */
+	signal(SIGXFSZ, SIG_IGN);
 	shortage_raise_limit();
 	/* Without memory the process ends, as with GLib, rather than send half a request. */
 	json_set_alloc_funcs(g_malloc, g_free);
 	code = run_verb(&ctx, argc, argv);
+	lost = standard_streams_finish();
+	if (lost && code == EXIT_DONE)
+		code = cli_fail_with(&ctx, EXIT_REFUSED, "cannot write the output: %s",
+				     g_strerror(-lost));
 	context_clear(&ctx);
 	return code;
 }

@@ -10,6 +10,8 @@
 #include "aerostat/hold.h"
 #include "aerostat/progress_bar.h"
 
+#define SECONDS_MAX 1000000
+
 /*
  * The signals by which a person, a terminal that hangs up, or the end of a session ends this
  * command.  (SIGPIPE is ignored.)  One that is ignored, as SIGHUP is after nohup, stays so.
@@ -50,9 +52,9 @@ GOptionGroup *resize_option_group(struct resize_options *options)
 		  "go on although the guest must swap or kill, or is below its floor", NULL },
 		{ "keep-target", 0, 0, G_OPTION_ARG_NONE, &options->keep_target,
 		  "if the guest stops short, leave the target as it is", NULL },
-		{ "timeout", 't', 0, G_OPTION_ARG_INT, &options->timeout_s,
+		{ "timeout", 't', 0, G_OPTION_ARG_STRING, &options->timeout,
 		  "wait at most S seconds (default: 120)", "S" },
-		{ "stall", 0, 0, G_OPTION_ARG_INT, &options->stall_s,
+		{ "stall", 0, 0, G_OPTION_ARG_STRING, &options->stall,
 		  "give up after S seconds without progress (default: 10)", "S" },
 		{ NULL }
 	};
@@ -64,12 +66,15 @@ GOptionGroup *resize_option_group(struct resize_options *options)
 }
 
 bool resize_check_options(struct context *ctx, const struct verb *verb,
-			  const struct resize_options *options, int *code)
+			  struct resize_options *options, int *code)
 {
-	if (options->timeout_s > 0 && options->stall_s > 0)
-		return true;
-	*code = cli_usage(ctx, verb, "--timeout and --stall take at least 1 second");
-	return false;
+	g_autofree char *timeout = g_steal_pointer(&options->timeout);
+	g_autofree char *stall = g_steal_pointer(&options->stall);
+
+	return verb_parse_number(ctx, verb, "timeout", timeout, 1, SECONDS_MAX, &options->timeout_s,
+				 code) &&
+	       verb_parse_number(ctx, verb, "stall", stall, 1, SECONDS_MAX, &options->stall_s,
+				 code);
 }
 
 void resize_outcome_clear(struct resize_outcome *outcome)

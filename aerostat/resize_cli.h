@@ -10,11 +10,12 @@
 
 struct resize_options {
 	gboolean no_wait;
-	gboolean force;	      /* below the guest's floor, too */
-	gboolean keep_target; /* do not raise the target of a guest that stopped short */
-	int timeout_s;	      /* wait at most this long */
-	int stall_s;	      /* give up after this long without progress */
-	const char *socket;   /* where aerostatd listens; NULL: the usual place */
+	gboolean force;		/* below the guest's floor, too */
+	gboolean keep_target;	/* do not raise the target of a guest that stopped short */
+	unsigned int timeout_s; /* wait at most this long */
+	unsigned int stall_s;	/* give up after this long without progress */
+	char *timeout, *stall;	/* the same as they were given, until resize_check_options() */
+	const char *socket;	/* where aerostatd listens; NULL: the usual place */
 };
 #define RESIZE_DEFAULTS                                                                            \
 	{                                                                                          \
@@ -24,9 +25,9 @@ struct resize_options {
 /* The options that set *options, except socket. */
 GOptionGroup *resize_option_group(struct resize_options *options);
 
-/* Checks their ranges; false after a usage error was printed, with the exit code in *code. */
+/* Reads their numbers; false after a usage error was printed, with the exit code in *code. */
 bool resize_check_options(struct context *ctx, const struct verb *verb,
-			  const struct resize_options *options, int *code);
+			  struct resize_options *options, int *code);
 
 /* What a resize on the command line came to. */
 struct resize_outcome {

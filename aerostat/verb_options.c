@@ -147,6 +147,23 @@ bool verb_parse_with_size(struct context *ctx, const struct verb *verb, GOptionC
 	return false;
 }
 
+bool verb_parse_number(struct context *ctx, const struct verb *verb, const char *what,
+		       const char *text, unsigned int min, unsigned int max, unsigned int *number,
+		       int *code)
+{
+	guint64 value;
+
+	if (!text)
+		return true;
+	/* Not GLib's G_OPTION_ARG_INT, for which 010 is 8. */
+	if (g_ascii_string_to_unsigned(text, 10, min, max, &value, NULL)) {
+		*number = (unsigned int)value;
+		return true;
+	}
+	*code = cli_usage(ctx, verb, "%s '%s' is not a number from %u to %u", what, text, min, max);
+	return false;
+}
+
 GOptionGroup *scope_option_group(struct scope_flags *flags)
 {
 	const GOptionEntry entries[] = { { "live", 'l', 0, G_OPTION_ARG_NONE, &flags->live,

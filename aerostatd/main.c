@@ -11,6 +11,8 @@
 #include "aerostatd/guardian.h"
 #include "aerostatd/log.h"
 #include "aerostatd/state_file.h"
+#include "common/plain_text.h"
+#include "common/standard_streams.h"
 #include "hypervisor/shortage.h"
 
 /* A guardian that restores guests, or a daemon that stops, holds the lock no longer than this. */
@@ -100,18 +102,32 @@ static void clear_options(struct options *options)
 
 static int report_failure(const GError *error)
 {
-	fprintf(stderr, "error: %s\n", error->message);
+	g_autofree char *plain = plain_text(error->message);
+
+	fprintf(stderr, "error: %s\n", plain);
 	return EXIT_FAILED;
+}
+
+/* @code, or a failure if what was printed could not be written. */
+static int report_lost_output(int code)
+{
+	int lost = standard_streams_finish();
+
+	if (lost)
+		fprintf(stderr, "error: cannot write the output: %s\n", g_strerror(-lost));
+	return lost && code == EXIT_OK ? EXIT_FAILED : code;
 }
 
 static int check_config(const struct options *options)
 {
 	g_autoptr(GError) error = NULL;
 	g_autoptr(config_file) config = config_load(options->config, &error);
+	g_autofree char *path = NULL;
 
 	if (!config)
 		return report_failure(error);
-	printf("%s is valid: policy %s, %u guest groups\n", config->path, config->policy->name,
+	path = plain_text(config->path);
+	printf("%s is valid: policy %s, %u guest groups\n", path, config->policy->name,
 	       config->guests->len);
 	return EXIT_OK;
 }
@@ -258,7 +274,10 @@ int main(int argc, char **argv)
 	unsigned long limit;
 	int code;
 
+	standard_streams_open();
 	setlocale(LC_ALL, "");
+	/* A file beyond the limit of sizes (ulimit -f) fails as on a full disk. */
+	signal(SIGXFSZ, SIG_IGN);
 	/* Without memory the process ends, as with GLib, and its guardian restores the guests: a
 	 * request or an answer that jansson could only make in part would be worse. */
 	json_set_alloc_funcs(g_malloc, g_free);
@@ -267,7 +286,7 @@ int main(int argc, char **argv)
 		manager_log_verbose(options.verbose);
 		limit = shortage_raise_limit();
 		if (options.version)
-			code = printf("aerostatd %s\n", AEROSTAT_VERSION) < 0;
+			code = puts("aerostatd " AEROSTAT_VERSION) < 0;
 		else if (options.check)
 			code = check_config(&options);
 		else if (options.restore)
@@ -278,5 +297,5 @@ int main(int argc, char **argv)
 			code = run_until_stopped(&options, limit);
 	}
 	clear_options(&options);
-	return code;
+	return report_lost_output(code);
 }

@@ -299,6 +299,10 @@ class Client:
         if command == "qmp_capabilities":
             self.say({"return": {}, **reply})
             return
+        forged = self.forged(command, request.get("arguments", {}))
+        if forged is not None:
+            self.send(f'{{"return": {forged}, "id": "{request["id"]}"}}\r\n'.encode())
+            return
         self.misbehave()
         try:
             result = self.commands.run(command, request.get("arguments", {}))
@@ -313,6 +317,13 @@ class Client:
         if self.options.mode == "wrong-id":
             reply["id"] = "somebody-else"
         self.say(reply)
+
+    def forged(self, command, arguments):
+        """What --say has for this command or property, as JSON text; None: nothing."""
+        words = dict(word.split("=", 1) for word in self.options.say)
+        what = arguments.get("property", command) if command == "qom-get" else command
+        text = words.get(what)
+        return text and text.replace("NOW", str(int(time.time())))
 
     def twist(self, result):
         """@result with other types, in that mode."""
@@ -369,6 +380,9 @@ def parse_arguments():
                         help="before each answer in mode slow (default: %(default)s)")
     parser.add_argument("--refusal", default="the fake refuses", metavar="TEXT",
                         help="what it answers in mode error (default: %(default)s)")
+    parser.add_argument("--say", action="append", default=[], metavar="WHAT=TEXT",
+                        help="answer this command, or qom-get of this property, with TEXT as it "
+                        "is, in which NOW is the time")
     parser.add_argument("--name", default="fake", help="of the guest; empty for none")
     parser.add_argument("--uuid", default="00000000-0000-0000-0000-000000000000",
                         help="of the guest; zeros, as QEMU has without -uuid, by default")

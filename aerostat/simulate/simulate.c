@@ -41,23 +41,6 @@ static void simulate_options_clear(struct simulate_options *args)
 typedef struct simulate_options simulate_strings;
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(simulate_strings, simulate_options_clear)
 
-/* Sets *number from @text unless that is NULL; false after a usage error was printed. */
-static bool parse_simulate_number(struct context *ctx, const struct verb *verb, const char *what,
-				  const char *text, unsigned int min, unsigned int max,
-				  unsigned int *number, int *code)
-{
-	guint64 value;
-
-	if (!text)
-		return true;
-	if (g_ascii_string_to_unsigned(text, 10, min, max, &value, NULL)) {
-		*number = (unsigned int)value;
-		return true;
-	}
-	*code = cli_usage(ctx, verb, "%s '%s' is not a number from %u to %u", what, text, min, max);
-	return false;
-}
-
 /* The names of all policies, for error messages. */
 static char *list_policy_names(void)
 {
@@ -115,14 +98,13 @@ static bool parse_simulate_options(struct context *ctx, const struct verb *verb,
 {
 	if (!parse_policies(ctx, verb, args->policies, asked->policies, code) ||
 	    !parse_shape(ctx, verb, args->shape, &asked->shape, code) ||
-	    !parse_simulate_number(ctx, verb, "traces", args->traces, 1, 100000, &asked->traces,
-				   code) ||
-	    !parse_simulate_number(ctx, verb, "seed", args->seed, 0, 1000000000, &asked->seed,
-				   code) ||
-	    !parse_simulate_number(ctx, verb, "guests", args->guests, 1, TRACE_GUESTS_MAX,
-				   &asked->guests, code) ||
-	    !parse_simulate_number(ctx, verb, "seconds", args->seconds, SHORTEST_S, 3600,
-				   &asked->seconds, code))
+	    !verb_parse_number(ctx, verb, "traces", args->traces, 1, 100000, &asked->traces,
+			       code) ||
+	    !verb_parse_number(ctx, verb, "seed", args->seed, 0, 1000000000, &asked->seed, code) ||
+	    !verb_parse_number(ctx, verb, "guests", args->guests, 1, TRACE_GUESTS_MAX,
+			       &asked->guests, code) ||
+	    !verb_parse_number(ctx, verb, "seconds", args->seconds, SHORTEST_S, 3600,
+			       &asked->seconds, code))
 		return false;
 	asked->plot_path = args->plot;
 	asked->record_path = args->record;

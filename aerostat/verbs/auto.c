@@ -53,6 +53,9 @@ static char *check_auto_options(struct auto_options *options, const char *guest)
 		return g_strdup("--own-size excludes --all, --observe and --off");
 	if (options->own_size && !size_parse(options->own_size, &options->own_bytes, &error))
 		return g_strdup(error->message);
+	if (!options->own_bytes)
+		return g_strdup_printf("own size '%s' is zero: a guest needs some memory",
+				       options->own_size);
 	return NULL;
 }
 

@@ -5,8 +5,6 @@
 #include "aerostat/stats_output.h"
 #include "aerostat/verbs.h"
 
-#define PERIOD_UNSET (-1)
-
 static void warn_of_old_stats(struct context *ctx, const hv_info *info,
 			      const struct hv_stats *stats)
 {
@@ -79,16 +77,6 @@ static int set_stats_period(struct context *ctx, hv_guest *guest, const hv_info 
 	return EXIT_DONE;
 }
 
-static bool parse_stats_period(const char *word, int *period_s)
-{
-	guint64 value;
-
-	if (!g_ascii_string_to_unsigned(word, 10, 0, 86400, &value, NULL))
-		return false;
-	*period_s = (int)value;
-	return true;
-}
-
 static int run_dommemstat(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	struct scope_flags flags = { 0 };
@@ -102,7 +90,7 @@ static int run_dommemstat(struct context *ctx, const struct verb *verb, int argc
 	g_auto(GStrv) args = NULL;
 	g_autoptr(hv_guest) guest = NULL;
 	g_auto(hv_info) info = { 0 };
-	int period_s = PERIOD_UNSET;
+	unsigned int period_s = 0;
 	unsigned int scope;
 	int code;
 
@@ -110,15 +98,13 @@ static int run_dommemstat(struct context *ctx, const struct verb *verb, int argc
 	if (!verb_parse_options(ctx, verb, options, argc, argv, 1, 1, &args, &code) ||
 	    !scope_from_flags(ctx, verb, &flags, HV_SCOPE_CURRENT, &scope, &code))
 		return code;
-	if (period_text && !parse_stats_period(period_text, &period_s))
-		return cli_usage(ctx, verb,
-				 "period '%s' is not a number of seconds from 0 to 86400",
-				 period_text);
+	if (!verb_parse_number(ctx, verb, "period", period_text, 0, 86400, &period_s, &code))
+		return code;
 	guest = context_open_guest(ctx, args[0], &info, &code);
 	if (!guest)
 		return code;
-	if (period_s != PERIOD_UNSET)
-		return set_stats_period(ctx, guest, &info, period_s, scope);
+	if (period_text)
+		return set_stats_period(ctx, guest, &info, (int)period_s, scope);
 	if (info.state == HV_STATE_SHUTOFF)
 		return cli_fail_with(ctx, EXIT_NO_GUEST,
 				     "%s is not running, so it reports no statistics", info.name);

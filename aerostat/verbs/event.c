@@ -139,8 +139,8 @@ static int start_watchers(const struct context *ctx, const GPtrArray *guests, GA
 
 struct event_options {
 	gboolean loop, timestamp, list;
-	int timeout_s; /* 0: no limit */
-	char *kind;    /* NULL or "all": any */
+	unsigned int timeout_s; /* 0: no limit */
+	char *kind;		/* NULL or "all": any */
 };
 
 static bool is_event_wanted(const struct event_options *options, const struct hv_event *event)
@@ -153,8 +153,7 @@ static bool is_event_wanted(const struct event_options *options, const struct hv
 static int print_events(struct context *ctx, GAsyncQueue *queue, int watched,
 			const struct event_options *options)
 {
-	int64_t end = options->timeout_s ? hv_deadline_ms((unsigned int)options->timeout_s * 1000)
-					 : G_MAXINT64;
+	int64_t end = options->timeout_s ? hv_deadline_ms(options->timeout_s * 1000) : G_MAXINT64;
 	int received = 0;
 	int code = EXIT_DONE;
 
@@ -193,13 +192,13 @@ static bool is_event_kind(const char *kind)
 static int run_event(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	struct event_options options = { 0 };
+	g_autofree char *kind = NULL, *timeout = NULL;
 	const GOptionEntry entries[] = {
 		{ "event", 'e', 0, G_OPTION_ARG_STRING, &options.kind,
 		  "wait only for balloon-change or lifecycle (default: all)", "KIND" },
 		{ "loop", 'l', 0, G_OPTION_ARG_NONE, &options.loop, "go on after the first event",
 		  NULL },
-		{ "timeout", 't', 0, G_OPTION_ARG_INT, &options.timeout_s, "end after S seconds",
-		  "S" },
+		{ "timeout", 't', 0, G_OPTION_ARG_STRING, &timeout, "end after S seconds", "S" },
 		{ "timestamp", 0, 0, G_OPTION_ARG_NONE, &options.timestamp,
 		  "print when each event came", NULL },
 		{ "list", 0, 0, G_OPTION_ARG_NONE, &options.list, "list the kinds of events",
@@ -209,7 +208,6 @@ static int run_event(struct context *ctx, const struct verb *verb, int argc, cha
 	GAsyncQueue *queue;
 	GPtrArray *guests;
 	g_auto(GStrv) args = NULL;
-	g_autofree char *kind = NULL;
 	int code;
 
 	if (!verb_parse(ctx, verb, entries, argc, argv, 0, -1, &args, &code))
@@ -223,10 +221,9 @@ static int run_event(struct context *ctx, const struct verb *verb, int argc, cha
 	if (!is_event_kind(kind))
 		return cli_usage(ctx, verb,
 				 "unknown event '%s': use balloon-change, lifecycle or all", kind);
-	if (options.timeout_s < 0 || options.timeout_s > 1000000)
-		return cli_usage(ctx, verb,
-				 "timeout '%d' is not a number of seconds from 0 to 1000000",
-				 options.timeout_s);
+	if (!verb_parse_number(ctx, verb, "timeout", timeout, 1, 1000000, &options.timeout_s,
+			       &code))
+		return code;
 	/* Guests and queue are never freed: the threads may still use them. */
 	guests = query_guests(ctx, args, false, false, &code);
 	if (!guests)

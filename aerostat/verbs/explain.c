@@ -238,16 +238,15 @@ static int run_explain(struct context *ctx, const struct verb *verb, int argc, c
 	g_autoptr(daemon_guest) guest = NULL;
 	g_autoptr(GError) error = NULL;
 	g_auto(GStrv) names = NULL;
-	guint64 number = CHANGES_SHOWN;
+	unsigned int number = CHANGES_SHOWN;
 	bool colour = wants_colour();
 	int code;
 
 	g_option_context_add_group(options, daemon_option_group(&socket));
 	if (!verb_parse_options(ctx, verb, options, argc, argv, 1, 1, &names, &code))
 		return code;
-	if (number_text && !g_ascii_string_to_unsigned(number_text, 10, 0, 1000, &number, NULL))
-		return cli_usage(ctx, verb, "number '%s' is not a number from 0 to 1000",
-				 number_text);
+	if (!verb_parse_number(ctx, verb, "number", number_text, 0, 1000, &number, &code))
+		return code;
 	daemon = daemon_client_new(socket, DAEMON_TIMEOUT_MS);
 	guest = daemon_get_guest(daemon, names[0], &error);
 	if (g_error_matches(error, DAEMON_ERROR, DAEMON_ERROR_NOT_FOUND))

@@ -109,16 +109,14 @@ static int run_record(struct context *ctx, const struct verb *verb, int argc, ch
 	struct record record = { 0 };
 	g_auto(GStrv) words = NULL;
 	int64_t end_us = G_MAXINT64;
-	guint64 seconds = 0;
+	unsigned int seconds = 0;
 	int code;
 
 	g_option_context_add_group(options, daemon_option_group(&socket));
 	if (!verb_parse_options(ctx, verb, options, argc, argv, 1, 1, &words, &code))
 		return code;
-	if (seconds_text &&
-	    !g_ascii_string_to_unsigned(seconds_text, 10, 1, SECONDS_MAX, &seconds, NULL))
-		return cli_usage(ctx, verb, "seconds '%s' is not a number from 1 to %d",
-				 seconds_text, SECONDS_MAX);
+	if (!verb_parse_number(ctx, verb, "seconds", seconds_text, 1, SECONDS_MAX, &seconds, &code))
+		return code;
 	record.path = words[0];
 	if (!open_record_file(&record, force, &error))
 		return cli_fail(ctx, error);

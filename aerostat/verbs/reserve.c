@@ -20,8 +20,8 @@
 
 struct reserve_options {
 	gboolean no_wait;
-	int ttl_s;
-	int timeout_s;
+	unsigned int ttl_s;
+	unsigned int timeout_s;
 	char *note;
 	char *cancel; /* the number of a reservation */
 	char *socket;
@@ -43,7 +43,7 @@ static bool is_all_free(const struct daemon_reservation *reservation)
 /* Until all of *@reservation is free, the time is over or Ctrl-C; NULL with an error in it: lost.
  */
 static void wait_until_free(struct daemon_client *daemon, struct daemon_reservation **reservation,
-			    int timeout_s, bool silent, GError **error)
+			    unsigned int timeout_s, bool silent, GError **error)
 {
 	uint64_t id = (*reservation)->id;
 	g_autofree char *title = g_strdup_printf("reservation %" G_GUINT64_FORMAT, id);
@@ -54,7 +54,7 @@ static void wait_until_free(struct daemon_client *daemon, struct daemon_reservat
 	balloon_wait_start(&wait, 0, (*reservation)->bytes, now, G_MAXINT64, G_MAXINT64);
 	progress_bar_start(&progress, silent);
 	while (*reservation && !is_all_free(*reservation) && !wait_interrupted &&
-	       now < wait.started_us + timeout_s * G_USEC_PER_SEC) {
+	       now < wait.started_us + (int64_t)timeout_s * G_USEC_PER_SEC) {
 		wait.actual_bytes = (*reservation)->free_bytes;
 		progress_bar_update(&progress, title, &wait, g_get_monotonic_time());
 		poll(NULL, 0, POLL_MS);
@@ -151,10 +151,6 @@ static bool check_reserve_options(struct context *ctx, const struct verb *verb,
 		*code = cli_usage(ctx, verb, "--cancel excludes SIZE, --no-wait and --note");
 	else if (!options->cancel && !words[0])
 		*code = cli_usage(ctx, verb, "reserve needs SIZE, or --cancel ID");
-	else if (options->ttl_s < 1 || options->ttl_s > SECONDS_MAX || options->timeout_s < 1 ||
-		 options->timeout_s > SECONDS_MAX)
-		*code = cli_usage(ctx, verb, "--ttl and --timeout take seconds from 1 to %d",
-				  SECONDS_MAX);
 	else if (options->note && !g_utf8_validate(options->note, -1, NULL))
 		*code = cli_usage(ctx, verb, "--note is not valid UTF-8");
 	else
@@ -166,17 +162,18 @@ static int run_reserve(struct context *ctx, const struct verb *verb, int argc, c
 {
 	struct reserve_options options = { .ttl_s = 300, .timeout_s = 120 };
 	g_autofree char *note = NULL, *cancel = NULL, *socket = NULL, *size = NULL;
-	const GOptionEntry entries[] = { { "ttl", 0, 0, G_OPTION_ARG_INT, &options.ttl_s,
-					   "end it after S seconds (300)", "S" },
-					 { "note", 0, 0, G_OPTION_ARG_STRING, &note,
-					   "the guest that it is for, or any text", "TEXT" },
-					 { "no-wait", 0, 0, G_OPTION_ARG_NONE, &options.no_wait,
-					   "do not wait until all of it is free", NULL },
-					 { "timeout", 't', 0, G_OPTION_ARG_INT, &options.timeout_s,
-					   "wait at most S seconds (120)", "S" },
-					 { "cancel", 0, 0, G_OPTION_ARG_STRING, &cancel,
-					   "end reservation ID", "ID" },
-					 { NULL } };
+	g_autofree char *ttl = NULL, *timeout = NULL;
+	const GOptionEntry entries[] = {
+		{ "ttl", 0, 0, G_OPTION_ARG_STRING, &ttl, "end it after S seconds (300)", "S" },
+		{ "note", 0, 0, G_OPTION_ARG_STRING, &note, "the guest that it is for, or any text",
+		  "TEXT" },
+		{ "no-wait", 0, 0, G_OPTION_ARG_NONE, &options.no_wait,
+		  "do not wait until all of it is free", NULL },
+		{ "timeout", 't', 0, G_OPTION_ARG_STRING, &timeout, "wait at most S seconds (120)",
+		  "S" },
+		{ "cancel", 0, 0, G_OPTION_ARG_STRING, &cancel, "end reservation ID", "ID" },
+		{ NULL }
+	};
 	GOptionContext *parser = verb_options_new(verb, entries);
 	g_autoptr(GError) error = NULL;
 	g_auto(GStrv) words = NULL;
@@ -184,7 +181,10 @@ static int run_reserve(struct context *ctx, const struct verb *verb, int argc, c
 	int code;
 
 	g_option_context_add_group(parser, daemon_option_group(&socket));
-	if (!verb_parse_options(ctx, verb, parser, argc, argv, 0, 2, &words, &code))
+	if (!verb_parse_options(ctx, verb, parser, argc, argv, 0, 2, &words, &code) ||
+	    !verb_parse_number(ctx, verb, "ttl", ttl, 1, SECONDS_MAX, &options.ttl_s, &code) ||
+	    !verb_parse_number(ctx, verb, "timeout", timeout, 1, SECONDS_MAX, &options.timeout_s,
+			       &code))
 		return code;
 	options.note = note;
 	options.cancel = cancel;

@@ -77,7 +77,7 @@ def test_man_page_holds_every_option(aerostat, verb):
     (["unadopt"], "unadopt needs GUEST"),
     (["unadopt", "a", "--start"], "unknown option '--start'"),
     (["help", "frobnicate"], "no verb 'frobnicate'"),
-    (["setmem", "alpha", "512M", "--timeout", "0"], "--timeout and --stall"),
+    (["setmem", "alpha", "512M", "--timeout", "0"], "timeout '0'"),
     (["setmem", "alpha", "512M", "--timeout", "soon"], "soon"),
     (["setmem", "alpha", "512M", "--size", "1G"], "unexpected argument '512M'"),
 ])
@@ -87,6 +87,20 @@ def test_a_wrong_command_line_is_one_clear_line(aerostat, words, says):
     assert says in result.error
     assert result.err.count("\n") == 1
     assert result.out == ""
+
+
+@pytest.mark.parametrize("number", ["", " ", "0x10", "1e3", "1.5", "+1", "-1", "1s", "nan",
+                                    "4294967297", "18446744073709551616"])
+@pytest.mark.parametrize("words", [
+    ["setmem", "a", "1G", "--timeout"], ["setmem", "a", "1G", "--stall"], ["edit", "a", "--stall"],
+    ["event", "--timeout"], ["explain", "a", "--number"], ["record", "f", "--seconds"],
+    ["reserve", "1G", "--ttl"], ["reserve", "1G", "--timeout"], ["dommemstat", "a", "--period"],
+    ["simulate", "--traces"],
+], ids=" ".join)
+def test_a_number_is_whole_and_decimal(aerostat, words, number):
+    result = aerostat(*words[:-1], f"{words[-1]}={number}")
+    assert result.code == USAGE
+    assert f"{words[-1].lstrip('-')} '{number}' is not a number from " in result.error
 
 
 def test_errors_are_json_too(aerostat):
