@@ -243,14 +243,16 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 static void on_target_set(void *data, uint64_t target_bytes, const GError *error)
 {
 	struct managed *guest = data;
+	struct manager *manager = managed_owner(guest);
 
-	if (!error)
-		return;
-	managed_note_target_error(guest, target_bytes);
-	if (g_error_matches(error, HV_ERROR, HV_ERROR_SHORTAGE))
-		note_shortage(managed_owner(guest), error->message);
-	else
-		log_guest_error(guest, error);
+	if (error) {
+		managed_note_target_error(guest, target_bytes);
+		if (g_error_matches(error, HV_ERROR, HV_ERROR_SHORTAGE))
+			note_shortage(manager, error->message);
+		else
+			log_guest_error(guest, error);
+	}
+	resizings_note_target(manager->resizings, guest, error);
 }
 
 static void finish_stop(struct manager *manager)

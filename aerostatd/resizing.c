@@ -6,11 +6,13 @@
  * the worker's connection serves samples meanwhile, and runs resize_guest().  What it has to
  * report it posts to the main loop.
  *
- * Before it sets a target it must know that the policy sets no other: it asks the main loop to
- * hold the guest, and waits for the answer.  A job that is cancelled gets none, and sets nothing.
+ * It sets no target itself.  It asks the main loop, which holds the guest and has the guest's
+ * worker set it, as it does with the targets of the policy, of people, and of a restore.  So a
+ * guest's targets reach the hypervisor in the order in which the main loop chose them, however long
+ * each takes; and once a job is cancelled, the main loop sends none for it.
  *
- * A newer request cancels the job and starts when its thread has ended; so of two targets the
- * newer is set last.  Cancelled jobs end within the time of one call to the hypervisor.
+ * A newer request cancels the job and starts when its thread has ended.  Cancelled jobs end within
+ * the time of one call to the hypervisor.
  */
 #include "aerostatd/resizing.h"
 
@@ -39,9 +41,8 @@ struct resize_job {
 	GMutex lock;
 	GCond changed;
 	bool cancelled, ended;
-	bool hold_asked, hold_answered;
-	uint64_t hold_bytes;
-	GError *hold_error;
+	enum { TARGET_WANTED, TARGET_SENT, TARGET_SET, TARGET_REFUSED } target;
+	GError *target_error; /* with TARGET_REFUSED */
 
 	/* Of the thread. */
 	int64_t reported_us;
@@ -55,7 +56,8 @@ struct resizing {
 	struct resize_job *job; /* NULL: none is under way */
 	bool is_pending;	/* a newer request waits for the end of the job */
 	struct resize_request pending;
-	int mode_before; /* enum policy_mode, before hold(); -1: it was not called */
+	bool has_set;	 /* the job has set a target */
+	int mode_before; /* enum policy_mode, before the job held it; -1: it did not */
 	uint64_t held_before_bytes;
 };
 
@@ -82,7 +84,7 @@ static void unref_resize_job(gpointer data)
 	g_free(job->source);
 	g_free(job->address);
 	g_free(job->uuid);
-	g_clear_error(&job->hold_error);
+	g_clear_error(&job->target_error);
 	g_mutex_clear(&job->lock);
 	g_cond_clear(&job->changed);
 	g_free(job);
@@ -112,10 +114,10 @@ static void cancel_resize_job(struct resize_job *job)
 
 struct resize_message {
 	struct resize_job *job;
-	enum { MESSAGE_WAITING, MESSAGE_PROGRESS, MESSAGE_HOLD, MESSAGE_RELEASE, MESSAGE_END } kind;
+	enum { MESSAGE_WAITING, MESSAGE_PROGRESS, MESSAGE_TARGET, MESSAGE_END } kind;
 	char *text;	     /* WAITING; END: why the guest could not be asked, or NULL */
 	const char *failure; /* END: the reason, with text */
-	uint64_t before_bytes, actual_bytes, target_bytes; /* PROGRESS, HOLD */
+	uint64_t before_bytes, actual_bytes, target_bytes; /* PROGRESS, TARGET */
 	struct resize_result result;			   /* END, without text */
 };
 
@@ -184,38 +186,29 @@ static void post_job_progress(void *data, const struct balloon_wait *wait, int64
 	post_resize_message(message);
 }
 
-/* Waits until the main loop holds the guest, or the job is cancelled. */
-static bool request_job_hold(void *data, uint64_t bytes, GError **error)
+/* Waits until the target is set, or the job is cancelled. */
+static bool request_job_target(void *data, uint64_t bytes, GError **error)
 {
 	struct resize_job *job = data;
-	struct resize_message *message = new_resize_message(job, MESSAGE_HOLD);
+	struct resize_message *message = new_resize_message(job, MESSAGE_TARGET);
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&job->lock);
 
-	job->hold_answered = false;
+	job->target = TARGET_WANTED;
 	message->target_bytes = bytes;
 	post_resize_message(message);
-	while (!job->hold_answered && !job->cancelled)
+	while (job->target < TARGET_SET && !job->cancelled)
 		g_cond_wait(&job->changed, &job->lock);
-	if (job->hold_answered && !job->hold_error)
-		return true;
-	if (job->hold_error)
-		g_propagate_error(error, g_steal_pointer(&job->hold_error));
-	else
-		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED,
-			    "the request was cancelled; nothing was changed");
-	return false;
-}
-
-static void post_job_release(void *data)
-{
-	post_resize_message(new_resize_message(data, MESSAGE_RELEASE));
+	if (job->target == TARGET_REFUSED)
+		g_propagate_error(error, g_steal_pointer(&job->target_error));
+	else if (job->target == TARGET_WANTED)
+		g_set_error(error, HV_ERROR, HV_ERROR_REFUSED, "the request was cancelled");
+	return job->target == TARGET_SENT || job->target == TARGET_SET;
 }
 
 static const struct resize_ops job_ops = {
 	.progress = post_job_progress,
 	.waiting = post_job_waiting,
-	.hold = request_job_hold,
-	.release = post_job_release,
+	.set = request_job_target,
 	.is_cancelled = is_job_cancelled,
 };
 
@@ -306,6 +299,8 @@ static bool start_resize_job(struct resizing *resizing, const struct resize_requ
 	job->address = g_strdup(guest->address);
 	job->uuid = g_strdup(guest->uuid);
 	job->request = *request;
+	/* The guest's worker changes and restores the period, unless the mode is off. */
+	job->request.keep_period = managed_mode(guest) != POLICY_OFF;
 	job->owner = resizing;
 	thread = g_thread_try_new("resize", run_resize_job, ref_resize_job(job), error);
 	if (!thread) {
@@ -317,6 +312,7 @@ static bool start_resize_job(struct resizing *resizing, const struct resize_requ
 	g_ptr_array_add(resizing->all->jobs, ref_resize_job(job));
 	resizing->job = job;
 	resizing->mode_before = -1;
+	resizing->has_set = false;
 	clear_shown_resize(&resizing->shown);
 	resizing->shown = (struct managed_resize){
 		.name = g_strdup(guest->name),
@@ -351,8 +347,17 @@ static void show_job_progress(struct resizing *resizing, const struct resize_mes
 		   message->before_bytes, message->actual_bytes, "%s, going to %s", actual, target);
 }
 
-/* In the other modes the daemon sets no size, so there is nobody to hold off. */
-static bool hold_job_guest(struct resizing *resizing, uint64_t bytes, GError **error)
+static void note_job_target(struct resize_job *job, int state, GError *error)
+{
+	g_mutex_lock(&job->lock);
+	job->target = state;
+	job->target_error = error;
+	g_cond_broadcast(&job->changed);
+	g_mutex_unlock(&job->lock);
+}
+
+/* In the modes observe and off, the guest is not held. */
+static bool send_job_target(struct resizing *resizing, uint64_t bytes, GError **error)
 {
 	struct managed *guest = find_resized_guest(resizing);
 	enum policy_mode mode;
@@ -363,8 +368,10 @@ static bool hold_job_guest(struct resizing *resizing, uint64_t bytes, GError **e
 		return false;
 	}
 	mode = managed_mode(guest);
-	if (mode != POLICY_AUTO && mode != POLICY_HELD)
+	if (mode != POLICY_AUTO && mode != POLICY_HELD) {
+		managed_send_target(guest, bytes, g_get_monotonic_time());
 		return true;
+	}
 	if (resizing->mode_before < 0) {
 		resizing->mode_before = (int)mode;
 		resizing->held_before_bytes = guest->held_bytes;
@@ -373,22 +380,19 @@ static bool hold_job_guest(struct resizing *resizing, uint64_t bytes, GError **e
 			     POLICY_HELD, bytes, error);
 }
 
-static void answer_job_hold(struct resizing *resizing, const struct resize_message *message)
+static void serve_job_target(struct resizing *resizing, const struct resize_message *message)
 {
-	struct resize_job *job = message->job;
 	GError *error = NULL;
-	bool cancelled = is_job_cancelled(job);
 
-	if (!cancelled)
-		hold_job_guest(resizing, message->target_bytes, &error);
-	g_mutex_lock(&job->lock);
-	job->hold_answered = !cancelled;
-	job->hold_error = error;
-	g_cond_broadcast(&job->changed);
-	g_mutex_unlock(&job->lock);
+	if (is_job_cancelled(message->job))
+		return;
+	if (send_job_target(resizing, message->target_bytes, &error))
+		note_job_target(message->job, TARGET_SENT, NULL);
+	else
+		note_job_target(message->job, TARGET_REFUSED, error);
 }
 
-/* The target could not be set: the guest is as it was before hold_job_guest(). */
+/* The guest is as it was before the job held it. */
 static void release_job_guest(struct resizing *resizing)
 {
 	struct managed *guest = find_resized_guest(resizing);
@@ -477,11 +481,8 @@ static gboolean deliver_resize_message(gpointer data)
 	case MESSAGE_PROGRESS:
 		show_job_progress(resizing, message);
 		break;
-	case MESSAGE_HOLD:
-		answer_job_hold(resizing, message);
-		break;
-	case MESSAGE_RELEASE:
-		release_job_guest(resizing);
+	case MESSAGE_TARGET:
+		serve_job_target(resizing, message);
 		break;
 	case MESSAGE_END:
 		g_ptr_array_remove(resizing->all->jobs, message->job);
@@ -609,6 +610,32 @@ bool resizings_start(struct resizings *resizings, struct managed *guest, uint64_
 	resizing->pending = request;
 	cancel_resize_job(resizing->job);
 	return true;
+}
+
+static bool is_target_sent(struct resize_job *job)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&job->lock);
+
+	return job->target == TARGET_SENT && !job->cancelled;
+}
+
+void resizings_note_target(struct resizings *resizings, const struct managed *guest,
+			   const GError *error)
+{
+	struct resizing *resizing = find_resizing(resizings, guest->id);
+
+	/* While another is under way, this reply is about one from before. */
+	if (!resizing || !resizing->job || worker_is_setting(managed_worker(guest)) ||
+	    !is_target_sent(resizing->job))
+		return;
+	if (!error) {
+		resizing->has_set = true;
+		note_job_target(resizing->job, TARGET_SET, NULL);
+		return;
+	}
+	if (!resizing->has_set)
+		release_job_guest(resizing);
+	note_job_target(resizing->job, TARGET_REFUSED, g_error_copy(error));
 }
 
 void resizings_cancel(struct resizings *resizings, const struct managed *guest)

@@ -31,6 +31,10 @@ bool resizings_start(struct resizings *resizings, struct managed *guest, uint64_
 /* Whether @guest may be held at @bytes, by what is known of it now. */
 bool resizings_check(const struct managed *guest, uint64_t bytes, bool force, GError **error);
 
+/* The hypervisor took a target of @guest, or with @error did not. */
+void resizings_note_target(struct resizings *resizings, const struct managed *guest,
+			   const GError *error);
+
 /* @guest is no longer managed: as resizings_cancel(), and its latest request is forgotten. */
 void resizings_forget(struct resizings *resizings, const struct managed *guest);
 

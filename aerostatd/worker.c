@@ -471,6 +471,11 @@ bool worker_is_busy(const struct worker *worker)
 	return worker->sampling || worker->setting;
 }
 
+bool worker_is_setting(const struct worker *worker)
+{
+	return worker->setting;
+}
+
 void worker_request_target(struct worker *worker, uint64_t target_bytes)
 {
 	g_mutex_lock(&worker->lock);

@@ -96,6 +96,9 @@ void worker_redirect(struct worker *worker, const struct worker_ops *ops, void *
 /* Whether the reply to a sample or a target is still to come. */
 bool worker_is_busy(const struct worker *worker);
 
+/* Whether the reply to a target is still to come. */
+bool worker_is_setting(const struct worker *worker);
+
 /* Whether samples set the guest's statistics period to MANAGED_STATS_PERIOD_S. */
 void worker_set_managed(struct worker *worker, bool manage);
 

@@ -47,7 +47,7 @@ void guest_stats_wait(struct guest_stats *stats, unsigned int ms)
 	int64_t since_s = answer_time_s(stats);
 	int64_t deadline = hv_deadline_ms(ms);
 
-	if (stats->restore_period_s < 0)
+	if (!stats->is_polled)
 		return;
 	do {
 		poll(NULL, 0, POLL_MS);
@@ -56,12 +56,17 @@ void guest_stats_wait(struct guest_stats *stats, unsigned int ms)
 		 g_get_monotonic_time() < deadline);
 }
 
-void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info *info)
+void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info *info,
+		       bool keep_period)
 {
 	*stats = (struct guest_stats){ .guest = guest, .info = info, .restore_period_s = -1 };
 	guest_stats_read(stats);
 	stats->since_s = answer_time_s(stats);
-	if (start_stats_polling(stats) && info->driver != HV_DRIVER_ABSENT)
+	if (keep_period)
+		stats->is_polled = stats->known && stats->latest.period_s >= 0;
+	else
+		stats->is_polled = start_stats_polling(stats);
+	if (info->driver != HV_DRIVER_ABSENT && !(keep_period && guest_stats_are_fresh(stats)))
 		guest_stats_wait(stats, FRESH_MS);
 }
 

@@ -104,6 +104,38 @@ static void explain_shortfall(struct resize *r, enum balloon_wait_verdict verdic
 		resize_conclude(r, RESIZE_FULL);
 }
 
+/* Sets the target.  RESIZE_ENDED: it was given up before; the result says why. */
+static enum resize_step set_target(struct resize *r, uint64_t bytes, GError **error)
+{
+	if (resize_is_given_up(r))
+		return RESIZE_ENDED;
+	if (!r->ops->set) {
+		/* A call that fails may have its effect. */
+		r->is_set = true;
+		return hv_guest_balloon_set(r->guest, hv_deadline_ms(RESIZE_CALL_MS), bytes,
+					    HV_SCOPE_LIVE, error)
+			       ? RESIZE_GO_ON
+			       : RESIZE_FAILED;
+	}
+	if (r->ops->set(r->data, bytes, error)) {
+		r->is_set = true;
+		return RESIZE_GO_ON;
+	}
+	if (!resize_is_given_up(r))
+		return RESIZE_FAILED;
+	g_clear_error(error);
+	return RESIZE_ENDED;
+}
+
+/* A newer request holds the guest where it wants it. */
+static void release_guest(const struct resize *r)
+{
+	uint64_t newer_bytes;
+
+	if (r->ops->release && target_file_is_current(&r->target_file, &newer_bytes))
+		r->ops->release(r->data);
+}
+
 static uint64_t eased_target(const struct resize *r)
 {
 	return MIN(r->wait.actual_bytes + headroom_bytes(r->info->max_bytes), r->wait.before_bytes);
@@ -115,8 +147,7 @@ static void ease_target(struct resize *r)
 	int64_t deadline = hv_deadline_ms(EASE_WAIT_MS);
 	uint64_t actual = r->wait.actual_bytes;
 
-	if (!hv_guest_balloon_set(r->guest, hv_deadline_ms(RESIZE_CALL_MS), eased, HV_SCOPE_LIVE,
-				  NULL))
+	if (set_target(r, eased, NULL) != RESIZE_GO_ON)
 		return;
 	r->result->eased_bytes = eased;
 	if (r->ops->hold)
@@ -225,15 +256,13 @@ static void conclude_resize(struct resize *r, enum balloon_wait_verdict verdict)
 static bool request_and_wait(struct resize *r, GError **error)
 {
 	enum balloon_wait_verdict verdict = BALLOON_WAIT_GOING;
+	enum resize_step step = set_target(r, r->wait.target_bytes, error);
 
-	r->is_set = true;
-	if (!hv_guest_balloon_set(r->guest, hv_deadline_ms(RESIZE_CALL_MS), r->wait.target_bytes,
-				  HV_SCOPE_LIVE, error)) {
-		if (r->ops->release)
-			r->ops->release(r->data);
-		if (is_guest_gone(*error))
+	if (step != RESIZE_GO_ON) {
+		release_guest(r);
+		if (step == RESIZE_FAILED && is_guest_gone(*error))
 			mark_guest_lost(r, error);
-		return false;
+		return step == RESIZE_ENDED;
 	}
 	if (r->request->no_wait)
 		return true;
@@ -317,7 +346,7 @@ bool resize_guest(hv_guest *guest, const hv_info *info, const struct resize_requ
 	start_result(&r, actual_bytes);
 	target_file_write(&r.target_file, guest, info, request->target_bytes);
 	if (!request->no_wait)
-		guest_stats_start(&r.stats, guest, info);
+		guest_stats_start(&r.stats, guest, info, request->keep_period);
 	ok = ask_and_set(&r, error);
 	target_file_clear(&r.target_file);
 	guest_stats_stop(&r.stats);

@@ -21,6 +21,7 @@ struct resize_request {
 	bool force;	    /* although the guest must swap or kill, or is below its floor */
 	bool no_wait;	    /* set the target and return, without asking the guest first */
 	bool keep_target;   /* do not raise the target of a guest that stopped short */
+	bool keep_period;   /* somebody else has QEMU poll the statistics every second */
 	int64_t timeout_us; /* wait at most this long */
 	int64_t stall_us;   /* give up after this long without progress */
 };
@@ -77,8 +78,14 @@ struct resize_ops {
 	/* The guest's target is about to be set to @bytes, and nobody else should set another.
 	 * False with an error: do not set it. */
 	bool (*hold)(void *data, uint64_t bytes, GError **error);
-	/* It could not be set after all. */
+	/* It was not set after all, and no newer request has replaced this one. */
 	void (*release)(void *data);
+	/*
+	 * Sets the target, for a caller whose other targets must not be overtaken by this one;
+	 * NULL: resize_guest() sets it.  If it is cancelled meanwhile, it returns true if the
+	 * target may take effect, and false with an error if it will not.
+	 */
+	bool (*set)(void *data, uint64_t bytes, GError **error);
 	/* Whether to end early; what was asked of the guest stays in effect. */
 	bool (*is_cancelled)(void *data);
 };

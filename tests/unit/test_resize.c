@@ -55,6 +55,9 @@ struct resizing {
 	const char *answer_waiting; /* the driver's status from the call of waiting() on */
 	bool moves;		    /* the balloon arrives as soon as it is asked */
 	bool cancel_waiting;	    /* cancel it at the call of waiting() */
+	bool cancel_holding;	    /* the same at hold() */
+	bool cancel_moving;	    /* the same at progress() */
+	unsigned int releases;
 	bool cancelled;
 	bool ends;	      /* it is killed before it is asked */
 	uint64_t newer_bytes; /* set by somebody else during the wait; 0: nobody does */
@@ -113,6 +116,20 @@ static int resize_cleanup(void **state)
 	return 0;
 }
 
+/* As another setmem does. */
+static void ask_for_newer(struct resizing *t)
+{
+	struct target_file file;
+
+	target_file_write(&file, t->fake->guest, &t->info, t->newer_bytes);
+	target_file_clear(&file);
+}
+
+static void on_release(void *data)
+{
+	((struct resizing *)data)->releases++;
+}
+
 static bool on_hold(void *data, uint64_t bytes, GError **error)
 {
 	static char answer[64];
@@ -121,6 +138,9 @@ static bool on_hold(void *data, uint64_t bytes, GError **error)
 	t->held_bytes = bytes;
 	if (t->ends)
 		fake_kill(t->fake);
+	t->cancelled |= t->cancel_holding;
+	if (t->newer_bytes && t->cancel_holding)
+		ask_for_newer(t);
 	(void)error;
 	if (!t->moves)
 		return true;
@@ -153,14 +173,12 @@ static void on_waiting(void *data, const char *text)
 static void on_progress(void *data, const struct balloon_wait *wait, int64_t now_us)
 {
 	struct resizing *t = data;
-	struct target_file file;
 
 	(void)wait;
 	(void)now_us;
-	if (!t->newer_bytes)
-		return;
-	target_file_write(&file, t->fake->guest, &t->info, t->newer_bytes);
-	target_file_clear(&file);
+	t->cancelled |= t->cancel_moving;
+	if (t->newer_bytes)
+		ask_for_newer(t);
 }
 
 static bool is_cancelled(void *data)
@@ -172,6 +190,7 @@ static bool resize(struct resizing *t)
 {
 	static const struct resize_ops ops = {
 		.hold = on_hold,
+		.release = on_release,
 		.warn = on_warning,
 		.waiting = on_waiting,
 		.progress = on_progress,
@@ -402,9 +421,36 @@ static void a_wait_for_the_target_can_be_cancelled(void **state)
 	struct resizing *t = *state;
 
 	t->moves = false;
-	t->cancelled = true;
+	t->cancel_moving = true;
 	assert_reason(t, RESIZE_INTERRUPTED);
 	assert_string_equal(t->result.why, "interrupted; the target stays set");
+	assert_int_equal(t->releases, 0);
+}
+
+static void a_target_is_not_set_once_it_was_cancelled(void **state)
+{
+	struct resizing *t = *state;
+	g_autofree char *all = NULL;
+
+	t->cancel_holding = true;
+	assert_reason(t, RESIZE_INTERRUPTED);
+	assert_string_equal(t->result.why, "interrupted; nothing was changed");
+	all = heard(t->fake);
+	assert_null(strstr(all, "balloon="));
+	assert_int_equal(t->releases, 1);
+}
+
+static void a_guest_that_a_newer_request_holds_is_not_released(void **state)
+{
+	struct resizing *t = *state;
+	g_autofree char *all = NULL;
+
+	t->cancel_holding = true;
+	t->newer_bytes = 450 * MIB;
+	assert_reason(t, RESIZE_INTERRUPTED);
+	all = heard(t->fake);
+	assert_null(strstr(all, "balloon="));
+	assert_int_equal(t->releases, 0);
 }
 
 static void the_newer_of_two_requests_wins(void **state)
@@ -519,6 +565,8 @@ int main(void)
 		RESIZE_TEST(a_guest_without_a_driver_is_not_asked),
 		RESIZE_TEST(a_wait_for_a_guest_that_boots_can_be_cancelled),
 		RESIZE_TEST(a_wait_for_the_target_can_be_cancelled),
+		RESIZE_TEST(a_target_is_not_set_once_it_was_cancelled),
+		RESIZE_TEST(a_guest_that_a_newer_request_holds_is_not_released),
 		RESIZE_TEST(the_newer_of_two_requests_wins),
 		RESIZE_TEST(a_guest_that_cannot_give_more_is_eased),
 		RESIZE_TEST(a_size_that_was_not_known_is_asked_for),

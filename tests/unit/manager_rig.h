@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A whole manager in the test's process, and guests of an ops table of the test's own.
+ *
+ * The roster is replaced (--wrap), so that the test decides what is found and what is gone.  A
+ * guest answers at once, except where a gate is closed: there each caller waits until it opens.
+ */
+#ifndef AEROSTAT_MANAGER_RIG_H
+#define AEROSTAT_MANAGER_RIG_H
+
+#include "aerostatd/guests.h"
+#include "aerostatd/manager.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define OWN_BYTES (1024 * MIB)
+#define SHRUNK_BYTES (512 * MIB)
+#define LIBVIRT "fake:///system"
+
+/* The operations of a guest, as gates. */
+enum gate {
+	GATE_INFO,
+	GATE_BALLOON_GET,
+	GATE_BALLOON_SET,
+	GATE_STATS_GET,
+	GATE_PERIOD_SET,
+	GATE_OBSTACLE,
+	GATES
+};
+
+/* Who calls: the guest's worker, or whoever has opened it for itself. */
+enum caller { CALLER_WORKER, CALLER_OTHER, CALLERS };
+
+/* A guest, however many handles there are on it; all below the rig's lock. */
+struct rigged {
+	char *address, *name, *uuid;
+	pid_t pid, device_pid; /* processes that run; 0: none */
+	bool ended;
+	uint64_t actual_bytes;
+	uint64_t heard_bytes; /* the last target; 0: none yet */
+	unsigned int targets; /* how many it was set */
+	int period_s;
+};
+
+struct manager_rig {
+	struct manager *manager; /* NULL: not started, or ended */
+	char *folder, *config;
+	struct rigged *guest; /* that hv_libvirt_open() opens */
+	unsigned int missing; /* after manager_rig_stop() */
+};
+
+/* Starts no manager yet; @config is the configuration's text. */
+void manager_rig_set_up(struct manager_rig *rig, const char *config);
+/* Ends the manager if it still runs, and all guests. */
+void manager_rig_tear_down(struct manager_rig *rig);
+void manager_rig_start(struct manager_rig *rig);
+/* Stops it as SIGTERM does, and frees it; opens the gate meanwhile. */
+void manager_rig_stop(struct manager_rig *rig);
+
+/* A guest at @address of its own size, in a process of its own. */
+struct rigged *rigged_new(const char *address, const char *name, const char *uuid);
+/* Ends its process, and frees it. */
+void rigged_free(struct rigged *guest);
+/* Ends its process. */
+void rigged_end(struct rigged *guest);
+/* Another process, to be a guest's device; it ends with the test. */
+pid_t start_idle_process(void);
+
+/* What the roster would report. */
+void report_found(const char *source, struct rigged *guest);
+void report_gone(const char *source, const struct rigged *guest);
+/* The managed guest at an address, if it has answered; or NULL. */
+struct managed *find_managed(const struct manager_rig *rig, const char *address);
+
+/* Each call of @gate by @caller waits from now on, until open_gate(). */
+void close_gate(enum gate gate, enum caller caller);
+void open_gate(void);
+/* Whether somebody waits there. */
+bool is_gate_reached(void);
+
+/* The last target that @guest has heard; 0: none. */
+uint64_t heard_target(struct rigged *guest);
+
+/* Runs the default main context until @condition, or fails. */
+#define RUN_UNTIL(condition)                                                                       \
+	for (int64_t end_ = g_get_monotonic_time() + HANG_US; !(condition);) {                     \
+		if (g_get_monotonic_time() > end_)                                                 \
+			fail_msg("waited in vain for %s", #condition);                             \
+		if (!g_main_context_iteration(NULL, FALSE))                                        \
+			g_usleep(1000);                                                            \
+	}
+
+#endif

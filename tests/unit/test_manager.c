@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Answers that come after the world has moved on.
+ *
+ * A size is set through the daemon for a guest that the policy has shrunk, and one call to the
+ * guest is held up: each kind of call, by the job and by the guest's worker.  Meanwhile something
+ * else happens.  Then the call goes on.  Whatever the order, the daemon must know the target that
+ * the guest heard last, the latest wish must win, and no guest may be left without its own size.
+ */
+#include "tests/unit/manager_rig.h"
+
+#include "aerostatd/state_file.h"
+#include "tests/hang.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define UUID "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+#define ASKED_BYTES (700 * MIB)
+#define NEWER_BYTES (900 * MIB)
+#define CONFIG "[guest *]\nmode=%s\n"
+
+struct story {
+	struct manager_rig rig;
+	enum gate gate;
+	enum caller caller;
+};
+
+static void write_state(const struct manager_rig *rig, const struct rigged *guest)
+{
+	struct saved_guest entry = {
+		.source = (char *)LIBVIRT,
+		.address = guest->address,
+		.name = guest->name,
+		.uuid = guest->uuid,
+		.pid = guest->pid,
+		.start_ticks = process_start_ticks(guest->pid),
+		.before_bytes = OWN_BYTES,
+		.before_period_s = 7,
+		.max_bytes = OWN_BYTES,
+		.changed = true,
+		.was_set = true,
+		.mode = -1,
+		.held_bytes = HV_UNSET,
+	};
+	g_autoptr(GPtrArray) entries = g_ptr_array_new();
+
+	g_ptr_array_add(entries, &entry);
+	assert_true(state_file_save(rig->folder, entries, NULL));
+}
+
+static struct managed *find_web(const struct story *story)
+{
+	return find_managed(&story->rig, "web");
+}
+
+static bool is_quiet(const struct story *story)
+{
+	const struct managed *guest = find_web(story);
+	const struct managed_resize *resize =
+		guest ? manager_get_resize(story->rig.manager, guest) : NULL;
+
+	return !(guest && worker_is_busy(managed_worker(guest))) &&
+	       !(resize && resize->is_running) &&
+	       !manager_get_status(story->rig.manager)->to_restore;
+}
+
+static void begin_story(struct story *story, const char *mode)
+{
+	g_autofree char *config = g_strdup_printf(CONFIG, mode);
+
+	manager_rig_set_up(&story->rig, config);
+	story->rig.guest = rigged_new("web", "web", UUID);
+	story->rig.guest->actual_bytes = SHRUNK_BYTES;
+	story->rig.guest->period_s = 1;
+	write_state(&story->rig, story->rig.guest);
+	manager_rig_start(&story->rig);
+	report_found(LIBVIRT, story->rig.guest);
+	RUN_UNTIL(find_web(story) && is_quiet(story));
+}
+
+static void set_size(struct story *story, uint64_t bytes)
+{
+	assert_true(manager_set_size(story->rig.manager, "web", bytes, true, NULL));
+}
+
+static bool is_job_running(const struct story *story)
+{
+	return manager_get_resize(story->rig.manager, find_web(story))->is_running;
+}
+
+static void run_pending(void)
+{
+	while (g_main_context_iteration(NULL, FALSE))
+		;
+}
+
+/*
+ * What happens meanwhile
+ */
+
+static void nothing_happens(struct story *story)
+{
+	(void)story;
+}
+
+static void a_person_chooses_auto(struct story *story)
+{
+	assert_true(
+		manager_set_mode(story->rig.manager, "web", POLICY_AUTO, HV_UNSET, false, NULL));
+}
+
+static void a_person_chooses_off(struct story *story)
+{
+	assert_true(manager_set_mode(story->rig.manager, "web", POLICY_OFF, HV_UNSET, false, NULL));
+}
+
+static void a_person_holds_it(struct story *story)
+{
+	assert_true(
+		manager_set_mode(story->rig.manager, "web", POLICY_HELD, NEWER_BYTES, true, NULL));
+}
+
+static void a_person_sets_another_size(struct story *story)
+{
+	set_size(story, NEWER_BYTES);
+}
+
+static void the_configuration_is_read_again(struct story *story)
+{
+	assert_true(manager_reload(story->rig.manager, NULL));
+}
+
+static void its_source_is_removed(struct story *story)
+{
+	report_gone(LIBVIRT, story->rig.guest);
+}
+
+static void it_ends(struct story *story)
+{
+	rigged_end(story->rig.guest);
+	its_source_is_removed(story);
+}
+
+static void the_daemon_stops(struct story *story)
+{
+	manager_rig_stop(&story->rig);
+}
+
+static const struct {
+	const char *name;
+	void (*happens)(struct story *story);
+	uint64_t wanted_bytes; /* which wins; 0: not one size */
+} meanwhile[] = {
+	{ "nothing", nothing_happens, ASKED_BYTES },
+	{ "auto", a_person_chooses_auto, 0 },
+	{ "off", a_person_chooses_off, 0 },
+	{ "held", a_person_holds_it, NEWER_BYTES },
+	{ "another size", a_person_sets_another_size, NEWER_BYTES },
+	{ "reload", the_configuration_is_read_again, ASKED_BYTES },
+	{ "source removed", its_source_is_removed, 0 },
+	{ "its end", it_ends, 0 },
+	{ "stop", the_daemon_stops, 0 },
+};
+
+/*
+ * What must be right in the end
+ */
+
+/* It has its own size, or is at the size at which a person holds it and will be restored later. */
+static void check_no_size_is_lost(struct story *story)
+{
+	g_autoptr(GPtrArray) entries = NULL;
+	const struct saved_guest *entry;
+
+	if (story->rig.manager)
+		manager_rig_stop(&story->rig);
+	if (story->rig.guest->ended)
+		return;
+	assert_int_equal(story->rig.missing, 0);
+	entries = state_file_load(story->rig.folder, NULL);
+	assert_true(entries->len <= 1);
+	if (!entries->len) {
+		assert_int_equal(story->rig.guest->actual_bytes, OWN_BYTES);
+		return;
+	}
+	entry = entries->pdata[0];
+	assert_int_equal(entry->before_bytes, OWN_BYTES);
+	if (entry->mode == POLICY_OFF) /* from then on its size is none of ours */
+		return;
+	if (entry->mode == POLICY_HELD)
+		assert_int_equal(story->rig.guest->actual_bytes, entry->held_bytes);
+	else
+		assert_int_equal(story->rig.guest->actual_bytes, OWN_BYTES);
+}
+
+static void check_latest_wish_won(struct story *story, uint64_t wanted_bytes)
+{
+	const struct managed *guest = find_web(story);
+	uint64_t heard = heard_target(story->rig.guest);
+
+	if (!guest)
+		return;
+	if (heard)
+		assert_int_equal(managed_target(guest), heard);
+	if (wanted_bytes)
+		assert_int_equal(heard, wanted_bytes);
+}
+
+static void play_story(const char *mode, enum caller caller, enum gate gate, size_t what)
+{
+	struct story story = { .gate = gate, .caller = caller };
+
+	print_message("%s: %s waits at %d; meanwhile: %s\n", mode,
+		      caller == CALLER_WORKER ? "worker" : "job", (int)gate, meanwhile[what].name);
+	begin_story(&story, mode);
+	close_gate(gate, caller);
+	set_size(&story, ASKED_BYTES);
+	RUN_UNTIL(is_gate_reached() || !is_job_running(&story));
+	meanwhile[what].happens(&story);
+	run_pending();
+	open_gate();
+	if (story.rig.manager) {
+		RUN_UNTIL(is_quiet(&story));
+		check_latest_wish_won(&story, meanwhile[what].wanted_bytes);
+	}
+	check_no_size_is_lost(&story);
+	if (!story.rig.guest->ended)
+		assert_int_equal(story.rig.guest->period_s, 7);
+	manager_rig_tear_down(&story.rig);
+}
+
+static void play_stories(const char *mode)
+{
+	for (int caller = 0; caller < CALLERS; caller++)
+		for (int gate = 0; gate < GATES; gate++)
+			for (size_t what = 0; what < G_N_ELEMENTS(meanwhile); what++)
+				play_story(mode, (enum caller)caller, (enum gate)gate, what);
+}
+
+static void the_latest_wish_wins_however_late_answers_come(void **state)
+{
+	(void)state;
+	play_stories("auto");
+}
+
+static void the_latest_wish_wins_for_a_guest_that_is_only_observed(void **state)
+{
+	(void)state;
+	play_stories("observe");
+}
+
+static void a_target_that_is_asked_for_is_sent_once(void **state)
+{
+	struct story story = { 0 };
+	unsigned int before;
+
+	(void)state;
+	begin_story(&story, "auto");
+	/* Of a held guest the policy sends none. */
+	assert_true(manager_set_mode(story.rig.manager, "web", POLICY_HELD, HV_UNSET, true, NULL));
+	RUN_UNTIL(is_quiet(&story));
+	before = story.rig.guest->targets;
+	set_size(&story, ASKED_BYTES);
+	RUN_UNTIL(!is_job_running(&story) && is_quiet(&story));
+	assert_int_equal(heard_target(story.rig.guest), ASKED_BYTES);
+	assert_int_equal(story.rig.guest->targets, before + 1);
+	manager_rig_tear_down(&story.rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_latest_wish_wins_however_late_answers_come),
+		cmocka_unit_test(the_latest_wish_wins_for_a_guest_that_is_only_observed),
+		cmocka_unit_test(a_target_that_is_asked_for_is_sent_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
