@@ -65,13 +65,13 @@ class Device:
         except FileNotFoundError:
             raise LabError(f"{self._binary} does not exist: build it (“make build”), or set "
                            "LAB_DEVICE to a device") from None
-        wait_for(lambda: not self.alive() or self.socket.exists() and self.control.exists(),
+        # An answer also means that the process that serves is there (serving_pid()).
+        wait_for(lambda: not self.alive() or self.socket.exists() and qmp.answers(self.control),
                  f"the balloon device of {self.name} to listen")
         if not self.alive():
             self._forgiven = True
             raise LabError(f"the balloon device of {self.name} ended {self._how()}: "
                            f"{self.last_words()}")
-        self.qmp("query-status")    # answered once its process is the one that serves
 
     @property
     def pid(self):

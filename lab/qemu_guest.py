@@ -41,7 +41,7 @@ class QemuGuest(Guest):
                 backing.wrapped(self.spec, self.nest, self.command()), stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True)
         self.pid = self._process.pid
-        wait_for(lambda: self.qmp_path.exists() or self._process.poll() is not None,
+        wait_for(lambda: qmp.answers(self.qmp_path) or self._process.poll() is not None,
                  f"{self.name}'s QEMU to start")
         if self._process.poll() is not None:
             raise LabError(f"{self.name}'s QEMU exited with {self._process.returncode}")

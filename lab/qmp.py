@@ -7,7 +7,7 @@ import socket
 import time
 
 from .errors import GuestError, GuestGone, GuestTimeout
-from .wait import HANG_S
+from .wait import HANG_S, wait_for
 
 
 def ask(path, command, args):
@@ -16,13 +16,23 @@ def ask(path, command, args):
         return monitor.execute(command, **args)
 
 
+def answers(path):
+    """Returns whether the monitor answers.  Its socket exists a moment before anybody listens."""
+    try:
+        ask(path, "query-version", {})
+    except GuestGone:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def session(path, what, timeout=HANG_S):
     """Opens a Session; its errors name the purpose, `what`."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(timeout)
-            connection.connect(str(path))
+            wait_for(lambda: is_connected(connection, path), f"a place in the queue of {path}",
+                     timeout=timeout)
             with connection.makefile("rw") as file:
                 yield Session(connection, file)
     except TimeoutError:
@@ -32,12 +42,22 @@ def session(path, what, timeout=HANG_S):
         raise GuestGone(f"cannot send “{what}” to {path}: {error}") from None
 
 
+def is_connected(connection, path):
+    """Connects, unless too many others wait for that, which a socket with a timeout does not."""
+    try:
+        connection.connect(str(path))
+    except BlockingIOError:
+        return False
+    return True
+
+
 class Session:
     def __init__(self, connection, file):
         self._connection = connection
         self._file = file
         self._events = []
-        file.readline()
+        while "QMP" not in (message := self._read()):
+            self._events.append(message)    # QEMU may send one before its greeting
         self.execute("qmp_capabilities")
 
     def execute(self, command, **args):

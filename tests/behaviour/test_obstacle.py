@@ -13,6 +13,7 @@ import pytest
 from command import DONE, REFUSED
 from conftest import BUILD
 from daemon import Daemon
+from lab import qmp
 from lab.wait import HANG_S, wait_for
 
 MIGRATION = "it is being migrated or saved"
@@ -92,7 +93,7 @@ def stopped_qemu(binary, folder, name, *options):
          "-device", "virtio-balloon-pci", "-qmp", f"unix:{path},server=on,wait=off"],
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for(lambda: path.exists() or process.poll() is not None, "QEMU to start")
+        wait_for(lambda: qmp.answers(path) or process.poll() is not None, "QEMU to start")
         if process.poll() is not None:
             pytest.skip(f"QEMU cannot do that here: {process.stderr.read().strip()}")
         yield path
