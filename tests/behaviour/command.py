@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The command under test: runs aerostat and keeps what it said."""
+import contextlib
 import json
 import os
 import pathlib
@@ -64,6 +65,11 @@ class Aerostat:
     def wait_until_asked(self, process):
         """Until a setmem in the background has written its target file, just before it asks."""
         files = pathlib.Path(self.env["XDG_RUNTIME_DIR"], "aerostat")
-        wait_for(lambda: process.poll() is not None or any(
-            f" {process.pid} " in file.read_text() for file in files.glob("*.target")),
-            "setmem to ask")
+
+        def has_asked():
+            for file in files.glob("*.target"):
+                with contextlib.suppress(FileNotFoundError):    # that of a setmem which ends
+                    if f" {process.pid} " in file.read_text():
+                        return True
+            return process.poll() is not None
+        wait_for(has_asked, "setmem to ask")

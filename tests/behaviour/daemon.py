@@ -15,6 +15,7 @@ import urllib.parse
 from lab.wait import HANG_S, wait_for
 
 PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)    # loaded here: between fork and exec another thread may hold its lock
 
 Answer = collections.namedtuple("Answer", "status headers body")
 
@@ -96,7 +97,7 @@ class Events(Stream):
 
 
 def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Daemon:
@@ -146,6 +147,13 @@ class Daemon:
 
     def log(self):
         return self.log_path.read_text()
+
+    def saved(self):
+        """The guests in the state file, which whoever restores them removes at any moment."""
+        try:
+            return json.loads((self.run / "guests.json").read_text())["guests"]
+        except FileNotFoundError:
+            return []
 
     @property
     def pid(self):

@@ -8,7 +8,6 @@ After each, somebody has to finish: the guardian, the next daemon, or `aerostatd
 
 `pytest --long -k thousand` kills 1,000 times; KILLS and SEED in the environment change that.
 """
-import json
 import os
 import pathlib
 import random
@@ -97,9 +96,7 @@ class Soak:
         return not self.wrong()
 
     def entries(self):
-        path = self.daemon.run / "guests.json"
-        rows = json.loads(path.read_text())["guests"] if path.exists() else []
-        return {row["name"]: row for row in rows}
+        return {row["name"]: row for row in self.daemon.saved()}
 
     def check_entries(self):
         """A guest that is not whole must have an entry with its own size."""

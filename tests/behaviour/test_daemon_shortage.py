@@ -6,7 +6,6 @@ The guests are fakes (tests/fakes/fake_guests.h), and so are most of the shortag
 calls fails.
 """
 import concurrent.futures
-import json
 import os
 import pathlib
 import random
@@ -61,11 +60,7 @@ class Life:
         self.daemon = Daemon(PROGRAM, folder, f"[host]\nbudget={BUDGET_MIB}M\n", "--qmp",
                              fakes.sources, env=env)
         self.daemon.log_path.write_bytes(b"")
-        self.entries_path.unlink(missing_ok=True)
-
-    @property
-    def entries_path(self):
-        return self.daemon.run / "guests.json"
+        (self.daemon.run / "guests.json").unlink(missing_ok=True)
 
     def live(self):
         """Raises AssertionError if something was lost."""
@@ -96,11 +91,7 @@ class Life:
         assert not FALSE.search(self.daemon.log()), "a living guest was declared gone"
         wait_for(lambda: are_restored(self.fakes), "the guests to have their own size")
         assert not any(guest["changed"] or guest["before_period_s"] >= 0
-                       for guest in self.entries()), self.entries()
-
-    def entries(self):
-        path = self.entries_path
-        return json.loads(path.read_text())["guests"] if path.exists() else []
+                       for guest in self.daemon.saved()), self.daemon.saved()
 
     def calls(self):
         return {name: int(number) for name, number in
