@@ -132,7 +132,7 @@ def frozen(pid):
 @contextlib.contextmanager
 def events(guest):
     """A session with the device that keeps the events that come meanwhile."""
-    with qmp.session(guest.device.control, "watch the balloon", 60) as monitor:
+    with qmp.session(guest.device.control, "watch the balloon") as monitor:
         yield monitor
 
 

@@ -37,7 +37,7 @@ def touch(file, pages):
 def audit(guest):
     with events(guest) as monitor:
         monitor.execute("x-audit")
-        monitor.wait_event("X_AUDIT", 60)
+        monitor.wait_event("X_AUDIT")
     return guest.device_qmp("x-query-audit")
 
 

@@ -113,7 +113,7 @@ def test_aerostat_sees_events_while_others_steer_it(carol, aerostat):
     """Unlike QEMU's monitor the control socket serves several at once."""
     whole = whole_mib(carol)
     watcher = aerostat.start("event", carol.address, "--event", "balloon-change",
-                             "--timeout", "60", "--json")
+                             "--timeout", str(HANG_S), "--json")
     sizes = [whole - 20, whole]
     wait_for(lambda: watcher.poll() is not None or reach(carol, sizes[0]) or sizes.reverse(),
              "an event")
