@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/peer_process.h"
+
 #define SOCKET_MODE 0660
 #define BACKLOG 256
 
@@ -23,12 +25,28 @@ static bool set_socket_error(GError **error, const char *path, const char *what)
 	return false;
 }
 
+/* Why a connection to @address fails, as an errno; 0 if it does not, or -1 with an errno. */
+static int probe_socket(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int reason = 0;
+
+	if (fd < 0)
+		return -1;
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)))
+		reason = errno;
+	else if (peer_process_await_end(fd, PEER_END_MS))
+		reason = ECONNREFUSED;
+	close(fd);
+	return reason;
+}
+
 /* Removes a socket that nobody listens on.  True when nothing is in the way. */
 static bool clear_socket_path(const struct sockaddr_un *address, GError **error)
 {
 	const char *path = address->sun_path;
 	struct stat found;
-	int fd, ret, reason;
+	int reason;
 
 	if (lstat(path, &found))
 		return errno == ENOENT || set_socket_error(error, path, "listen on");
@@ -38,12 +56,9 @@ static bool clear_socket_path(const struct sockaddr_un *address, GError **error)
 			    path);
 		return false;
 	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
+	reason = probe_socket(address);
+	if (reason < 0)
 		return set_socket_error(error, path, "check who listens on");
-	ret = connect(fd, (const struct sockaddr *)address, sizeof(*address));
-	reason = ret ? errno : 0;
-	close(fd);
 	if (reason == ECONNREFUSED)
 		return !unlink(path) || errno == ENOENT ||
 		       set_socket_error(error, path, "remove the unused socket");

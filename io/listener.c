@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/peer_process.h"
 #include "common/safe_folder.h"
 
 #define BACKLOG 16
@@ -43,6 +44,10 @@ static int unlink_unused_socket(const struct sockaddr_un *address)
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
 	fd = connect_to_listener(address);
+	if (fd >= 0 && peer_process_await_end(fd, PEER_END_MS)) {
+		close(fd);
+		fd = connect_to_listener(address);
+	}
 	if (fd >= 0) {
 		close(fd);
 		return -EADDRINUSE;

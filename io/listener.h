@@ -9,7 +9,8 @@
  * listener_bind - create a Unix stream socket that listens at @path
  *
  * Only its owner may connect (mode 0600).  A socket file there on which no
- * process listens any more is replaced.
+ * process listens any more is replaced.  A process that listens there is given PEER_END_MS
+ * (common/peer_process.h) to end: it may just have been killed.
  *
  * Returns the non-blocking descriptor, or -errno: -EADDRINUSE when another
  * process listens there, -EEXIST when the file is not a socket, -ELOOP when a

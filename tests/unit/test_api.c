@@ -7,9 +7,12 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <glib/gstdio.h>
+
+#include "tests/ending_listener.h"
 
 #define ASK_STATUS "GET /v1/status HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -544,6 +547,20 @@ static void a_socket_that_nobody_listens_at_is_replaced(void **state)
 	assert_int_equal(access(rig->path, F_OK), -1);
 }
 
+static void the_socket_of_a_daemon_that_is_ending_is_taken_over(void **state)
+{
+	struct rig *rig = *state;
+	g_autofree char *path = g_strconcat(rig->path, ".2", NULL);
+	pid_t pid = start_ending_listener(path);
+	struct api *second;
+
+	assert_true(pid > 0);
+	second = api_start(&rig->manager, path, NULL);
+	assert_non_null(second);
+	api_stop(second);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void a_file_in_the_way_is_left_alone(void **state)
 {
 	struct rig *rig = *state;
@@ -641,6 +658,7 @@ int main(void)
 		RIG_TEST(the_socket_is_for_owner_and_group_alone),
 		RIG_TEST(a_second_daemon_is_refused_and_the_first_goes_on),
 		RIG_TEST(a_socket_that_nobody_listens_at_is_replaced),
+		RIG_TEST(the_socket_of_a_daemon_that_is_ending_is_taken_over),
 		RIG_TEST(a_file_in_the_way_is_left_alone),
 		RIG_TEST(an_end_removes_only_ones_own_socket),
 		RIG_TEST(a_path_that_no_socket_can_have_is_refused),

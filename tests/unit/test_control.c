@@ -12,9 +12,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "tests/ending_listener.h"
 
 /*
  * Greeting and negotiation
@@ -295,6 +298,23 @@ static void a_stale_socket_is_replaced_and_a_used_one_is_not(void **state)
 	assert_int_equal(listener_bind(""), -EINVAL);
 }
 
+static void the_socket_of_a_process_that_is_ending_is_taken_over(void **state)
+{
+	struct rig *rig = *state;
+	pid_t pid;
+	char path[80];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/other", rig->dir);
+	pid = start_ending_listener(path);
+	assert_true(pid > 0);
+	fd = listener_bind(path);
+	assert_true(fd >= 0);
+	close(fd);
+	unlink(path);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void a_listener_that_is_too_busy_to_answer_is_left_alone(void **state)
 {
 	struct rig *rig = *state;
@@ -337,6 +357,7 @@ int main(void)
 		BARE(a_client_that_never_reads_is_let_go),
 		BARE(a_slow_client_loses_events_and_no_answer),
 		BARE(a_stale_socket_is_replaced_and_a_used_one_is_not),
+		BARE(the_socket_of_a_process_that_is_ending_is_taken_over),
 		BARE(a_listener_that_is_too_busy_to_answer_is_left_alone),
 	};
 
