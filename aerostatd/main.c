@@ -17,6 +17,7 @@
 
 /* A guardian that restores guests, or a daemon that stops, holds the lock no longer than this. */
 #define LOCK_WAIT_MS 15000
+#define LOCK_SLICE_MS 50 /* between two looks whether it is to end */
 /* With fewer descriptors than this there is a warning.  The daemon itself needs about 12. */
 #define LIMIT_LOW 64
 
@@ -132,14 +133,64 @@ static int check_config(const struct options *options)
 	return EXIT_OK;
 }
 
+/*
+ * Signals that end the daemon, and SIGHUP, are blocked until its loop handles them: before, they
+ * would end it as if it had crashed.
+ */
+static void set_daemon_signals_blocked(bool blocked)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(blocked ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
+}
+
+static bool is_end_requested(void)
+{
+	sigset_t pending;
+
+	return !sigpending(&pending) &&
+	       (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
+}
+
+/* -1 with an error, or without one if it is to end. */
+static int wait_for_lock(const struct options *options, GError **error)
+{
+	int64_t deadline = hv_deadline_ms(LOCK_WAIT_MS);
+
+	for (bool waited = false;; waited = true) {
+		g_autoptr(GError) why = NULL;
+		int lock = state_folder_lock(options->folder, LOCK_SLICE_MS, &why);
+		if (lock >= 0)
+			return lock;
+		if (is_end_requested()) {
+			manager_log(LOG_INFO, "stopped before it could start: %s", why->message);
+			return -1;
+		}
+		if (!g_error_matches(why, G_FILE_ERROR, G_FILE_ERROR_AGAIN) ||
+		    g_get_monotonic_time() >= deadline) {
+			g_propagate_error(error, g_steal_pointer(&why));
+			return -1;
+		}
+		if (!waited)
+			manager_log(LOG_INFO, "waiting for its end: %s", why->message);
+	}
+}
+
 static int restore_and_report(const struct options *options)
 {
 	g_autoptr(GError) error = NULL;
-	int lock = state_folder_lock(options->folder, LOCK_WAIT_MS, &error);
+	int lock;
 	unsigned int missing;
 
+	set_daemon_signals_blocked(true);
+	lock = wait_for_lock(options, &error);
+	set_daemon_signals_blocked(lock < 0);
 	if (lock < 0)
-		return report_failure(error);
+		return error ? report_failure(error) : EXIT_FAILED;
 	missing = guardian_restore(options->folder, &error);
 	close(lock);
 	if (error)
@@ -228,6 +279,7 @@ static void run_daemon(struct daemon *daemon, const struct options *options)
 		g_unix_signal_add(SIGHUP, on_reload_signal, daemon),
 	};
 
+	set_daemon_signals_blocked(false);
 	manager_log(LOG_INFO, "aerostatd " AEROSTAT_VERSION " listening on %s", options->socket);
 	daemon->loop = g_main_loop_new(NULL, FALSE);
 	g_main_loop_run(daemon->loop);
@@ -251,10 +303,12 @@ static int run_until_stopped(const struct options *options, unsigned long limit)
 {
 	g_autoptr(GError) error = NULL;
 	struct daemon daemon = { .code = EXIT_OK };
-	int lock = state_folder_lock(options->folder, LOCK_WAIT_MS, &error);
+	int lock;
 
+	set_daemon_signals_blocked(true);
+	lock = wait_for_lock(options, &error);
 	if (lock < 0)
-		return report_failure(error);
+		return error ? report_failure(error) : EXIT_OK;
 	signal(SIGPIPE, SIG_IGN);
 	warn_of_low_limit(limit);
 	if (start_daemon(&daemon, options, &error))

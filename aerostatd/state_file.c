@@ -574,7 +574,8 @@ int state_folder_lock(const char *folder, unsigned int wait_ms, GError **error)
 	if (!lock_before_deadline(fd, hv_deadline_ms(wait_ms)))
 		return errno == EWOULDBLOCK ? fail_locked(fd, folder, error)
 					    : fail_lock(fd, "lock", path, error);
-	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
-		return fail_lock(fd, "write", path, error);
+	/* Only for that message: a full disk must not keep guests from being restored. */
+	if (ftruncate(fd, 0) == 0)
+		dprintf(fd, "%d\n", (int)getpid());
 	return fd;
 }

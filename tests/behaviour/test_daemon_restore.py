@@ -339,3 +339,14 @@ def test_the_problem_of_a_removed_source_is_gone(fakes, daemon):
     assert daemon.reload(config(fakes))[0] == 200
     wait_for(lambda: not daemon.status()["problems"], "the problem to be gone")
     assert "aerostat_source_problem{" not in daemon.get("/metrics")[1]
+
+
+@pytest.mark.parametrize("words, code", [([], 0), (["--restore"], 1)])
+def test_a_daemon_that_waits_for_another_can_be_stopped(daemon, tmp_path, words, code):
+    second = Daemon(PROGRAM, tmp_path / "second", "", *words)
+    second.run = daemon.run
+    second.start(wait=False)
+    wait_for(lambda: "waiting for its end" in second.log(), "the second daemon to wait")
+    assert second.stop() == code
+    assert f"stopped before it could start: another aerostatd (pid {daemon.pid})" in second.log()
+    assert daemon.answers()

@@ -7,11 +7,13 @@
 #include <glib/gstdio.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -567,6 +569,22 @@ static void a_lock_ends_with_its_process_and_is_waited_for(void **state)
 	assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
+static void a_folder_on_a_full_disk_can_be_locked(void **state)
+{
+	struct rig *rig = *state;
+	const struct rlimit full = { 0, RLIM_INFINITY };
+	const struct rlimit free_again = { RLIM_INFINITY, RLIM_INFINITY };
+	void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+	int lock;
+
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	lock = state_folder_lock(rig->folder, 0, NULL);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &free_again), 0);
+	signal(SIGXFSZ, before);
+	assert_true(lock >= 0);
+	close(lock);
+}
+
 static void a_locked_folder_is_made_and_its_lock_not_inherited(void **state)
 {
 	struct rig *rig = *state;
@@ -629,6 +647,7 @@ int main(void)
 		TEST(of_two_at_one_address_the_one_that_lives_is_found),
 		TEST(a_folder_is_locked_once_and_by_name),
 		TEST(a_lock_ends_with_its_process_and_is_waited_for),
+		TEST(a_folder_on_a_full_disk_can_be_locked),
 		TEST(a_locked_folder_is_made_and_its_lock_not_inherited),
 		TEST(a_folder_that_cannot_be_made_or_locked_is_an_error),
 	};
