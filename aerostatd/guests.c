@@ -19,6 +19,8 @@ struct guests {
 /* Another address of a managed guest. */
 struct alias {
 	char *source, *address;
+	char *name, *uuid; /* that it has there; they may be NULL */
+	int libvirt_id;
 	uint64_t of; /* the guest's id */
 };
 
@@ -28,6 +30,8 @@ static void free_alias(void *data)
 
 	g_free(alias->source);
 	g_free(alias->address);
+	g_free(alias->name);
+	g_free(alias->uuid);
 	g_free(alias);
 }
 
@@ -117,12 +121,27 @@ static void report_ambiguous_word(const char *word, const GPtrArray *matches, GE
 	g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_AMBIGUOUS, "%s", text);
 }
 
+/* A guest has the names of all its addresses: the command may have found it at another. */
+static bool is_guest_called(const struct guests *guests, const struct managed *guest,
+			    const char *word)
+{
+	for (guint i = 0; i < guests->aliases->len; i++) {
+		const struct alias *alias = guests->aliases->pdata[i];
+		const struct guest_names names = { alias->source, alias->address, alias->name,
+						   alias->uuid, alias->libvirt_id };
+
+		if (alias->of == guest->id && guest_word_fits(word, &names))
+			return true;
+	}
+	return managed_is_called(guest, word);
+}
+
 struct managed *guests_find_name(const struct guests *guests, const char *word, GError **error)
 {
 	g_autoptr(GPtrArray) matches = g_ptr_array_new();
 
 	for (guint i = 0; i < guests->managed->len; i++)
-		if (managed_is_called(guests->managed->pdata[i], word))
+		if (is_guest_called(guests, guests->managed->pdata[i], word))
 			g_ptr_array_add(matches, guests->managed->pdata[i]);
 	if (matches->len == 1)
 		return matches->pdata[0];
@@ -182,6 +201,21 @@ bool guests_claim(struct guests *guests, struct managed *guest, const char *note
 	g_ptr_array_sort(guests->managed, compare_names);
 	guests->unsaved = true;
 	return found;
+}
+
+void guests_merge_note(struct guests *guests, struct managed *guest, const char *note)
+{
+	const struct saved_guest now = describe_guest(guest);
+	struct saved_guest *entry;
+
+	if (now.was_set || now.changed || now.mode >= 0)
+		return;
+	entry = read_note(&now, note);
+	if (!entry)
+		return;
+	managed_init_saved(guest, entry);
+	saved_guest_free(entry);
+	guests->unsaved = true;
 }
 
 void guests_start_leaving(struct guests *guests, struct managed *guest)
@@ -261,29 +295,28 @@ static bool is_alias(const struct alias *alias, const char *source, const char *
 	return !strcmp(alias->source, source) && !strcmp(alias->address, address);
 }
 
-bool guests_add_alias(struct guests *guests, const struct managed *guest, const char *source,
-		      const char *address)
+bool guests_remove_alias(struct guests *guests, const char *source, const char *address)
 {
-	struct alias *alias;
-
-	for (guint i = 0; i < guests->aliases->len; i++) {
-		alias = guests->aliases->pdata[i];
-		if (!is_alias(alias, source, address))
-			continue;
-		alias->of = guest->id;
-		return false;
-	}
-	alias = g_new0(struct alias, 1);
-	*alias = (struct alias){ g_strdup(source), g_strdup(address), guest->id };
-	g_ptr_array_add(guests->aliases, alias);
-	return true;
+	for (guint i = 0; i < guests->aliases->len; i++)
+		if (is_alias(guests->aliases->pdata[i], source, address))
+			return g_ptr_array_remove_index(guests->aliases, i);
+	return false;
 }
 
-void guests_remove_alias(struct guests *guests, const char *source, const char *address)
+bool guests_add_alias(struct guests *guests, const struct managed *guest,
+		      const struct guest_names *names)
 {
-	for (guint i = guests->aliases->len; i-- > 0;)
-		if (is_alias(guests->aliases->pdata[i], source, address))
-			g_ptr_array_remove_index(guests->aliases, i);
+	bool is_known = guests_remove_alias(guests, names->source, names->address);
+	struct alias *alias = g_new(struct alias, 1);
+
+	*alias = (struct alias){ g_strdup(names->source),
+				 g_strdup(names->address),
+				 g_strdup(names->name),
+				 g_strdup(names->uuid),
+				 names->id,
+				 guest->id };
+	g_ptr_array_add(guests->aliases, alias);
+	return !is_known;
 }
 
 void guests_visit_aliases(const struct guests *guests, const struct managed *guest,

@@ -56,6 +56,14 @@ struct managed *guests_find_address(const struct guests *guests, const char *sou
 struct managed *guests_find_name(const struct guests *guests, const char *word, GError **error);
 
 /*
+ * guests_merge_note - what was known of a guest at another address
+ * @note: as guests_claim() takes
+ *
+ * Applies it to @guest, which was claimed before, unless more is known of that.
+ */
+void guests_merge_note(struct guests *guests, struct managed *guest, const char *note);
+
+/*
  * guests_claim - what is saved of a managed guest that has answered for the first time
  * @note: the guest's own (hv_guest_note_get()); NULL if it has none
  *
@@ -78,12 +86,17 @@ struct managed *guests_find_same(const struct guests *guests, const struct manag
 /* The managed guest that is really the balloon device of @guest; NULL if there is none. */
 struct managed *guests_find_device(const struct guests *guests, const struct managed *guest);
 
-/* Notes that @guest can also be reached at an address.  False if that is known already. */
-bool guests_add_alias(struct guests *guests, const struct managed *guest, const char *source,
-		      const char *address);
+/*
+ * guests_add_alias - note that @guest can also be reached at another address
+ * @names: what it is called there; guests_find_name() finds it by these, too
+ *
+ * False if that is known already.
+ */
+bool guests_add_alias(struct guests *guests, const struct managed *guest,
+		      const struct guest_names *names);
 
-/* Forgets an address that is no longer found. */
-void guests_remove_alias(struct guests *guests, const char *source, const char *address);
+/* Forgets an address that is no longer found.  False if it was none. */
+bool guests_remove_alias(struct guests *guests, const char *source, const char *address);
 
 /* Calls @visit with each address of @guest, which is about to go: another guest may be there. */
 void guests_visit_aliases(const struct guests *guests, const struct managed *guest,

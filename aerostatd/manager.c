@@ -79,7 +79,9 @@ static void apply_rules(struct manager *manager, struct managed *guest)
 /* Keeps a guest at the address where it was found first; frees @guest. */
 static void ignore_alias(struct manager *manager, struct managed *guest, const struct managed *same)
 {
-	if (guests_add_alias(manager->guests, same, guest->source, guest->address))
+	const struct guest_names names = managed_names(guest);
+
+	if (guests_add_alias(manager->guests, same, &names))
 		manager_log(LOG_INFO, "%s is %s, which is managed at %s already; it is ignored",
 			    guest->address, same->name, same->address);
 	guests_remove(manager->guests, guest);
@@ -94,6 +96,7 @@ static void ignore_alias(struct manager *manager, struct managed *guest, const s
 static char *take_over_device(struct manager *manager, struct managed *guest)
 {
 	struct managed *device = guests_find_device(manager->guests, guest);
+	struct guest_names names;
 	struct saved_guest saved;
 	char *note;
 
@@ -101,7 +104,8 @@ static char *take_over_device(struct manager *manager, struct managed *guest)
 		return NULL;
 	managed_save(device, &saved);
 	note = restore_make_note(&saved);
-	guests_add_alias(manager->guests, guest, device->source, device->address);
+	names = managed_names(device);
+	guests_add_alias(manager->guests, guest, &names);
 	drop_guest(manager, device, "it is the balloon device of another guest");
 	return note;
 }
@@ -230,6 +234,8 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 	case MANAGED_UNCHANGED:
 		/* It may have got the device just now. */
 		device_note = take_over_device(manager, guest);
+		if (device_note)
+			guests_merge_note(manager->guests, guest, device_note);
 		break;
 	}
 	if (managed_has_learned_period(guest))

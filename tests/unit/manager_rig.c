@@ -118,6 +118,12 @@ static bool get_stats(struct hv_guest *base, int64_t deadline, struct hv_stats *
 	(void)deadline;
 	if (!guest)
 		return false;
+	if (guest->fails) {
+		guest->fails = false;
+		g_mutex_unlock(&world.lock);
+		g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT, "%s: no answer", base->address);
+		return false;
+	}
 	world.now_s = MAX(world.now_s + 1, g_get_real_time() / G_USEC_PER_SEC);
 	*stats = (struct hv_stats){ .period_s = guest->period_s,
 				    .last_update_s = world.now_s,
@@ -196,7 +202,7 @@ hv_guest *__wrap_hv_libvirt_open(const char *uri, const char *name)
 	return open_rigged(uri, world.opened_guest, CALLER_OTHER);
 }
 
-pid_t start_idle_process(void)
+static pid_t start_idle_process(void)
 {
 	pid_t pid = fork();
 
@@ -240,6 +246,14 @@ void rigged_free(struct rigged *guest)
 	g_free(guest->name);
 	g_free(guest->uuid);
 	g_free(guest);
+}
+
+void give_device(struct rigged *guest, const struct rigged *device)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&world.lock);
+
+	guest->device_pid = device->pid;
+	guest->fails = true;
 }
 
 uint64_t heard_target(struct rigged *guest)
@@ -335,6 +349,8 @@ void report_gone(const char *source, const struct rigged *guest)
 void manager_rig_set_up(struct manager_rig *rig, const char *config)
 {
 	*rig = (struct manager_rig){ .folder = g_dir_make_tmp("aerostat-XXXXXX", NULL) };
+	/* Where setmem looks for another setmem: not that of another run of this test. */
+	g_setenv("XDG_RUNTIME_DIR", rig->folder, TRUE);
 	rig->config = g_build_filename(rig->folder, "aerostat.conf", NULL);
 	assert_true(g_file_set_contents(rig->config, config, -1, NULL));
 }
@@ -368,6 +384,21 @@ void manager_rig_stop(struct manager_rig *rig)
 	g_clear_pointer(&rig->manager, manager_free);
 }
 
+/* What a size that was set leaves behind. */
+static void remove_target_files(const struct manager_rig *rig)
+{
+	g_autofree char *folder = g_build_filename(rig->folder, "aerostat", NULL);
+	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	const char *name;
+
+	while (dir && (name = g_dir_read_name(dir))) {
+		g_autofree char *path = g_build_filename(folder, name, NULL);
+
+		g_unlink(path);
+	}
+	g_rmdir(folder);
+}
+
 static void remove_file(const struct manager_rig *rig, const char *name)
 {
 	g_autofree char *path = g_build_filename(rig->folder, name, NULL);
@@ -383,6 +414,7 @@ void manager_rig_tear_down(struct manager_rig *rig)
 	rigged_free(rig->guest);
 	remove_file(rig, "aerostat.conf");
 	remove_file(rig, "guests.json");
+	remove_target_files(rig);
 	g_rmdir(rig->folder);
 	g_free(rig->config);
 	g_free(rig->folder);

@@ -39,6 +39,7 @@ struct rigged {
 	uint64_t heard_bytes; /* the last target; 0: none yet */
 	unsigned int targets; /* how many it was set */
 	int period_s;
+	bool fails; /* its next statistics cannot be read, so all is read again */
 };
 
 struct manager_rig {
@@ -62,8 +63,8 @@ struct rigged *rigged_new(const char *address, const char *name, const char *uui
 void rigged_free(struct rigged *guest);
 /* Ends its process. */
 void rigged_end(struct rigged *guest);
-/* Another process, to be a guest's device; it ends with the test. */
-pid_t start_idle_process(void);
+/* The process of @device is the device of @guest from now on, which reads all again. */
+void give_device(struct rigged *guest, const struct rigged *device);
 
 /* What the roster would report. */
 void report_found(const char *source, struct rigged *guest);

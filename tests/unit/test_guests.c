@@ -143,6 +143,23 @@ static void a_monitor_and_the_domain_of_its_qemu_are_one_guest(void **state)
 	assert_ptr_equal(guests_find_same(rig.guests, find_domain(0)), monitor);
 }
 
+static void a_guest_is_found_by_the_names_of_all_its_addresses(void **state)
+{
+	const struct guest_names domain = { LIBVIRT, "shop", "shop", UUID, 7 };
+	static const char *const words[] = { "other", "web", "shop", "7", UUID };
+	struct managed *monitor = claim(find_monitor(UUID, rig.qemu));
+
+	(void)state;
+	assert_true(guests_add_alias(rig.guests, monitor, &domain));
+	assert_false(guests_add_alias(rig.guests, monitor, &domain));
+	for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
+		assert_ptr_equal(guests_find_name(rig.guests, words[i], NULL), monitor);
+	assert_null(guests_find_name(rig.guests, "8", NULL));
+	assert_true(guests_remove_alias(rig.guests, LIBVIRT, "shop"));
+	assert_null(guests_find_name(rig.guests, "7", NULL));
+	assert_ptr_equal(guests_find_name(rig.guests, "web", NULL), monitor);
+}
+
 static void a_monitor_of_another_process_is_another_guest(void **state)
 {
 	(void)state;
@@ -216,6 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_domain_and_the_monitor_of_its_qemu_are_one_guest),
 		TEST(a_monitor_and_the_domain_of_its_qemu_are_one_guest),
+		TEST(a_guest_is_found_by_the_names_of_all_its_addresses),
 		TEST(a_monitor_of_another_process_is_another_guest),
 		TEST(another_uuid_in_the_same_process_is_another_guest),
 		TEST(the_control_socket_of_its_device_is_the_guest),

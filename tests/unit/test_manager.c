@@ -28,12 +28,14 @@ struct story {
 	struct manager_rig rig;
 	enum gate gate;
 	enum caller caller;
+	struct rigged *device;
 };
 
-static void write_state(const struct manager_rig *rig, const struct rigged *guest)
+static void write_state(const struct manager_rig *rig, const char *source,
+			const struct rigged *guest)
 {
 	struct saved_guest entry = {
-		.source = (char *)LIBVIRT,
+		.source = (char *)source,
 		.address = guest->address,
 		.name = guest->name,
 		.uuid = guest->uuid,
@@ -77,7 +79,7 @@ static void begin_story(struct story *story, const char *mode)
 	story->rig.guest = rigged_new("web", "web", UUID);
 	story->rig.guest->actual_bytes = SHRUNK_BYTES;
 	story->rig.guest->period_s = 1;
-	write_state(&story->rig, story->rig.guest);
+	write_state(&story->rig, LIBVIRT, story->rig.guest);
 	manager_rig_start(&story->rig);
 	report_found(LIBVIRT, story->rig.guest);
 	RUN_UNTIL(find_web(story) && is_quiet(story));
@@ -272,12 +274,95 @@ static void a_target_that_is_asked_for_is_sent_once(void **state)
 	manager_rig_tear_down(&story.rig);
 }
 
+/*
+ * The control socket of a device, and the domain that has the device
+ */
+
+static void begin_device_story(struct story *story)
+{
+	manager_rig_set_up(&story->rig, "[guest *]\nmode=observe\n");
+	story->rig.guest = rigged_new("web", "web", UUID);
+	story->device = rigged_new("qmp:/run/web.ctl", "web", NULL);
+	story->device->actual_bytes = story->rig.guest->actual_bytes = SHRUNK_BYTES;
+	write_state(&story->rig, "qmp", story->device);
+	manager_rig_start(&story->rig);
+	report_found("qmp", story->device);
+	RUN_UNTIL(find_managed(&story->rig, "qmp:/run/web.ctl"));
+}
+
+static void check_device_is_taken_over(struct story *story)
+{
+	static const char *const words[] = { "web", "7", UUID, "web.ctl", "qmp:/run/web.ctl" };
+	const struct managed *web;
+
+	RUN_UNTIL(!find_managed(&story->rig, "qmp:/run/web.ctl"));
+	web = find_web(story);
+	assert_non_null(web);
+	assert_int_equal(manager_get_status(story->rig.manager)->guests->len, 1);
+	assert_int_equal(web->before_bytes, OWN_BYTES);
+	for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
+		assert_ptr_equal(manager_find(story->rig.manager, words[i], NULL), web);
+	check_no_size_is_lost(story);
+	assert_int_equal(story->rig.guest->actual_bytes, OWN_BYTES);
+	rigged_free(story->device);
+	manager_rig_tear_down(&story->rig);
+}
+
+static void a_domain_takes_over_its_device_with_its_own_size(void **state)
+{
+	struct story story = { 0 };
+
+	(void)state;
+	begin_device_story(&story);
+	story.rig.guest->device_pid = story.device->pid;
+	report_found(LIBVIRT, story.rig.guest);
+	RUN_UNTIL(find_web(&story));
+	check_device_is_taken_over(&story);
+}
+
+static void a_domain_that_gets_its_device_later_takes_it_over_too(void **state)
+{
+	struct story story = { 0 };
+
+	(void)state;
+	begin_device_story(&story);
+	report_found(LIBVIRT, story.rig.guest);
+	RUN_UNTIL(find_web(&story) && is_quiet(&story));
+	assert_non_null(find_managed(&story.rig, "qmp:/run/web.ctl"));
+	give_device(story.rig.guest, story.device);
+	check_device_is_taken_over(&story);
+}
+
+static void a_device_that_belongs_to_a_domain_already_is_no_guest(void **state)
+{
+	struct story story = { 0 };
+	const struct managed *web;
+
+	(void)state;
+	begin_story(&story, "observe");
+	story.device = rigged_new("qmp:/run/web.ctl", "web", NULL);
+	give_device(story.rig.guest, story.device);
+	RUN_UNTIL(find_web(&story)->device_pid == story.device->pid);
+	report_found("qmp", story.device);
+	RUN_UNTIL(manager_get_status(story.rig.manager)->guests->len == 1);
+	web = find_web(&story);
+	assert_ptr_equal(manager_find(story.rig.manager, "qmp:/run/web.ctl", NULL), web);
+	report_gone("qmp", story.device);
+	assert_null(manager_find(story.rig.manager, "qmp:/run/web.ctl", NULL));
+	assert_ptr_equal(manager_find(story.rig.manager, "web", NULL), web);
+	rigged_free(story.device);
+	manager_rig_tear_down(&story.rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_latest_wish_wins_however_late_answers_come),
 		cmocka_unit_test(the_latest_wish_wins_for_a_guest_that_is_only_observed),
 		cmocka_unit_test(a_target_that_is_asked_for_is_sent_once),
+		cmocka_unit_test(a_domain_takes_over_its_device_with_its_own_size),
+		cmocka_unit_test(a_domain_that_gets_its_device_later_takes_it_over_too),
+		cmocka_unit_test(a_device_that_belongs_to_a_domain_already_is_no_guest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
