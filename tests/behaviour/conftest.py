@@ -149,6 +149,17 @@ def carol(_carol):
     served.put_back(_carol)
 
 
+@pytest.fixture
+def full(carol):
+    """The guest with a full balloon, and data whose every byte is known."""
+    carol.hold("kept", 40)
+    served.reach(carol, served.whole_mib(carol) - served.FULL)
+    yield carol
+    carol.load_driver()
+    assert carol.touch("kept", full=True).bad_pages == 0
+    carol.release("kept")
+
+
 class Way:
     """One of the ways to reach guests, for tests that boot their own."""
 

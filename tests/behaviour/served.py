@@ -14,6 +14,7 @@ from lab.wait import wait_for
 
 BALLOON = "/machine/peripheral/balloon0"
 DRIVER = "/sys/bus/virtio/drivers/virtio_balloon"
+FULL = 150      # MiB, what a full balloon holds here
 LOG_MAX = 8192
 # What the guest's kernel says when its memory is not what it was, or it waits for ever.
 LAMENTS = "BUG:|WARNING:|corruption|Bad page|blocked for more than|segfault|general protection"
@@ -67,6 +68,12 @@ def wait_until_at(guest, mib):
 def reach(guest, mib):
     aim(guest, mib)
     wait_until_at(guest, mib)
+
+
+def assert_full(guest):
+    """Its balloon is, and what it keeps (the fixture `full`) is unharmed."""
+    wait_until_at(guest, whole_mib(guest) - FULL)
+    assert guest.touch("kept", full=True).bad_pages == 0
 
 
 def wait_until_moving(guest, from_mib):

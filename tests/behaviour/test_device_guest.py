@@ -6,7 +6,7 @@ import pytest
 
 from command import DONE, MIB, SHORT
 from lab.wait import HANG_S, wait_for
-from served import (BALLOON, DRIVER, aim, another_device, counters, on_each_kernel,
+from served import (BALLOON, DRIVER, aim, another_device, assert_full, counters, on_each_kernel,
                     on_each_kernel_if_long, on_vfio_user, reach, state, use_up, wait_for_driver,
                     wait_until_at, whole_mib)
 
@@ -48,6 +48,15 @@ def test_pages_go_to_the_host_and_come_back_unharmed(carol):
     assert carol.touch("kept", full=True).bad_pages == 0
     carol.release("again")
     carol.release("kept")
+
+
+@on_each_kernel
+def test_a_driver_that_is_unloaded_and_loaded_follows_the_target(full):
+    for _ in range(2):
+        full.unload_driver()
+        assert state(full)["ballooned"] == 0
+        full.load_driver()
+        assert_full(full)
 
 
 @on_each_kernel_if_long

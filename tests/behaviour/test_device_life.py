@@ -6,28 +6,9 @@ import pytest
 
 from command import DONE, MIB
 from lab.wait import HANG_S, wait_for
-from served import (DRIVER, aim, another_device, assert_sound, counters, frozen, long,
-                    on_each_kernel, on_each_kernel_if_long, on_vfio_user, put_back, reach, spec,
-                    state, use_up, wait_for_driver, wait_until_at, wait_until_moving, whole_mib)
-
-FULL = 150      # what a full balloon holds here
-
-
-@pytest.fixture
-def full(carol):
-    """The guest with a full balloon, and data whose every byte is known."""
-    carol.hold("kept", 40)
-    reach(carol, whole_mib(carol) - FULL)
-    yield carol
-    carol.load_driver()
-    assert carol.touch("kept", full=True).bad_pages == 0
-    carol.release("kept")
-
-
-def assert_full(guest):
-    wait_until_at(guest, whole_mib(guest) - FULL)
-    assert guest.touch("kept", full=True).bad_pages == 0
-
+from served import (DRIVER, FULL, aim, another_device, assert_full, assert_sound, counters, frozen,
+                    long, on_each_kernel_if_long, on_vfio_user, put_back, reach, spec, state,
+                    use_up, wait_for_driver, wait_until_at, wait_until_moving, whole_mib)
 
 # The driver
 
@@ -41,15 +22,6 @@ def test_a_driver_that_is_unbound_leaves_the_guest_whole_and_a_bound_one_follows
         assert full.actual() == whole_mib(full) * MIB
         assert state(full)["ballooned"] == 0
         assert full.run(f"echo {name} >{DRIVER}/bind").status == 0
-        assert_full(full)
-
-
-@on_each_kernel
-def test_a_driver_that_is_unloaded_and_loaded_follows_the_target(full):
-    for _ in range(2):
-        full.unload_driver()
-        assert state(full)["ballooned"] == 0
-        full.load_driver()
         assert_full(full)
 
 

@@ -15,10 +15,15 @@ from conftest import BUILD, ROOT
 from lab import GuestError, GuestGone, Lab, LabError
 from lab.guest import Spec
 from lab.kernels import SERIES
+from lab.lab import DEFAULT_KERNEL
 
 PARAMETERS = "/sys/module/virtio_balloon/parameters"
 BALLOON_ALIAS = "virtio:d00000005v*"
 on_each_kernel = pytest.mark.parametrize("series", SERIES)
+# What the lab itself does is the same for all kernels.
+ONE_KERNEL_OR_ALL = [pytest.param(series, marks=() if series == DEFAULT_KERNEL
+                                  else pytest.mark.long) for series in SERIES]
+on_one_or_all = pytest.mark.parametrize("series", ONE_KERNEL_OR_ALL)
 
 KBUILD = """\
 obj-m := virtio_balloon.o
@@ -85,9 +90,9 @@ def trial(tmp_path_factory):
     return trial_lab(tmp_path_factory.mktemp("trial"))
 
 
-@pytest.fixture(scope="module", params=SERIES)
+@pytest.fixture(scope="module", params=ONE_KERNEL_OR_ALL)
 def guest(trial, request):
-    """A guest of each kernel, with no driver at boot."""
+    """A guest with no driver at boot."""
     with trial.guest("eve", kernel=request.param, memory=256, driver=None) as guest:
         yield guest
 
@@ -149,7 +154,7 @@ def test_a_build_leaves_nothing_beside_the_sources(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["Kbuild", "trial.c"]
 
 
-@on_each_kernel
+@on_one_or_all
 def test_a_syntax_error_is_told_in_the_compilers_words(tmp_path, series):
     lab = trial_lab(tmp_path, TRIAL + "int x = ;\n")
     line = TRIAL.count("\n") + 1
@@ -159,7 +164,7 @@ def test_a_syntax_error_is_told_in_the_compilers_words(tmp_path, series):
     assert f"{tmp_path}/trial.c:{line}:9: error: expected expression" in str(caught.value)
 
 
-@on_each_kernel
+@on_one_or_all
 def test_a_warning_is_told_each_time(tmp_path, series):
     lab = trial_lab(tmp_path, TRIAL + "static int unused;\n")
     for _ in ("when it is built", "when it is there already"):
@@ -170,7 +175,7 @@ def test_a_warning_is_told_each_time(tmp_path, series):
         assert built.warnings in lab.progress.told
 
 
-@on_each_kernel
+@on_one_or_all
 def test_a_build_with_nothing_wrong_tells_of_no_warning(trial, series):
     assert not trial.module(series).warnings
 

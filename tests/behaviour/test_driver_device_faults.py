@@ -32,15 +32,16 @@ LEAVE = pytest.mark.parametrize("leave, come", [(unload, load), (unbind, bind)],
 class Ward:
     """One guest after the other: a test that hurts its guest does not hurt the next one."""
 
-    def __init__(self, lab, kernel):
+    def __init__(self, lab, name, **spec):
         self._lab = lab
-        self._kernel = kernel
+        self._name = name
+        self._spec = spec
         self._stack = contextlib.ExitStack()
         self._guest = None
 
     def guest(self):
         if not self._guest:
-            guest = self._stack.enter_context(bad_guest(self._lab, "mallory", self._kernel))
+            guest = self._stack.enter_context(bad_guest(self._lab, self._name, **self._spec))
             remember(guest)
             self._guest = guest
         return self._guest
@@ -54,20 +55,37 @@ class Ward:
 def _ward(lab, request):
     if not FAKE.exists():
         pytest.skip(f"{FAKE} is not built")
-    ward = Ward(lab, request.param)
+    ward = Ward(lab, "mallory", kernel=request.param)
     yield ward
     ward.discard()
+
+
+@pytest.fixture(scope="module")
+def _reporters(lab):
+    ward = Ward(lab, "reporter", balloon={"free-page-reporting": True})
+    yield ward
+    ward.discard()
+
+
+def lend(ward):
+    yield (guest := ward.guest())
+    try:
+        put_back(guest)
+    except BaseException:
+        ward.discard()
+        raise
 
 
 @pytest.fixture
 def mallory(_ward):
     """A guest whose device is bad."""
-    yield (guest := _ward.guest())
-    try:
-        put_back(guest)
-    except BaseException:
-        _ward.discard()
-        raise
+    yield from lend(_ward)
+
+
+@pytest.fixture
+def reporter(_reporters):
+    """Another one, which reports its free pages."""
+    yield from lend(_reporters)
 
 
 long = pytest.mark.long
@@ -185,33 +203,31 @@ def test_out_of_memory_the_guest_lives_though_the_device_never_takes_deflations(
         assert_whole(guest)
 
 
-def test_a_device_that_never_returns_reports_can_be_left(lab):
+def keep_reports(guest):
+    misbehave(guest, "keep", NEVER, REPORTING)
+    guest.hold("used", FULL)
+    guest.release("used")
+    wait_until_keeps(guest, REPORTING)
+
+
+def assert_can_be_left(guest):
+    assert_lives(guest)
+    unload(guest)
+    assert_lives(guest)
+    assert_whole(guest)
+
+
+def test_a_device_that_never_returns_reports_can_be_left(reporter):
     """The in-tree driver waits for ever, and so does who unloads it."""
-    with bad_guest(lab, "reporter", balloon={"free-page-reporting": True}) as guest:
-        remember(guest)
-        misbehave(guest, "keep", NEVER, REPORTING)
-        guest.hold("used", FULL)
-        guest.release("used")
-        wait_until_keeps(guest, REPORTING)
-        assert_lives(guest)
-        unload(guest)
-        assert_lives(guest)
-        assert_whole(guest)
+    keep_reports(reporter)
+    assert_can_be_left(reporter)
 
 
-def test_a_device_that_never_returns_reports_can_be_left_while_the_balloon_grows(lab):
+def test_a_device_that_never_returns_reports_can_be_left_while_the_balloon_grows(reporter):
     """Harvesting shares the kernel's reporting with what waits for the device."""
-    with bad_guest(lab, "reporter", balloon={"free-page-reporting": True}) as guest:
-        remember(guest)
-        misbehave(guest, "keep", NEVER, REPORTING)
-        guest.hold("used", FULL)
-        guest.release("used")
-        wait_until_keeps(guest, REPORTING)
-        aim(guest, MEMORY - FULL)
-        assert_lives(guest)
-        unload(guest)
-        assert_lives(guest)
-        assert_whole(guest)
+    keep_reports(reporter)
+    aim(reporter, MEMORY - FULL)
+    assert_can_be_left(reporter)
 
 
 def test_a_device_that_never_returns_blocks_of_the_balloon_can_be_left(lab):
@@ -222,10 +238,7 @@ def test_a_device_that_never_returns_blocks_of_the_balloon_can_be_left(lab):
         misbehave(guest, "keep", NEVER, REPORTING)
         aim(guest, MEMORY - FULL)
         wait_until_keeps(guest, REPORTING)
-        assert_lives(guest)
-        unload(guest)
-        assert_lives(guest)
-        assert_whole(guest)
+        assert_can_be_left(guest)
 
 
 # It answers late, or in disorder

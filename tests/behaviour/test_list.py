@@ -5,6 +5,7 @@ import pty
 import re
 import subprocess
 
+from asking import fake_qmp
 from command import DONE, MIB, NO_GUEST, UNREACHABLE
 from lab.wait import HANG_S, wait_for
 
@@ -31,13 +32,14 @@ def test_a_guest_behind_a_glob_goes_by_its_name(alpha, aerostat):
     assert f"there are: {alpha.address}" in result.error
 
 
-def test_a_name_of_two_guests_is_refused(alpha, lab, aerostat):
-    with lab.guest("alpha", memory=256, driver=False) as twin:
-        both = aerostat.looking_at("--qmp", str(alpha.qmp_path), "--qmp", str(twin.qmp_path))
+def test_a_name_of_two_guests_is_refused(alpha, aerostat, tmp_path):
+    twin = tmp_path / "twin.qmp"
+    with fake_qmp(twin, "--name", "alpha") as address:
+        both = aerostat.looking_at("--qmp", str(alpha.qmp_path), "--qmp", str(twin))
         result = both("setmem", "alpha", "200M")
         assert result.code == NO_GUEST
         assert "'alpha' means 2 guests" in result.error
-        assert alpha.address in result.error and twin.address in result.error
+        assert alpha.address in result.error and address in result.error
 
 
 def test_the_configuration_says_where_to_look(alpha, libvirt, beta, aerostat, tmp_path):
