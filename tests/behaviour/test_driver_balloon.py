@@ -95,7 +95,8 @@ def test_free_memory_comes_back_with_the_balloon(erna):
     go(erna, MEMORY - OUT)
     small = erna.meminfo()["MemFree"]
     go(erna, MEMORY)
-    assert erna.meminfo()["MemFree"] >= small + (OUT - 4) * MIB
+    wait_for(lambda: erna.meminfo()["MemFree"] >= small + (OUT - 4) * MIB,
+             f"{OUT - 4} MiB more to be free")
 
 
 def test_mem_total_is_what_the_balloon_leaves(erna):

@@ -57,7 +57,9 @@ def test_the_balloon_gives_before_anybody_is_killed(rescued):
     after = driver.counters(rescued)
     relief = after["oom_relief"] - before["oom_relief"]
     assert relief >= (HOG - SMALL) * MIB // driver.PAGE
-    assert after["size"] == before["size"] - relief
+    # It may have come back a little, if the hog was slow: see PAUSE_MS.
+    assert after["size"] == before["size"] + sum(
+        sign * (after[name] - before[name]) for name, sign in (("inflated", 1), ("deflated", -1)))
     driver.assert_accounted(rescued)
     driver.assert_intact(rescued, "hog")
 
