@@ -263,8 +263,7 @@ class Daemon:
     def __enter__(self):
         return self.start()
 
-    def __exit__(self, kind, *exc):
+    def __exit__(self, *exc):
         if self.process.poll() is None:
             self.stop()
-        if kind:
-            print(f"log of aerostatd:\n{self.log()}")
+        print(f"log of aerostatd:\n{self.log()}")      # shown if the test fails

@@ -17,7 +17,7 @@ from command import DONE, MIB, NO_GUEST, REFUSED, UNREACHABLE, Result
 from conftest import BUILD
 from lab.errors import LabError
 from lab.programs import install
-from lab.wait import wait_for
+from lab.wait import HANG_S, wait_for
 
 @pytest.fixture(scope="module")
 def run(libvirt):
@@ -54,6 +54,10 @@ class Adopted:
             if b"--control-fd=4" in words and f"--name={self.name}".encode() in words:
                 return pid
         return None
+
+    def wait_for_another_device(self, before):
+        """The old one may take a moment to end."""
+        wait_for(lambda: self.device_pid() not in (None, before), "another process")
 
     def kill_device(self):
         os.kill(self.device_pid(), signal.SIGKILL)
@@ -148,7 +152,7 @@ def test_a_statistics_period_for_the_next_start_is_refused(adopted, run):
 def test_balloon_changes_are_events(adopted, run, libvirt):
     before = adopted.actual()
     binary = libvirt.nest.path / "bin/aerostat"
-    script = (f"{binary} -c '{libvirt.uri}' event adam --event balloon-change --timeout 30 & "
+    script = (f"{binary} -c '{libvirt.uri}' event adam --event balloon-change --timeout {HANG_S} & "
               f"while kill -0 $! 2>/dev/null; do for size in 450M 500M; do "
               f"{binary} -q -c '{libvirt.uri}' setmem adam $size >/dev/null; done; done; wait $!")
     done = libvirt.run(["sh", "-c", script], env={"AEROSTAT_CONFIG": "/dev/null"})
@@ -170,7 +174,7 @@ def test_a_replug_is_a_new_process_and_the_same_size(adopted, run):
     result = run("adopt", "--replug", "adam")
 
     assert result.code == DONE, result
-    assert adopted.device_pid() != before
+    adopted.wait_for_another_device(before)
     wait_for(lambda: adopted.actual() == 400 * MIB, "the size it had")
     assert adopted.guest.ping()[0] == boot_id
     assert run("setmem", "adam", "512M").code == DONE
@@ -243,7 +247,7 @@ def test_a_guest_of_pci_express_can_be_replugged(express, run):
     before = express.device_pid()
     result = run("adopt", "--replug", "express")
     assert result.code == DONE, result
-    assert express.device_pid() != before
+    express.wait_for_another_device(before)
     wait_for(lambda: express.actual() == 200 * MIB, "the size it had")
 
 

@@ -73,9 +73,9 @@ def test_a_size_that_a_person_sets_holds_until_auto(dora, pilot, command):
     result = command("setmem", NAME, "400M")
     assert result.code == 0, result
     pilot.wait_for_rounds(3)
-    told = pilot.guest(NAME)
+    told = pilot.wait_for_guest(NAME, lambda told: told["actual_bytes"] == 400 * MIB)
     assert (told["mode"], told["mode_by"]) == ("held", "person")
-    assert dora.actual() == told["actual_bytes"] == 400 * MIB
+    assert dora.actual() == 400 * MIB
     assert command("setmem", NAME, f"{MAX_MIB}M").code == 0
     assert command("auto", NAME).code == 0
     assert pilot.guest(NAME)["mode"] == "auto"
@@ -154,4 +154,5 @@ def test_at_its_end_the_stats_period_is_as_it_was(dora, pilot):
     assert pilot.stop() == 0
     assert period(dora) == PERIOD_S
     assert f"<stats period='{PERIOD_S}'/>" in dora.libvirt.virsh("dumpxml", NAME)
-    assert dora.actual() == MAX_MIB * MIB
+    # A driver that was slow may have the last few MiB before it (aerostatd/restore.h).
+    wait_for(lambda: dora.actual() == MAX_MIB * MIB, "dora to be whole")

@@ -26,7 +26,7 @@ SHRUNK_MIB = 512
 
 @pytest.fixture
 def fakes(tmp_path):
-    with fake_guests(tmp_path / "guests", 2, max=f"{RAM_MIB}M", rate=200) as guests:
+    with fake_guests(tmp_path / "guests", 2, max=f"{RAM_MIB}M", rate=500) as guests:
         # The first guest gets a process of its own, which ends with it.
         guests.order("vanish", 0)
         guests.order("appear", 0)
