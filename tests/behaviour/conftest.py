@@ -26,10 +26,13 @@ os.environ.setdefault("DRIVER", "stock")
 
 # ./test runs several files at a time (pytest-xdist, --dist loadfile).  These take longest, and
 # begin first, so that the others fill the gaps at the end.
-LONGEST_FIRST = ("test_driver_life", "test_pressure", "test_driver_device_faults",
-                 "test_driver_balloon", "test_driver_memory", "test_setmem", "test_driver_stats",
-                 "test_device_life", "test_driver_build", "test_device_guest", "test_adopt",
-                 "test_daemon_guests", "test_driver_delivery", "test_faults")
+LONGEST_FIRST = ("test_driver_life", "test_driver_device_faults", "test_driver_balloon",
+                 "test_pressure", "test_driver_memory", "test_device_guest", "test_driver_stats",
+                 "test_driver_silent", "test_adopt", "test_setmem", "test_daemon_guests",
+                 "test_driver_delivery", "test_device_life", "test_driver_build", "test_faults",
+                 "test_driver_failing", "test_daemon_libvirt", "test_device_backing",
+                 "test_device_free_pages", "test_driver_oom", "test_stats", "test_own_size",
+                 "test_daemon_saved", "test_daemon_shortage", "test_bench", "test_driver_hint")
 
 BUILD = pathlib.Path(os.environ.get("AEROSTAT_BUILD", ROOT / "build")).resolve()
 

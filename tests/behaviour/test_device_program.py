@@ -346,10 +346,9 @@ def test_a_reader_that_left_its_log_does_not_end_it(start, tmp_path):
         os.close(reader)
         os.close(writer)
         try:
-            wait_for(lambda: (tmp_path / "vmm.sock").exists(), "the device to listen")
+            wait_for(lambda: qmp.answers(tmp_path / "control.qmp"), "the device to listen")
             with socket.socket(socket.AF_UNIX) as stranger:
                 stranger.connect(f"{tmp_path}/vmm.sock")
-            wait_for((tmp_path / "control.qmp").exists, "the control socket")
             assert qmp.ask(tmp_path / "control.qmp", "query-uuid", {})
         finally:
             process.terminate()

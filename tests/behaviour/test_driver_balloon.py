@@ -171,6 +171,7 @@ def test_without_a_harvest_all_is_allocated(erna):
     reload(erna)
 
 
+@on_one_or_all
 def test_no_larger_blocks_are_allocated_than_it_is_told(erna):
     told = inflated(erna, "harvest=0 order=4")
     assert told["allocated"][4] and not any(told["allocated"][5:])
@@ -193,6 +194,7 @@ def test_blocks_that_came_whole_go_whole(erna):
     assert told["merged"] * BLOCK_PAGES >= 0.95 * told["deflated"]
 
 
+@on_one_or_all
 def test_without_a_remerge_pages_go_one_by_one(erna):
     with with_params(erna, "remerge=0"):
         go(erna, MEMORY - OUT)
@@ -231,18 +233,21 @@ def test_a_target_out_of_reach_stops_at_the_floor_and_says_so_once(erna):
     assert_intact(erna, "held")
 
 
+@on_one_or_all
 def test_it_goes_on_when_memory_is_released(erna):
     mib = press(erna, 200)
     erna.release("held")
     go(erna, mib)
 
 
+@on_one_or_all
 def test_another_floor_is_kept(erna):
     with with_params(erna, "floor_mib=110"):
         press(erna, 120)
         assert_at_floor(erna, 110)
 
 
+@on_one_or_all
 def test_a_floor_that_is_lowered_is_gone_on_to(erna):
     press(erna, 160)
     erna.run(f"echo 40 >{PARAMETER}/floor_mib")
@@ -252,6 +257,7 @@ def test_a_floor_that_is_lowered_is_gone_on_to(erna):
     erna.run(f"echo -1 >{PARAMETER}/floor_mib")
 
 
+@on_one_or_all
 def test_without_a_floor_a_lower_target_is_reached(erna):
     with with_params(erna, "floor_mib=0"):
         assert erna.hold("held", 160).alive
