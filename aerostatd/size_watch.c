@@ -35,6 +35,7 @@ static void start_approach(struct size_watch *watch)
 {
 	watch->from_bytes = 0;
 	watch->closest_bytes = HV_UNSET;
+	watch->side = 0;
 	watch->away = false;
 }
 
@@ -114,10 +115,14 @@ static void follow_generation(struct size_watch *watch, const struct size_sight 
 static bool has_left_target(struct size_watch *watch, uint64_t actual, int64_t now_us)
 {
 	uint64_t distance = distance_to_target(watch, actual);
+	int side = actual > watch->target_bytes ? 1 : -1;
 
 	/* It may still be moving towards the target before this one. */
 	if (now_us < watch->course_us)
 		return false;
+	if (side == -watch->side)
+		watch->closest_bytes = 0;
+	watch->side = side;
 	if (distance <= ARRIVED_BYTES) {
 		watch->closest_bytes = 0;
 		return false;

@@ -12,6 +12,8 @@
  * it. Any move starts the wait again: one towards the target is never a person's, and one away from
  * it is not over.
  *
+ * Between two samples it may pass its target: one that is on the other side has been there.
+ *
  * A balloon may empty itself: at a boot, when its driver is loaded again, when the guest suspends.
  * It then fills again, perhaps slowly and with pauses.  Two rules keep that apart from a person:
  *
@@ -45,6 +47,7 @@ struct size_watch {
 	uint64_t actual_bytes;	/* in the last sample; HV_UNSET: there was none */
 	uint64_t from_bytes;	/* the farthest from the target that the guest was */
 	uint64_t closest_bytes; /* the closest it has come since; HV_UNSET: no closer yet */
+	int side;		/* of its target: 1 above, -1 below, 0 not known yet */
 	int64_t moved_us;	/* when its size last changed */
 	int64_t info_us;	/* when its maximum was last read */
 	bool away;		/* it had come closer than it is now */

@@ -142,6 +142,16 @@ static void a_person_who_gives_all_memory_is_seen(void **state)
 	assert_true(has_for(MAX_MIB, REFILL_US / S + 1));
 }
 
+static void a_person_whose_size_is_beyond_the_target_is_seen_on_the_way_to_it(void **state)
+{
+	(void)state;
+	/* Where it was for long is not between; it has not come closer yet. */
+	faults = 10;
+	has_for(TARGET_MIB + 50, 5);
+	assert_false(has(TARGET_MIB - 100));
+	assert_true(has_for(TARGET_MIB - 100, AWAY_US / S + 1));
+}
+
 static void a_person_is_seen_when_the_guest_stands_still(void **state)
 {
 	(void)state;
@@ -295,6 +305,7 @@ int main(void)
 		TEST(a_person_who_takes_memory_is_seen_soon),
 		TEST(a_person_who_gives_memory_is_seen_a_while_later),
 		TEST(a_person_who_gives_all_memory_is_seen),
+		TEST(a_person_whose_size_is_beyond_the_target_is_seen_on_the_way_to_it),
 		TEST(a_person_is_seen_when_the_guest_stands_still),
 		TEST(a_move_towards_the_target_is_never_a_persons),
 		TEST(a_person_who_turns_a_guest_back_on_its_way_is_seen),
