@@ -70,7 +70,8 @@ int64_t hv_stats_age_s(const struct hv_stats *stats)
 
 bool hv_stats_stale(const struct hv_stats *stats)
 {
-	int64_t age = hv_stats_age_s(stats);
+	int64_t age = hv_stats_age_s(stats), limit = MAX(5, 3 * (int64_t)stats->period_s);
 
-	return age < 0 || age > MAX(5, 3 * (int64_t)stats->period_s);
+	/* Dated in the future: the clock was set back, and nobody knows how old they are. */
+	return age < 0 || age > limit || stats->last_update_s - stats->taken_s > limit;
 }

@@ -3,6 +3,9 @@
  * Theory of operation: QEMU asks the guest for statistics as soon as polling is switched on.
  * Switching it off and on again therefore yields a current sample within milliseconds.  Polling
  * then continues, once per second, until guest_stats_stop().
+ *
+ * Samples are dated by the wall clock, in seconds, and that clock may be set.  So an answer to us
+ * is recognized by a date other than that of the sample before.
  */
 #include "resize/guest_stats.h"
 
@@ -36,15 +39,16 @@ static bool start_stats_polling(struct guest_stats *stats)
 	       set_polling_period(stats, PERIOD_S);
 }
 
-/* Samples are dated in seconds: one dated now may have been taken before we asked. */
-static int64_t answer_time_s(const struct guest_stats *stats)
+static bool is_answer(const struct guest_stats *stats, int64_t before_s)
 {
-	return MAX(g_get_real_time() / G_USEC_PER_SEC, stats->latest.last_update_s + 1);
+	int64_t update_s = stats->latest.last_update_s;
+
+	return update_s > 0 && update_s != before_s;
 }
 
 void guest_stats_wait(struct guest_stats *stats, unsigned int ms)
 {
-	int64_t since_s = answer_time_s(stats);
+	int64_t before_s = stats->latest.last_update_s;
 	int64_t deadline = hv_deadline_ms(ms);
 
 	if (!stats->is_polled)
@@ -52,8 +56,7 @@ void guest_stats_wait(struct guest_stats *stats, unsigned int ms)
 	do {
 		poll(NULL, 0, POLL_MS);
 		guest_stats_read(stats);
-	} while (stats->known && stats->latest.last_update_s < since_s &&
-		 g_get_monotonic_time() < deadline);
+	} while (stats->known && !is_answer(stats, before_s) && g_get_monotonic_time() < deadline);
 }
 
 void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info *info,
@@ -61,7 +64,7 @@ void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info
 {
 	*stats = (struct guest_stats){ .guest = guest, .info = info, .restore_period_s = -1 };
 	guest_stats_read(stats);
-	stats->since_s = answer_time_s(stats);
+	stats->before_s = stats->latest.last_update_s;
 	if (keep_period)
 		stats->is_polled = stats->known && stats->latest.period_s >= 0;
 	else
@@ -78,7 +81,7 @@ void guest_stats_stop(struct guest_stats *stats)
 
 bool guest_stats_have_answered(const struct guest_stats *stats)
 {
-	return stats->known && stats->latest.last_update_s >= stats->since_s;
+	return stats->known && is_answer(stats, stats->before_s);
 }
 
 bool guest_stats_are_fresh(const struct guest_stats *stats)

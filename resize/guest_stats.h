@@ -12,7 +12,7 @@ struct guest_stats {
 	const hv_info *info;
 	struct hv_stats latest;
 	bool known;	      /* latest holds an answer, however old */
-	int64_t since_s;      /* a sample from this second on is an answer to us; Unix time */
+	int64_t before_s;     /* how the sample before us is dated; an answer is dated otherwise */
 	bool is_polled;	      /* samples go on coming, as far as QEMU is concerned */
 	int restore_period_s; /* what guest_stats_stop() sets again; -1: nothing */
 };

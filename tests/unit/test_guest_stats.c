@@ -92,6 +92,32 @@ static void nothing_is_concluded_from_old_absent_or_impossible_figures(void **st
 	assert_int_equal(guest_stats_used_bytes(&stats), HV_UNSET);
 }
 
+static void a_clock_that_was_set_makes_no_statistics_fresh(void **state)
+{
+	struct hv_stats stats = { .taken_s = 1000, .last_update_s = 1000, .period_s = 1 };
+
+	(void)state;
+	assert_false(hv_stats_stale(&stats));
+	/* Both are whole seconds, of two processes. */
+	stats.last_update_s = 1001;
+	assert_false(hv_stats_stale(&stats));
+	stats.last_update_s = 4600;
+	assert_true(hv_stats_stale(&stats));
+}
+
+static void an_answer_is_one_whatever_the_clock_says(void **state)
+{
+	struct guest_stats stats = { .known = true, .before_s = 4600 };
+
+	(void)state;
+	stats.latest.last_update_s = 4600;
+	assert_false(guest_stats_have_answered(&stats));
+	stats.latest.last_update_s = 1000;
+	assert_true(guest_stats_have_answered(&stats));
+	stats.latest.last_update_s = 0;
+	assert_false(guest_stats_have_answered(&stats));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -101,6 +127,8 @@ int main(void)
 		cmocka_unit_test(free_memory_counts_where_nothing_better_is_reported),
 		cmocka_unit_test(a_total_that_does_not_follow_the_balloon_is_no_need),
 		cmocka_unit_test(nothing_is_concluded_from_old_absent_or_impossible_figures),
+		cmocka_unit_test(a_clock_that_was_set_makes_no_statistics_fresh),
+		cmocka_unit_test(an_answer_is_one_whatever_the_clock_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
