@@ -56,6 +56,7 @@ MODULE_PARM_DESC(hinting, "Offer free pages to the host for its live migration (
  * @lock: protects @blocks and @nr_blocks; process context only
  * @blocks: by their lru, the oldest first
  * @nr_blocks: how many there are
+ * @paused: nothing is offered; written by main.c
  * @changed: the configuration has to be read; set in any context
  * @asked: the id that was read from it
  * @answered: the last id for which a round was begun
@@ -64,7 +65,7 @@ MODULE_PARM_DESC(hinting, "Offer free pages to the host for its live migration (
  * @id: the buffer of the id
  * @stop: the buffer of STOP
  *
- * All but @lock, @blocks, @nr_blocks and @changed belong to @work, or to main.c
+ * All but @lock, @blocks, @nr_blocks, @paused and @changed belong to @work, or to main.c
  * while the balloon is stopped.
  */
 struct vb_hint {
@@ -77,6 +78,7 @@ struct vb_hint {
 	struct list_head blocks;
 	unsigned long nr_blocks;
 
+	bool paused;
 	atomic_t changed;
 	u32 asked;
 	u32 answered;
@@ -153,9 +155,14 @@ static void collect_hints(struct vb_hint *h)
 			h->id_in_flight = false;
 }
 
+static bool may_offer(struct vb_hint *h)
+{
+	return vb_is_running(h->vb) && !READ_ONCE(h->paused);
+}
+
 static bool is_round_current(struct vb_hint *h, u32 id)
 {
-	return vb_is_running(h->vb) && read_asked_id(h) == id && !virtqueue_is_broken(h->vq);
+	return may_offer(h) && read_asked_id(h) == id && !virtqueue_is_broken(h->vq);
 }
 
 /* Whether the ring has an entry besides the one for STOP. */
@@ -177,9 +184,11 @@ static bool send_hint_id(struct vb_hint *h, __virtio32 *id)
 	return true;
 }
 
-/* Returns 0, -EAGAIN if the ring has no room or the old id is not back, or -EIO. */
+/* Returns 0, -EAGAIN if the ring has no room yet or the old id is not back, or another error. */
 static int begin_hint_round(struct vb_hint *h, u32 id)
 {
+	if (virtqueue_get_vring_size(h->vq) < 2)
+		return -ENOSPC; /* for ever */
 	if (!has_room_for_hint(h) || h->id_in_flight)
 		return -EAGAIN;
 	h->id = cpu_to_virtio32(h->vb->vdev, id);
@@ -256,7 +265,7 @@ static void hint_free_pages_work(struct work_struct *work)
 	struct vb_hint *h = container_of(work, struct vb_hint, work);
 	u32 id;
 
-	if (!vb_is_running(h->vb))
+	if (!may_offer(h))
 		return;
 	id = read_asked_id(h);
 	if (h->offering && id != h->answered)
@@ -329,6 +338,22 @@ void vb_hint_stop(struct virtio_balloon *vb)
 		return;
 	cancel_work_sync(&vb->hint->work);
 	free_hinted_blocks(vb->hint, ULONG_MAX);
+}
+
+void vb_hint_pause(struct virtio_balloon *vb)
+{
+	if (!vb->hint)
+		return;
+	WRITE_ONCE(vb->hint->paused, true);
+	vb_hint_stop(vb);
+}
+
+void vb_hint_resume(struct virtio_balloon *vb)
+{
+	if (!vb->hint)
+		return;
+	WRITE_ONCE(vb->hint->paused, false);
+	vb_call_if_running(vb, vb_hint_config_changed);
 }
 
 void vb_hint_destroy(struct virtio_balloon *vb)

@@ -29,6 +29,22 @@ bool vb_hint_wanted(void);
 int vb_hint_init(struct virtio_balloon *vb);
 
 /**
+ * vb_hint_pause() - free what was hinted, and offer nothing until vb_hint_resume()
+ * @vb: the balloon
+ *
+ * Stopping and starting do not end the pause.  May sleep, until the worker is done.
+ */
+void vb_hint_pause(struct virtio_balloon *vb);
+
+/**
+ * vb_hint_resume() - end a pause
+ * @vb: the balloon
+ *
+ * A round that the device still asks for goes on.
+ */
+void vb_hint_resume(struct virtio_balloon *vb);
+
+/**
  * vb_hint_destroy() - undo vb_hint_init()
  * @vb: the balloon, whose hinting is stopped
  */

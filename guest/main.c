@@ -222,6 +222,7 @@ static struct virtio_balloon *allocate_balloon(struct virtio_device *vdev)
 #ifdef CONFIG_PM_SLEEP
 static void prepare_for_sleep(struct virtio_balloon *vb)
 {
+	vb_hint_pause(vb); /* an image of the system needs the memory */
 	if (vb_is_running(vb) && !vb_reporting_pause(vb))
 		stop_balloon(vb, false);
 }
@@ -229,6 +230,7 @@ static void prepare_for_sleep(struct virtio_balloon *vb)
 static void end_sleep(struct virtio_balloon *vb)
 {
 	vb_reporting_resume(vb);
+	vb_hint_resume(vb);
 	if (vb_is_running(vb) || !vb->has_queues)
 		return;
 	/* Stopped, but not suspended. */

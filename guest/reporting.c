@@ -123,7 +123,6 @@ void vb_reporting_start(struct virtio_balloon *vb)
 	vb_reporting_leave(vb); /* registering again would clear a registration in use */
 	vb->reporting.request.queue = &vb->reporting_vq;
 	vb->reporting.reports = false;
-	vb->reporting.paused = false;
 	if (!vb->reporting_vq.vq || !report_free_pages)
 		return;
 	if (virtqueue_get_vring_size(vb->reporting_vq.vq) < VB_REPORTING_RING_MIN)

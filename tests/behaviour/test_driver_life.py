@@ -253,8 +253,7 @@ def test_a_hibernated_balloon_is_there_again(lab, kind):
         guest.swap("on disk")
         driver.go(guest, 384)
         before = guest.meminfo()["MemTotal"]
-        slept = guest.run(driver.HIBERNATE.format(how="test_resume"))
-        assert slept.status == 0, slept
+        driver.hibernate(guest)
         assert "resuming" not in guest.run("dmesg | grep PM").output
         wait_for(lambda: driver.is_at(guest, 384), "the host to know of the balloon again")
         driver.assert_accounted(guest)
