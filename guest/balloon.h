@@ -92,6 +92,7 @@ enum vb_vq_index {
  * @vdev: the device
  * @wq: for resizing and hinting; freezable, so nothing on it waits for the device
  * @has_queues: the virtqueues exist; main.c's
+ * @left_before_sleep: the driver stopped before devices are suspended; main.c's
  * @sleep_nb: calls us before the system sleeps and when it is awake
  * @must_tell_host: VIRTIO_BALLOON_F_MUST_TELL_HOST was negotiated: a page may
  *	be used again only after the host has acknowledged its deflation
@@ -112,6 +113,7 @@ struct virtio_balloon {
 	struct virtio_device *vdev;
 	struct workqueue_struct *wq;
 	bool has_queues;
+	bool left_before_sleep;
 	struct notifier_block sleep_nb;
 	bool must_tell_host;
 	bool deflate_on_oom;

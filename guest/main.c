@@ -10,7 +10,7 @@
  *	1. events are ignored, and work is cancelled, which never waits for the
  *	   device;
  *	2. if the balloon is to end empty, its pages are deflated, for as long as
- *	   the device answers within a second;
+ *	   the device answers within a second, and for ten seconds at most;
  *	3. the device is marked as broken (nothing may kick it after its reset)
  *	   and reset;
  *	4. whatever the device was sent is void: pages in flight belong to the
@@ -34,6 +34,9 @@
 #include <linux/virtio_ring.h>
 
 #include "balloon.h"
+
+/* A device may answer each request in time, and yet take hours for a large balloon. */
+#define DEFLATE_TIMEOUT (10 * HZ)
 
 static const struct virtio_device_id id_table[] = {
 	{ VIRTIO_ID_BALLOON, VIRTIO_DEV_ANY_ID },
@@ -153,8 +156,10 @@ static void start_balloon(struct virtio_balloon *vb)
 /* Deflates, one request after the other, as long as the device answers. */
 static void deflate_before_reset(struct virtio_balloon *vb)
 {
+	unsigned long deadline = jiffies + DEFLATE_TIMEOUT;
+
 	mutex_lock(&vb->lock);
-	while (vb_pages_count(vb) &&
+	while (vb_pages_count(vb) && time_before(jiffies, deadline) &&
 	       vb_deflate_pages(vb, vb_pages_count(vb), VB_DEVICE_TIMEOUT) >= 0)
 		cond_resched();
 	vb_deflate_wait(vb, VB_DEVICE_TIMEOUT);
@@ -179,6 +184,13 @@ static void stop_balloon(struct virtio_balloon *vb, bool empty)
 	vb_deflate_reclaim(vb);
 	vb_exchange_reclaim(vb);
 	mutex_unlock(&vb->lock);
+	vb_held_free(vb);
+}
+
+/* The device was reset: pages that it did not give back are the guest's all the same. */
+static void free_balloon_pages(struct virtio_balloon *vb)
+{
+	vb_deflate_to_held(vb);
 	vb_held_free(vb);
 }
 
@@ -223,19 +235,30 @@ static struct virtio_balloon *allocate_balloon(struct virtio_device *vdev)
 static void prepare_for_sleep(struct virtio_balloon *vb)
 {
 	vb_hint_pause(vb); /* an image of the system needs the memory */
-	if (vb_is_running(vb) && !vb_reporting_pause(vb))
-		stop_balloon(vb, false);
+	if (!vb_is_running(vb) || vb_reporting_pause(vb))
+		return;
+	stop_balloon(vb, false);
+	vb->left_before_sleep = true;
+}
+
+/* Restores a device that was left, unless the system has done so after a suspend. */
+static void return_to_device(struct virtio_balloon *vb)
+{
+	vb->left_before_sleep = false;
+	if (!vb_is_running(vb) && vb->has_queues &&
+	    (virtio_device_freeze(vb->vdev) || virtio_device_restore(vb->vdev)))
+		dev_err(&vb->vdev->dev, "the device cannot be restored\n");
 }
 
 static void end_sleep(struct virtio_balloon *vb)
 {
 	vb_reporting_resume(vb);
+	if (vb->left_before_sleep)
+		return_to_device(vb);
+	/* The system does not ask the driver to resume if the device has lost a feature. */
+	if (!vb_is_running(vb) && !vb->has_queues)
+		free_balloon_pages(vb);
 	vb_hint_resume(vb);
-	if (vb_is_running(vb) || !vb->has_queues)
-		return;
-	/* Stopped, but not suspended. */
-	if (virtio_device_freeze(vb->vdev) || virtio_device_restore(vb->vdev))
-		dev_err(&vb->vdev->dev, "the device cannot be restored\n");
 }
 
 static int notify_sleep(struct notifier_block *nb, unsigned long event, void *unused)
@@ -335,13 +358,6 @@ out_balloon:
 	vdev->priv = NULL;
 	kfree(vb);
 	return err;
-}
-
-/* The device was reset: pages that it did not give back are the guest's all the same. */
-static void free_balloon_pages(struct virtio_balloon *vb)
-{
-	vb_deflate_to_held(vb);
-	vb_held_free(vb);
 }
 
 static void virtio_balloon_remove(struct virtio_device *vdev)

@@ -10,7 +10,9 @@
  * The worker does not wait for the device, which may never answer: suspend and
  * unload wait for the worker.  A step that needs an answer ends, and the device's
  * interrupt queues the work again (@awaiting).  If that takes longer than a second
- * the balloon no longer keeps the system awake.
+ * the balloon no longer keeps the system awake, but the worker still looks once a
+ * second: a thread that collects what the device returned, at that very moment, can
+ * keep the device from sending an interrupt.
  *
  * The host reads the balloon's size in `actual`.  Writing that costs an exit of
  * the guest, so it is written every 50 ms at most, and at the end.
@@ -137,9 +139,9 @@ static void resize_balloon_work(struct work_struct *work)
 		vb_count(vb, VB_COUNT_waits, 1);
 	if (result == STEP_MORE)
 		vb_resize_later(vb, 0);
-	else if (result == STEP_AWAITS && !awaited)
+	else if (result == STEP_AWAITS)
 		vb_resize_later(vb, VB_DEVICE_TIMEOUT);
-	else
+	if (result == STEP_DONE || (result == STEP_AWAITS && awaited))
 		vb_wakeup_end(vb);
 }
 
@@ -164,6 +166,8 @@ void vb_resize_stop(struct virtio_balloon *vb)
 {
 	cancel_delayed_work_sync(&vb->resize.work);
 	vb->resize.awaiting = false;
+	vb_wakeup_claim(vb, VB_WAKEUP_RESIZE);
+	vb_wakeup_end(vb);
 }
 
 void vb_resize_request(struct virtio_balloon *vb)

@@ -17,13 +17,15 @@ import contextlib
 
 import pytest
 
+import driver
 from command import MIB
 from faulty import (DEFLATE, FAKE, FULL, INFLATE, MEMORY, NEVER, PAGES, REPORTING, STATS,
                     assert_lives, assert_whole, bad_guest, bind, heal, keeps, load, look,
                     misbehave, plug, put_back, remember, unbind, unload, wait_for_more,
                     wait_until_keeps)
 from lab.wait import wait_for
-from served import aim, counters, reach, state, wait_until_at, wait_until_moving
+from served import (DRIVER, aim, counters, reach, state, wait_for_driver, wait_until_at,
+                    wait_until_moving)
 
 LEAVE = pytest.mark.parametrize("leave, come", [(unload, load), (unbind, bind)],
                                 ids=["unloaded", "unbound"])
@@ -264,6 +266,50 @@ def test_a_device_that_returns_the_newest_buffer_first_is_followed(mallory):
     before = look(mallory)["overtakings"]
     assert_follows(mallory)
     assert look(mallory)["overtakings"] > before
+
+
+def pass_time(guest, seconds):
+    """By the guest's clock."""
+    end = driver.uptime_ms(guest) + 1000 * seconds
+    wait_for(lambda: driver.uptime_ms(guest) >= end, f"{guest.name}'s clock to go on")
+
+
+def test_what_is_returned_late_and_without_an_interrupt_is_noticed(mallory):
+    """The driver looks once a second, even after it has stopped waiting."""
+    misbehave(mallory, "mute", True, INFLATE)
+    misbehave(mallory, "keep", NEVER, INFLATE)
+    aim(mallory, MEMORY - 40)
+    wait_until_keeps(mallory, INFLATE)
+    pass_time(mallory, 3)
+    misbehave(mallory, "keep", 0, INFLATE)
+    wait_until_at(mallory, MEMORY - 40)
+
+
+@long
+def test_a_device_that_is_slow_does_not_keep_the_driver(lab):
+    """It answers each request within a second, and the driver leaves it after ten all the same."""
+    with bad_guest(lab, "snail", memory=1536) as guest:
+        remember(guest)
+        reach(guest, 400)
+        misbehave(guest, "keep", 900, DEFLATE)
+        begin = driver.uptime_ms(guest)
+        unload(guest)
+        assert driver.uptime_ms(guest) < begin + 20_000
+        assert_whole(guest)
+
+
+def test_a_driver_that_left_lets_the_guest_sleep(mallory):
+    """It is not kept awake for a target that is not pursued any more, even without statistics."""
+    mallory.replug("--features=-stats")
+    wait_for_driver(mallory)
+    device = mallory.run(f"cd {DRIVER}/virtio*; pwd -P").output.strip()
+    assert mallory.run(f"echo enabled > {device}/power/wakeup").status == 0
+    misbehave(mallory, "keep", NEVER, INFLATE)
+    aim(mallory, MEMORY - FULL)
+    wait_until_keeps(mallory, INFLATE)
+    unload(mallory)
+    assert mallory.run(f"cat {device}/power/wakeup_active").output == "0\n"
+    mallory.replug()
 
 
 def test_lengths_that_buffers_do_not_have_are_ignored(mallory):

@@ -12,7 +12,7 @@ from faulty import (DEFLATE, FAKE, FULL, INFLATE, MEMORY, NEVER, REPORTING, STAT
                     assert_whole, bad_guest, heal, keeps, load, misbehave, plug, put_back, remember,
                     unload, wait_until_keeps)
 from lab.wait import wait_for
-from served import DRIVER, aim, reach, state, wait_for_driver
+from served import DRIVER, aim, reach, state, wait_for_driver, wait_until_at
 
 COMPACTING = "/tmp/compacting"
 STRIPES, STRIPE_MIB = 4, 25
@@ -181,6 +181,18 @@ def test_a_sleep_that_is_called_off_leaves_the_balloon_at_work(sofia):
     reach(sofia, MEMORY - FULL)
     sofia.run(f"echo disabled > {device}/power/wakeup")
     assert_lives(sofia)
+
+
+def test_a_device_that_refuses_its_features_on_resume_keeps_no_memory(sofia):
+    """Linux does not ask the driver to resume then.  The next resume makes up for it."""
+    reach(sofia, MEMORY - FULL)
+    with driver.asleep(sofia, "freeze"):
+        misbehave(sofia, "refuse-features", True)
+    assert not state(sofia)["driver-ready"]
+    assert_whole(sofia)
+    with driver.asleep(sofia, "freeze"):
+        heal(sofia)
+    wait_until_at(sofia, MEMORY - FULL)
 
 
 @pytest.mark.long

@@ -11,10 +11,14 @@ struct misbehaviour misbehaviour;
 /* The names that the linker's --wrap uses. */
 void __wrap_virtqueue_push(struct virtqueue *queue, struct virtqueue_token token, uint32_t written);
 void __real_virtqueue_push(struct virtqueue *queue, struct virtqueue_token token, uint32_t written);
+bool __wrap_virtqueue_should_notify(struct virtqueue *queue);
+bool __real_virtqueue_should_notify(struct virtqueue *queue);
 void __wrap_virtqueue_stop(struct virtqueue *queue);
 void __real_virtqueue_stop(struct virtqueue *queue);
 void __wrap_balloon_kick(struct balloon *balloon, unsigned int queue);
 void __real_balloon_kick(struct balloon *balloon, unsigned int queue);
+bool __wrap_balloon_set_features(struct balloon *balloon, uint64_t features);
+bool __real_balloon_set_features(struct balloon *balloon, uint64_t features);
 uint64_t __wrap_balloon_work(struct balloon *balloon);
 uint64_t __real_balloon_work(struct balloon *balloon);
 
@@ -89,6 +93,15 @@ void __wrap_virtqueue_push(struct virtqueue *queue, struct virtqueue_token token
 			.due_ns = due_after_ms(bad->keep_ms),
 		};
 	}
+}
+
+bool __wrap_virtqueue_should_notify(struct virtqueue *queue)
+{
+	bool wanted = __real_virtqueue_should_notify(queue);
+	unsigned int number = (unsigned int)(queue - the_balloon->buffers.queues);
+	struct bad_queue *bad = bad_queue(the_balloon, number);
+
+	return wanted && !(bad && bad->mute);
 }
 
 static struct kept_buffer take_out(unsigned int i)
@@ -188,6 +201,11 @@ static void hear(struct balloon *balloon, unsigned int number, uint64_t now)
  * The configuration and the statistics
  */
 
+bool __wrap_balloon_set_features(struct balloon *balloon, uint64_t features)
+{
+	return !misbehaviour.refuse_features && __real_balloon_set_features(balloon, features);
+}
+
 static void interrupt(struct balloon *balloon)
 {
 	balloon->host.notify_config(balloon->host.data);
@@ -285,5 +303,5 @@ void misbehave_heal(struct balloon *balloon)
 		misbehaviour.queues[kind] = (struct bad_queue){ 0 };
 	}
 	misbehaviour.storm_ns = misbehaviour.toggle_ns = 0;
-	misbehaviour.stats_flood = false;
+	misbehaviour.stats_flood = misbehaviour.refuse_features = false;
 }

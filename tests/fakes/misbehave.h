@@ -5,12 +5,14 @@
  * Theory of operation
  * -------------------
  * It is aerostat-device, built from the same libraries and the same main(), but
- * linked so that five functions of these libraries are replaced here (--wrap, see
+ * linked so that seven functions of these libraries are replaced here (--wrap, see
  * meson.build):
  *
  *	virtqueue_push()	returns buffers late, never, twice, out of order, …
+ *	virtqueue_should_notify()  sends no interrupt
  *	virtqueue_stop()	the driver has reset the queue: drops kept buffers
  *	balloon_kick()		handles kicks late or never
+ *	balloon_set_features()	refuses what the driver acknowledges
  *	balloon_work()		does what is due, and sends storms of interrupts
  *	control_answer_request()  understands one more command, x-misbehave
  *
@@ -34,6 +36,7 @@ struct bad_queue {
 	int64_t keep_ms;      /* how late buffers are returned, or FOR_EVER; 0: at once */
 	int64_t deaf_ms;      /* how late kicks are handled */
 	bool newest_first;    /* kept buffers are returned newest first */
+	bool mute;	      /* no interrupt when buffers are returned */
 	bool wrong_length;    /* report a larger length than the buffer has */
 	unsigned int twice;   /* how many of the next buffers are returned twice */
 	unsigned int strays;  /* how many are preceded by one that was never sent */
@@ -64,7 +67,8 @@ struct misbehaviour {
 	uint64_t forgeries;   /* returned buffers that were not in flight */
 	uint64_t overtakings; /* buffers returned before older ones of their queue */
 
-	bool stats_flood; /* request statistics whenever they have come */
+	bool refuse_features; /* whatever the driver acknowledges */
+	bool stats_flood;     /* request statistics whenever they have come */
 };
 extern struct misbehaviour misbehaviour;
 

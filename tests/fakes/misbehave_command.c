@@ -51,6 +51,12 @@ static void newest_first(struct balloon *balloon, struct bad_queue *bad, json_in
 	bad->newest_first = value;
 }
 
+static void mute(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)balloon;
+	bad->mute = value;
+}
+
 static void wrong_length(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
 {
 	(void)balloon;
@@ -107,6 +113,13 @@ static void stats_flood(struct balloon *balloon, struct bad_queue *bad, json_int
 	misbehaviour.stats_flood = value;
 }
 
+static void refuse_features(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
+{
+	(void)balloon;
+	(void)bad;
+	misbehaviour.refuse_features = value;
+}
+
 static void needs_reset(struct balloon *balloon, struct bad_queue *bad, json_int_t value)
 {
 	(void)bad;
@@ -139,6 +152,7 @@ static const struct way {
 	{ "deaf", "handle kicks so many ms late; -1: never", deaf, true },
 	{ "return", "return kept buffers, handle the kick that waits", give_back, true },
 	{ "newest-first", "return the newest of the kept buffers first", newest_first, true },
+	{ "mute", "send no interrupt when buffers are returned", mute, true },
 	{ "wrong-length", "report a larger length than buffers have", wrong_length, true },
 	{ "twice", "return as many of the next buffers twice", twice, true },
 	{ "stray", "return as many buffers that were never sent", strays, true },
@@ -147,6 +161,7 @@ static const struct way {
 	{ "toggle-pause", "how many us are between two of these", toggle_pause, false },
 	{ "storm", "a configuration interrupt every so many us, without a change", storm, false },
 	{ "stats-flood", "request statistics whenever they have come", stats_flood, false },
+	{ "refuse-features", "refuse what the driver acknowledges", refuse_features, false },
 	{ "needs-reset", "set DEVICE_NEEDS_RESET, and stop working", needs_reset, false },
 	{ "heal", "return all buffers and behave", heal, false },
 	{ "look", "only answer", look, false },
