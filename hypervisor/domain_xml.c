@@ -166,6 +166,7 @@ static void parse_domain(xmlNode *root, struct domain_xml *domain)
 		.autodeflate = parse_switch(balloon, "autodeflate"),
 		.free_page_reporting = parse_switch(balloon, "freePageReporting"),
 		.host_devices = has_host_devices(xml_child(root, "devices")),
+		.confidential = xml_child(root, "launchSecurity"),
 		.locked = xml_child(xml_child(root, "memoryBacking"), "locked"),
 		.huge_pages = xml_child(xml_child(root, "memoryBacking"), "hugepages"),
 		.control = xml_attribute(ours, "control"),

@@ -29,6 +29,7 @@ typedef struct domain_xml {
 	int free_page_reporting; /* 1 on, 0 off, -1 not given */
 	int stats_period_s;	 /* 0: off, not given; adopted: of the former balloon */
 	bool host_devices;	 /* a VFIO or vDPA device pins all of its memory */
+	bool confidential;	 /* its memory is protected from the host (launchSecurity) */
 	bool locked;		 /* its memory is locked */
 	bool huge_pages;	 /* its memory is on huge pages */
 	char *control;		 /* control socket of aerostat's device; NULL if not adopted */

@@ -38,6 +38,7 @@ const char *hv_state_name(enum hv_state state)
 static const char *const obstacle_texts[] = {
 	[HV_OBSTACLE_NONE] = "",
 	[HV_OBSTACLE_DEVICES] = "a host device (VFIO) pins its memory",
+	[HV_OBSTACLE_CONFIDENTIAL] = "its memory is protected from the host (a confidential guest)",
 	[HV_OBSTACLE_LOCKED] = "its memory is locked",
 	[HV_OBSTACLE_HUGE_PAGES] =
 		"its memory is on huge pages, of which its balloon releases only parts",

@@ -78,10 +78,11 @@ enum hv_driver {
 /* What prevents ballooning, or would be broken by it. */
 enum hv_obstacle {
 	HV_OBSTACLE_NONE,
-	HV_OBSTACLE_DEVICES,	/* a host device (VFIO) pins all of the guest's memory */
-	HV_OBSTACLE_LOCKED,	/* the memory is locked: the host gets none of it back */
-	HV_OBSTACLE_HUGE_PAGES, /* QEMU's balloon releases parts of huge pages, in vain */
-	HV_OBSTACLE_MIGRATION,	/* the guest is being migrated or saved */
+	HV_OBSTACLE_DEVICES,	  /* a host device (VFIO) pins all of the guest's memory */
+	HV_OBSTACLE_CONFIDENTIAL, /* the memory is encrypted, and QEMU discards none of it */
+	HV_OBSTACLE_LOCKED,	  /* the memory is locked: the host gets none of it back */
+	HV_OBSTACLE_HUGE_PAGES,	  /* QEMU's balloon releases parts of huge pages, in vain */
+	HV_OBSTACLE_MIGRATION,	  /* the guest is being migrated or saved */
 };
 
 /* @obstacle for people, e.g. "a host device (VFIO) pins its memory"; "" for none. */

@@ -290,7 +290,9 @@ static bool libvirt_obstacle_work(struct libvirt_call *call, virDomainPtr domain
 		return false;
 	if (live.host_devices)
 		call->answer.obstacle = HV_OBSTACLE_DEVICES;
-	else if (live.locked)
+	else if (live.confidential)
+		call->answer.obstacle = HV_OBSTACLE_CONFIDENTIAL;
+	else if (vmm_process_holds_ram(call->args.pid, live.memory_bytes, live.locked))
 		call->answer.obstacle = HV_OBSTACLE_LOCKED;
 	else if (live.huge_pages && domain_xml_has_balloon(&live))
 		call->answer.obstacle = HV_OBSTACLE_HUGE_PAGES;
@@ -308,6 +310,7 @@ static bool libvirt_obstacle(struct hv_guest *guest, int64_t deadline, enum hv_o
 		guest, deadline, libvirt_obstacle_work, g_strdup("check what prevents ballooning"));
 
 	call->needs_running = true;
+	call->args.pid = libvirt_link_find_pid(call->link);
 	if (!libvirt_call_run(&call, error))
 		return false;
 	*obstacle = call->answer.obstacle;

@@ -66,6 +66,7 @@ typedef struct libvirt_call {
 		unsigned int scope; /* enum hv_scope, or libvirt's flags for a list */
 		uint64_t bytes;
 		int period_s;
+		pid_t pid;  /* of QEMU; 0: not known */
 		char *text; /* XML, or a monitor command */
 	} args;
 

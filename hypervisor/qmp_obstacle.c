@@ -12,7 +12,9 @@
  *   balloon too.  Without a balloon of QEMU's, the vfio-user device may itself be
  *   the balloon (aerostat-device).
  * - Locked memory: QMP does not report -overcommit mem-lock=on, but the kernel
- *   counts the locked pages of QEMU's process.
+ *   counts the locked and pinned pages of QEMU's process (vmm_process_holds_ram()).
+ * - Confidential guests: the machine has a link to the object that protects its memory (SEV, TDX).
+ *   QEMU discards none of that.
  * - Huge pages: QEMU's balloon takes pages of 4 KiB, and QEMU releases a page of the backing only
  *   if its parts come one after the other, which a usual driver does by chance.  So its host
  *   frees little, and pays for pages that are touched again.  "info ramblock" has the size of
@@ -94,15 +96,28 @@ static bool qmp_find_pinning_device(struct qmp_guest *g, int64_t deadline, bool 
 /* QEMU locks either all memory, the guest's and its own, or none. */
 static bool qmp_check_locked(struct qmp_guest *g, int64_t deadline, bool *locked, GError **error)
 {
-	uint64_t locked_bytes = vmm_process_locked_bytes(qmp_guest_pid(g));
 	uint64_t max_bytes;
 
-	*locked = false;
-	if (locked_bytes == 0 || locked_bytes == HV_UNSET)
+	*locked = vmm_process_holds_memory(qmp_guest_pid(g));
+	if (!*locked)
 		return true;
 	if (!qmp_query_max(g, deadline, &max_bytes, error))
 		return false;
-	*locked = locked_bytes >= max_bytes / 2;
+	*locked = vmm_process_holds_ram(qmp_guest_pid(g), max_bytes, false);
+	return true;
+}
+
+static bool qmp_check_confidential(struct qmp_guest *g, int64_t deadline, bool *confidential,
+				   GError **error)
+{
+	json_auto_t *link = NULL;
+
+	if (!qmp_execute_optional(g, deadline, "qom-get",
+				  json_pack("{s:s, s:s}", "path", "/machine", "property",
+					    "confidential-guest-support"),
+				  &link, error))
+		return false;
+	*confidential = json_string_length(link) > 0;
 	return true;
 }
 
@@ -189,6 +204,7 @@ static bool qmp_find_obstacle(struct qmp_guest *g, int64_t deadline, void *arg, 
 		bool (*is_there)(struct qmp_guest *, int64_t, bool *, GError **);
 	} checks[] = {
 		{ HV_OBSTACLE_DEVICES, qmp_find_pinning_device },
+		{ HV_OBSTACLE_CONFIDENTIAL, qmp_check_confidential },
 		{ HV_OBSTACLE_LOCKED, qmp_check_locked },
 		{ HV_OBSTACLE_HUGE_PAGES, qmp_check_huge_pages },
 		{ HV_OBSTACLE_MIGRATION, qmp_check_migrating },

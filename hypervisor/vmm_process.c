@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define RAM_BLOCK_PART 4 /* as in host_memory.c */
+
 /*
  * Whether @pid has only users of @owners: real, effective, saved and of the file system.  The owner
  * of /proc/PID would not do: it is root for every process that is not dumpable.
@@ -159,14 +161,88 @@ uint64_t vmm_process_rss_bytes(pid_t pid)
 	return read_process_sizes(pid, &address, &resident) ? resident : HV_UNSET;
 }
 
-uint64_t vmm_process_locked_bytes(pid_t pid)
+/* The number in kB after "\n@key", in bytes; 0: there is none. */
+static uint64_t read_kib_line(const char *text, const char *key)
+{
+	const char *line = strstr(text, key);
+
+	return line ? g_ascii_strtoull(line + strlen(key), NULL, 10) * 1024 : 0;
+}
+
+/* What a process has locked, by its mappings. */
+struct locked {
+	uint64_t bytes;
+	uint64_t ram_bytes; /* of the guest's RAM that stays when QEMU discards it */
+};
+
+/*
+ * Adds an entry of smaps, "7f00-7f80 rw-p 00000000 00:01 1042 PATH" and lines of numbers.  RAM is
+ * told from QEMU's own memory as in host_memory.c.
+ */
+static void add_locked_mapping(struct locked *locked, const char *entry, uint64_t ram_bytes)
+{
+	const char *flags = strstr(entry, "\nVmFlags:"), *end = strchr(entry, '\n');
+	uint64_t size = read_kib_line(entry, "\nSize:");
+	char access[5] = "";
+	bool stays;
+
+	if (!flags || !end || !strstr(flags, " lo") || sscanf(entry, "%*s %4s", access) != 1)
+		return;
+	locked->bytes += size;
+	/* Shared memory without a file is called /dev/zero: no holes can be punched into it. */
+	stays = access[3] == 'p' || g_strstr_len(entry, end - entry, " /dev/zero");
+	if (stays && access[1] == 'w' && access[2] != 'x' && size >= ram_bytes / RAM_BLOCK_PART)
+		locked->ram_bytes += size;
+}
+
+/* False if smaps cannot be read. */
+static bool read_locked(pid_t pid, uint64_t ram_bytes, struct locked *locked)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/smaps", (int)pid);
+	g_autofree char *text = NULL;
+
+	if (!g_file_get_contents(path, &text, NULL, NULL))
+		return false;
+	/* The flags are the last line of each entry. */
+	for (char *entry = text, *next; *entry; entry = next) {
+		char *flags = strstr(entry, "\nVmFlags:");
+		char *end = flags ? strchr(flags + 1, '\n') : NULL;
+
+		next = end ? end + 1 : entry + strlen(entry);
+		if (end)
+			*end = '\0';
+		add_locked_mapping(locked, entry, ram_bytes);
+	}
+	return true;
+}
+
+/* What is locked or pinned; HV_UNSET when unknown. */
+static uint64_t read_held_bytes(pid_t pid)
 {
 	g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)pid);
 	g_autofree char *text = NULL;
-	const char *line;
 
 	if (pid <= 0 || !g_file_get_contents(path, &text, NULL, NULL))
 		return HV_UNSET;
-	line = strstr(text, "\nVmLck:");
-	return line ? g_ascii_strtoull(line + strlen("\nVmLck:"), NULL, 10) * 1024 : HV_UNSET;
+	return read_kib_line(text, "\nVmLck:") + read_kib_line(text, "\nVmPin:");
+}
+
+bool vmm_process_holds_memory(pid_t pid)
+{
+	uint64_t held = read_held_bytes(pid);
+
+	return held != HV_UNSET && held > 0;
+}
+
+bool vmm_process_holds_ram(pid_t pid, uint64_t ram_bytes, bool presumed)
+{
+	uint64_t held = read_held_bytes(pid), half = MAX(ram_bytes / 2, 1);
+	struct locked locked = { 0 };
+
+	if (held == HV_UNSET)
+		return presumed;
+	if (held < half || !read_locked(pid, ram_bytes, &locked))
+		return held >= half;
+	/* What is held and in no locked mapping is held for a device. */
+	return locked.ram_bytes >= half || held - MIN(held, locked.bytes) >= half;
 }

@@ -36,7 +36,18 @@ uint64_t vmm_process_address_bytes(pid_t pid);
 /* Its resident memory; HV_UNSET when unknown. */
 uint64_t vmm_process_rss_bytes(pid_t pid);
 
-/* How much of its memory it has locked (mlock(2)); HV_UNSET when unknown. */
-uint64_t vmm_process_locked_bytes(pid_t pid);
+/* Whether it has locked or pinned anything at all. */
+bool vmm_process_holds_memory(pid_t pid);
+
+/*
+ * vmm_process_holds_ram - whether the guest's RAM stays in memory when QEMU discards it
+ * @ram_bytes: of the guest
+ * @presumed: what is returned if /proc hides it
+ *
+ * RAM is held if at least half as much of the process's memory is locked (mlock(2)) or pinned for
+ * devices.  Locked files do not count: QEMU punches holes into a file, which frees its pages
+ * whoever has locked them.
+ */
+bool vmm_process_holds_ram(pid_t pid, uint64_t ram_bytes, bool presumed);
 
 #endif

@@ -207,7 +207,8 @@ char *resize_obstacle_text(enum hv_obstacle obstacle)
 
 	if (obstacle == HV_OBSTACLE_MIGRATION)
 		return g_strdup_printf("%s; wait until that has ended", text);
-	return g_strdup_printf("%s, so the host would get none of it back", text);
+	return g_strdup_printf("%s, so the host would get %s of it back", text,
+			       obstacle == HV_OBSTACLE_HUGE_PAGES ? "little" : "none");
 }
 
 char *resize_silence_text(const struct guest_stats *stats)

@@ -113,6 +113,17 @@ static void test_devices_of_the_host(void **state)
 	}
 }
 
+static void test_confidential_guest(void **state)
+{
+	g_auto(domain_xml) protected = { 0 };
+	GError *error = NULL;
+
+	(void)state;
+	assert_true(domain_xml_parse("<domain><launchSecurity type='sev'/></domain>", &protected,
+				     &error));
+	assert_true(protected.confidential);
+}
+
 static void test_locked_memory(void **state)
 {
 	g_auto(domain_xml) locked = { 0 };
@@ -123,6 +134,7 @@ static void test_locked_memory(void **state)
 		"<domain><memoryBacking><hugepages/><locked/></memoryBacking></domain>", &locked,
 		NULL));
 	assert_true(locked.locked);
+	assert_false(locked.confidential);
 	assert_false(locked.host_devices);
 	assert_true(domain_xml_parse("<domain><memoryBacking><access mode='shared'/>"
 				     "</memoryBacking><metadata><locked/></metadata></domain>",
@@ -503,6 +515,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_not_given),
 		cmocka_unit_test(test_model_none_is_no_balloon),
 		cmocka_unit_test(test_devices_of_the_host),
+		cmocka_unit_test(test_confidential_guest),
 		cmocka_unit_test(test_locked_memory),
 		cmocka_unit_test(test_reads_only_its_own_elements),
 		cmocka_unit_test(test_units_are_libvirts),

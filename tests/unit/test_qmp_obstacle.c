@@ -223,6 +223,47 @@ static void an_unusable_answer_is_no_obstacle_but_an_error(void **state)
 
 #define WITH_FAKE(test) cmocka_unit_test_setup_teardown(test, fake_setup, fake_teardown)
 
+/* QEMU punches holes into a file, which frees its pages though they are locked. */
+static void a_locked_file_is_in_nobodys_way(void **state)
+{
+	struct fake *fake = *state;
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+	char *memory;
+
+	assert_int_equal(ftruncate(fd, LOCKED_BYTES), 0);
+	memory = mmap(NULL, LOCKED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	assert_int_equal(syscall(SYS_mlock, memory, LOCKED_BYTES), 0);
+	will_answer(fake, "query-memory-size-summary", "\"return\": {\"base-memory\": 131072}");
+	obstacle_is(fake, HV_OBSTACLE_NONE);
+	munmap(memory, LOCKED_BYTES);
+	close(fd);
+}
+
+static void shared_memory_without_a_file_is_in_the_way_if_it_is_locked(void **state)
+{
+	struct fake *fake = *state;
+	char *memory =
+		mmap(NULL, LOCKED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	assert_int_equal(syscall(SYS_mlock, memory, LOCKED_BYTES), 0);
+	will_answer(fake, "query-memory-size-summary", "\"return\": {\"base-memory\": 131072}");
+	obstacle_is(fake, HV_OBSTACLE_LOCKED);
+	munmap(memory, LOCKED_BYTES);
+}
+
+static void the_memory_of_a_confidential_guest_is_in_the_way(void **state)
+{
+	static const char key[] = "qom-get /machine confidential-guest-support";
+	struct fake *fake = *state;
+
+	will_answer(fake, key, "\"return\": \"/objects/sev0\"");
+	obstacle_is(fake, HV_OBSTACLE_CONFIDENTIAL);
+	will_answer(fake, key, "\"return\": \"\"");
+	obstacle_is(fake, HV_OBSTACLE_NONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +273,9 @@ int main(void)
 		WITH_FAKE(a_vfio_user_device_is_in_the_way_of_qemus_own_balloon_alone),
 		WITH_FAKE(a_network_by_vdpa_is_in_the_way),
 		WITH_FAKE(a_migration_is_in_the_way_until_it_rests),
+		WITH_FAKE(a_locked_file_is_in_nobodys_way),
+		WITH_FAKE(shared_memory_without_a_file_is_in_the_way_if_it_is_locked),
+		WITH_FAKE(the_memory_of_a_confidential_guest_is_in_the_way),
 		WITH_FAKE(memory_that_is_locked_for_the_better_part_is_in_the_way),
 		WITH_FAKE(huge_pages_are_in_the_way_of_qemus_own_balloon),
 		WITH_FAKE(huge_pages_are_in_nobodys_way_without_qemus_balloon),
