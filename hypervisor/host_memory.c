@@ -7,7 +7,13 @@
  * mappings of huge pages.  Shared RAM is a memfd, or a file of tmpfs or
  * hugetlbfs, that the process holds open; its st_blocks count the allocated pages,
  * whether mapped or not.  Each inode is counted once.  RSS would not do: it misses
- * pages that only another process maps, and drops when a huge page is split.
+ * pages that only another process maps, and drops when a huge page is split.  It has
+ * to do for other shared memory: a file on a disk, of which the host's memory holds
+ * the part that is in its page cache, and shared memory without a file.
+ *
+ * A page that the kernel has merged with others (KSM) is in several mappings, and "Pss"
+ * counts it by its part.  "Anonymous" alone would report memory as gained that the other
+ * mappings still hold.
  *
  * Which of it is the guest's RAM, and which the VMM's own memory, shows by the
  * size: each of a guest's few RAM blocks is much larger than anything of the VMM's
@@ -17,8 +23,10 @@
 #include "hypervisor/hypervisor.h"
 
 #include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 #define STAT_BLOCK_BYTES 512 /* the unit of st_blocks, stat(3type) */
@@ -27,6 +35,7 @@
 
 /* What was found so far. */
 struct found {
+	GHashTable *memory_files;  /* "major:minor inode" of each, as smaps prints it */
 	uint64_t block_bytes;	   /* larger mappings and files are RAM */
 	uint64_t bytes, ram_bytes; /* in the host's memory */
 	uint64_t size_bytes;	   /* of all mappings and files that are RAM */
@@ -37,14 +46,29 @@ struct mapping {
 	bool may_be_ram; /* writable, and not executable */
 	bool private;
 	bool large;
+	bool counts_rss; /* it is shared RAM that is not in a memory file */
+	uint64_t pss_bytes;
 };
+
+/* @access: the rest of the header, from the access on. */
+static bool is_memory_file(const struct found *found, const char *access)
+{
+	unsigned int device_major, device_minor;
+	uintmax_t inode;
+	g_autofree char *key = NULL;
+
+	if (sscanf(access, "%*s %*x %x:%x %ju", &device_major, &device_minor, &inode) != 3)
+		return false;
+	key = g_strdup_printf("%x:%x %ju", device_major, device_minor, inode);
+	return g_hash_table_contains(found->memory_files, key);
+}
 
 static bool is_mapping_header(const char *line)
 {
 	return g_ascii_isxdigit(*line) && !g_ascii_isupper(*line);
 }
 
-/* "7f00-7f80 rw-p …" */
+/* "7f00-7f80 rw-p 00000000 00:01 1042 /memfd:ram (deleted)" */
 static struct mapping read_mapping_header(struct found *found, const char *line)
 {
 	char *end;
@@ -60,25 +84,38 @@ static struct mapping read_mapping_header(struct found *found, const char *line)
 	mapping.may_be_ram = access[1] == 'w' && access[2] != 'x';
 	mapping.private = access[3] == 'p';
 	mapping.large = to - from >= found->block_bytes;
-	if (mapping.may_be_ram && mapping.private && mapping.large)
+	mapping.counts_rss = mapping.may_be_ram && mapping.large && !mapping.private &&
+			     !is_memory_file(found, access);
+	if (mapping.may_be_ram && mapping.large && (mapping.private || mapping.counts_rss))
 		found->size_bytes += to - from;
 	return mapping;
 }
 
-static void read_mapping_line(struct found *found, const struct mapping *mapping, const char *line)
+/* Whether this is line @key of an entry of smaps, with its number. */
+static bool is_mapping_line(const char *line, const char *key, uint64_t *bytes)
 {
-	static const char *const names[] = { "Anonymous:", "Private_Hugetlb:" };
+	if (!g_str_has_prefix(line, key))
+		return false;
+	*bytes = g_ascii_strtoull(line + strlen(key), NULL, 10) * 1024;
+	return true;
+}
 
-	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-		uint64_t bytes;
+/* "Rss" and "Pss" come before "Anonymous". */
+static void read_mapping_line(struct found *found, struct mapping *mapping, const char *line)
+{
+	uint64_t bytes, cost = 0;
 
-		if (!g_str_has_prefix(line, names[i]) || (i == 1 && !mapping->private))
-			continue;
-		bytes = g_ascii_strtoull(line + strlen(names[i]), NULL, 10) * 1024;
-		found->bytes += bytes;
-		if (mapping->may_be_ram && mapping->large)
-			found->ram_bytes += bytes;
-	}
+	if (is_mapping_line(line, "Pss:", &bytes))
+		mapping->pss_bytes = bytes;
+	else if (is_mapping_line(line, "Rss:", &bytes))
+		cost = mapping->counts_rss ? bytes : 0;
+	else if (is_mapping_line(line, "Anonymous:", &bytes))
+		cost = mapping->counts_rss ? 0 : MIN(bytes, mapping->pss_bytes);
+	else if (is_mapping_line(line, "Private_Hugetlb:", &bytes))
+		cost = mapping->private ? bytes : 0;
+	found->bytes += cost;
+	if (mapping->may_be_ram && mapping->large)
+		found->ram_bytes += cost;
 }
 
 static bool read_mappings(pid_t pid, struct found *found, GError **error)
@@ -101,7 +138,7 @@ static bool read_mappings(pid_t pid, struct found *found, GError **error)
 }
 
 /* Adds the file behind @fd_path if it is in memory. */
-static void add_memory_file(struct found *found, const char *fd_path, GHashTable *seen_inodes)
+static void add_memory_file(struct found *found, const char *fd_path)
 {
 	struct statfs fs;
 	struct stat st;
@@ -111,8 +148,9 @@ static void add_memory_file(struct found *found, const char *fd_path, GHashTable
 		return;
 	if (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC)
 		return;
-	if (!g_hash_table_add(seen_inodes, g_strdup_printf("%ju:%ju", (uintmax_t)st.st_dev,
-							   (uintmax_t)st.st_ino)))
+	if (!g_hash_table_add(found->memory_files,
+			      g_strdup_printf("%x:%x %ju", major(st.st_dev), minor(st.st_dev),
+					      (uintmax_t)st.st_ino)))
 		return;
 	bytes = (uint64_t)st.st_blocks * STAT_BLOCK_BYTES;
 	found->bytes += bytes;
@@ -125,23 +163,24 @@ static void add_memory_file(struct found *found, const char *fd_path, GHashTable
 static bool read_memory_files(pid_t pid, struct found *found, GError **error)
 {
 	g_autofree char *fd_folder = g_strdup_printf("/proc/%d/fd", (int)pid);
-	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	g_autoptr(GDir) dir = g_dir_open(fd_folder, 0, error);
 	const char *fd;
 
 	while (dir && (fd = g_dir_read_name(dir))) {
 		g_autofree char *fd_path = g_build_filename(fd_folder, fd, NULL);
 
-		add_memory_file(found, fd_path, seen);
+		add_memory_file(found, fd_path);
 	}
 	return dir != NULL;
 }
 
 bool hv_host_cost(pid_t pid, uint64_t max_bytes, struct hv_host_cost *cost, GError **error)
 {
-	struct found found = { .block_bytes = MAX(max_bytes / RAM_BLOCK_PART, 1) };
+	g_autoptr(GHashTable) files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	struct found found = { files, .block_bytes = MAX(max_bytes / RAM_BLOCK_PART, 1) };
 
-	if (!read_mappings(pid, &found, error) || !read_memory_files(pid, &found, error))
+	/* Files first: a mapping of one of them counts there. */
+	if (!read_memory_files(pid, &found, error) || !read_mappings(pid, &found, error))
 		return false;
 	cost->bytes = found.bytes;
 	cost->ram_bytes = max_bytes && found.size_bytes >= max_bytes - max_bytes / RAM_FOUND_PART

@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#include "tests/hang.h"
+
 #define MIB (UINT64_C(1) << 20)
 #define SIZE (256 * MIB)
 #define NOISE (4 * MIB) /* what the test itself may use in between; sanitizers use some */
@@ -110,6 +112,68 @@ static void counts_a_memfd_once_when_it_is_mapped_too(void **state)
 	expect_change(before, SIZE);
 	close(fd);
 	expect_change(before, 0);
+}
+
+/* Memory that is shared and in no file that is open is what a child would share. */
+static void counts_shared_memory_without_a_file(void **state)
+{
+	uint64_t before = cost();
+	char *memory = map_memory(MAP_SHARED | MAP_ANONYMOUS, -1);
+
+	(void)state;
+	populate_memory(memory);
+	expect_change(before, SIZE);
+	assert_int_equal(madvise(memory, SIZE / 2, MADV_REMOVE), 0);
+	expect_change(before, SIZE / 2);
+	munmap(memory, SIZE);
+}
+
+/* A file that is not in memory, if that is where the temporary folder is. */
+static void counts_the_part_of_a_mapped_file_that_is_in_memory(void **state)
+{
+	char path[] = "/var/tmp/aerostat-XXXXXX";
+	int fd = mkstemp(path);
+	uint64_t before = cost();
+	char *memory;
+
+	(void)state;
+	assert_true(fd >= 0);
+	unlink(path);
+	assert_int_equal(ftruncate(fd, SIZE), 0);
+	memory = map_memory(MAP_SHARED, fd);
+	assert_int_equal(madvise(memory, SIZE / 4, MADV_POPULATE_WRITE), 0);
+	expect_change(before, SIZE / 4);
+	assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, SIZE / 4), 0);
+	expect_change(before, 0);
+	munmap(memory, SIZE);
+	close(fd);
+}
+
+/* Whether the kernel merges equal pages now; a test does not start that for the whole host. */
+static bool are_pages_merged(void)
+{
+	g_autofree char *run = NULL;
+
+	return g_file_get_contents("/sys/kernel/mm/ksm/run", &run, NULL, NULL) && *run == '1';
+}
+
+/* Pages that are equal, the kernel merges; to free one of them gains the host next to nothing. */
+static void counts_merged_pages_by_their_part(void **state)
+{
+	uint64_t before = cost();
+	gint64 deadline = g_get_monotonic_time() + HANG_MS * 1000;
+	char *memory;
+
+	(void)state;
+	if (!are_pages_merged())
+		skip();
+	memory = map_memory(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	memset(memory, 7, SIZE);
+	assert_int_equal(madvise(memory, SIZE, MADV_MERGEABLE), 0);
+	while (cost() > before + SIZE / 2 && g_get_monotonic_time() < deadline)
+		g_usleep(100000);
+	assert_true(cost() <= before + SIZE / 2);
+	munmap(memory, SIZE);
 }
 
 static void sees_what_a_balloon_gives_back(void **state)
@@ -211,6 +275,9 @@ int main(void)
 		cmocka_unit_test(counts_a_memfd_even_if_nobody_maps_it),
 		cmocka_unit_test(counts_a_memfd_once_however_often_it_is_open),
 		cmocka_unit_test(counts_a_memfd_once_when_it_is_mapped_too),
+		cmocka_unit_test(counts_shared_memory_without_a_file),
+		cmocka_unit_test(counts_the_part_of_a_mapped_file_that_is_in_memory),
+		cmocka_unit_test(counts_merged_pages_by_their_part),
 		cmocka_unit_test(sees_what_a_balloon_gives_back),
 		cmocka_unit_test(the_guests_ram_is_told_from_the_processs_own_memory),
 		cmocka_unit_test(ram_in_a_file_counts_whether_it_is_mapped_or_not),
