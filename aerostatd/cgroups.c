@@ -7,7 +7,8 @@
  * "unified" (systemd's hybrid mode, where it has no memory controller), or version 1 at "memory".
  * From there limits are read upwards to the mount, whose own limit counts too if the daemon runs
  * in a container.  A folder without the files of the memory controller has no limit: the root, a
- * threaded cgroup, or one whose parent does not pass the controller on.
+ * threaded cgroup, or one whose parent does not pass the controller on.  In version 1 limits above
+ * a cgroup without memory.use_hierarchy do not hold for the cgroups in it.
  *
  * That a file is not there is an answer; that it cannot be read is none.  Then the limit that was
  * read last counts, and the daemon reports it.
@@ -28,15 +29,18 @@
 static const struct version {
 	const char *roots[2]; /* relative to CGROUP_ROOT */
 	const char *limits[2];
+	const char *hierarchy; /* 0: what is used in its children is not charged to it; or NULL */
 	const char *usage;
 	const char *droppable[2]; /* lines of memory.stat */
 } versions[] = {
 	{ { "", "unified" },
 	  { "memory.max", "memory.high" },
+	  NULL,
 	  "memory.current",
 	  { "inactive_file ", "active_file " } },
 	{ { "memory", NULL },
 	  { "memory.limit_in_bytes", NULL },
+	  "memory.use_hierarchy",
 	  "memory.usage_in_bytes",
 	  { "total_inactive_file ", "total_active_file " } },
 };
@@ -205,6 +209,18 @@ static uint64_t add_group(struct cgroups *cgroups, const struct version *version
 	return cgroups->groups->len;
 }
 
+/* Whether what is used in the children of @folder counts for its limit, too. */
+static bool charges_for_children(struct cgroups *cgroups, const struct version *version,
+				 const char *root, const char *path)
+{
+	g_autofree char *folder = g_build_filename(root, path, NULL);
+	uint64_t hierarchy;
+
+	return !version->hierarchy ||
+	       read_number(cgroups, folder, version->hierarchy, &hierarchy) != ANSWER_NUMBER ||
+	       hierarchy != 0;
+}
+
 /* The group of the cgroup @path below @root, or of the next above that has a limit. */
 static uint64_t find_folder_number(struct cgroups *cgroups, const struct version *version,
 				   const char *root, const char *path, uint64_t host_bytes)
@@ -218,7 +234,8 @@ static uint64_t find_folder_number(struct cgroups *cgroups, const struct version
 		return GPOINTER_TO_SIZE(found);
 	if (strcmp(path, "/")) {
 		above = g_path_get_dirname(path);
-		number = find_folder_number(cgroups, version, root, above, host_bytes);
+		if (charges_for_children(cgroups, version, root, above))
+			number = find_folder_number(cgroups, version, root, above, host_bytes);
 	}
 	limit = read_limit(cgroups, version, folder);
 	if (limit < host_bytes)
@@ -243,6 +260,9 @@ static uint64_t find_path_number(struct cgroups *cgroups, const struct version *
 		if (g_file_test(folder, G_FILE_TEST_IS_DIR))
 			return find_folder_number(cgroups, version, root, path, host_bytes);
 	}
+	/* A process that has ended, and was not reaped, may be in one that was removed. */
+	if (strcmp(path, "/") && !g_str_has_suffix(path, " (deleted)"))
+		note_problem(cgroups, path, "is not below /sys/fs/cgroup");
 	return 0;
 }
 

@@ -197,6 +197,31 @@ static void the_limit_of_version_1_is_found(void **state)
 	assert_null(cgroups_problem(cgroups));
 }
 
+static void a_cgroup_that_does_not_charge_for_its_children_limits_only_itself(void **state)
+{
+	(void)state;
+	put("proc/700/cgroup", "4:memory:/machine/one\n0::/\n");
+	put_mib("sys/fs/cgroup/memory/machine/one/memory.limit_in_bytes", 800);
+	put_mib("sys/fs/cgroup/memory/machine/memory.limit_in_bytes", 500);
+	put("sys/fs/cgroup/memory/machine/memory.use_hierarchy", "0\n");
+	assert_int_equal(group(find(PID))->limit_bytes, 800 * MIB);
+	assert_int_equal(count_groups(), 1);
+	put("sys/fs/cgroup/memory/machine/memory.use_hierarchy", "1\n");
+	find(PID);
+	assert_int_equal(count_groups(), 2);
+}
+
+static void a_cgroup_that_is_not_mounted_is_reported(void **state)
+{
+	(void)state;
+	put("proc/700/cgroup", "4:memory:/machine/one\n0::/\n");
+	assert_int_equal(find(PID), 0);
+	assert_non_null(strstr(cgroups_problem(cgroups), "/machine/one: is not below"));
+	put("proc/700/cgroup", "4:memory:/machine/one (deleted)\n0::/\n");
+	find(PID);
+	assert_null(cgroups_problem(cgroups));
+}
+
 static void no_limit_and_one_beyond_the_host_are_none(void **state)
 {
 	(void)state;
@@ -316,6 +341,8 @@ int main(void)
 		IN_TREE(every_limit_up_to_the_mount_is_a_group),
 		IN_TREE(guests_below_one_limit_are_one_group),
 		IN_TREE(the_limit_of_version_1_is_found),
+		IN_TREE(a_cgroup_that_does_not_charge_for_its_children_limits_only_itself),
+		IN_TREE(a_cgroup_that_is_not_mounted_is_reported),
 		IN_TREE(no_limit_and_one_beyond_the_host_are_none),
 		IN_TREE(a_limit_that_cannot_be_read_stays_what_it_was),
 		IN_TREE(a_use_that_cannot_be_read_is_not_known),
