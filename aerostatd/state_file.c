@@ -336,6 +336,12 @@ static json_t *read_file(const char *path, GError **error)
 		return NULL;
 	}
 	root = json_loadb(text, length, 0, &wrong);
+	/* jansson describes what is wrong with a text, but not that it had no memory. */
+	if (!root && !*wrong.text) {
+		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM,
+			    "%s: cannot be read: out of memory", path);
+		return NULL;
+	}
 	if (json_is_array(json_object_get(root, "guests")))
 		return root;
 	why = root ? g_strdup("\"guests\" is not an array")

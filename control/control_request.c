@@ -145,7 +145,10 @@ void control_answer_request(struct control_client *client, const char *text, siz
 	control_message_begin(client, &out);
 	json_write_open(&out, NULL, '{');
 	call.out = &out;
-	if (!request)
+	/* jansson describes what is wrong with a text, but not that it had no memory. */
+	if (!request && !*error.text)
+		control_refuse_generic(&call, "out of memory");
+	else if (!request)
 		control_refuse_generic(&call, "JSON parse error, %s", error.text);
 	if (!request || !run_request(&call, request))
 		control_write_error(&out, call.error_class, call.desc);

@@ -211,6 +211,7 @@ static json_t *qmp_wire_read_message(struct qmp_wire *wire, int64_t deadline, GE
 {
 	size_t seen = 0, length;
 	json_t *message;
+	json_error_t wrong;
 	char *end;
 
 	while (!(end = memchr(wire->in->str + seen, '\n', wire->in->len - seen))) {
@@ -224,9 +225,11 @@ static json_t *qmp_wire_read_message(struct qmp_wire *wire, int64_t deadline, GE
 			return NULL;
 	}
 	length = (size_t)(end - wire->in->str);
-	message = json_loadb(wire->in->str, length, JSON_DECODE_INT_AS_REAL, NULL);
+	message = json_loadb(wire->in->str, length, JSON_DECODE_INT_AS_REAL, &wrong);
 	if (message)
 		g_string_erase(wire->in, 0, (gssize)length + 1);
+	else if (!*wrong.text) /* jansson describes every other failure */
+		shortage_set_error(error, ENOMEM);
 	else
 		qmp_wire_fail_protocol(wire, wire->in->str, length, "not a line of JSON", error);
 	return message;

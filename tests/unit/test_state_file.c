@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <jansson.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -329,6 +330,25 @@ static void a_file_that_cannot_be_understood_is_refused_with_its_place(void **st
 #define FROM_SIZE(members) FROM_PID("\"before_bytes\":9," members)
 #define FROM_FLAG(members) FROM_SIZE("\"before_period_s\":0,\"changed\":true," members)
 
+static void *allocate_nothing(size_t size)
+{
+	(void)size;
+	return NULL;
+}
+
+/* Who is told to fix the file, or to abandon its guests, would do so. */
+static void without_memory_the_file_is_not_called_wrong(void **state)
+{
+	struct rig *rig = *state;
+	GError *error = NULL;
+
+	write_file(rig, "{\"version\": 1, \"guests\": []}");
+	json_set_alloc_funcs(allocate_nothing, free);
+	assert_null(state_file_load(rig->folder, &error));
+	json_set_alloc_funcs(malloc, free);
+	assert_error(error, G_FILE_ERROR_NOMEM, "out of memory");
+}
+
 static void a_damaged_row_is_moved_aside_and_the_others_stay(void **state)
 {
 	static const char *const damaged[] = {
@@ -635,6 +655,7 @@ int main(void)
 		TEST(a_guest_that_could_not_be_read_back_does_not_cost_the_others_theirs),
 		TEST(unknown_keys_are_ignored),
 		TEST(a_file_that_cannot_be_understood_is_refused_with_its_place),
+		TEST(without_memory_the_file_is_not_called_wrong),
 		TEST(a_damaged_row_is_moved_aside_and_the_others_stay),
 		TEST(a_damaged_row_that_cannot_be_moved_stays),
 		TEST(a_note_brings_sizes_and_modes_into_another_process),
