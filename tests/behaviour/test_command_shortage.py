@@ -12,23 +12,26 @@ import pytest
 
 from command import MIB
 from conftest import BUILD
+from daemon import Daemon
 from fakes import fake_guests
 from lab import qmp
-from lab.errors import GuestGone
+from lab.errors import GuestError, GuestGone
 from lab.wait import HANG_S, wait_for
 
 AEROSTAT = BUILD / "aerostat/aerostat"
 DEVICE = BUILD / "aerostat-device/aerostat-device"
 SHORTAGE = BUILD / "tests/fakes/fake-shortage.so"
-CLASSES = ("open", "socket", "thread")
+CLASSES = ("open", "socket", "thread", "disk", "memory")
 COUNTS = (1, 3)     # how many calls fail
 SAMPLE = 12         # points per command, when not all are tried
+MEMORY_SAMPLE = 60  # of the thousands of calls, when all others are tried
 COUNT = 3
 NAME = "guest-0001"
 LIBVIRT = "test:///default"     # libvirt's test driver, in the command's own process
 VARIES = ("rss", "CPU time", "Host memory")     # from one moment to the next
-# GLib ends a process that has no descriptor or thread for its first loops.
-GLIB_ENDS = re.compile("GLib-ERROR.*(GWakeup|thread 'gmain')")
+# GLib ends a process that has no descriptor or thread for its first loops, or no memory.
+GLIB_ENDS = re.compile(r"GLib-ERROR.*(GWakeup|thread 'gmain'|failed to allocate)|"
+                       r"GLib \(gthread-posix.c\): .* Aborting")
 NO_GUEST = 6        # docs/man/aerostat.1.scd
 
 
@@ -49,13 +52,18 @@ def run(fakes, counts, words, plan=""):
                           env=environment(counts, plan))
 
 
-def choose_plans(counts, everything):
+def choose_plans(counts, everything, sample=SAMPLE):
     calls = dict(line.split() for line in counts.read_text().splitlines())
-    plans = [f"{name}:{first}:{count}" for name in CLASSES for count in COUNTS
-             for first in range(1, int(calls[name]) + 1)]
+    points = {name: [f"{name}:{first}:{count}" for count in COUNTS
+                     for first in range(1, int(calls[name]) + 1)] for name in CLASSES}
     seed = random.SystemRandom().randrange(1 << 32)
-    print("seed", seed, "points", len(plans))
-    return plans if everything else random.Random(seed).sample(plans, min(SAMPLE, len(plans)))
+    chance = random.Random(seed)
+    memory = points.pop("memory")
+    plans = sum(points.values(), [])
+    if everything:
+        plans += chance.sample(memory, min(MEMORY_SAMPLE, len(memory)))
+    print("seed", seed, "points", len(plans), {name: int(calls[name]) for name in CLASSES})
+    return plans if everything else chance.sample(plans, min(sample, len(plans)))
 
 
 def size(fakes):
@@ -110,12 +118,53 @@ def test_setmem_succeeds_only_if_the_guest_has_its_size(fakes, tmp_path, request
         assert result.returncode or size(fakes) == target * MIB, explain(plan, result)
 
 
+def test_event_waits_or_says_why_it_cannot(fakes, tmp_path, request):
+    """Nothing happens to the guests meanwhile, so that there is nothing to print."""
+    counts = tmp_path / "counts"
+    words = ["event", NAME, "--timeout", "1"]
+    none = "events received: 0\n"
+    assert run(fakes, counts, words).stdout == none
+    for plan in choose_plans(counts, request.config.getoption("--long"), sample=3):
+        result = run(fakes, counts, words, plan)
+        if result.stdout != none or "error: " in result.stderr:
+            check_failure(plan, result)
+        assert result.returncode, explain(plan, result)
+        assert result.stdout in ("", none), explain(plan, result)
+
+
+@pytest.fixture(scope="module")
+def daemon(fakes, tmp_path_factory):
+    """One that only watches, so that the guests stay as they are."""
+    with Daemon(BUILD / "aerostatd/aerostatd", tmp_path_factory.mktemp("daemon"),
+                "[guest *]\nmode=observe\n", "--qmp", fakes.sources) as daemon:
+        for number in range(COUNT):
+            daemon.wait_for_guest(fakes.name(number))
+        yield daemon
+
+
+@pytest.mark.parametrize("words", [("status",), ("explain", NAME), ("status", "--json"),
+                                   ("explain", NAME, "--json")], ids=" ".join)
+def test_what_is_asked_of_the_daemon_is_whole_or_an_error(fakes, daemon, tmp_path, request, words):
+    counts = tmp_path / "counts"
+    words = [*words, f"--socket={daemon.socket_path}"]
+    right = run(fakes, counts, words)
+    assert right.returncode == 0, right.stderr
+    for plan in choose_plans(counts, request.config.getoption("--long")):
+        result = run(fakes, counts, words, plan)
+        check_failure(plan, result)
+        assert result.returncode or (result.stdout.count("\n") == right.stdout.count("\n") and
+                                     NAME in result.stdout), explain(plan, result)
+
+
 def serves(control, process):
     """Whether a device answers, which it may do late; False when it has ended."""
     def answers():
         try:
             return qmp.ask(control, "query-balloon", {})
         except (GuestGone, json.JSONDecodeError):
+            return None
+        except GuestError as error:
+            assert "out of memory" in str(error)
             return None
     return wait_for(lambda: process.poll() is not None or answers(), "the device") is not True
 
