@@ -8,12 +8,14 @@
 
 #include "common/plain_file.h"
 #include "common/safe_folder.h"
+#include "hypervisor/shortage.h"
 
 #define TEXT_MAX 100 /* bytes */
 
 /*
  * $XDG_RUNTIME_DIR/aerostat, or /run/aerostat; NULL if neither can be used.  sudo may have kept
- * another user's XDG_RUNTIME_DIR, in which root must not write.
+ * another user's XDG_RUNTIME_DIR, in which root must not write.  A shortage is no reason to use
+ * the second one, where others may have asked for sizes of other guests of the same UUID.
  */
 static char *make_target_folder(int *fd)
 {
@@ -26,12 +28,14 @@ static char *make_target_folder(int *fd)
 		if (*candidates[i] != '/')
 			continue;
 		*fd = safe_folder_open(candidates[i], SAFE_FOLDER_OWN);
-		if (*fd < 0)
-			continue;
-		close(*fd);
-		*fd = safe_folder_open(folder, SAFE_FOLDER_CREATE | SAFE_FOLDER_OWN);
+		if (*fd >= 0) {
+			close(*fd);
+			*fd = safe_folder_open(folder, SAFE_FOLDER_CREATE | SAFE_FOLDER_OWN);
+		}
 		if (*fd >= 0)
 			return g_steal_pointer(&folder);
+		if (shortage_is_errno(-*fd))
+			return NULL;
 	}
 	return NULL;
 }

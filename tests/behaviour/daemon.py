@@ -116,7 +116,9 @@ class Daemon:
         self.socket_path = self.folder / "aerostatd.sock"
         self.log_path = self.folder / "log"
         self.words = [str(word) for word in words]
-        self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **(env or {})}
+        # Fakes of several tests have the same UUIDs, by which /run/aerostat knows who set a size.
+        self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8",
+                    "XDG_RUNTIME_DIR": str(self.folder), **(env or {})}
         self.process = None
         self.configure(config)
 

@@ -42,7 +42,9 @@ def fakes(tmp_path_factory):
 
 
 def environment(counts, plan=""):
-    return {"LC_ALL": "C.UTF-8", "LD_PRELOAD": str(SHORTAGE), "FAKE_SHORTAGE": plan,
+    """With a runtime folder that no other test's guests of the same UUIDs are known in."""
+    return {"LC_ALL": "C.UTF-8", "XDG_RUNTIME_DIR": str(counts.parent),
+            "LD_PRELOAD": str(SHORTAGE), "FAKE_SHORTAGE": plan,
             "FAKE_SHORTAGE_COUNTS": str(counts)}
 
 

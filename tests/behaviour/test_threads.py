@@ -23,8 +23,9 @@ pytestmark = pytest.mark.skipif(not ORDER.exists(), reason="not built for Thread
 
 
 @pytest.fixture
-def env():
-    return {"LD_PRELOAD": str(ORDER), "G_SLICE": "always-malloc", "LC_ALL": "C.UTF-8",
+def env(tmp_path):
+    return {"XDG_RUNTIME_DIR": str(tmp_path),
+            "LD_PRELOAD": str(ORDER), "G_SLICE": "always-malloc", "LC_ALL": "C.UTF-8",
             "PATH": os.environ["PATH"],
             # GLib, libvirt and libsoup are not instrumented: what they do themselves is ignored.
             "TSAN_OPTIONS": f"ignore_noninstrumented_modules=1 exitcode={RACE}"}
