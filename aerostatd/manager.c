@@ -203,8 +203,11 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 	g_autofree char *device_note = NULL;
 	const struct managed *same;
 
-	/* From now on only on_restored() decides what becomes of it. */
-	if (managed_is_restoring(guest))
+	/*
+	 * From now on only on_restored() decides what becomes of it.  While the daemon stops, a
+	 * guest that has not answered before is restored as a stray, and must not be claimed.
+	 */
+	if (managed_is_restoring(guest) || manager->stop.stopped)
 		return;
 	if (sample->error) {
 		if (guest_has_ended(guest, sample->error)) {

@@ -375,10 +375,20 @@ static void note_stopped(unsigned int missing, void *data)
 	rig->missing = missing;
 }
 
-void manager_rig_stop(struct manager_rig *rig)
+void manager_rig_start_stop(struct manager_rig *rig)
 {
 	rig->missing = G_MAXUINT;
 	manager_stop(rig->manager, note_stopped, rig);
+}
+
+void manager_rig_stop(struct manager_rig *rig)
+{
+	manager_rig_start_stop(rig);
+	manager_rig_finish_stop(rig);
+}
+
+void manager_rig_finish_stop(struct manager_rig *rig)
+{
 	open_gate();
 	RUN_UNTIL(rig->missing != G_MAXUINT);
 	g_clear_pointer(&rig->manager, manager_free);

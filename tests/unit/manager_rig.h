@@ -56,6 +56,9 @@ void manager_rig_tear_down(struct manager_rig *rig);
 void manager_rig_start(struct manager_rig *rig);
 /* Stops it as SIGTERM does, and frees it; opens the gate meanwhile. */
 void manager_rig_stop(struct manager_rig *rig);
+/* The same in two steps, of which the second opens the gate. */
+void manager_rig_start_stop(struct manager_rig *rig);
+void manager_rig_finish_stop(struct manager_rig *rig);
 
 /* A guest at @address of its own size, in a process of its own. */
 struct rigged *rigged_new(const char *address, const char *name, const char *uuid);

@@ -274,6 +274,30 @@ static void a_target_that_is_asked_for_is_sent_once(void **state)
 	manager_rig_tear_down(&story.rig);
 }
 
+static void a_guest_that_first_answers_while_the_daemon_stops_is_restored(void **state)
+{
+	struct story story = { 0 };
+	const GPtrArray *guests;
+
+	(void)state;
+	manager_rig_set_up(&story.rig, "[guest *]\nmode=auto\n");
+	story.rig.guest = rigged_new("web", "web", UUID);
+	story.rig.guest->actual_bytes = SHRUNK_BYTES;
+	story.rig.guest->period_s = 1;
+	write_state(&story.rig, LIBVIRT, story.rig.guest);
+	manager_rig_start(&story.rig);
+	close_gate(GATE_BALLOON_SET, CALLER_OTHER);
+	report_found(LIBVIRT, story.rig.guest);
+	manager_rig_start_stop(&story.rig);
+	guests = manager_get_status(story.rig.manager)->guests;
+	/* It answers while it is being restored without its worker. */
+	RUN_UNTIL(is_gate_reached() && !worker_is_busy(managed_worker(guests->pdata[0])));
+	manager_rig_finish_stop(&story.rig);
+	check_no_size_is_lost(&story);
+	assert_int_equal(story.rig.guest->actual_bytes, OWN_BYTES);
+	manager_rig_tear_down(&story.rig);
+}
+
 /*
  * The control socket of a device, and the domain that has the device
  */
@@ -360,6 +384,7 @@ int main(void)
 		cmocka_unit_test(the_latest_wish_wins_however_late_answers_come),
 		cmocka_unit_test(the_latest_wish_wins_for_a_guest_that_is_only_observed),
 		cmocka_unit_test(a_target_that_is_asked_for_is_sent_once),
+		cmocka_unit_test(a_guest_that_first_answers_while_the_daemon_stops_is_restored),
 		cmocka_unit_test(a_domain_takes_over_its_device_with_its_own_size),
 		cmocka_unit_test(a_domain_that_gets_its_device_later_takes_it_over_too),
 		cmocka_unit_test(a_device_that_belongs_to_a_domain_already_is_no_guest),
