@@ -166,13 +166,17 @@ static gint compare_names(gconstpointer a, gconstpointer b)
 }
 
 /* An entry for a guest in a new process, as its note says; NULL if the note makes no sense. */
-static struct saved_guest *read_note(const struct saved_guest *now, const char *note)
+static struct saved_guest *read_note(const struct saved_guest *now, const char *note,
+				     enum hv_origin origin)
 {
 	struct saved_guest *entry = saved_guest_copy(now);
 
-	if (saved_guest_take_note(entry, note))
+	if (saved_guest_take_note(entry, note, origin))
 		return entry;
-	manager_log(LOG_WARNING, "%s: its note makes no sense and is ignored", now->name);
+	manager_log(LOG_WARNING,
+		    "%s: the note in its metadata is damaged, or was copied from another guest or "
+		    "another start, and is ignored",
+		    now->name);
 	saved_guest_free(entry);
 	return NULL;
 }
@@ -187,14 +191,17 @@ static struct saved_guest describe_guest(const struct managed *guest)
 	return now;
 }
 
-bool guests_claim(struct guests *guests, struct managed *guest, const char *note)
+bool guests_claim(struct guests *guests, struct managed *guest, const char *note,
+		  const struct saved_guest *heritage)
 {
 	const struct saved_guest now = describe_guest(guest);
 	struct saved_guest *entry = strays_claim(guests->strays, &now);
 	bool found;
 
 	if (!entry && note)
-		entry = read_note(&now, note);
+		entry = read_note(&now, note, guest->origin);
+	if (!entry && heritage)
+		entry = saved_guest_copy(heritage);
 	found = entry;
 	managed_init_saved(guest, entry);
 	saved_guest_free(entry);
@@ -203,19 +210,53 @@ bool guests_claim(struct guests *guests, struct managed *guest, const char *note
 	return found;
 }
 
-void guests_merge_note(struct guests *guests, struct managed *guest, const char *note)
+void guests_merge_known(struct guests *guests, struct managed *guest,
+			const struct saved_guest *known)
 {
 	const struct saved_guest now = describe_guest(guest);
-	struct saved_guest *entry;
 
 	if (now.was_set || now.changed || now.mode >= 0)
 		return;
-	entry = read_note(&now, note);
-	if (!entry)
-		return;
-	managed_init_saved(guest, entry);
-	saved_guest_free(entry);
+	managed_init_saved(guest, known);
 	guests->unsaved = true;
+}
+
+/* Whether both are called the same, as the two ends of a migration are. */
+static bool is_called_alike(const struct managed *a, const struct managed *b)
+{
+	if (a->uuid || b->uuid)
+		return !g_strcmp0(a->uuid, b->uuid);
+	return !strcmp(a->name, b->name);
+}
+
+struct managed *guests_find_source(const struct guests *guests, const struct managed *guest)
+{
+	struct managed *found = NULL;
+
+	for (guint i = 0; guest->origin == HV_ORIGIN_STATE && i < guests->managed->len; i++) {
+		struct managed *other = guests->managed->pdata[i];
+
+		if (other == guest || !other->answered || !is_called_alike(other, guest))
+			continue;
+		if (found)
+			return NULL;
+		found = other;
+	}
+	return found;
+}
+
+void guests_bequeath(struct guests *guests, const struct managed *guest)
+{
+	struct saved_guest saved;
+
+	managed_save(guest, &saved);
+	for (guint i = 0; guest->answered && i < guests->managed->len; i++) {
+		struct managed *other = guests->managed->pdata[i];
+
+		if (!other->answered && other->origin == HV_ORIGIN_ARRIVING &&
+		    is_called_alike(other, guest))
+			managed_bequeath(other, &saved);
+	}
 }
 
 void guests_start_leaving(struct guests *guests, struct managed *guest)

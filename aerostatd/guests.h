@@ -11,7 +11,8 @@
  * and so keeps the size from before it was first managed.
  *
  * A guest of libvirt carries the same in a note (hv_guest_note_set()), which follows it into
- * another process.
+ * another process.  One that is migrated between two monitors without libvirt has none: it
+ * inherits what is known of the guest that it comes from, if that is managed here, too.
  *
  * One guest may be found at several addresses: a monitor socket and a link to it, or libvirt and
  * the monitor.  It is managed at the first.  The others are its aliases; they become guests again
@@ -56,20 +57,34 @@ struct managed *guests_find_address(const struct guests *guests, const char *sou
 struct managed *guests_find_name(const struct guests *guests, const char *word, GError **error);
 
 /*
- * guests_merge_note - what was known of a guest at another address
- * @note: as guests_claim() takes
+ * guests_merge_known - what was known of a guest at another address
  *
  * Applies it to @guest, which was claimed before, unless more is known of that.
  */
-void guests_merge_note(struct guests *guests, struct managed *guest, const char *note);
+void guests_merge_known(struct guests *guests, struct managed *guest,
+			const struct saved_guest *known);
 
 /*
  * guests_claim - what is saved of a managed guest that has answered for the first time
  * @note: the guest's own (hv_guest_note_get()); NULL if it has none
+ * @heritage: what is known of it otherwise; NULL if nothing is
  *
- * Applies it to the guest.  The state file takes precedence.  Returns whether there was any.
+ * Applies the first of these to the guest: its entry of the state file, @note, @heritage.  Returns
+ * whether there was any.
  */
-bool guests_claim(struct guests *guests, struct managed *guest, const char *note);
+bool guests_claim(struct guests *guests, struct managed *guest, const char *note,
+		  const struct saved_guest *heritage);
+
+/*
+ * guests_find_source - where a guest that has just answered was migrated from
+ *
+ * The managed guest with its UUID or, where neither has any, its name; NULL if there is none or
+ * it was not migrated.
+ */
+struct managed *guests_find_source(const struct guests *guests, const struct managed *guest);
+
+/* Leaves what is known of @guest, which is about to go, to the guest that arrives from there. */
+void guests_bequeath(struct guests *guests, const struct managed *guest);
 
 /* Makes a managed guest that is no longer found a stray, which is restored.  The caller frees
  * @guest, which has no worker any more. */

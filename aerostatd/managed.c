@@ -26,6 +26,7 @@ struct managed_private {
 	bool restoring;
 
 	struct size_watch watch;
+	struct saved_guest *heritage; /* NULL: none */
 };
 
 struct managed *managed_new(uint64_t id, const hv_guest *found, void *owner)
@@ -52,6 +53,7 @@ struct managed *managed_new(uint64_t id, const hv_guest *found, void *owner)
 		.autodeflate = -1,
 		.held_bytes = HV_UNSET,
 		.before_bytes = HV_UNSET,
+		.seen.target_bytes = HV_UNSET,
 		.private = p,
 	};
 	for (int i = 0; i < HV_STAT_COUNT; i++)
@@ -65,6 +67,7 @@ void managed_free(gpointer data)
 	struct managed *guest = data;
 
 	worker_free(guest->private->worker);
+	saved_guest_free(guest->private->heritage);
 	g_free(guest->private);
 	g_queue_clear_full(&guest->history, g_free);
 	g_free(guest->source);
@@ -132,13 +135,19 @@ static bool is_replaced(const struct managed *guest, const hv_info *info)
 	return guest->answered && !identity_matches(&identity, info);
 }
 
-static void take_identity(struct managed *guest, const hv_info *info)
+static void take_names(struct managed *guest, const hv_info *info)
 {
 	g_free(guest->name);
 	guest->name = g_strdup(info->name ? info->name : guest->address);
 	g_free(guest->uuid);
 	guest->uuid = g_strdup(info->uuid);
 	guest->libvirt_id = info->id;
+	guest->origin = info->origin;
+}
+
+static void take_identity(struct managed *guest, const hv_info *info)
+{
+	take_names(guest, info);
 	if (info->pid)
 		guest->pid = info->pid;
 	if (info->device_pid && info->device_pid != guest->device_pid) {
@@ -273,6 +282,12 @@ enum managed_change managed_take_sample(struct managed *guest, const struct work
 	follow_maximum(guest, max_bytes, sample->answered_us);
 	resized = follow_size(guest, sample);
 	return first ? MANAGED_FIRST_ANSWER : resized ? MANAGED_RESIZED : MANAGED_UNCHANGED;
+}
+
+void managed_await_arrival(struct managed *guest, const hv_info *info)
+{
+	take_names(guest, info);
+	managed_set_problem(guest, "it is just being started or migrated here");
 }
 
 bool managed_has_learned_period(const struct managed *guest)
@@ -462,6 +477,17 @@ uint64_t managed_target(const struct managed *guest)
 /*
  * What outlives the daemon
  */
+
+void managed_bequeath(struct managed *guest, const struct saved_guest *saved)
+{
+	saved_guest_free(guest->private->heritage);
+	guest->private->heritage = saved_guest_copy(saved);
+}
+
+const struct saved_guest *managed_heritage(const struct managed *guest)
+{
+	return guest->private->heritage;
+}
 
 void managed_init_saved(struct managed *guest, const struct saved_guest *saved)
 {

@@ -82,6 +82,10 @@ enum managed_change {
 /* Takes in an answer without an error.  MANAGED_REPLACED leaves the guest as it was. */
 enum managed_change managed_take_sample(struct managed *guest, const struct worker_sample *sample);
 
+/* Takes in that the guest, which has not answered, is being migrated here: it answers once it is
+ * here.  Its name and UUID are known from now on. */
+void managed_await_arrival(struct managed *guest, const hv_info *info);
+
 /* Whether the last sample was the first with its statistics period from before it was managed, so
  * that the state file has to be written. */
 bool managed_has_learned_period(const struct managed *guest);
@@ -163,6 +167,12 @@ uint64_t managed_target(const struct managed *guest);
 /*
  * What outlives the daemon
  */
+
+/* Its migration here left @saved behind, of which a copy is kept until the guest is here. */
+void managed_bequeath(struct managed *guest, const struct saved_guest *saved);
+
+/* What managed_bequeath() has kept, or NULL. */
+const struct saved_guest *managed_heritage(const struct managed *guest);
 
 /*
  * managed_init_saved - after the first answer: how the guest was before it was managed

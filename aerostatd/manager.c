@@ -55,6 +55,7 @@ static void drop_guest(struct manager *manager, struct managed *guest, const cha
 			   HV_UNSET, "%s", why);
 		manager_log(LOG_INFO, "%s: %s", guest->name, why);
 	}
+	guests_bequeath(manager->guests, guest);
 	guests_visit_aliases(manager->guests, guest, find_again, manager);
 	guests_remove(manager->guests, guest);
 	resizings_forget(manager->resizings, guest);
@@ -91,28 +92,50 @@ static void ignore_alias(struct manager *manager, struct managed *guest, const s
 
 /*
  * If the control socket of its balloon device is managed as a guest, that one gives way to it.
- * Returns what was known of its sizes and modes, as a note to be freed; NULL if there is nothing.
+ * Returns what was known of its sizes and modes, to be freed; NULL if there is none.
  */
-static char *take_over_device(struct manager *manager, struct managed *guest)
+static struct saved_guest *take_over_device(struct manager *manager, struct managed *guest)
 {
 	struct managed *device = guests_find_device(manager->guests, guest);
+	struct saved_guest saved, *copy;
 	struct guest_names names;
-	struct saved_guest saved;
-	char *note;
 
 	if (!device)
 		return NULL;
 	managed_save(device, &saved);
-	note = restore_make_note(&saved);
+	copy = restore_is_needed(&saved) || saved.was_set || saved.mode >= 0
+		       ? saved_guest_copy(&saved)
+		       : NULL;
 	names = managed_names(device);
 	guests_add_alias(manager->guests, guest, &names);
 	drop_guest(manager, device, "it is the balloon device of another guest");
-	return note;
+	return copy;
+}
+
+/* What is known of a guest before its first answer, except by the state file and its note; to be
+ * freed, NULL if there is nothing. */
+static struct saved_guest *find_heritage(struct manager *manager, struct managed *guest)
+{
+	struct saved_guest *known = take_over_device(manager, guest);
+	const struct managed *source = guests_find_source(manager->guests, guest);
+	struct saved_guest saved;
+
+	if (known)
+		return known;
+	if (managed_heritage(guest))
+		return saved_guest_copy(managed_heritage(guest));
+	if (!source)
+		return NULL;
+	managed_save(source, &saved);
+	return saved_guest_copy(&saved);
 }
 
 static void welcome_guest(struct manager *manager, struct managed *guest, const char *note)
 {
-	bool was_saved = guests_claim(manager->guests, guest, note);
+	struct saved_guest *heritage = find_heritage(manager, guest);
+	bool was_saved = guests_claim(manager->guests, guest, note, heritage);
+
+	saved_guest_free(heritage);
 
 	manager->status.to_restore = guests_count_strays(manager->guests);
 	apply_rules(manager, guest);
@@ -200,7 +223,7 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 	struct managed *guest = data;
 	struct manager *manager = managed_owner(guest);
 	bool was_lost = guest->answered && guest->problem;
-	g_autofree char *device_note = NULL;
+	struct saved_guest *known;
 	const struct managed *same;
 
 	/*
@@ -218,6 +241,11 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 		round_note_answer(manager->round, guest);
 		return;
 	}
+	if (!guest->answered && sample->info->origin == HV_ORIGIN_ARRIVING) {
+		managed_await_arrival(guest, sample->info);
+		round_note_answer(manager->round, guest);
+		return;
+	}
 	switch (managed_take_sample(guest, sample)) {
 	case MANAGED_FIRST_ANSWER:
 		same = guests_find_same(manager->guests, guest);
@@ -225,8 +253,7 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 			ignore_alias(manager, guest, same);
 			return;
 		}
-		device_note = take_over_device(manager, guest);
-		welcome_guest(manager, guest, sample->note ? sample->note : device_note);
+		welcome_guest(manager, guest, sample->note);
 		break;
 	case MANAGED_REPLACED:
 		drop_replaced_guest(manager, guest, "another guest has taken its place");
@@ -236,9 +263,10 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 		break;
 	case MANAGED_UNCHANGED:
 		/* It may have got the device just now. */
-		device_note = take_over_device(manager, guest);
-		if (device_note)
-			guests_merge_note(manager->guests, guest, device_note);
+		known = take_over_device(manager, guest);
+		if (known)
+			guests_merge_known(manager->guests, guest, known);
+		saved_guest_free(known);
 		break;
 	}
 	if (managed_has_learned_period(guest))

@@ -74,10 +74,11 @@ struct managed {
 	char *source, *address; /* as hv_guest's */
 	bool answered;		/* at least once: all from here on is known */
 	char *name;
-	char *uuid;	  /* NULL if unknown */
-	int libvirt_id;	  /* -1: none */
-	pid_t pid;	  /* 0 if unknown */
-	pid_t device_pid; /* of its balloon device, if that is another process; or 0 */
+	char *uuid;	       /* NULL if unknown */
+	int libvirt_id;	       /* -1: none */
+	enum hv_origin origin; /* known even of a guest that is arriving */
+	pid_t pid;	       /* 0 if unknown */
+	pid_t device_pid;      /* of its balloon device, if that is another process; or 0 */
 	enum hv_state state;
 	enum hv_driver driver;
 	enum hv_obstacle obstacle;

@@ -154,7 +154,7 @@ bool restore_is_needed(const struct saved_guest *saved)
  */
 static bool follow_note(struct attempt *attempt, const struct hv_info *info, GError **error)
 {
-	struct saved_guest *saved = &attempt->saved;
+	struct saved_guest *saved = &attempt->saved, now = *saved;
 	g_autoptr(GError) problem = NULL;
 	g_autofree char *note = NULL;
 
@@ -165,10 +165,11 @@ static bool follow_note(struct attempt *attempt, const struct hv_info *info, GEr
 		g_propagate_error(error, g_steal_pointer(&problem));
 		return false;
 	}
-	if (!note || !saved_guest_take_note(saved, note))
+	now.pid = info->pid;
+	now.start_ticks = process_start_ticks(info->pid);
+	if (!note || !saved_guest_take_note(&now, note, info->origin))
 		return true;
-	saved->pid = info->pid;
-	saved->start_ticks = process_start_ticks(info->pid);
+	*saved = now;
 	attempt->evidence.resized = saved->changed;
 	attempt->evidence.saved_bytes = saved->before_bytes;
 	attempt->evidence.found = FOUND_SAME;
@@ -188,6 +189,10 @@ static bool identify_guest(struct attempt *attempt, struct hv_info *info, GError
 		evidence->found = FOUND_NONE;
 		g_set_error(error, HV_ERROR, HV_ERROR_NOT_RUNNING, "it is shut off");
 		return false;
+	}
+	if (info->origin == HV_ORIGIN_LEFT) {
+		evidence->found = FOUND_ANOTHER; /* which goes on elsewhere */
+		return true;
 	}
 	if (identity_matches(&identity, info)) {
 		evidence->found = FOUND_SAME;

@@ -493,12 +493,13 @@ bool state_file_save(const char *folder, const GPtrArray *guests, GError **error
  * Notes
  */
 
-/* The first member that travels with the guest, as do those after it. */
+/* The first member that travels with the guest, as do those after it: which guest it is about, and
+ * in which process that was left behind. */
 static size_t find_first_noted(void)
 {
 	size_t i = 0;
 
-	while (fields[i].offset != offsetof(struct saved_guest, before_bytes))
+	while (fields[i].offset != offsetof(struct saved_guest, uuid))
 		i++;
 	return i;
 }
@@ -510,13 +511,32 @@ char *saved_guest_note(const struct saved_guest *guest)
 	return json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII);
 }
 
-bool saved_guest_take_note(struct saved_guest *guest, const char *note)
+/*
+ * Whether a note is about @guest.  People copy metadata, into the configuration of the same guest
+ * or of another.  So the UUID must be the same, and in a process that booted only a note that was
+ * left there counts.
+ */
+static bool is_note_about(const struct saved_guest *noted, const struct saved_guest *guest,
+			  enum hv_origin origin)
+{
+	if (!noted->uuid || g_strcmp0(noted->uuid, guest->uuid))
+		return false;
+	return origin != HV_ORIGIN_BOOT || !noted->pid || !guest->pid ||
+	       (noted->pid == guest->pid && noted->start_ticks == guest->start_ticks);
+}
+
+bool saved_guest_take_note(struct saved_guest *guest, const char *note, enum hv_origin origin)
 {
 	json_auto_t *object = json_loads(note, JSON_REJECT_DUPLICATES, NULL);
 	struct saved_guest noted = { 0 };
 	g_autofree char *why = NULL;
 
-	if (!json_is_object(object) || !read_members(object, find_first_noted(), &noted, &why))
+	bool ok = json_is_object(object) &&
+		  read_members(object, find_first_noted(), &noted, &why) &&
+		  is_note_about(&noted, guest, origin);
+
+	g_free(noted.uuid);
+	if (!ok)
 		return false;
 	noted.source = guest->source;
 	noted.address = guest->address;

@@ -92,9 +92,14 @@ struct identity saved_guest_identity(const struct saved_guest *guest);
 /* What of an entry travels with the guest, as text without control characters, to be freed. */
 char *saved_guest_note(const struct saved_guest *guest);
 
-/* Replaces what travels in @guest by what @note says.  False, with nothing replaced, if that makes
- * no sense. */
-bool saved_guest_take_note(struct saved_guest *guest, const char *note);
+/*
+ * saved_guest_take_note - replace what travels in @guest by what @note says
+ * @guest: its UUID and process are those that it has now
+ * @origin: how it came into that process
+ *
+ * False, with nothing replaced, if the note makes no sense or is not about this run of this guest.
+ */
+bool saved_guest_take_note(struct saved_guest *guest, const char *note, enum hv_origin origin);
 
 /*
  * state_folder_lock - let one daemon at a time use a folder

@@ -176,7 +176,8 @@ static bool refresh_info(struct worker *worker, int64_t deadline, GError **error
 	g_auto(hv_info) info = { 0 };
 	int64_t now = g_get_monotonic_time();
 
-	if (worker->info_us && now - worker->info_us < WORKER_INFO_US)
+	if (worker->info_us && now - worker->info_us < WORKER_INFO_US &&
+	    worker->info.origin != HV_ORIGIN_ARRIVING)
 		return true;
 	worker->info_us = 0;
 	if (!hv_guest_info(worker->guest, deadline, &info, error) ||
@@ -241,7 +242,7 @@ static bool read_first_note(struct worker *worker, int64_t deadline, GError **er
 {
 	g_autoptr(GError) problem = NULL;
 
-	if (worker->note_known)
+	if (worker->note_known || worker->info.origin == HV_ORIGIN_ARRIVING)
 		return true;
 	if (!hv_guest_note_get(worker->guest, deadline, &worker->first_note, &problem) &&
 	    !g_error_matches(problem, HV_ERROR, HV_ERROR_UNSUPPORTED) &&

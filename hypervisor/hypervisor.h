@@ -95,6 +95,16 @@ enum hv_scope {
 	HV_SCOPE_CONFIG = 1 << 1, /* the persistent configuration, for the next start */
 };
 
+/* How the guest came into its process.  A copy of a guest's metadata or name says nothing of that.
+ */
+enum hv_origin {
+	HV_ORIGIN_UNKNOWN,
+	HV_ORIGIN_BOOT,	    /* it booted there */
+	HV_ORIGIN_STATE,    /* it goes on from a saved state, or was migrated there */
+	HV_ORIGIN_ARRIVING, /* any of that is still under way: nothing here is about it yet */
+	HV_ORIGIN_LEFT,	    /* it was migrated away, and goes on elsewhere */
+};
+
 #define HV_UNSET UINT64_MAX /* "unknown" in every uint64_t below */
 
 /* A guest's settings. */
@@ -103,6 +113,7 @@ typedef struct hv_info {
 	char *uuid; /* NULL when unknown */
 	int id;	    /* libvirt's id; -1 when it has none */
 	enum hv_state state;
+	enum hv_origin origin;
 	pid_t pid;		   /* the VMM's process on this host, 0 when unknown */
 	pid_t device_pid;	   /* its balloon device's, if that is another process; or 0 */
 	uint64_t max_bytes;	   /* RAM at boot: libvirt's <memory> */

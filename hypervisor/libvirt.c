@@ -119,6 +119,24 @@ static enum hv_state convert_domain_state(int state)
 	return state >= 0 && state < (int)G_N_ELEMENTS(table) ? table[state] : HV_STATE_UNKNOWN;
 }
 
+/*
+ * What libvirt itself knows; libvirt_info() adds what the process shows.  A domain that was paused
+ * and resumed has lost the reason.
+ */
+static enum hv_origin read_domain_origin(virDomainPtr domain)
+{
+	int state, reason;
+
+	if (virDomainGetState(domain, &state, &reason, 0) < 0)
+		return HV_ORIGIN_UNKNOWN;
+	if (state == VIR_DOMAIN_PAUSED &&
+	    (reason == VIR_DOMAIN_PAUSED_STARTING_UP || reason == VIR_DOMAIN_PAUSED_MIGRATION))
+		return HV_ORIGIN_ARRIVING;
+	if (state == VIR_DOMAIN_RUNNING && reason == VIR_DOMAIN_RUNNING_BOOTED)
+		return HV_ORIGIN_BOOT;
+	return HV_ORIGIN_UNKNOWN;
+}
+
 static bool read_domain_balloon(struct libvirt_call *call, virDomainPtr domain, int period_s)
 {
 	struct hv_info *info = &call->answer.info;
@@ -149,6 +167,7 @@ static bool libvirt_info_work(struct libvirt_call *call, virDomainPtr domain)
 		.uuid = g_strdup(uuid),
 		.id = (int)virDomainGetID(domain),
 		.state = convert_domain_state(raw.state),
+		.origin = read_domain_origin(domain),
 		.max_bytes = (uint64_t)raw.maxMem * 1024,
 		.actual_bytes = HV_UNSET,
 		.config_max_bytes = HV_UNSET,
@@ -171,6 +190,16 @@ static bool libvirt_info_work(struct libvirt_call *call, virDomainPtr domain)
 	       read_domain_balloon(call, domain, live.stats_period_s);
 }
 
+/* What both libvirt and the process say: a guest that was restored may have rebooted since. */
+static enum hv_origin confirm_origin(enum hv_origin known, pid_t pid)
+{
+	enum hv_origin shown = vmm_process_find_origin(pid);
+
+	if (known == HV_ORIGIN_ARRIVING)
+		return known;
+	return known == HV_ORIGIN_BOOT || shown == HV_ORIGIN_STATE ? shown : HV_ORIGIN_UNKNOWN;
+}
+
 static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info,
 			 GError **error)
 {
@@ -185,6 +214,7 @@ static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_inf
 	call->answer.info = (struct hv_info){ 0 };
 	if (info->id >= 0)
 		info->pid = libvirt_link_find_pid(link);
+	info->origin = confirm_origin(info->origin, info->pid);
 	libvirt_device_update(g, call->answer.control);
 	if (g->device)
 		libvirt_device_add_info(g, deadline, info);

@@ -93,7 +93,17 @@ static const struct {
 	{ "debug", HV_STATE_PAUSED },		{ "colo", HV_STATE_PAUSED },
 };
 
-static bool qmp_read_state(struct qmp_guest *g, int64_t deadline, enum hv_state *state,
+/* Where the status @status is that of a migration, that; otherwise what the process shows. */
+static enum hv_origin qmp_find_origin(const char *status, pid_t pid)
+{
+	if (g_str_equal(status, "inmigrate"))
+		return HV_ORIGIN_ARRIVING;
+	if (g_str_equal(status, "postmigrate"))
+		return HV_ORIGIN_LEFT;
+	return vmm_process_find_origin(pid);
+}
+
+static bool qmp_read_state(struct qmp_guest *g, int64_t deadline, struct hv_info *info,
 			   GError **error)
 {
 	json_auto_t *answer = qmp_execute(g, deadline, "query-status", NULL, error);
@@ -103,10 +113,11 @@ static bool qmp_read_state(struct qmp_guest *g, int64_t deadline, enum hv_state 
 		return false;
 	if (!status)
 		return qmp_fail_bad_answer("answer to query-status", answer, error);
-	*state = HV_STATE_UNKNOWN;
+	info->origin = qmp_find_origin(status, info->pid);
+	info->state = HV_STATE_UNKNOWN;
 	for (size_t i = 0; i < G_N_ELEMENTS(run_states); i++)
 		if (g_str_equal(status, run_states[i].status))
-			*state = run_states[i].state;
+			info->state = run_states[i].state;
 	return true;
 }
 
@@ -171,7 +182,7 @@ static bool qmp_read_machine(struct qmp_guest *g, int64_t deadline, struct hv_in
 {
 	json_auto_t *cpus = NULL, *version = NULL;
 
-	if (!qmp_read_state(g, deadline, &info->state, error) ||
+	if (!qmp_read_state(g, deadline, info, error) ||
 	    !qmp_query_max(g, deadline, &info->max_bytes, error) ||
 	    !qmp_execute_optional(g, deadline, "query-cpus-fast", NULL, &cpus, error) ||
 	    !qmp_execute_optional(g, deadline, "query-version", NULL, &version, error))

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "hypervisor/vmm_process.h"
 
-#include "hypervisor/hypervisor.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +76,21 @@ pid_t vmm_process_find(const char *uuid, const GArray *owners, pid_t guess)
 		found = pid;
 	}
 	return found;
+}
+
+enum hv_origin vmm_process_find_origin(pid_t pid)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int)pid);
+	g_autofree char *arguments = NULL;
+	size_t length;
+
+	if (pid <= 0 || !g_file_get_contents(path, &arguments, &length, NULL) || !length)
+		return HV_ORIGIN_UNKNOWN;
+	for (char *arg = arguments; arg < arguments + length; arg += strlen(arg) + 1)
+		if (!strcmp(arg, "-incoming") || !strcmp(arg, "--incoming") ||
+		    !strcmp(arg, "-loadvm") || !strcmp(arg, "--loadvm"))
+			return HV_ORIGIN_STATE;
+	return HV_ORIGIN_BOOT;
 }
 
 /*

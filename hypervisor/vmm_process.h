@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "hypervisor/hypervisor.h"
+
 /*
  * vmm_process_find - find the QEMU process of a libvirt domain
  * @uuid: of the domain
@@ -20,6 +22,14 @@
  * Returns 0 when there is no such process, or several, or /proc hides it.
  */
 pid_t vmm_process_find(const char *uuid, const GArray *owners, pid_t guess);
+
+/*
+ * vmm_process_find_origin - how the guest of a QEMU process came there
+ * @pid: found by vmm_process_find(), or a monitor's peer; 0 when unknown
+ *
+ * HV_ORIGIN_STATE if QEMU was started with -incoming or -loadvm, HV_ORIGIN_BOOT if with neither.
+ */
+enum hv_origin vmm_process_find_origin(pid_t pid);
 
 /* Whether a signal (SIGSTOP) or a debugger has stopped it, so that it does not answer. */
 bool vmm_process_stopped(pid_t pid);

@@ -123,7 +123,7 @@ static struct managed *find_device(void)
 
 static struct managed *claim(struct managed *guest)
 {
-	guests_claim(rig.guests, guest, NULL);
+	guests_claim(rig.guests, guest, NULL, NULL);
 	return guest;
 }
 
@@ -226,6 +226,73 @@ static void a_device_that_a_guest_gets_later_gives_way(void **state)
 	assert_ptr_equal(guests_find_device(rig.guests, domain), device);
 }
 
+/*
+ * Migration between two monitors without libvirt
+ */
+
+/* A guest that another process runs, behind a monitor of its own. */
+static struct managed *find_arrived(const char *name, const char *uuid, enum hv_origin origin)
+{
+	return find_guest("qmp", "qmp:/run/there.qmp",
+			  (hv_info){ .name = (char *)name,
+				     .uuid = (char *)uuid,
+				     .origin = origin,
+				     .pid = rig.device });
+}
+
+static void a_guest_that_was_migrated_here_comes_from_the_guest_of_its_uuid(void **state)
+{
+	struct managed *source = claim(find_monitor(UUID, rig.qemu));
+
+	(void)state;
+	assert_ptr_equal(
+		guests_find_source(rig.guests, find_arrived("there", UUID, HV_ORIGIN_STATE)),
+		source);
+}
+
+static void without_uuids_it_comes_from_the_guest_of_its_name(void **state)
+{
+	struct managed *source = claim(find_monitor(NULL, rig.qemu));
+
+	(void)state;
+	assert_ptr_equal(
+		guests_find_source(rig.guests, find_arrived("other", NULL, HV_ORIGIN_STATE)),
+		source);
+	assert_null(guests_find_source(rig.guests, find_arrived("another", NULL, HV_ORIGIN_STATE)));
+	assert_null(guests_find_source(rig.guests, find_arrived("other", UUID, HV_ORIGIN_STATE)));
+}
+
+static void a_guest_that_booted_comes_from_nowhere(void **state)
+{
+	claim(find_monitor(UUID, rig.qemu));
+	(void)state;
+	assert_null(guests_find_source(rig.guests, find_arrived("other", UUID, HV_ORIGIN_BOOT)));
+	assert_null(guests_find_source(rig.guests, find_arrived("other", UUID, HV_ORIGIN_UNKNOWN)));
+}
+
+static void what_is_known_of_a_guest_that_ends_is_left_to_the_one_that_arrives(void **state)
+{
+	const hv_guest found = { .source = (char *)"qmp", .address = (char *)"there", .id = -1 };
+	const hv_info arriving = { .name = (char *)"other", .origin = HV_ORIGIN_ARRIVING };
+	struct managed *source = claim(find_monitor(NULL, rig.qemu));
+	struct managed *target = managed_new(++rig.next_id, &found, NULL);
+
+	(void)state;
+	managed_set_own_size(source, 512 * MIB);
+	guests_add(rig.guests, target);
+	guests_bequeath(rig.guests, source);
+	assert_null(managed_heritage(target));
+	managed_await_arrival(target, &arriving);
+	assert_false(target->answered);
+	assert_non_null(target->problem);
+	guests_bequeath(rig.guests, source);
+	guests_remove(rig.guests, source);
+	managed_free(source);
+	answer(target, (hv_info){ .name = (char *)"other", .origin = HV_ORIGIN_STATE });
+	assert_true(guests_claim(rig.guests, target, NULL, managed_heritage(target)));
+	assert_int_equal(target->before_bytes, 512 * MIB);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -241,6 +308,10 @@ int main(void)
 		TEST(a_device_of_another_name_behind_the_same_listener_is_another_guest),
 		TEST(a_device_that_was_found_first_gives_way),
 		TEST(a_device_that_a_guest_gets_later_gives_way),
+		TEST(a_guest_that_was_migrated_here_comes_from_the_guest_of_its_uuid),
+		TEST(without_uuids_it_comes_from_the_guest_of_its_name),
+		TEST(a_guest_that_booted_comes_from_nowhere),
+		TEST(what_is_known_of_a_guest_that_ends_is_left_to_the_one_that_arrives),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@
 #include "policy/policy.h"
 #include "tests/hang.h"
 
+#define UUID "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
 #define GIB (UINT64_C(1) << 30)
 
 struct rig {
@@ -423,6 +424,8 @@ static void a_note_brings_sizes_and_modes_into_another_process(void **state)
 	struct saved_guest *after = add(rig, "qemu+ssh://there/system", "gamma");
 	g_autofree char *note = NULL;
 
+	before->uuid = g_strdup(UUID);
+	after->uuid = g_strdup(UUID);
 	before->changed = true;
 	before->before_period_s = 7;
 	before->mode = POLICY_HELD;
@@ -430,7 +433,7 @@ static void a_note_brings_sizes_and_modes_into_another_process(void **state)
 	note = saved_guest_note(before);
 	after->before_bytes = 5;
 	after->pid = getppid();
-	assert_true(saved_guest_take_note(after, note));
+	assert_true(saved_guest_take_note(after, note, HV_ORIGIN_STATE));
 	assert_string_equal(after->address, "gamma");
 	assert_int_equal(after->pid, getppid());
 	assert_int_equal(after->before_bytes, GIB);
@@ -438,6 +441,55 @@ static void a_note_brings_sizes_and_modes_into_another_process(void **state)
 	assert_true(after->changed);
 	assert_int_equal(after->mode, POLICY_HELD);
 	assert_int_equal(after->held_bytes, 3 * GIB);
+}
+
+/* Whether a note of @writer counts for @guest. */
+static bool counts(const struct saved_guest *writer, struct saved_guest *guest,
+		   enum hv_origin origin)
+{
+	g_autofree char *note = saved_guest_note(writer);
+
+	guest->before_bytes = 5;
+	if (saved_guest_take_note(guest, note, origin))
+		return guest->before_bytes == GIB;
+	assert_int_equal(guest->before_bytes, 5);
+	return false;
+}
+
+static void a_note_that_was_copied_to_another_guest_says_nothing_of_that(void **state)
+{
+	struct rig *rig = *state;
+	struct saved_guest *writer = add(rig, "qemu:///system", "web");
+	struct saved_guest *clone = add(rig, "qemu:///system", "clone");
+
+	writer->uuid = g_strdup(UUID);
+	clone->uuid = g_strdup("6ba7b810-9dad-11d1-80b4-00c04fd430c9");
+	assert_false(counts(writer, clone, HV_ORIGIN_BOOT));
+	assert_false(counts(writer, clone, HV_ORIGIN_STATE));
+	assert_false(counts(writer, clone, HV_ORIGIN_UNKNOWN));
+	/* One without UUID could be anybody's. */
+	g_clear_pointer(&writer->uuid, g_free);
+	assert_false(counts(writer, clone, HV_ORIGIN_STATE));
+}
+
+static void
+a_note_that_was_copied_into_the_configuration_says_nothing_of_the_next_start(void **state)
+{
+	struct rig *rig = *state;
+	struct saved_guest *writer = add(rig, "qemu:///system", "web");
+	struct saved_guest *next = add(rig, "qemu:///system", "web");
+
+	writer->uuid = g_strdup(UUID);
+	next->uuid = g_strdup(UUID);
+	assert_true(counts(writer, next, HV_ORIGIN_BOOT));
+	next->pid = getppid();
+	next->start_ticks = process_start_ticks(getppid());
+	assert_false(counts(writer, next, HV_ORIGIN_BOOT));
+	assert_true(counts(writer, next, HV_ORIGIN_STATE));
+	assert_true(counts(writer, next, HV_ORIGIN_UNKNOWN));
+	/* Of a process that cannot be seen nothing is known. */
+	next->pid = 0;
+	assert_true(counts(writer, next, HV_ORIGIN_BOOT));
 }
 
 static void a_note_that_makes_no_sense_changes_nothing(void **state)
@@ -452,7 +504,7 @@ static void a_note_that_makes_no_sense_changes_nothing(void **state)
 	struct saved_guest *guest = add(rig, "qmp", "a");
 
 	for (size_t i = 0; i < G_N_ELEMENTS(notes); i++) {
-		if (saved_guest_take_note(guest, notes[i]))
+		if (saved_guest_take_note(guest, notes[i], HV_ORIGIN_UNKNOWN))
 			fail_msg("note %zu", i);
 		assert_int_equal(guest->before_bytes, GIB);
 	}
@@ -659,6 +711,8 @@ int main(void)
 		TEST(a_damaged_row_is_moved_aside_and_the_others_stay),
 		TEST(a_damaged_row_that_cannot_be_moved_stays),
 		TEST(a_note_brings_sizes_and_modes_into_another_process),
+		TEST(a_note_that_was_copied_to_another_guest_says_nothing_of_that),
+		TEST(a_note_that_was_copied_into_the_configuration_says_nothing_of_the_next_start),
 		TEST(a_note_that_makes_no_sense_changes_nothing),
 		TEST(a_guest_in_an_unknown_process_is_found_by_its_address),
 		TEST(a_guest_is_found_by_its_process_wherever_it_is),

@@ -34,7 +34,7 @@ static int tear_down(void **state)
 }
 
 /* A process that only looks like a QEMU: a shell that reads until it or this test is killed. */
-static pid_t start_lookalike(uid_t real, uid_t effective)
+static pid_t start_lookalike_with(uid_t real, uid_t effective, const char *option)
 {
 	int ready[2], hold[2];
 	char byte;
@@ -50,7 +50,7 @@ static pid_t start_lookalike(uid_t real, uid_t effective)
 		if (setresuid(real, effective, effective))
 			_exit(1);
 		execl("/bin/sh", "sh", "-pc", "echo; read line", "qemu", "-name", "guest=web",
-		      "-uuid", uuid, NULL);
+		      "-uuid", uuid, option, "there", NULL);
 		_exit(1);
 	}
 	close(ready[1]);
@@ -58,6 +58,11 @@ static pid_t start_lookalike(uid_t real, uid_t effective)
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	close(ready[0]);
 	return pid;
+}
+
+static pid_t start_lookalike(uid_t real, uid_t effective)
+{
+	return start_lookalike_with(real, effective, NULL);
 }
 
 static void end_lookalike(pid_t pid)
@@ -72,6 +77,27 @@ static pid_t find_for(uid_t owner)
 
 	g_array_append_val(owners, owner);
 	return vmm_process_find(uuid, owners, 0);
+}
+
+static void its_options_show_whether_the_guest_booted_in_it(void **state)
+{
+	static const struct {
+		const char *option;
+		enum hv_origin origin;
+	} rows[] = { { NULL, HV_ORIGIN_BOOT },
+		     { "-append", HV_ORIGIN_BOOT },
+		     { "-incoming", HV_ORIGIN_STATE },
+		     { "-loadvm", HV_ORIGIN_STATE } };
+	pid_t pid;
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		pid = start_lookalike_with(getuid(), geteuid(), rows[i].option);
+		assert_int_equal(vmm_process_find_origin(pid), rows[i].origin);
+		end_lookalike(pid);
+		assert_int_equal(vmm_process_find_origin(pid), HV_ORIGIN_UNKNOWN);
+	}
+	assert_int_equal(vmm_process_find_origin(0), HV_ORIGIN_UNKNOWN);
 }
 
 static void a_process_of_the_owner_is_found(void **state)
@@ -129,6 +155,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_process_of_the_owner_is_found),
+		TEST(its_options_show_whether_the_guest_booted_in_it),
 		TEST(a_process_of_another_user_neither_counts_nor_hides_the_right_one),
 		TEST(a_program_that_another_user_started_with_more_rights_does_not_count),
 		TEST(two_processes_of_the_owner_are_neither),
