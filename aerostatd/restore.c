@@ -9,6 +9,7 @@
 #include "policy/floor.h"
 
 #define POLL_MS 20
+#define RETRY_MS 200
 /* A process closes its sockets a moment before it can be seen to have ended. */
 #define EXIT_WAIT_MS 500
 /* A size near its target that has not moved for this long stands still. */
@@ -288,6 +289,21 @@ static void make_attempt(struct attempt *attempt, GError **problem)
 					    : process_find_state(saved->pid, saved->start_ticks);
 }
 
+/*
+ * libvirt may just be starting again, as it does when it is upgraded, and it notices the end of a
+ * process a moment later than we do.
+ */
+static bool is_attempt_too_early(const struct attempt *attempt, const GError *problem)
+{
+	const struct restore_evidence *evidence = &attempt->evidence;
+
+	if (!evidence->may_move || evidence->found != FOUND_UNKNOWN ||
+	    hv_deadline_ms(RETRY_MS) >= attempt->deadline || is_cancelled(attempt, NULL))
+		return false;
+	return evidence->process == PROCESS_ENDED ||
+	       g_error_matches(problem, HV_ERROR, HV_ERROR_UNREACHABLE);
+}
+
 enum restore_outcome restore_guest(hv_guest *guest, const struct saved_guest *saved,
 				   int64_t deadline, const gint *cancelled, GError **error)
 {
@@ -311,10 +327,9 @@ enum restore_outcome restore_guest(hv_guest *guest, const struct saved_guest *sa
 	if (!restore_is_needed(saved))
 		return RESTORE_DONE;
 	make_attempt(&attempt, &problem);
-	/* libvirt notices the end of a process a moment later than we do. */
-	if (attempt.evidence.may_move && attempt.evidence.found == FOUND_UNKNOWN &&
-	    attempt.evidence.process == PROCESS_ENDED) {
+	while (is_attempt_too_early(&attempt, problem)) {
 		g_clear_error(&problem);
+		poll(NULL, 0, RETRY_MS);
 		make_attempt(&attempt, &problem);
 	}
 	outcome = restore_judge(&attempt.evidence);

@@ -133,6 +133,19 @@ def test_a_guest_that_is_started_from_its_managed_save_keeps_its_own_size(nora, 
     assert nora.actual() == OWN_MIB * MIB
 
 
+@pytest.mark.long   # libvirtd has to be back before the guardian gives up
+def test_a_guest_is_restored_though_libvirt_is_just_starting_again(nora, tmp_path):
+    with new_daemon(tmp_path, nora.name, "-c", nora.uri) as daemon:
+        wait_for(lambda: is_shrunk(nora), "nora to be shrunk")
+        nora.libvirt.kill()
+        try:
+            daemon.kill()
+            wait_for(lambda: "restoring its guests" in daemon.log(), "the guardian to begin")
+        finally:
+            nora.libvirt.start()
+        wait_for(lambda: nora.actual() == OWN_MIB * MIB, "the guardian to restore nora")
+
+
 def test_metadata_that_a_person_copied_says_nothing_of_another_start_or_guest(nora, tmp_path):
     """The copies are made while nora is shrunk and held by a person."""
     virsh = nora.libvirt.virsh
