@@ -140,3 +140,18 @@ def test_setmem_takes_nothing_that_the_host_would_not_get_back(
         result = aerostat("setmem", f"qmp:{path}", "50M", "--no-wait", "--force", "--json")
         assert result.code == DONE
         assert text in result.json["note"]
+
+
+def test_setmem_names_no_cause_for_what_does_not_come_back(lab, aerostat, tmp_path, monkeypatch):
+    """A QEMU whose discards do nothing, which nothing about it shows."""
+    qemu = tmp_path / "qemu"
+    qemu.write_text(f'#!/bin/sh\nLD_PRELOAD={BUILD}/tests/fakes/fake-discard.so exec {lab.qemu} '
+                    '"$@"\n', encoding="ascii")
+    qemu.chmod(0o755)
+    monkeypatch.setattr(lab, "qemu", str(qemu))
+    with lab.guest("vain", memory=256, backing="anon") as guest:
+        guest.hold("touched", 130)
+        guest.release("touched")
+        result = aerostat("setmem", guest.address, "250M")
+        assert "got back 0 B" in result.out, result.out
+        assert "is not known" in result.out, result.out
