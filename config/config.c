@@ -120,6 +120,14 @@ struct hv_sources config_default_sources(void)
 	return sources;
 }
 
+/*
+ * The name of a guest may contain what a glob means otherwise, so the name itself always matches.
+ */
+static bool is_guest_matched(const struct config_guest *guest, const char *name)
+{
+	return !strcmp(guest->glob, name) || !fnmatch(guest->glob, name, 0);
+}
+
 /* Overrides @rules by what @guest sets. */
 static void apply_guest_group(struct policy_rules *rules, const struct config_guest *guest)
 {
@@ -151,7 +159,7 @@ struct policy_rules config_rules(const struct config *config, const char *name)
 	for (guint i = 0; i < config->guests->len; i++) {
 		const struct config_guest *guest = config->guests->pdata[i];
 
-		if (!fnmatch(guest->glob, name, 0))
+		if (is_guest_matched(guest, name))
 			apply_guest_group(&rules, guest);
 	}
 	return rules;

@@ -91,11 +91,22 @@ static void add_socket_guest(GPtrArray *guests, const char *path)
 	}
 }
 
-/* glob() does not report what it could not find out about a path without wildcards. */
-static void add_plain_socket(GPtrArray *guests, const char *pattern)
+/*
+ * Adds the socket whose path is @pattern itself: it may contain what a glob means otherwise, and
+ * glob() does not report what it could not find out about a path without wildcards.
+ */
+static void add_socket_of_that_path(GPtrArray *guests, const char *pattern)
 {
-	if (!strpbrk(pattern, "*?[\\") && *pattern == '/')
+	if (*pattern == '/' && (!strpbrk(pattern, "*?[\\") || find_socket(pattern) == SOCKET_HERE))
 		add_socket_guest(guests, pattern);
+}
+
+static bool is_path_found(const glob_t *found, const char *path)
+{
+	for (size_t i = 0; i < found->gl_pathc; i++)
+		if (!strcmp(found->gl_pathv[i], path))
+			return true;
+	return false;
 }
 
 static bool set_unread_error(const char *pattern, GError **error)
@@ -121,10 +132,12 @@ bool hv_qmp_list(const char *pattern, GPtrArray *guests, GError **error)
 	case 0:
 		for (size_t i = 0; i < found.gl_pathc; i++)
 			add_socket_guest(guests, found.gl_pathv[i]);
+		if (!is_path_found(&found, pattern))
+			add_socket_of_that_path(guests, pattern);
 		globfree(&found);
 		break;
 	case GLOB_NOMATCH:
-		add_plain_socket(guests, pattern);
+		add_socket_of_that_path(guests, pattern);
 		break;
 	default:
 		note_unread_folder(pattern, ENOMEM);

@@ -410,7 +410,7 @@ struct hv_sources {
 GPtrArray *hv_libvirt_list(const char *uri, bool all, int64_t deadline, GError **error);
 
 /*
- * hv_qmp_list - the guests behind the sockets that the glob @pattern matches
+ * hv_qmp_list - the guests behind the sockets that the glob @pattern matches, or whose path it is
  * @guests: receives a struct hv_guest * for each
  *
  * Returns false if a folder or a socket could not be looked at: there may be more guests than

@@ -211,6 +211,26 @@ static void the_later_group_wins_key_by_key(void **state)
 	assert_true(other.weight == 2);
 }
 
+/* Names as libvirt and QEMU allow them, and as guest.c makes those printable that they should not.
+ */
+static void a_group_with_exactly_the_name_of_a_guest_is_its_own(void **state)
+{
+	static const char *const names[] = {
+		"web[1]", "web[", "[a-z]", "a]b", "web*", "?", "a\\",	    "\\",   "a\\x1b[0m",
+		"a b",	  "-x",	  "--",	   "#a",  "a=b",  "ä", "[[:foo:]]", "[!a]", "*(a)",
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *text = g_strdup_printf("[guest *]\nmin=1G\n[guest %s]\nmin=2G\n"
+							"[guest %s-2]\nmin=4G\n",
+							names[i], names[i]);
+		g_autoptr(config_file) config = load(*state, text);
+
+		print_message("%s\n", names[i]);
+		assert_true(config_rules(config, names[i]).min_bytes == 2 * GIB);
+	}
+}
+
 static void of_bounds_that_contradict_each_other_the_later_stays(void **state)
 {
 	g_autoptr(config_file) config = load(*state, "[guest *]\nmin=2G\nmax=4G\n"
@@ -549,6 +569,7 @@ int main(void)
 		TEST(an_empty_list_of_readers_is_nobody),
 		TEST(a_byte_order_mark_is_passed_over),
 		TEST(the_later_group_wins_key_by_key),
+		TEST(a_group_with_exactly_the_name_of_a_guest_is_its_own),
 		TEST(of_bounds_that_contradict_each_other_the_later_stays),
 		TEST(groups_of_one_name_are_one),
 		TEST(lines_that_are_no_ini_are_refused),

@@ -241,6 +241,31 @@ static void the_problem_of_a_source_goes_with_it(void **state)
 	RUN_UNTIL(seen.solved);
 }
 
+static unsigned int count_listed(const char *name)
+{
+	g_autoptr(GPtrArray) guests =
+		g_ptr_array_new_with_free_func((GDestroyNotify)hv_guest_close);
+	g_autofree char *path = g_build_filename(seen.folder, name, NULL);
+
+	assert_true(hv_qmp_list(path, guests, NULL));
+	return guests->len;
+}
+
+static void a_socket_is_found_by_its_path_whatever_that_contains(void **state)
+{
+	static const char *const names[] = {
+		"web[1].qmp", "a*.qmp", "?.qmp", "b\\.qmp", "[", "-c"
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		assert_int_equal(count_listed(names[i]), 0);
+		appear(names[i]);
+		print_message("%s\n", names[i]);
+		assert_int_equal(count_listed(names[i]), 1);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -254,6 +279,7 @@ int main(void)
 		TEST(a_socket_that_is_gone_is_gone_even_if_its_folder_cannot_be_read),
 		TEST(a_folder_that_does_not_exist_is_no_problem),
 		TEST(the_problem_of_a_source_goes_with_it),
+		TEST(a_socket_is_found_by_its_path_whatever_that_contains),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
