@@ -28,6 +28,7 @@ void domain_xml_clear(struct domain_xml *domain)
 	g_clear_pointer(&domain->name, g_free);
 	g_clear_pointer(&domain->uuid, g_free);
 	g_clear_pointer(&domain->balloon_model, g_free);
+	g_clear_pointer(&domain->user, g_free);
 	g_clear_pointer(&domain->control, g_free);
 }
 
@@ -145,6 +146,21 @@ static bool has_host_devices(xmlNode *devices)
 	       has_device_type(devices, "disk", "vhostvdpa");
 }
 
+/* The user in "USER:GROUP", the label of libvirt's driver for users and groups; NULL: no label. */
+static char *parse_dac_user(xmlNode *root)
+{
+	for (xmlNode *node = xml_child(root, "seclabel"); node;
+	     node = xml_find(node->next, "seclabel")) {
+		g_autofree char *model = xml_attribute(node, "model");
+		xmlNode *label = xml_child(node, "label");
+		g_autofree char *text = label ? xml_content(label) : NULL;
+
+		if (text && !g_strcmp0(model, "dac"))
+			return g_strndup(text, strcspn(text, ":"));
+	}
+	return NULL;
+}
+
 static void parse_domain(xmlNode *root, struct domain_xml *domain)
 {
 	xmlNode *max_memory = xml_child(root, "maxMemory");
@@ -169,6 +185,7 @@ static void parse_domain(xmlNode *root, struct domain_xml *domain)
 		.confidential = xml_child(root, "launchSecurity"),
 		.locked = xml_child(xml_child(root, "memoryBacking"), "locked"),
 		.huge_pages = xml_child(xml_child(root, "memoryBacking"), "hugepages"),
+		.user = parse_dac_user(root),
 		.control = xml_attribute(ours, "control"),
 	};
 	if (domain->current_bytes == HV_UNSET)

@@ -32,6 +32,7 @@ typedef struct domain_xml {
 	bool confidential;	 /* its memory is protected from the host (launchSecurity) */
 	bool locked;		 /* its memory is locked */
 	bool huge_pages;	 /* its memory is on huge pages */
+	char *user;		 /* who runs its QEMU, of the DAC label; NULL when not given */
 	char *control;		 /* control socket of aerostat's device; NULL if not adopted */
 } domain_xml;
 

@@ -161,6 +161,7 @@ static bool libvirt_info_work(struct libvirt_call *call, virDomainPtr domain)
 	if (virDomainGetInfo(domain, &raw) < 0 || virDomainGetUUIDString(domain, uuid) < 0 ||
 	    !libvirt_read_xml(domain, 0, &live))
 		return false;
+	libvirt_link_set_user(call->link, live.user);
 	hv_info_clear(info);
 	*info = (struct hv_info){
 		.name = g_strdup(virDomainGetName(domain)),

@@ -37,6 +37,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define NO_USER ((uid_t)-1)
 #define RETRY_US 100000
 #define CLOSE_US 250000 /* for libvirtd to confirm the close */
 #define KEEPALIVE_INTERVAL_S 1
@@ -52,6 +53,7 @@ struct libvirt_link *libvirt_link_new(const char *uri, const char *address, cons
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.changed = PTHREAD_COND_INITIALIZER,
 		.refs = 1,
+		.user = NO_USER,
 		.events = { .ids = { -1, -1 }, .queue = G_QUEUE_INIT },
 	};
 	if (uuid)
@@ -103,7 +105,17 @@ static bool libvirt_link_copy_uuid(struct libvirt_link *link, char uuid[VIR_UUID
 	return *uuid;
 }
 
-/* The owner of the socket in "…?socket=PATH", who runs that libvirt; -1: none is named. */
+static uid_t libvirt_link_get_user(struct libvirt_link *link)
+{
+	uid_t user;
+
+	pthread_mutex_lock(&link->lock);
+	user = link->user;
+	pthread_mutex_unlock(&link->lock);
+	return user;
+}
+
+/* The owner of the socket in "…?socket=PATH", who runs that libvirt; NO_USER: none is named. */
 static uid_t find_socket_owner(const char *uri)
 {
 	const char *query = strchr(uri, '?');
@@ -112,33 +124,69 @@ static uid_t find_socket_owner(const char *uri)
 	const char *path = parameters ? g_hash_table_lookup(parameters, "socket") : NULL;
 	struct stat st;
 
-	return path && !stat(path, &st) ? st.st_uid : (uid_t)-1;
+	return path && !stat(path, &st) ? st.st_uid : NO_USER;
 }
 
-/* The users who may run the QEMUs of @uri: whose libvirt it is, and those that it runs QEMU as. */
-static GArray *list_vmm_owners(const char *uri)
+static uid_t find_account(const char *name)
+{
+	struct passwd entry, *found = NULL;
+	char buffer[4096];
+
+	return !getpwnam_r(name, &entry, buffer, sizeof(buffer), &found) && found ? found->pw_uid
+										  : NO_USER;
+}
+
+uid_t libvirt_parse_user(const char *label)
+{
+	const char *digits = label + (*label == '+');
+	guint64 number;
+	uid_t user = *label == '+' ? NO_USER : find_account(label);
+
+	if (user == NO_USER &&
+	    g_ascii_string_to_unsigned(digits, 10, 0, NO_USER - 1, &number, NULL))
+		user = (uid_t)number;
+	return user;
+}
+
+void libvirt_link_set_user(struct libvirt_link *link, const char *label)
+{
+	uid_t user = label ? libvirt_parse_user(label) : NO_USER;
+
+	pthread_mutex_lock(&link->lock);
+	link->user = user;
+	pthread_mutex_unlock(&link->lock);
+}
+
+/*
+ * Where libvirt does not report which user runs a guest's QEMU: those who may, which are whose
+ * libvirt it is, and the accounts that packages give to QEMU.  Another user's libvirt speaks for
+ * that user's processes only, whatever it reports.
+ */
+GArray *libvirt_list_owners(const char *uri, uid_t user)
 {
 	static const char *const accounts[] = { "libvirt-qemu", "qemu" }; /* Debian, Fedora */
 	GArray *owners = g_array_new(FALSE, FALSE, sizeof(uid_t));
 	const uid_t root = 0, self = geteuid(), owner = find_socket_owner(uri);
+	bool is_trusted = owner == NO_USER || owner == root || owner == self;
 
+	if (user != NO_USER && is_trusted)
+		return g_array_append_val(owners, user);
 	g_array_append_val(owners, root);
 	g_array_append_val(owners, self);
-	if (owner != (uid_t)-1)
+	if (owner != NO_USER)
 		g_array_append_val(owners, owner);
 	for (size_t i = 0; i < G_N_ELEMENTS(accounts); i++) {
-		struct passwd entry, *found = NULL;
-		char buffer[4096];
+		uid_t account = find_account(accounts[i]);
 
-		if (!getpwnam_r(accounts[i], &entry, buffer, sizeof(buffer), &found) && found)
-			g_array_append_val(owners, found->pw_uid);
+		if (account != NO_USER)
+			g_array_append_val(owners, account);
 	}
 	return owners;
 }
 
 pid_t libvirt_link_find_pid(struct libvirt_link *link)
 {
-	g_autoptr(GArray) owners = list_vmm_owners(link->uri);
+	g_autoptr(GArray) owners = libvirt_list_owners(link->uri, libvirt_link_get_user(link));
 	char uuid[VIR_UUID_STRING_BUFLEN];
 
 	link->pid = libvirt_link_copy_uuid(link, uuid) && hv_uri_is_local(link->uri)

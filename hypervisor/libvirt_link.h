@@ -37,6 +37,7 @@ struct libvirt_link {
 	bool closing;			   /* the guest was closed: the last user disconnects */
 	bool lost;			   /* libvirt reported that the connection broke */
 	char uuid[VIR_UUID_STRING_BUFLEN]; /* "" until the domain was found */
+	uid_t user;			   /* who runs its QEMU; (uid_t)-1: not known */
 
 	struct {
 		int ids[LINK_EVENT_KINDS]; /* libvirt's, -1 when not registered; as conn above */
@@ -104,6 +105,18 @@ void libvirt_link_unref(void *link);
  * running.  Drops the caller's reference.
  */
 void libvirt_link_close(struct libvirt_link *link);
+
+/* The user in a DAC label: "+1000", "1000" or a name.  (uid_t)-1: there is no such user. */
+uid_t libvirt_parse_user(const char *label);
+
+/* Remembers who runs the guest's QEMU, by its DAC label; NULL: libvirt reports none. */
+void libvirt_link_set_user(struct libvirt_link *link, const char *label);
+
+/*
+ * The users whose processes may be a QEMU of @uri: @user, or if that is (uid_t)-1 those whom
+ * libvirt usually runs QEMU as.  The caller frees the array.
+ */
+GArray *libvirt_list_owners(const char *uri, uid_t user);
 
 /*
  * The process of the guest's QEMU on this host; 0 when it is unknown.  For the

@@ -124,6 +124,39 @@ static void test_confidential_guest(void **state)
 	assert_true(protected.confidential);
 }
 
+static void test_user_of_its_qemu(void **state)
+{
+	static const struct {
+		const char *labels, *user;
+	} rows[] = {
+		{ "", NULL },
+		{ "<seclabel model='dac'><label>+64055:+109</label></seclabel>", "+64055" },
+		{ "<seclabel type='static' model='dac' relabel='yes'><label>vm-web:kvm</label>"
+		  "</seclabel>",
+		  "vm-web" },
+		{ "<seclabel model='apparmor'><label>libvirt-1</label></seclabel>"
+		  "<seclabel type='dynamic' model='dac'><label>+1:+2</label></seclabel>",
+		  "+1" },
+		{ "<seclabel model='selinux'><label>system_u:x</label></seclabel>", NULL },
+		{ "<seclabel type='none' model='dac'/>", NULL },
+		{ "<devices><seclabel model='dac'><label>+1:+2</label></seclabel></devices>",
+		  NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *text =
+			g_strdup_printf("<domain type='kvm'>%s</domain>", rows[i].labels);
+		g_auto(domain_xml) xml = { 0 };
+
+		assert_true(domain_xml_parse(text, &xml, NULL));
+		if (rows[i].user)
+			assert_string_equal(xml.user, rows[i].user);
+		else
+			assert_null(xml.user);
+	}
+}
+
 static void test_locked_memory(void **state)
 {
 	g_auto(domain_xml) locked = { 0 };
@@ -516,6 +549,7 @@ int main(void)
 		cmocka_unit_test(test_model_none_is_no_balloon),
 		cmocka_unit_test(test_devices_of_the_host),
 		cmocka_unit_test(test_confidential_guest),
+		cmocka_unit_test(test_user_of_its_qemu),
 		cmocka_unit_test(test_locked_memory),
 		cmocka_unit_test(test_reads_only_its_own_elements),
 		cmocka_unit_test(test_units_are_libvirts),

@@ -15,7 +15,10 @@
 
 #include <cmocka.h>
 
+#include "hypervisor/libvirt_link.h"
+
 #define OTHER_UID 65534
+#define NO_UID ((uid_t)-1)
 
 static char *uuid;
 
@@ -149,6 +152,71 @@ static void two_processes_of_the_owner_are_neither(void **state)
 	end_lookalike(second);
 }
 
+/* How libvirt writes the user of a DAC label. */
+static void the_user_of_a_label_is_a_number_or_a_name(void **state)
+{
+	static const struct {
+		const char *label;
+		uid_t uid;
+	} rows[] = {
+		{ "+0", 0 },	     { "+64055", 64055 },   { "1234", 1234 },
+		{ "root", 0 },	     { "", NO_UID },	    { "+", NO_UID },
+		{ "+root", NO_UID }, { "-1", NO_UID },	    { "+-1", NO_UID },
+		{ "++1", NO_UID },   { "no such", NO_UID }, { "+4294967294", 4294967294 },
+		{ "+1 ", NO_UID },   { "0x1", NO_UID },	    { "+4294967295", NO_UID },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		print_message("%s\n", rows[i].label);
+		assert_int_equal(libvirt_parse_user(rows[i].label), rows[i].uid);
+	}
+}
+
+static pid_t find_at(const char *uri, uid_t user)
+{
+	g_autoptr(GArray) owners = libvirt_list_owners(uri, user);
+
+	return vmm_process_find(uuid, owners, 0);
+}
+
+static void the_user_that_libvirt_reports_is_the_only_one(void **state)
+{
+	pid_t own = start_lookalike(geteuid(), geteuid()), pid;
+
+	(void)state;
+	if (geteuid()) {
+		end_lookalike(own);
+		skip();
+	}
+	pid = start_lookalike(OTHER_UID, OTHER_UID);
+	assert_int_equal(find_at("qemu:///system", OTHER_UID), pid);
+	assert_int_equal(find_at("qemu:///system", NO_UID), own);
+	assert_int_equal(find_at("qemu:///system", 1), 0);
+	end_lookalike(pid);
+	end_lookalike(own);
+}
+
+static void another_users_libvirt_speaks_for_no_third_user(void **state)
+{
+	g_autofree char *path = g_strdup_printf("/tmp/libvirt-of-another-%d", (int)getpid());
+	g_autofree char *uri = g_strdup_printf("qemu:///session?socket=%s", path);
+	pid_t pid;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	assert_true(g_file_set_contents(path, "", -1, NULL));
+	assert_return_code(chown(path, OTHER_UID, OTHER_UID), errno);
+	pid = start_lookalike(1, 1);
+	assert_int_equal(find_at(uri, 1), 0);
+	end_lookalike(pid);
+	pid = start_lookalike(OTHER_UID, OTHER_UID);
+	assert_int_equal(find_at(uri, 1), pid);
+	end_lookalike(pid);
+	unlink(path);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -159,6 +227,9 @@ int main(void)
 		TEST(a_process_of_another_user_neither_counts_nor_hides_the_right_one),
 		TEST(a_program_that_another_user_started_with_more_rights_does_not_count),
 		TEST(two_processes_of_the_owner_are_neither),
+		TEST(the_user_of_a_label_is_a_number_or_a_name),
+		TEST(the_user_that_libvirt_reports_is_the_only_one),
+		TEST(another_users_libvirt_speaks_for_no_third_user),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
