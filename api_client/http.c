@@ -29,6 +29,7 @@
 #define ANSWER_MAX (64 * 1024 * 1024)
 #define CHUNK 65536
 #define CONNECT_MS 5000 /* within which a stream has to begin */
+#define RETRY_MS 20	/* until the next attempt to connect where the queue is full */
 
 struct http_peer {
 	char *path;
@@ -180,19 +181,55 @@ static void set_foreign_error(const struct http_peer *peer, const char *what, GE
 		    "what listens on %s is not aerostatd: %s", peer->path, what);
 }
 
-/* Sends it, and waits until the answer begins. */
-static bool send_request(struct request *request, GError **error)
+static bool try_request(struct request *request, GError **error)
 {
 	g_autoptr(GAsyncResult) result = NULL;
-	g_autoptr(GError) reason = NULL;
 
 	soup_session_send_async(request->peer->session, request->message, G_PRIORITY_DEFAULT,
 				request->cancellable, on_request_result, request);
 	result = wait_request_result(request);
-	request->body = soup_session_send_finish(request->peer->session, result, &reason);
-	if (!request->body)
-		set_lost_error(request, reason, error);
+	request->body = soup_session_send_finish(request->peer->session, result, error);
 	return request->body != NULL;
+}
+
+static gboolean on_retry(gpointer data)
+{
+	*(bool *)data = true;
+	return G_SOURCE_REMOVE;
+}
+
+/* False if the request was ended meanwhile. */
+static bool wait_retry(struct request *request)
+{
+	GSource *source = g_timeout_source_new(RETRY_MS);
+	bool is_due = false;
+
+	g_source_set_callback(source, on_retry, &is_due, NULL);
+	g_source_attach(source, request->peer->context);
+	while (!is_due && request->ended == ENDED_NOT)
+		g_main_context_iteration(request->peer->context, TRUE);
+	g_source_destroy(source);
+	g_source_unref(source);
+	return request->ended == ENDED_NOT;
+}
+
+/*
+ * Sends it, and waits until the answer begins.  While many others connect, the daemon's queue may
+ * be full, which GIO does not wait for.  Nothing was sent then.
+ */
+static bool send_request(struct request *request, GError **error)
+{
+	g_autoptr(GError) reason = NULL;
+
+	while (!try_request(request, &reason)) {
+		if (!g_error_matches(reason, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK) ||
+		    !wait_retry(request)) {
+			set_lost_error(request, reason, error);
+			return false;
+		}
+		g_clear_error(&reason);
+	}
+	return true;
 }
 
 /* The next bytes of the answer; none at its end, NULL with an error. */

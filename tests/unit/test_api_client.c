@@ -2,12 +2,20 @@
 /* The daemon's answers as structs: whole ones, and those of a peer that is not the daemon. */
 #include "api_client/client.h"
 
+#include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include "tests/hang.h"
 
 #define MIB (INT64_C(1) << 20)
 
@@ -578,6 +586,68 @@ static void without_a_socket_the_daemon_is_absent(void **state)
 	assert_true(g_error_matches(error, DAEMON_ERROR, DAEMON_ERROR_ABSENT));
 }
 
+#define ANSWER                                                                                     \
+	"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"               \
+	"Connection: close\r\n\r\n{}"
+
+/* Lets the queue of @listener stay full for a moment, then takes each client and answers. */
+static void serve_late(int listener)
+{
+	char request[4096];
+
+	g_usleep(200000);
+	for (;;) {
+		int client = accept(listener, NULL, NULL);
+
+		if (client < 0 || (recv(client, request, sizeof(request), 0) > 0 &&
+				   send(client, ANSWER, strlen(ANSWER), MSG_NOSIGNAL) < 0))
+			_exit(1);
+		close(client);
+	}
+}
+
+static void fill_queue(const struct sockaddr_un *address)
+{
+	int fd;
+
+	do {
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		assert_return_code(fd, errno);
+	} while (!connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&
+		 !shutdown(fd, SHUT_WR));
+	assert_int_equal(errno, EAGAIN);
+	close(fd);
+}
+
+static void a_daemon_to_which_many_connect_is_waited_for(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	g_autofree char *folder = g_dir_make_tmp("api-client-XXXXXX", NULL);
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	g_autoptr(daemon_client) client = NULL;
+	g_autoptr(daemon_status) status = NULL;
+	g_autoptr(GError) error = NULL;
+	pid_t pid;
+
+	(void)state;
+	g_snprintf(address.sun_path, sizeof(address.sun_path), "%s/sock", folder);
+	assert_return_code(bind(listener, (struct sockaddr *)&address, sizeof(address)), errno);
+	assert_return_code(listen(listener, 0), errno);
+	fill_queue(&address);
+	pid = fork();
+	if (!pid)
+		serve_late(listener);
+	close(listener);
+	client = daemon_client_new(address.sun_path, HANG_US / 1000);
+	status = daemon_get_status(client, &error);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	unlink(address.sun_path);
+	rmdir(folder);
+	assert_null(error);
+	assert_non_null(status);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -600,6 +670,7 @@ int main(void)
 		cmocka_unit_test(every_member_of_the_schemas_is_read),
 		cmocka_unit_test(each_mode_has_the_name_of_the_api),
 		cmocka_unit_test(without_a_socket_the_daemon_is_absent),
+		cmocka_unit_test(a_daemon_to_which_many_connect_is_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
