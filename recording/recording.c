@@ -2,13 +2,13 @@
 #include "recording/recording.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/plain_file.h"
 #include "recording/recording_fields.h"
 
 #define MARK "aerostat-recording"
+#define LINE_MAX_MIB 64 /* a guest takes about 1 KiB per step */
 
 GQuark recording_error_quark(void)
 {
@@ -86,28 +86,37 @@ static void set_line_error(const struct recording *recording, GError **error, co
 		    recording->path, recording->line, reason);
 }
 
+/* Reads a line with its end into @line, nothing at the end of @file.  False if it is too long. */
+static bool read_bounded_line(FILE *file, GString *line)
+{
+	int c = 0;
+
+	while (c != '\n' && (c = getc_unlocked(file)) != EOF) {
+		if (line->len >= (size_t)LINE_MAX_MIB << 20)
+			return false;
+		g_string_append_c(line, (char)c);
+	}
+	return true;
+}
+
 /* Returns the next line as JSON, or NULL: at the end without, else with an error. */
 static json_t *read_recorded_line(struct recording *recording, GError **error)
 {
-	char *line = NULL;
-	size_t room = 0;
-	ssize_t length;
+	g_autoptr(GString) line = g_string_new(NULL);
 	json_error_t wrong;
 	json_t *object;
 
 	recording->line++;
 	errno = 0;
-	length = getline(&line, &room, recording->file);
-	if (length < 0) {
-		if (ferror(recording->file))
-			set_line_error(recording, error, "cannot be read: %s", g_strerror(errno));
-		free(line);
+	if (!read_bounded_line(recording->file, line))
+		set_line_error(recording, error, "is longer than %d MiB", LINE_MAX_MIB);
+	else if (ferror(recording->file))
+		set_line_error(recording, error, "cannot be read: %s", g_strerror(errno));
+	if (*error || !line->len)
 		return NULL;
-	}
-	object = json_loadb(line, (size_t)length, JSON_REJECT_DUPLICATES, &wrong);
+	object = json_loadb(line->str, line->len, JSON_REJECT_DUPLICATES, &wrong);
 	if (!object)
 		set_line_error(recording, error, "is not JSON: %s", wrong.text);
-	free(line);
 	return object;
 }
 

@@ -6,6 +6,7 @@
 
 #include "policy/policy.h"
 
+#define TEXT_SHOWN 60 /* bytes of a text, in an error */
 #define FIELD(type, member, kind_)                                                                 \
 	{                                                                                          \
 		.name = #member, .kind = kind_, .offset = offsetof(type, member)                   \
@@ -283,11 +284,12 @@ char *recording_unpack(const struct recording_field *fields, const json_t *objec
 		if (!unpack_field(field, value, data)) {
 			g_autofree char *text = json_dumps(value, JSON_ENCODE_ANY);
 
-			return g_strdup_printf("'%s' cannot be %s", field->name, text);
+			return g_strdup_printf("'%s' cannot be %.*s", field->name, TEXT_SHOWN,
+					       text);
 		}
 	}
 	json_object_foreach ((json_t *)object, name, value)
 		if (!is_field(fields, name))
-			return g_strdup_printf("has an unknown key '%s'", name);
+			return g_strdup_printf("has an unknown key '%.*s'", TEXT_SHOWN, name);
 	return NULL;
 }

@@ -286,6 +286,36 @@ static void errors_name_the_damaged_line(void **state)
 	}
 }
 
+static void foreign_text_is_cut_in_errors(void **state)
+{
+	g_autofree char *text = g_strnfill(100000, 'x');
+	g_autofree char *value =
+		g_strdup_printf("{\"settings\":{\"budget_bytes\":\"%s\"}}\n", text);
+	g_autofree char *key =
+		g_strdup_printf("{\"settings\":{\"budget_bytes\":1,\"reserve_bytes\":"
+				"1,\"optimism\":0,\"%s\":1}}\n",
+				text);
+	g_autofree char *of_value = error_of(NULL, value), *of_key = error_of(NULL, key);
+
+	(void)state;
+	assert_non_null(strstr(of_value, "'budget_bytes' cannot be \"xxx"));
+	assert_non_null(strstr(of_key, "has an unknown key 'xxx"));
+	assert_true(strlen(of_value) < 300 && strlen(of_key) < 300);
+}
+
+/* A file of zeros that takes no space on the disk. */
+static void a_line_without_end_is_not_read_whole(void **state)
+{
+	GError *error = NULL;
+
+	(void)state;
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(truncate(path, (off_t)65 << 20), 0);
+	assert_null(recording_open(path, &error));
+	assert_non_null(strstr(error->message, "line 1: is longer than 64 MiB"));
+	g_error_free(error);
+}
+
 static void a_file_that_is_not_there_is_named(void **state)
 {
 	GError *error = NULL;
@@ -318,6 +348,8 @@ int main(void)
 		cmocka_unit_test(steps_without_decisions_and_new_settings),
 		cmocka_unit_test(recordings_of_version_1_can_be_read),
 		cmocka_unit_test(errors_name_the_damaged_line),
+		cmocka_unit_test(foreign_text_is_cut_in_errors),
+		cmocka_unit_test(a_line_without_end_is_not_read_whole),
 		cmocka_unit_test(a_file_that_is_not_there_is_named),
 		cmocka_unit_test(a_full_disk_is_noticed),
 	};
