@@ -186,7 +186,10 @@ struct hv_stats {
 /* Seconds from the guest's last update to the reading; -1 when there was no update. */
 int64_t hv_stats_age_s(const struct hv_stats *stats);
 
-/* Too old to be used: never updated, or older than 5 s and than three periods. */
+/* Dated in the future: the clock was set back, and nobody knows how old they are. */
+bool hv_stats_early(const struct hv_stats *stats);
+
+/* Not to be used: never updated, older than 5 s and than three periods, or early. */
 bool hv_stats_stale(const struct hv_stats *stats);
 
 enum hv_event_kind {

@@ -68,10 +68,20 @@ int64_t hv_stats_age_s(const struct hv_stats *stats)
 	return MAX(stats->taken_s - stats->last_update_s, 0);
 }
 
+static int64_t stats_limit_s(const struct hv_stats *stats)
+{
+	return MAX(5, 3 * (int64_t)stats->period_s);
+}
+
+bool hv_stats_early(const struct hv_stats *stats)
+{
+	return stats->last_update_s > 0 &&
+	       stats->last_update_s - stats->taken_s > stats_limit_s(stats);
+}
+
 bool hv_stats_stale(const struct hv_stats *stats)
 {
-	int64_t age = hv_stats_age_s(stats), limit = MAX(5, 3 * (int64_t)stats->period_s);
+	int64_t age = hv_stats_age_s(stats);
 
-	/* Dated in the future: the clock was set back, and nobody knows how old they are. */
-	return age < 0 || age > limit || stats->last_update_s - stats->taken_s > limit;
+	return age < 0 || age > stats_limit_s(stats) || hv_stats_early(stats);
 }

@@ -218,6 +218,8 @@ char *resize_silence_text(const struct guest_stats *stats)
 
 	if (age_s < 0)
 		state = g_strdup("the guest reports no statistics");
+	else if (hv_stats_early(&stats->latest))
+		state = g_strdup("the guest's last statistics are dated in the future");
 	else if (!guest_stats_are_fresh(stats))
 		state = g_strdup_printf(
 			"the guest's last statistics are %" G_GINT64_FORMAT " s old", age_s);

@@ -19,6 +19,11 @@ static void warn_of_old_stats(struct context *ctx, const hv_info *info,
 	else if (age < 0)
 		cli_warn(ctx, "%s has not answered yet: no balloon driver is at work in it",
 			 info->name);
+	else if (hv_stats_early(stats))
+		cli_warn(ctx,
+			 "statistics of %s are dated in the future, so nobody knows how old they "
+			 "are; --period 1 asks for new ones",
+			 info->name);
 	else if (hv_stats_stale(stats))
 		cli_warn(ctx, "statistics of %s are %" G_GINT64_FORMAT " s old%s", info->name, age,
 			 stats->period_s > 0 ? ": the guest does not answer"

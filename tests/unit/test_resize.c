@@ -328,6 +328,16 @@ static void less_than_half_is_refused_of_a_guest_whose_statistics_stand_still(vo
 	assert_refused_with(t, "the guest's last statistics are ");
 }
 
+static void statistics_of_the_future_are_none(void **state)
+{
+	struct resizing *t = *state;
+
+	will_answer(t->fake, STATS,
+		    "\"return\": {\"stats\": {\"stat-available-memory\": 419430400}, "
+		    "\"last-update\": 9999999999}");
+	assert_refused_with(t, "the guest's last statistics are dated in the future");
+}
+
 static void half_is_taken_of_a_guest_that_reports_nothing_with_a_note(void **state)
 {
 	struct resizing *t = *state;
@@ -557,6 +567,7 @@ int main(void)
 		RESIZE_TEST(a_guest_that_is_to_grow_has_no_obstacle),
 		RESIZE_TEST(less_than_half_is_refused_of_a_guest_that_reports_nothing),
 		RESIZE_TEST(less_than_half_is_refused_of_a_guest_whose_statistics_stand_still),
+		RESIZE_TEST(statistics_of_the_future_are_none),
 		RESIZE_TEST(half_is_taken_of_a_guest_that_reports_nothing_with_a_note),
 		RESIZE_TEST(force_takes_more_than_half_of_a_guest_that_reports_nothing),
 		RESIZE_TEST(a_guest_that_is_booting_is_waited_for),
