@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Between bind() and listen() a socket refuses connections, as one does that a dead process left
+ * behind.  So that a device that starts does not remove the socket of another one that starts,
+ * the socket's folder is locked from the one to the other.  Anybody who may read the folder can
+ * hold that lock, so it is not waited for without end.
+ */
 #include "io/listener.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,6 +23,8 @@
 #include "common/safe_folder.h"
 
 #define BACKLOG 16
+#define LOCK_WAIT_MS 5000
+#define LOCK_POLL_MS 10
 #define RETRY_NS UINT64_C(1000000000)
 #define LISTENER_OF(pointer, member)                                                               \
 	((struct listener *)((char *)(pointer)-offsetof(struct listener, member)))
@@ -68,39 +78,33 @@ static int bind_privately(int fd, const struct sockaddr_un *address)
 	return error;
 }
 
-/* 0 if no symbolic link of another user leads to @path; bind() follows none at its end. */
-static int check_socket_folder(const char *path)
+/* Locks @folder, until the result is closed.  -1: it cannot be read, or is locked for too long. */
+static int lock_socket_folder(int folder)
 {
-	const char *name;
-	int folder = safe_folder_of(path, 0, &name);
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (folder < 0)
-		return folder;
-	close(folder);
-	return 0;
+	for (int ms = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB); ms += LOCK_POLL_MS) {
+		if (errno != EWOULDBLOCK || ms >= LOCK_WAIT_MS) {
+			close(fd);
+			return -1;
+		}
+		poll(NULL, 0, LOCK_POLL_MS);
+	}
+	return fd;
 }
 
-int listener_bind(const char *path)
+/* The listening socket, or -errno. */
+static int listen_at_address(const struct sockaddr_un *address)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd, error;
+	int error, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (!*path)
-		return -EINVAL; /* Linux would choose an abstract name */
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	error = check_socket_folder(path);
-	if (error)
-		return error;
-	strcpy(address.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	error = bind_privately(fd, &address);
+	error = bind_privately(fd, address);
 	if (error == -EADDRINUSE) {
-		error = unlink_unused_socket(&address);
+		error = unlink_unused_socket(address);
 		if (!error)
-			error = bind_privately(fd, &address);
+			error = bind_privately(fd, address);
 	}
 	if (!error && listen(fd, BACKLOG))
 		error = -errno;
@@ -108,6 +112,29 @@ int listener_bind(const char *path)
 		return fd;
 	close(fd);
 	return error;
+}
+
+int listener_bind(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *name;
+	int fd, folder, lock;
+
+	if (!*path)
+		return -EINVAL; /* Linux would choose an abstract name */
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	/* No symbolic link of another user may lead there; bind() follows none at the end. */
+	folder = safe_folder_of(path, 0, &name);
+	if (folder < 0)
+		return folder;
+	lock = lock_socket_folder(folder);
+	close(folder);
+	strcpy(address.sun_path, path);
+	fd = listen_at_address(&address);
+	if (lock >= 0)
+		close(lock);
+	return fd;
 }
 
 void listener_claim(int fd)

@@ -3,13 +3,18 @@
 #include "tests/unit/control_rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -315,6 +320,51 @@ static void the_socket_of_a_process_that_is_ending_is_taken_over(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/* Another device at @path that has bound its socket, and takes a moment until it listens. */
+static pid_t start_slow_starter(const char *folder, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int ready[2], lock, fd;
+	char byte;
+	pid_t pid;
+
+	assert_return_code(pipe(ready), errno);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+		lock = open(folder, O_RDONLY | O_DIRECTORY);
+		fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		if (flock(lock, LOCK_EX) ||
+		    bind(fd, (struct sockaddr *)&address, sizeof(address)) ||
+		    write(ready[1], "", 1) != 1)
+			_exit(1);
+		poll(NULL, 0, 50);
+		if (listen(fd, 1))
+			_exit(1);
+		close(lock);
+		pause();
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static void the_socket_of_a_device_that_starts_is_left_alone(void **state)
+{
+	struct rig *rig = *state;
+	char path[80];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "%s/starting", rig->dir);
+	pid = start_slow_starter(rig->dir, path);
+	assert_int_equal(listener_bind(path), -EADDRINUSE);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_return_code(unlink(path), errno);
+}
+
 static void a_listener_that_is_too_busy_to_answer_is_left_alone(void **state)
 {
 	struct rig *rig = *state;
@@ -358,6 +408,7 @@ int main(void)
 		BARE(a_slow_client_loses_events_and_no_answer),
 		BARE(a_stale_socket_is_replaced_and_a_used_one_is_not),
 		BARE(the_socket_of_a_process_that_is_ending_is_taken_over),
+		BARE(the_socket_of_a_device_that_starts_is_left_alone),
 		BARE(a_listener_that_is_too_busy_to_answer_is_left_alone),
 	};
 
