@@ -26,6 +26,7 @@ static enum exit_code resize_exit_code(enum resize_reason reason)
 		return EXIT_INTERRUPTED;
 	case RESIZE_IN_USE:
 	case RESIZE_FULL:
+	case RESIZE_SILENT:
 	case RESIZE_STUCK:
 	case RESIZE_STOPPED:
 	case RESIZE_DEADLINE:

@@ -26,6 +26,13 @@ void balloon_wait_start(struct balloon_wait *wait, uint64_t before_bytes, uint64
 	};
 }
 
+void balloon_wait_continue(struct balloon_wait *wait, uint64_t target_bytes, int64_t now_us)
+{
+	wait->target_bytes = target_bytes;
+	wait->best_distance = distance_bytes(wait->actual_bytes, target_bytes);
+	wait->progress_us = now_us;
+}
+
 enum balloon_wait_verdict balloon_wait_update(struct balloon_wait *wait, int64_t now_us,
 					      uint64_t actual_bytes)
 {

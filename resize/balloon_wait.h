@@ -45,6 +45,9 @@ struct balloon_wait {
 void balloon_wait_start(struct balloon_wait *wait, uint64_t before_bytes, uint64_t target_bytes,
 			int64_t now_us, int64_t stall_us, int64_t timeout_us);
 
+/* Goes on to another target in the same direction: without a stall so far, until the same end. */
+void balloon_wait_continue(struct balloon_wait *wait, uint64_t target_bytes, int64_t now_us);
+
 /* Takes the guest's size at @now_us into account and says whether to go on waiting. */
 enum balloon_wait_verdict balloon_wait_update(struct balloon_wait *wait, int64_t now_us,
 					      uint64_t actual_bytes);

@@ -59,6 +59,35 @@ void guest_stats_wait(struct guest_stats *stats, unsigned int ms)
 	} while (stats->known && !is_answer(stats, before_s) && g_get_monotonic_time() < deadline);
 }
 
+/* Whether a guest reports the same in @a and @b.  Its size and RSS are the host's numbers. */
+static bool is_report_same(const struct hv_stats *a, const struct hv_stats *b)
+{
+	for (int i = 0; i < HV_STAT_COUNT; i++)
+		if (i != HV_STAT_ACTUAL && i != HV_STAT_RSS && a->value[i] != b->value[i])
+			return false;
+	return true;
+}
+
+bool guest_stats_have_changed(struct guest_stats *stats, const struct hv_stats *before,
+			      unsigned int ms)
+{
+	int64_t deadline = hv_deadline_ms(ms), last_s;
+
+	guest_stats_read(stats);
+	last_s = stats->latest.last_update_s;
+	if (stats->restore_period_s >= 0 && set_polling_period(stats, 0))
+		set_polling_period(stats, PERIOD_S);
+	for (;;) {
+		if (stats->known && !is_report_same(&stats->latest, before))
+			return true;
+		if ((stats->known && is_answer(stats, last_s)) ||
+		    g_get_monotonic_time() >= deadline)
+			return false;
+		poll(NULL, 0, POLL_MS);
+		guest_stats_read(stats);
+	}
+}
+
 void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info *info,
 		       bool keep_period)
 {

@@ -31,6 +31,14 @@ void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info
 void guest_stats_wait(struct guest_stats *stats, unsigned int ms);
 /* Reads the latest sample into stats->latest. */
 void guest_stats_read(struct guest_stats *stats);
+/*
+ * guest_stats_have_changed - whether the guest reports anything else than in @before
+ *
+ * Asks the guest, and waits at most @ms for a sample that was taken from now on.  Returns as soon
+ * as one differs.
+ */
+bool guest_stats_have_changed(struct guest_stats *stats, const struct hv_stats *before,
+			      unsigned int ms);
 /* Restores the guest's own polling period. */
 void guest_stats_stop(struct guest_stats *stats);
 

@@ -10,6 +10,10 @@
  * First of all it asks the guest (resize_ask.c).  Unless it is forced, it takes only what the
  * guest can give without swapping or killing processes.
  *
+ * Statistics may be frozen, although each report has a new date.  Nothing that a guest reports
+ * stays the same while its balloon takes tens of MiB, so one that is to have less than half of its
+ * maximum is first made smaller by some of it, and by the rest once its statistics have changed.
+ *
  * A guest whose size does not change at all has no driver, or a stuck one.  QMP says which;
  * over libvirt, fresh statistics prove that there is a driver.
  *
@@ -30,7 +34,8 @@
 #define POLL_MS 25		   /* a poll costs about 1 ms of CPU time */
 #define DRIVER_GRACE_US 3000000	   /* a guest that is booting may load its driver meanwhile */
 #define LEFT_MIN_US G_USEC_PER_SEC /* to wait for the target, even if all time was spent before */
-#define EASE_WAIT_MS 3000	   /* how long an eased guest may take to grow */
+#define PROOF_BYTES (UINT64_C(48) << 20) /* no statistics ignore a balloon that moves so far */
+#define EASE_WAIT_MS 3000		 /* how long an eased guest may take to grow */
 
 static uint64_t measure_host_bytes(const hv_info *info)
 {
@@ -50,6 +55,18 @@ static uint64_t harmless_target(const struct resize *r)
 		return asked;
 	return MIN((least + BALLOON_PAGE_BYTES - 1) / BALLOON_PAGE_BYTES * BALLOON_PAGE_BYTES,
 		   r->result->before_bytes);
+}
+
+/* @asked_bytes, or what to ask for before that, to see whether the statistics follow. */
+static uint64_t first_target(const struct resize *r, uint64_t asked_bytes)
+{
+	uint64_t before = r->result->before_bytes;
+
+	if (r->request->force || r->request->no_wait || before < asked_bytes + PROOF_BYTES ||
+	    guest_stats_least_bytes(&r->stats) == HV_UNSET)
+		return asked_bytes;
+	return MAX(asked_bytes,
+		   MIN(resize_careful_bytes(r->info->max_bytes), before - PROOF_BYTES));
 }
 
 static void warn_of_need(const struct resize *r)
@@ -127,12 +144,18 @@ static enum resize_step set_target(struct resize *r, uint64_t bytes, GError **er
 	return RESIZE_ENDED;
 }
 
-/* A newer request holds the guest where it wants it. */
+/*
+ * Undoes a hold whose target was not set.  A newer request holds the guest where it wants it.
+ */
 static void release_guest(const struct resize *r)
 {
 	uint64_t newer_bytes;
 
-	if (r->ops->release && target_file_is_current(&r->target_file, &newer_bytes))
+	if (!target_file_is_current(&r->target_file, &newer_bytes))
+		return;
+	if (r->first_bytes && r->ops->hold)
+		r->ops->hold(r->data, r->first_bytes, NULL);
+	else if (r->ops->release)
 		r->ops->release(r->data);
 }
 
@@ -252,24 +275,20 @@ static void conclude_resize(struct resize *r, enum balloon_wait_verdict verdict)
 	result->host_after_bytes = measure_settled_host(r);
 }
 
-/* Sets the target and, unless that is unwanted, waits. */
-static bool request_and_wait(struct resize *r, GError **error)
+/* Holds the guest at the target of the wait, and sets that. */
+static enum resize_step request_target(struct resize *r, GError **error)
 {
-	enum balloon_wait_verdict verdict = BALLOON_WAIT_GOING;
-	enum resize_step step = set_target(r, r->wait.target_bytes, error);
+	enum resize_step step;
 
-	if (step != RESIZE_GO_ON) {
-		release_guest(r);
-		if (step == RESIZE_FAILED && is_guest_gone(*error))
-			mark_guest_lost(r, error);
-		return step == RESIZE_ENDED;
-	}
-	if (r->request->no_wait)
-		return true;
-	if (!wait_for_target(r, &verdict, error))
-		return false;
-	conclude_resize(r, verdict);
-	return true;
+	if (r->ops->hold && !r->ops->hold(r->data, r->wait.target_bytes, error))
+		return RESIZE_FAILED;
+	step = set_target(r, r->wait.target_bytes, error);
+	if (step == RESIZE_GO_ON)
+		return step;
+	release_guest(r);
+	if (step == RESIZE_FAILED && is_guest_gone(*error))
+		mark_guest_lost(r, error);
+	return step;
 }
 
 static void start_result(struct resize *r, uint64_t actual_bytes)
@@ -286,19 +305,51 @@ static void start_result(struct resize *r, uint64_t actual_bytes)
 	};
 }
 
+/* From the first target, once it is reached, to @asked_bytes if the statistics follow. */
+static bool go_on_to(struct resize *r, uint64_t asked_bytes, const struct hv_stats *before,
+		     enum balloon_wait_verdict *verdict, GError **error)
+{
+	r->first_bytes = r->wait.target_bytes;
+	*verdict = BALLOON_WAIT_GOING;
+	if (!guest_stats_have_changed(&r->stats, before, RESIZE_SILENT_MS)) {
+		resize_conclude(r, RESIZE_SILENT);
+		return true;
+	}
+	balloon_wait_continue(&r->wait, asked_bytes, g_get_monotonic_time());
+	switch (request_target(r, error)) {
+	case RESIZE_GO_ON:
+		return wait_for_target(r, verdict, error);
+	case RESIZE_ENDED:
+		return true;
+	case RESIZE_FAILED:
+		break;
+	}
+	return false;
+}
+
 /* Holds the guest at what it is asked for, and waits for that. */
 static bool set_asked_size(struct resize *r, GError **error)
 {
-	uint64_t asked_bytes = harmless_target(r);
-	int64_t left_us;
+	uint64_t asked_bytes = harmless_target(r), first_bytes = first_target(r, asked_bytes);
+	int64_t left_us = r->started_us + r->request->timeout_us - g_get_monotonic_time();
+	enum balloon_wait_verdict verdict = BALLOON_WAIT_GOING;
+	struct hv_stats before = r->stats.latest;
+	enum resize_step step;
 
-	if (r->ops->hold && !r->ops->hold(r->data, asked_bytes, error))
-		return false;
-	left_us = r->started_us + r->request->timeout_us - g_get_monotonic_time();
 	balloon_wait_start(&r->wait, r->result->before_bytes, asked_bytes, g_get_monotonic_time(),
 			   r->request->stall_us, MAX(left_us, LEFT_MIN_US));
 	warn_of_need(r);
-	return request_and_wait(r, error);
+	r->wait.target_bytes = first_bytes;
+	step = request_target(r, error);
+	if (step != RESIZE_GO_ON || r->request->no_wait)
+		return step != RESIZE_FAILED;
+	if (!wait_for_target(r, &verdict, error))
+		return false;
+	if (first_bytes != asked_bytes && verdict == BALLOON_WAIT_REACHED &&
+	    !go_on_to(r, asked_bytes, &before, &verdict, error))
+		return false;
+	conclude_resize(r, verdict);
+	return true;
 }
 
 static bool ask_and_set(struct resize *r, GError **error)

@@ -32,6 +32,7 @@ enum resize_reason {
 	RESIZE_ASKED,	    /* the target is set; nobody waited */
 	RESIZE_IN_USE,	    /* it was asked for less, because it uses the rest */
 	RESIZE_FULL,	    /* it could not give all that was asked for */
+	RESIZE_SILENT,	    /* what it can give is not known: its statistics stand still */
 	RESIZE_STUCK,	    /* it should have grown, and does not take its memory back */
 	RESIZE_NO_DRIVER,   /* no balloon driver is at work in it */
 	RESIZE_BOOTING,	    /* it is booting, and its driver has not started yet */

@@ -12,7 +12,7 @@
  *    Over libvirt nobody reports the driver, but statistics prove that there is one.
  * 3. The statistics, from which follows how much the guest can give.  Of a guest that reports
  *    none, at most half is taken unless forced: with half of the memory that it was planned for
- *    a guest may swap, but it lives.
+ *    a guest may swap, but it lives.  Beyond that, resize.c wants a proof that they are true.
  *
  * Nothing is asked of a guest that is to grow, or whose caller does not wait.
  */
@@ -25,7 +25,6 @@
 
 #define BOOT_US (60 * G_USEC_PER_SEC) /* a guest older than this has booted */
 #define BOOT_POLL_MS 100
-#define SILENT_MS 4000 /* how long a guest may take to report before it counts as silent */
 
 void resize_conclude(struct resize *r, enum resize_reason reason)
 {
@@ -151,12 +150,11 @@ static enum resize_step await_driver(struct resize *r)
 		driver = find_driver(r);
 	}
 	if (waited)
-		guest_stats_wait(&r->stats, SILENT_MS);
+		guest_stats_wait(&r->stats, RESIZE_SILENT_MS);
 	return RESIZE_GO_ON;
 }
 
-/* The least that a guest is asked for of which nobody knows what it can give. */
-static uint64_t careful_bytes(uint64_t max_bytes)
+uint64_t resize_careful_bytes(uint64_t max_bytes)
 {
 	return MAX(floor_bytes(max_bytes), max_bytes / 2);
 }
@@ -170,11 +168,11 @@ static char *careless_text(const struct guest_stats *stats)
 
 static bool check_silent_guest(struct resize *r, GError **error)
 {
-	bool is_careless = r->request->target_bytes < careful_bytes(r->info->max_bytes);
+	bool is_careless = r->request->target_bytes < resize_careful_bytes(r->info->max_bytes);
 	g_autofree char *text = NULL;
 
 	if (is_careless && !r->request->force && guest_stats_least_bytes(&r->stats) == HV_UNSET)
-		guest_stats_wait(&r->stats, SILENT_MS);
+		guest_stats_wait(&r->stats, RESIZE_SILENT_MS);
 	if (guest_stats_least_bytes(&r->stats) != HV_UNSET)
 		return true;
 	text = is_careless ? careless_text(&r->stats) : resize_silence_text(&r->stats);
@@ -198,7 +196,7 @@ bool resize_check_view(const struct resize_view *view, uint64_t target_bytes, bo
 		return true;
 	if (!resize_check_obstacle(view->name, view->obstacle, force, error))
 		return false;
-	if (least == HV_UNSET && target_bytes < careful_bytes(view->max_bytes))
+	if (least == HV_UNSET && target_bytes < resize_careful_bytes(view->max_bytes))
 		text = careless_text(&stats);
 	else if (least != HV_UNSET && target_bytes < least)
 		text = resize_need_text(used == HV_UNSET ? least : used);

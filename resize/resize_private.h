@@ -18,7 +18,8 @@ struct resize {
 	void *data;
 	struct resize_result *result;
 	int64_t started_us;
-	bool is_set; /* the target was set, or may have been */
+	bool is_set;	      /* the target was set, or may have been */
+	uint64_t first_bytes; /* a part of what is asked for, which was reached; 0: none */
 	struct balloon_wait wait;
 	struct target_file target_file;
 	struct guest_stats stats;
@@ -32,6 +33,12 @@ enum resize_step {
 
 /* Before a guest is made smaller: whether it may be, and what it can give. */
 enum resize_step resize_ask_guest(struct resize *r, GError **error);
+
+/* How long a guest may take to report before it counts as silent. */
+#define RESIZE_SILENT_MS 4000
+
+/* The least that a guest is asked for of which nobody knows what it can give. */
+uint64_t resize_careful_bytes(uint64_t max_bytes);
 
 /* Whether no driver has started yet in a guest that has not been running for long. */
 bool resize_is_booting(const struct resize *r);

@@ -10,17 +10,12 @@
 #define RISE_BYTES (UINT64_C(8) << 20)
 
 static const char *const reason_names[RESIZE_REASONS] = {
-	[RESIZE_REACHED] = "reached",
-	[RESIZE_ASKED] = "asked",
-	[RESIZE_IN_USE] = "in-use",
-	[RESIZE_FULL] = "full",
-	[RESIZE_STUCK] = "stuck",
-	[RESIZE_NO_DRIVER] = "no-driver",
-	[RESIZE_BOOTING] = "booting",
-	[RESIZE_STOPPED] = "stopped",
-	[RESIZE_DEADLINE] = "deadline",
-	[RESIZE_SUPERSEDED] = "superseded",
-	[RESIZE_INTERRUPTED] = "interrupted",
+	[RESIZE_REACHED] = "reached",	    [RESIZE_ASKED] = "asked",
+	[RESIZE_IN_USE] = "in-use",	    [RESIZE_FULL] = "full",
+	[RESIZE_SILENT] = "silent",	    [RESIZE_STUCK] = "stuck",
+	[RESIZE_NO_DRIVER] = "no-driver",   [RESIZE_BOOTING] = "booting",
+	[RESIZE_STOPPED] = "stopped",	    [RESIZE_DEADLINE] = "deadline",
+	[RESIZE_SUPERSEDED] = "superseded", [RESIZE_INTERRUPTED] = "interrupted",
 };
 
 const char *resize_reason_name(enum resize_reason reason)
@@ -89,6 +84,9 @@ static char *resize_why_text(enum resize_reason reason, const struct resize_fact
 		return resize_need_text(facts->used_bytes);
 	case RESIZE_FULL:
 		return full_guest_text(facts);
+	case RESIZE_SILENT:
+		return g_strdup("the guest's statistics stay the same while its balloon moves, so "
+				"what it can give is not known");
 	case RESIZE_STUCK:
 		return g_strdup("the balloon driver does not return the guest's memory");
 	case RESIZE_NO_DRIVER:
@@ -121,6 +119,7 @@ static const char *const remedies[RESIZE_REASONS] = {
 	[RESIZE_IN_USE] = "free memory in the guest, or use --force: the guest will then swap, "
 			  "kill processes or panic",
 	[RESIZE_FULL] = "free memory in the guest, give it swap, or ask for less",
+	[RESIZE_SILENT] = "find out what the guest uses, and use --force",
 	[RESIZE_STUCK] = "see the guest's kernel log",
 	[RESIZE_NO_DRIVER] = "load virtio_balloon in the guest, and repeat this",
 	[RESIZE_BOOTING] = "repeat this when it has booted; if it has, load virtio_balloon in it",

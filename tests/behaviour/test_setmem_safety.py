@@ -150,3 +150,17 @@ def test_a_maximum_that_a_running_guest_refuses_is_not_changed(libvirt, beta, ae
     before = config_of(libvirt, "beta")
     assert aerostat_libvirt("setmaxmem", "beta", "1G", "--live", "--config").code == REFUSED
     assert config_of(libvirt, "beta") == before
+
+
+def test_frozen_statistics_with_new_dates_are_not_believed(ask, monitor):
+    """They go on to report 824 of 1024 MiB as available, whatever is taken."""
+    frozen = ('guest-stats={"stats": {"stat-free-memory": 864026624, "stat-total-memory": '
+              '1073741824, "stat-available-memory": 864026624}, "last-update": NOW}')
+    with monitor("honest", "--say", frozen) as address:
+        result = ask("setmem", address, "300M", "--json")
+        assert result.code == SHORT
+        assert "stay the same while its balloon moves" in result.json["reason"]
+        assert size(ask, address) == 512 * MIB
+        assert period(ask, address) == 0
+        assert ask("setmem", address, "300M", "--force").code == DONE
+        assert size(ask, address) == 300 * MIB

@@ -29,6 +29,16 @@
 	"\"return\": {\"stats\": {\"stat-total-memory\": 536870912, "                              \
 	"\"stat-available-memory\": 419430400, \"stat-free-memory\": 104857600}, "                 \
 	"\"last-update\": " NOW "}"
+/* The same when its balloon has taken memory. */
+#define LATER                                                                                      \
+	"\"return\": {\"stats\": {\"stat-total-memory\": 469762048, "                              \
+	"\"stat-available-memory\": 352321536, \"stat-free-memory\": 37748736}, "                  \
+	"\"last-update\": " NOW "}"
+/* The first again, one number apart. */
+#define HARDLY_LATER                                                                               \
+	"\"return\": {\"stats\": {\"stat-total-memory\": 536870912, "                              \
+	"\"stat-available-memory\": 419430400, \"stat-free-memory\": 104853504}, "                 \
+	"\"last-update\": " NOW "}"
 /* A driver of Windows: free memory only. */
 #define FREE_ONLY                                                                                  \
 	"\"return\": {\"stats\": {\"stat-total-memory\": 536870912, "                              \
@@ -54,6 +64,8 @@ struct resizing {
 	uint64_t held_bytes;	    /* what was last passed to hold() */
 	const char *answer_waiting; /* the driver's status from the call of waiting() on */
 	bool moves;		    /* the balloon arrives as soon as it is asked */
+	const char *later;	    /* its statistics once its balloon has moved; NULL: LATER */
+	bool frozen;		    /* its statistics stay the same when its balloon moves */
 	bool cancel_waiting;	    /* cancel it at the call of waiting() */
 	bool cancel_holding;	    /* the same at hold() */
 	bool cancel_moving;	    /* the same at progress() */
@@ -174,8 +186,9 @@ static void on_progress(void *data, const struct balloon_wait *wait, int64_t now
 {
 	struct resizing *t = data;
 
-	(void)wait;
 	(void)now_us;
+	if (wait->actual_bytes != wait->before_bytes && !t->frozen)
+		will_answer(t->fake, STATS, t->later ? t->later : LATER);
 	t->cancelled |= t->cancel_moving;
 	if (t->newer_bytes)
 		ask_for_newer(t);
@@ -336,6 +349,71 @@ static void statistics_of_the_future_are_none(void **state)
 		    "\"return\": {\"stats\": {\"stat-available-memory\": 419430400}, "
 		    "\"last-update\": 9999999999}");
 	assert_refused_with(t, "the guest's last statistics are dated in the future");
+}
+
+/* Of 512 MiB, 48 are taken to see whether the statistics follow. */
+static void a_guest_whose_statistics_stay_the_same_keeps_what_is_left(void **state)
+{
+	struct resizing *t = *state;
+
+	t->frozen = true;
+	assert_reason(t, RESIZE_SILENT);
+	assert_int_equal(t->result.after_bytes, 464 * MIB);
+	assert_int_equal(t->held_bytes, 464 * MIB);
+	assert_non_null(strstr(t->result.why, "stay the same while its balloon moves"));
+	assert_non_null(strstr(t->result.remedy, "--force"));
+}
+
+static void of_a_large_guest_half_is_left_at_least_before_its_statistics_are_true(void **state)
+{
+	struct resizing *t = *state;
+
+	t->frozen = true;
+	t->info.max_bytes = 600 * MIB;
+	t->request.target_bytes = 250 * MIB;
+	assert_reason(t, RESIZE_SILENT);
+	assert_int_equal(t->result.after_bytes, 300 * MIB);
+	assert_int_equal(t->held_bytes, 300 * MIB);
+}
+
+static void one_number_that_changed_proves_the_statistics(void **state)
+{
+	struct resizing *t = *state;
+
+	t->later = HARDLY_LATER;
+	assert_reason(t, RESIZE_REACHED);
+	assert_int_equal(t->held_bytes, 400 * MIB);
+}
+
+static void a_guest_that_falls_silent_meanwhile_keeps_what_is_left(void **state)
+{
+	struct resizing *t = *state;
+
+	t->later = "\"return\": {\"stats\": {\"stat-total-memory\": 536870912, "
+		   "\"stat-available-memory\": 419430400, \"stat-free-memory\": 104857600}, "
+		   "\"last-update\": 1700000000}";
+	assert_reason(t, RESIZE_SILENT);
+	assert_int_equal(t->held_bytes, 464 * MIB);
+}
+
+static void half_of_the_maximum_needs_no_proof(void **state)
+{
+	struct resizing *t = *state;
+
+	t->frozen = true;
+	t->info.max_bytes = 800 * MIB;
+	assert_reason(t, RESIZE_REACHED);
+	assert_int_equal(t->held_bytes, 400 * MIB);
+}
+
+static void force_needs_no_proof(void **state)
+{
+	struct resizing *t = *state;
+
+	t->frozen = true;
+	t->request.force = true;
+	assert_reason(t, RESIZE_REACHED);
+	assert_int_equal(t->held_bytes, 400 * MIB);
 }
 
 static void half_is_taken_of_a_guest_that_reports_nothing_with_a_note(void **state)
@@ -568,6 +646,12 @@ int main(void)
 		RESIZE_TEST(less_than_half_is_refused_of_a_guest_that_reports_nothing),
 		RESIZE_TEST(less_than_half_is_refused_of_a_guest_whose_statistics_stand_still),
 		RESIZE_TEST(statistics_of_the_future_are_none),
+		RESIZE_TEST(a_guest_whose_statistics_stay_the_same_keeps_what_is_left),
+		RESIZE_TEST(of_a_large_guest_half_is_left_at_least_before_its_statistics_are_true),
+		RESIZE_TEST(one_number_that_changed_proves_the_statistics),
+		RESIZE_TEST(a_guest_that_falls_silent_meanwhile_keeps_what_is_left),
+		RESIZE_TEST(half_of_the_maximum_needs_no_proof),
+		RESIZE_TEST(force_needs_no_proof),
 		RESIZE_TEST(half_is_taken_of_a_guest_that_reports_nothing_with_a_note),
 		RESIZE_TEST(force_takes_more_than_half_of_a_guest_that_reports_nothing),
 		RESIZE_TEST(a_guest_that_is_booting_is_waited_for),
