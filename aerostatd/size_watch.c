@@ -6,6 +6,8 @@
 
 /* A guest takes a new course within this time after it was set a target. */
 #define COURSE_US (2 * G_USEC_PER_SEC)
+/* A guest reports its statistics this often. */
+#define REPORT_US (MANAGED_STATS_PERIOD_S * G_USEC_PER_SEC)
 
 /* These only grow while one kernel runs. */
 static const enum hv_stat counter_stats[] = {
@@ -88,6 +90,16 @@ static bool take_counters(struct size_watch *watch, const struct hv_stats *stats
 	return back;
 }
 
+/* A report shows that the size stood still for a second.  What passed beyond that since the report
+ * before, nobody has seen: the guest may have been paused. */
+static void skip_unseen_time(struct size_watch *watch, int64_t heard_us)
+{
+	int64_t still_us = heard_us - MAX(watch->moved_us, watch->heard_us);
+
+	if (watch->heard && heard_us > watch->heard_us && still_us > REPORT_US)
+		watch->moved_us += still_us - REPORT_US;
+}
+
 /* Notices boots. */
 static void follow_generation(struct size_watch *watch, const struct size_sight *sight)
 {
@@ -102,6 +114,7 @@ static void follow_generation(struct size_watch *watch, const struct size_sight 
 		watch->refills = true;
 		watch->moved_us = sight->now_us;
 	}
+	skip_unseen_time(watch, sight->heard_us);
 	watch->silent = !fresh;
 	watch->heard |= fresh;
 	watch->heard_us = sight->heard_us;

@@ -24,6 +24,8 @@
  *   as nothing but a target fills a balloon.
  *
  * Nothing is concluded while the statistics are old: then the guest is paused, or has no driver.
+ * A pause that is too short for that does not count as standing still, either: each report of the
+ * statistics counts as one second at most.
  * With deflate-on-oom, a guest above its target may have grown by itself, so nobody is suspected.
  *
  * No I/O and no clock.

@@ -117,6 +117,21 @@ static void a_boot_that_cannot_be_seen_may_pause_for_some_seconds(void **state)
 	assert_false(refills(50, 8));
 }
 
+/* Of each two seconds, the guest is paused for one. */
+static void a_pause_that_cannot_be_seen_is_no_time_at_rest(void **state)
+{
+	(void)state;
+	faults = HV_UNSET;
+	for (int i = 0; i < 8; i++) {
+		goes_silent();
+		assert_false(has(900));
+		is_heard_again();
+		assert_false(has(900));
+	}
+	assert_false(size_watch_is_settled(&watch, now_us));
+	assert_true(has_for(900, 4));
+}
+
 static void a_driver_that_is_loaded_again_at_once_is_nobodys(void **state)
 {
 	(void)state;
@@ -301,6 +316,7 @@ int main(void)
 		TEST(a_balloon_that_refills_after_a_boot_is_nobodys),
 		TEST(without_counters_a_gap_in_the_statistics_shows_a_boot),
 		TEST(a_boot_that_cannot_be_seen_may_pause_for_some_seconds),
+		TEST(a_pause_that_cannot_be_seen_is_no_time_at_rest),
 		TEST(a_driver_that_is_loaded_again_at_once_is_nobodys),
 		TEST(a_person_who_takes_memory_is_seen_soon),
 		TEST(a_person_who_gives_memory_is_seen_a_while_later),
