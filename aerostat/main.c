@@ -12,6 +12,12 @@
 #include "common/standard_streams.h"
 #include "hypervisor/shortage.h"
 
+/* A value that a shell has expanded to nothing must not mean "no guests". */
+static bool has_empty_source(char **list)
+{
+	return list && g_strv_contains((const char *const *)list, "");
+}
+
 /* Reads the options before the verb; false if the command is to end with *code. */
 static bool parse_global_options(struct context *ctx, int *argc, char ***argv, int *code)
 {
@@ -42,6 +48,12 @@ static bool parse_global_options(struct context *ctx, int *argc, char ***argv, i
 	if (help || version) {
 		*code = help ? verb_help.run(ctx, &verb_help, 1, (char *[]){ "help", NULL })
 			     : EXIT_DONE;
+		return false;
+	}
+	if (has_empty_source(uris) || has_empty_source(globs)) {
+		*code = cli_usage(ctx, NULL,
+				  "%s has an empty value; give it one, or leave the option out",
+				  has_empty_source(uris) ? "--connect" : "--qmp");
 		return false;
 	}
 	if (context_load_sources(ctx, uris, globs, &error))

@@ -38,6 +38,31 @@ struct daemon {
 	int code;
 };
 
+static bool has_empty_entry(char **list)
+{
+	return list && g_strv_contains((const char *const *)list, "");
+}
+
+/* The option that was given without a value, as by --folder="$UNSET"; NULL: none. */
+static const char *find_empty_option(const struct options *options)
+{
+	const struct {
+		const char *name;
+		bool is_empty;
+	} rows[] = {
+		{ "--config", !g_strcmp0(options->config, "") },
+		{ "--connect", has_empty_entry(options->uris) },
+		{ "--qmp", has_empty_entry(options->globs) },
+		{ "--folder", !g_strcmp0(options->folder, "") },
+		{ "--socket", !g_strcmp0(options->socket, "") },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
+		if (rows[i].is_empty)
+			return rows[i].name;
+	return NULL;
+}
+
 static bool parse_options(struct options *options, int argc, char **argv, int *code)
 {
 	const GOptionEntry entries[] = {
@@ -77,6 +102,10 @@ static bool parse_options(struct options *options, int argc, char **argv, int *c
 		fprintf(stderr, "error: %s; see aerostatd --help\n", error->message);
 	else if (argc > 1)
 		fprintf(stderr, "error: unexpected argument '%s'; see aerostatd --help\n", argv[1]);
+	else if (find_empty_option(options))
+		fprintf(stderr,
+			"error: %s has an empty value; give it one, or leave the option out\n",
+			find_empty_option(options));
 	else
 		return true;
 	return false;

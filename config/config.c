@@ -31,8 +31,8 @@ const char *config_path(bool *is_named)
 {
 	const char *path = g_getenv("AEROSTAT_CONFIG");
 
-	*is_named = path != NULL;
-	return path ? path : CONFIG_PATH;
+	*is_named = path && *path;
+	return *is_named ? path : CONFIG_PATH;
 }
 
 /* A configuration of defaults. */

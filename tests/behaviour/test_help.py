@@ -2,10 +2,13 @@
 """The command explains itself, and its documents agree with its tables."""
 import pathlib
 import re
+import subprocess
 
 import pytest
 
 from command import DONE, USAGE
+from conftest import BUILD
+from lab.wait import HANG_S
 
 ROOT = pathlib.Path(__file__).parents[2]
 VERBS = ["list", "dominfo", "setmem", "setmaxmem", "dommemstat", "domstats", "event", "edit",
@@ -60,6 +63,9 @@ def test_man_page_holds_every_option(aerostat, verb):
     ([], "no verb given"),
     (["frobnicate"], "no verb 'frobnicate'"),
     (["--frobnicate", "list"], "--frobnicate"),
+    (["--qmp=", "list"], "--qmp has an empty value; give it one, or leave the option out"),
+    (["--qmp", "/a", "--qmp", "", "list"], "--qmp has an empty value"),
+    (["-c", "", "list"], "--connect has an empty value"),
     (["list", "--frobnicate"], "unknown option '--frobnicate'"),
     (["list", "alpha"], "unexpected argument 'alpha'"),
     (["dominfo"], "dominfo needs GUEST"),
@@ -87,6 +93,16 @@ def test_a_wrong_command_line_is_one_clear_line(aerostat, words, says):
     assert says in result.error
     assert result.err.count("\n") == 1
     assert result.out == ""
+
+
+@pytest.mark.parametrize("option", ["--config", "--connect", "--qmp", "--folder", "--socket"])
+def test_an_empty_value_starts_no_daemon(tmp_path, option):
+    result = subprocess.run([BUILD / "aerostatd/aerostatd", f"{option}="], cwd=tmp_path,
+                            capture_output=True, text=True, timeout=HANG_S)
+    assert result.returncode == USAGE
+    assert result.stderr == (f"error: {option} has an empty value; give it one, or leave the "
+                             "option out\n")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("number", ["", " ", "0x10", "1e3", "1.5", "+1", "-1", "1s", "nan",

@@ -451,6 +451,17 @@ static void the_file_of_the_environment_must_exist(void **state)
 	g_unsetenv("AEROSTAT_CONFIG");
 }
 
+static void an_empty_variable_names_no_file(void **state)
+{
+	bool is_named = true;
+
+	(void)state;
+	g_setenv("AEROSTAT_CONFIG", "", TRUE);
+	assert_string_equal(config_path(&is_named), CONFIG_PATH);
+	assert_false(is_named);
+	g_unsetenv("AEROSTAT_CONFIG");
+}
+
 static void the_usual_file_need_not_exist(void **state)
 {
 	g_autoptr(GError) error = NULL;
@@ -587,6 +598,7 @@ int main(void)
 		TEST(a_file_of_more_than_a_mebibyte_is_refused),
 		TEST(a_fifo_as_configuration_is_refused),
 		TEST(the_file_of_the_environment_must_exist),
+		TEST(an_empty_variable_names_no_file),
 		TEST(the_usual_file_need_not_exist),
 		TEST(the_default_is_where_virsh_looks),
 		TEST(modes_have_names),
