@@ -394,7 +394,8 @@ bool resize_guest(hv_guest *guest, const hv_info *info, const struct resize_requ
 	if (actual_bytes == HV_UNSET &&
 	    !hv_guest_balloon_get(guest, hv_deadline_ms(RESIZE_CALL_MS), &actual_bytes, error))
 		return false;
-	start_result(&r, actual_bytes);
+	/* A size above the maximum is no size; the daemon bounds it likewise. */
+	start_result(&r, info->max_bytes ? MIN(actual_bytes, info->max_bytes) : actual_bytes);
 	target_file_write(&r.target_file, guest, info, request->target_bytes);
 	if (!request->no_wait)
 		guest_stats_start(&r.stats, guest, info, request->keep_period);

@@ -341,6 +341,15 @@ static void less_than_half_is_refused_of_a_guest_whose_statistics_stand_still(vo
 	assert_refused_with(t, "the guest's last statistics are ");
 }
 
+static void a_size_above_the_maximum_is_the_maximum(void **state)
+{
+	struct resizing *t = *state;
+
+	t->info.actual_bytes = UINT64_C(9000000000000000000);
+	assert_reason(t, RESIZE_REACHED);
+	assert_int_equal(t->result.before_bytes, t->info.max_bytes);
+}
+
 static void statistics_of_the_future_are_none(void **state)
 {
 	struct resizing *t = *state;
@@ -645,6 +654,7 @@ int main(void)
 		RESIZE_TEST(a_guest_that_is_to_grow_has_no_obstacle),
 		RESIZE_TEST(less_than_half_is_refused_of_a_guest_that_reports_nothing),
 		RESIZE_TEST(less_than_half_is_refused_of_a_guest_whose_statistics_stand_still),
+		RESIZE_TEST(a_size_above_the_maximum_is_the_maximum),
 		RESIZE_TEST(statistics_of_the_future_are_none),
 		RESIZE_TEST(a_guest_whose_statistics_stay_the_same_keeps_what_is_left),
 		RESIZE_TEST(of_a_large_guest_half_is_left_at_least_before_its_statistics_are_true),
