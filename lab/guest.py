@@ -138,13 +138,16 @@ class Guest:
     # Life
 
     def __enter__(self):
-        """Boots it, again if the kernel panicked before it had a process.
+        return self._retry_boot(self._build_and_boot)
+
+    def _retry_boot(self, boot):
+        """Calls `boot`, again if the kernel panicked before it had a process.
 
         An emulated boot was seen to end in text_poke_early(), where the kernel patches itself.
         """
         for left in reversed(range(BOOTS)):
             try:
-                return self._build_and_boot()
+                return boot()
             except GuestGone as error:
                 notes = getattr(error, "__notes__", ())
                 if not left or not any(NO_PROCESS_YET in note for note in notes):

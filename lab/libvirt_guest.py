@@ -8,7 +8,7 @@ import time
 from . import qmp
 from .channel import Channel, Heartbeat
 from .domain import domain_xml
-from .errors import GuestError, LabError
+from .errors import GuestError, GuestGone, LabError
 from .guest import Guest
 from .libvirtd import SessionLibvirt
 from .nest import Nest
@@ -99,8 +99,18 @@ class LibvirtGuest(Guest):
 
     def start(self):
         """Starts the domain again after shut_off()."""
+        self._retry_boot(self._start_again)
+
+    def _start_again(self):
         self.libvirt.virsh("start", self.name)
-        self.started()
+        try:
+            self.started()
+        except GuestGone as error:
+            self._tell(error)
+            self._prepare_start()
+            wait_for(lambda: "shut off" in self.libvirt.virsh("domstate", self.name),
+                     f"libvirt to notice that {self.name} has ended")
+            raise
 
     def started(self):
         """Waits until the guest is up after its domain was started again."""
