@@ -67,8 +67,6 @@ static void become_supervisor(const struct supervised *guest, int *fds)
 	if (place_supervisor_fds(fds))
 		execv("/proc/self/exe", args);
 	perror("aerostat-qemu: cannot start the supervisor");
-	if (write(SUPERVISE_READY, "!", 1) < 0)
-		perror("aerostat-qemu");
 	_exit(1);
 }
 
@@ -90,7 +88,8 @@ static bool fork_supervisor(const struct supervised *guest, int *fds, GError **e
 	return true;
 }
 
-/* The supervisor closes the pipe @fd once it is ready; it writes a byte if it failed. */
+/* The supervisor writes a byte into the pipe @fd once it is ready.  If it has ended, or never was,
+   the pipe ends without. */
 static bool wait_for_supervisor(int fd, GError **error)
 {
 	char byte;
@@ -99,7 +98,7 @@ static bool wait_for_supervisor(int fd, GError **error)
 	do
 		length = read(fd, &byte, sizeof(byte));
 	while (length < 0 && errno == EINTR);
-	if (length == 0)
+	if (length == 1)
 		return true;
 	g_set_error(error, HV_ERROR, HV_ERROR_FAILED,
 		    "the supervisor of its balloon device did not start");

@@ -323,6 +323,8 @@ int supervise_guest(const struct supervised *guest)
 {
 	struct supervisor s = { .guest = guest, .qemu = read_qemu_pid(), .stub = { .fd = -1 } };
 
+	if (write(SUPERVISE_READY, "", 1) < 0)
+		supervise_log(guest, "cannot report that it is ready: %s", g_strerror(errno));
 	close(SUPERVISE_READY);
 	start_settings_child(&s);
 	run_supervisor_loop(&s);

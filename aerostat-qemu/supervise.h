@@ -12,7 +12,7 @@
 enum supervise_fd {
 	SUPERVISE_SOCKET = 3, /* listens for QEMU */
 	SUPERVISE_QEMU,	      /* a pidfd of QEMU */
-	SUPERVISE_READY,      /* closed once it is ready */
+	SUPERVISE_READY,      /* gets a byte once it is ready */
 	SUPERVISE_FDS_END,
 };
 

@@ -23,6 +23,7 @@ from lab.wait import HANG_S, wait_for
 # Of vfio-user.
 VERSION, UNMAP, READ, WRITE, RESET = 1, 3, 9, 10, 13
 REPLY, NO_REPLY = 0x1, 0x10
+SHORTAGE = BUILD / "tests/fakes/fake-shortage.so"
 
 # Connects as QEMU does, whenever the test asks, and passes the connection to the test: the
 # supervisor serves the process that it belongs to, and no other.
@@ -332,6 +333,18 @@ def test_a_guest_started_right_after_its_end_is_served(launched):
 ])
 def test_without_a_usable_device_the_emulator_is_not_run(launched, env, says):
     launched.start(env)
+    assert launched.process.wait(HANG_S) == 1
+    assert says in launched.log.read_text()
+    assert not (launched.path / "emulator-told").exists()
+    assert not launched.socket.exists()
+
+
+@pytest.mark.parametrize("nth, says", [(1, "alpha: cannot create a process"),
+                                        (2, "alpha: the supervisor of its balloon device did")])
+def test_without_a_supervisor_the_emulator_is_not_run(launched, nth, says):
+    """A process in between creates the supervisor; either of the two can fail."""
+    launched.start(env={"AEROSTAT_DEVICE": str(launched.device), "LD_PRELOAD": str(SHORTAGE),
+                        "FAKE_SHORTAGE": f"thread:{nth}:1"})
     assert launched.process.wait(HANG_S) == 1
     assert says in launched.log.read_text()
     assert not (launched.path / "emulator-told").exists()
