@@ -6,10 +6,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "tests/fork_dependent.h"
 
 /* Listens at @path and ends, as by SIGKILL, at the first connection; the caller reaps it.  -1: no
  * process. */
@@ -23,9 +24,8 @@ static inline pid_t start_ending_listener(const char *path)
 
 	if (pipe(ready))
 		return -1;
-	pid = fork();
+	pid = fork_dependent();
 	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
 		connection.fd = socket(AF_UNIX, SOCK_STREAM, 0);
 		if (bind(connection.fd, (struct sockaddr *)&address, sizeof(address)) ||

@@ -2,6 +2,7 @@
 #include "tests/unit/manager_rig.h"
 
 #include "aerostatd/roster.h"
+#include "tests/fork_dependent.h"
 #include "tests/hang.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -204,11 +204,10 @@ hv_guest *__wrap_hv_libvirt_open(const char *uri, const char *name)
 
 static pid_t start_idle_process(void)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_dependent();
 
 	assert_return_code(pid, errno);
 	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			pause();
 	}

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -23,6 +22,7 @@
 #include <cmocka.h>
 
 #include "tests/ending_listener.h"
+#include "tests/fork_dependent.h"
 
 /*
  * Greeting and negotiation
@@ -329,9 +329,8 @@ static pid_t start_slow_starter(const char *folder, const char *path)
 	pid_t pid;
 
 	assert_return_code(pipe(ready), errno);
-	pid = fork();
+	pid = fork_dependent();
 	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 		lock = open(folder, O_RDONLY | O_DIRECTORY);
 		fd = socket(AF_UNIX, SOCK_STREAM, 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Which addresses are of one guest, and which only look like it. */
 #include "aerostatd/guests.h"
+#include "tests/fork_dependent.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -8,7 +9,6 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,11 +27,10 @@ static struct {
 
 static pid_t start_process(void)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_dependent();
 
 	assert_return_code(pid, errno);
 	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			pause();
 	}

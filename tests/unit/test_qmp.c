@@ -2,6 +2,7 @@
 /* QMP guests against a fake QEMU (fake_qemu.h). */
 #include "tests/unit/fake_qemu.h"
 
+#include "tests/fork_dependent.h"
 #include "tests/hang.h"
 #include <glib/gstdio.h>
 #include <setjmp.h>
@@ -9,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -539,11 +539,10 @@ static pid_t start_fake_process(struct fake *fake, char **path)
 
 	*path = g_build_filename(fake->dir, "process", NULL);
 	assert_int_equal(pipe(ready), 0);
-	pid = fork();
+	pid = fork_dependent();
 	if (pid == 0) {
 		void *child = NULL;
 
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		fake_setup(&child);
 		/* Its folder is given up at once, so that nothing is left when it is killed. */
 		if (g_rename(((struct fake *)child)->path, *path) ||
@@ -625,11 +624,10 @@ static void events_of_a_qemu_never_seen_are_unreachable(void **state)
 /* A process that listens and is then stopped, as a QEMU may be. */
 static pid_t stopped_listener(const char *path)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_dependent();
 	int status;
 
 	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		listen_at(path, 0);
 		raise(SIGSTOP);
 		_exit(0);
