@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A child process that does not outlive its parent. */
+/* Child processes that do not outlive their parent. */
 #ifndef AEROSTAT_TESTS_FORK_DEPENDENT_H
 #define AEROSTAT_TESTS_FORK_DEPENDENT_H
 
@@ -18,6 +18,16 @@ static inline pid_t fork_dependent(void)
 		if (getppid() != parent)
 			_exit(1);
 	}
+	return pid;
+}
+
+/* A process that does nothing until it is killed; as fork_dependent(), in the parent. */
+static inline pid_t start_idle_process(void)
+{
+	pid_t pid = fork_dependent();
+
+	while (pid == 0)
+		pause();
 	return pid;
 }
 

@@ -8,8 +8,8 @@
 #define AEROSTAT_GUARDIAN_RIG_H
 
 #include "aerostatd/state_file.h"
-#include "tests/hang.h"
 #include "tests/unit/fake_qemu.h"
+#include "tests/unit/run_until.h"
 
 #define FAKES 2
 #define MIB (UINT64_C(1) << 20)
@@ -56,14 +56,5 @@ void rig_wait_heard(struct fake *fake, const char *text);
 void rig_assert_heard(struct fake *fake, const char *text);
 /* The guest reports, just now, that it could spare @usable_bytes. */
 void rig_will_spare(struct guardian_rig *rig, int which, uint64_t usable_bytes);
-
-/* Runs the default main context until @condition, or fails. */
-#define RUN_UNTIL(condition)                                                                       \
-	for (int64_t end_ = g_get_monotonic_time() + HANG_US; !(condition);) {                     \
-		if (g_get_monotonic_time() > end_)                                                 \
-			fail_msg("waited in vain for %s", #condition);                             \
-		if (!g_main_context_iteration(NULL, FALSE))                                        \
-			g_usleep(2000);                                                            \
-	}
 
 #endif

@@ -202,18 +202,6 @@ hv_guest *__wrap_hv_libvirt_open(const char *uri, const char *name)
 	return open_rigged(uri, world.opened_guest, CALLER_OTHER);
 }
 
-static pid_t start_idle_process(void)
-{
-	pid_t pid = fork_dependent();
-
-	assert_return_code(pid, errno);
-	if (!pid) {
-		for (;;)
-			pause();
-	}
-	return pid;
-}
-
 struct rigged *rigged_new(const char *address, const char *name, const char *uuid)
 {
 	struct rigged *guest = g_new0(struct rigged, 1);
@@ -223,6 +211,7 @@ struct rigged *rigged_new(const char *address, const char *name, const char *uui
 				  .uuid = g_strdup(uuid),
 				  .pid = start_idle_process(),
 				  .actual_bytes = OWN_BYTES };
+	assert_return_code(guest->pid, errno);
 	return guest;
 }
 

@@ -11,6 +11,8 @@
 #include "aerostatd/guests.h"
 #include "aerostatd/manager.h"
 
+#include "tests/unit/run_until.h"
+
 #define MIB (UINT64_C(1) << 20)
 #define OWN_BYTES (1024 * MIB)
 #define SHRUNK_BYTES (512 * MIB)
@@ -83,14 +85,5 @@ bool is_gate_reached(void);
 
 /* The last target that @guest has heard; 0: none. */
 uint64_t heard_target(struct rigged *guest);
-
-/* Runs the default main context until @condition, or fails. */
-#define RUN_UNTIL(condition)                                                                       \
-	for (int64_t end_ = g_get_monotonic_time() + HANG_US; !(condition);) {                     \
-		if (g_get_monotonic_time() > end_)                                                 \
-			fail_msg("waited in vain for %s", #condition);                             \
-		if (!g_main_context_iteration(NULL, FALSE))                                        \
-			g_usleep(1000);                                                            \
-	}
 
 #endif

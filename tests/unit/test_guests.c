@@ -25,18 +25,6 @@ static struct {
 	uint64_t next_id;
 } rig;
 
-static pid_t start_process(void)
-{
-	pid_t pid = fork_dependent();
-
-	assert_return_code(pid, errno);
-	if (!pid) {
-		for (;;)
-			pause();
-	}
-	return pid;
-}
-
 static void end_process(pid_t pid)
 {
 	kill(pid, SIGKILL);
@@ -48,8 +36,10 @@ static int set_up(void **state)
 	(void)state;
 	rig.folder = g_dir_make_tmp("aerostat-XXXXXX", NULL);
 	rig.guests = guests_new(rig.folder, NULL, NULL, NULL);
-	rig.qemu = start_process();
-	rig.device = start_process();
+	rig.qemu = start_idle_process();
+	assert_return_code(rig.qemu, errno);
+	rig.device = start_idle_process();
+	assert_return_code(rig.device, errno);
 	return rig.guests ? 0 : -1;
 }
 

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "tests/hang.h"
 #include "tests/unit/fake_qemu.h"
+#include "tests/unit/run_until.h"
 
 static struct {
 	char *folder, *glob;
@@ -54,14 +54,6 @@ static void on_problem(void *data, const char *source, const char *text)
 }
 
 static const struct roster_ops ops = { on_found, on_gone, on_problem };
-
-#define RUN_UNTIL(condition)                                                                       \
-	for (int64_t end_ = g_get_monotonic_time() + HANG_US; !(condition);) {                     \
-		if (g_get_monotonic_time() > end_)                                                 \
-			fail_msg("waited in vain for %s", #condition);                             \
-		if (!g_main_context_iteration(NULL, FALSE))                                        \
-			g_usleep(1000);                                                            \
-	}
 
 static void appear(const char *name)
 {

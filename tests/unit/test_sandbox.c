@@ -446,18 +446,6 @@ static int is_refused(void)
 	       errno != EPERM;
 }
 
-static pid_t fork_victim(void)
-{
-	pid_t pid = fork_dependent();
-
-	if (pid == 0) {
-		pause();
-		_exit(0);
-	}
-	assert_true(pid > 0);
-	return pid;
-}
-
 static void nothing_reaches_another_process(void **state)
 {
 	unsigned int reached = 0;
@@ -466,7 +454,8 @@ static void nothing_reaches_another_process(void **state)
 	(void)state;
 	if (!sandbox_is_complete())
 		skip();
-	victim = fork_victim();
+	victim = start_idle_process();
+	assert_return_code(victim, errno);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
 	for (size_t i = 0; i < sizeof(reaches) / sizeof(reaches[0]); i++) {
 		reach = &reaches[i];
@@ -534,7 +523,8 @@ static void other_processes_are_out_of_sight(void **state)
 	(void)state;
 	if (!sandbox_is_complete())
 		skip();
-	victim = fork_victim();
+	victim = start_idle_process();
+	assert_return_code(victim, errno);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
 	status = child(is_alone);
 	close(sockets[0]);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A guest's worker, against a fake QEMU (fake_qemu.h). */
 #include "tests/unit/fake_qemu.h"
+#include "tests/unit/run_until.h"
 
 #include "aerostatd/worker.h"
-#include "tests/hang.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,15 +57,6 @@ static void on_restored(void *data, enum restore_outcome outcome, const GError *
 }
 
 static const struct worker_ops ops = { on_sampled, on_set, on_restored };
-
-/* Runs the default main context until @condition, or fails. */
-#define RUN_UNTIL(condition)                                                                       \
-	for (int64_t end_ = g_get_monotonic_time() + HANG_US; !(condition);) {                     \
-		if (g_get_monotonic_time() > end_)                                                 \
-			fail_msg("waited in vain for %s", #condition);                             \
-		if (!g_main_context_iteration(NULL, FALSE))                                        \
-			g_usleep(1000);                                                            \
-	}
 
 static void begin(struct fake *fake, bool manage)
 {
