@@ -177,21 +177,23 @@ static const char *order_burst(struct guest *guest, const char *mib)
 
 	if (!mib || !g_ascii_string_to_unsigned(mib, 10, 0, guest->max_bytes / MIB, &number, NULL))
 		return "give a number of MiB up to the guest's maximum";
-	guest_move(guest, g_get_monotonic_time());
+	guest_settle(guest, g_get_monotonic_time());
 	guest->extra_bytes = number * MIB;
 	return NULL;
 }
 
+/* Whoever sees that the socket is closed must find that its process has ended, however long this
+ * program is not scheduled in between. */
 static const char *order_vanish(struct fakes *fakes, struct guest *guest)
 {
 	if (guest->door.listener < 0)
 		return "it has vanished already";
-	close_door(fakes, guest->number);
 	if (guest->keeper) {
 		kill(guest->keeper, SIGKILL);
 		waitpid(guest->keeper, NULL, 0);
 		guest->keeper = 0;
 	}
+	close_door(fakes, guest->number);
 	return NULL;
 }
 
@@ -391,7 +393,8 @@ static bool parse_options(struct fakes *fakes, int argc, char **argv, GError **e
 		"Of the faulty ones, K each, the first kind below begins with guest-0000.");
 	g_option_context_set_description(
 		context,
-		"Orders to DIR/control, one a line: burst NAME MIB (demand on top), vanish NAME, "
+		"Orders to DIR/control, one a line: burst NAME MIB (demand on top of a base that "
+		"stays), vanish NAME, "
 		"appear NAME,\nstuck, liar, vfio, frozen, dead or migrating NAME, and go NAME, "
 		"which "
 		"ends all of these.");

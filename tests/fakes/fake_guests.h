@@ -99,6 +99,8 @@ void guest_start(struct guest *guest, uint64_t max_bytes, uint64_t seed, double 
 /* On to @now_us: demand, balloon and statistics. */
 void guest_move(struct guest *guest, int64_t now_us);
 uint64_t guest_demand(const struct guest *guest, int64_t now_us);
+/* From now on its demand is its base, without waves and bursts, and extra_bytes on top. */
+void guest_settle(struct guest *guest, int64_t now_us);
 /* 0 switches them off; QEMU asks at once otherwise. */
 void guest_poll(struct guest *guest, int period_s, int64_t now_us);
 

@@ -69,6 +69,13 @@ uint64_t guest_demand(const struct guest *guest, int64_t now_us)
 	return MIN(bytes, guest->max_bytes);
 }
 
+void guest_settle(struct guest *guest, int64_t now_us)
+{
+	guest_move(guest, now_us);
+	guest->wave[0] = guest->wave[1] = 0;
+	guest->burst_us = guest->burst_end_us = INT64_MAX;
+}
+
 /* What the guest's processes can have of @actual. */
 static uint64_t room_in(uint64_t actual_bytes)
 {

@@ -112,6 +112,22 @@ static void demand_waves_and_bursts(void **state)
 	assert_true(most <= MAX_BYTES);
 }
 
+static void a_guest_that_has_settled_needs_the_same_for_ever(void **state)
+{
+	struct guest guest = guest_number(0);
+	uint64_t demand;
+
+	(void)state;
+	guest_settle(&guest, guest.burst_us);
+	demand = guest_demand(&guest, guest.moved_us);
+	for (int s = 0; s < 1800; s++) {
+		guest_move(&guest, guest.moved_us + G_USEC_PER_SEC);
+		assert_int_equal(guest_demand(&guest, guest.moved_us), demand);
+	}
+	guest.extra_bytes = 32 * MIB;
+	assert_int_equal(guest_demand(&guest, guest.moved_us), demand + 32 * MIB);
+}
+
 static void the_balloon_moves_at_its_rate_to_its_target(void **state)
 {
 	struct guest guest = guest_number(0);
@@ -287,6 +303,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_seed_asks_for_the_same_whenever_it_is_asked),
 		cmocka_unit_test(demand_waves_and_bursts),
+		cmocka_unit_test(a_guest_that_has_settled_needs_the_same_for_ever),
 		cmocka_unit_test(the_balloon_moves_at_its_rate_to_its_target),
 		cmocka_unit_test(a_guest_keeps_what_it_cannot_swap),
 		cmocka_unit_test(statistics_add_up_and_are_of_their_own_second),
