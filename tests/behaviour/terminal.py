@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -65,15 +66,25 @@ class Terminal:
         return [self.screen.buffer[y][x] for x in range(self.screen.columns)]
 
     def until(self, condition, what):
-        """The picture when a condition on it holds."""
+        """The picture when a condition on it holds.
+
+        It may be half drawn: what else a test asks of it belongs into the condition.
+        """
         try:
             wait_for(lambda: condition(self.look()), what)
         except Exception as error:
             raise AssertionError(f"{error}; there is:\n{self.look()}") from error
         return self.look()
 
-    def shows(self, *words):
-        return self.until(lambda text: all(word in text for word in words), f"{words} to show")
+    def shows(self, *words, without=()):
+        return self.until(lambda text: all(word in text for word in words)
+                          and not any(word in text for word in without),
+                          f"{words} to show, without {without}" if without else f"{words} to show")
+
+    def matches(self, *patterns):
+        """Shows a line for each pattern."""
+        return self.until(lambda text: all(re.search(pattern, text, re.M) for pattern in patterns),
+                          f"{patterns} to match")
 
     def ends(self):
         """Waits for the end; the exit code."""
