@@ -10,6 +10,8 @@ from lab.wait import HANG_S, wait_for
 
 DONE, REFUSED, USAGE, SHORT, NO_DRIVER, UNREACHABLE, NO_GUEST = range(7)
 MIB = 1 << 20
+# setmem waits 2 s for the daemon, which is enough on a machine that is not busy.
+NO_HOLD = "warning: aerostatd may set "
 
 
 class Result:
@@ -34,6 +36,15 @@ class Result:
 
     def __repr__(self):
         return f"{' '.join(self.argv)}\nexit {self.code}\n{self.out}\n{self.err}"
+
+
+def set_size(run, name, mib):
+    """A managed guest reaches a size and is held there, however slow guest and daemon are."""
+    def is_held():
+        result = run("setmem", name, f"{mib}M", "--timeout", str(HANG_S), "--stall", str(HANG_S))
+        assert result.code == DONE, result
+        return NO_HOLD not in result.err
+    wait_for(is_held, f"{name} to be held at {mib} MiB")
 
 
 class Aerostat:

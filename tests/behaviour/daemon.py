@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,11 @@ from lab.wait import HANG_S, wait_for
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)    # loaded here: between fork and exec another thread may hold its lock
+
+# A start gives up when another aerostatd, or a guardian that restores guests, is not done in time.
+LOCKED = re.compile(r"^error: another aerostatd \(pid \d+\) uses ", re.M)
+# Why a guest that is well may have to be restored again (aerostatd/restore.h).
+NOT_YET = ("it is still on its way", "it does not report what it can spare", "and keeps that")
 
 Answer = collections.namedtuple("Answer", "status headers body")
 
@@ -96,6 +102,17 @@ class Events(Stream):
                 return event
 
 
+def is_guardian(pid):
+    try:
+        return b"--guard" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def is_stopped(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -120,6 +137,7 @@ class Daemon:
         self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8",
                     "XDG_RUNTIME_DIR": str(self.folder), **(env or {})}
         self.process = None
+        self._born = 0      # how long the log was when it started last
         self.configure(config)
 
     def configure(self, text):
@@ -129,17 +147,28 @@ class Daemon:
     def start(self, wait=True):
         assert self.process is None or self.process.poll() is not None, \
             "it runs already: an earlier test has failed before it could end it"
+        self._spawn()
+        if wait:
+            wait_for(self._has_started, "aerostatd to answer")
+        return self
+
+    def _spawn(self):
         argv = [self.binary, "--config", str(self.config_path), "--folder", str(self.run),
                 "--socket", str(self.socket_path), *self.words]
         with open(self.log_path, "ab") as log:
+            self._born = log.tell()
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, env=self.env,
                                             preexec_fn=die_with_parent)
-        if wait:
-            wait_for(lambda: self.answers() or self.process.poll() is not None,
-                     "aerostatd to answer")
-            assert self.process.poll() is None, f"aerostatd has ended:\n{self.log()}"
-        return self
+
+    def _has_started(self):
+        """As systemd, it starts again one that gave up because a guardian takes long."""
+        if self.process.poll() is None:
+            return self.answers()
+        log = self.log(self._born)
+        assert LOCKED.search(log), f"aerostatd has ended:\n{log}"
+        self._spawn()
+        return False
 
     def answers(self):
         try:
@@ -147,8 +176,9 @@ class Daemon:
         except (OSError, http.client.HTTPException):
             return False
 
-    def log(self):
-        return self.log_path.read_text()
+    def log(self, since=0):
+        """What it logged, or what comes after so many bytes of that."""
+        return self.log_path.read_bytes()[since:].decode()
 
     def saved(self):
         """The guests in the state file, which whoever restores them removes at any moment."""
@@ -258,9 +288,54 @@ class Daemon:
         """As systemd does; its exit status, once guests are put back."""
         return self.end(signal.SIGTERM)
 
+    def stop_and_restore(self):
+        """stop(), and --restore for guests that are slower than the daemon waits."""
+        since = self.log_path.stat().st_size
+        code = self.stop()
+        late = re.findall(r"^error: .*: not restored to .*", self.log(since), re.M)
+        assert code == 0 or "guests not restored: " in self.log(since), self.log(since)
+        assert all(any(why in line for why in NOT_YET) for line in late), self.log(since)
+        if code:
+            self.restore()
+
+    def restore(self):
+        """aerostatd --restore, again while a guest is slow; what the last one printed."""
+        def is_restored():
+            nonlocal result
+            result = self.run_restore()
+            errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+            assert bool(errors) == bool(result.returncode), result.stderr
+            assert all(LOCKED.match(line) or any(why in line for why in NOT_YET)
+                       for line in errors), result.stderr
+            return not errors
+        result = None
+        wait_for(is_restored, "all guests to be restored")
+        return result.stderr
+
+    def run_restore(self):
+        """One aerostatd --restore, as a subprocess.CompletedProcess."""
+        return subprocess.run([self.binary, "--restore", "--folder", self.run], timeout=HANG_S,
+                              capture_output=True, text=True, env=self.env)
+
+    def guardians(self):
+        """The process ids of its guardian: at most one, and none in the second after its end."""
+        try:
+            children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return []
+        return [int(pid) for pid in children.split() if is_guardian(pid)]
+
     def kill(self):
         """As a crash would; its guardian goes on."""
         return self.end(signal.SIGKILL)
+
+    def kill_with_guardian(self):
+        """So that nobody restores anything.  A daemon that runs starts another guardian."""
+        self.process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: is_stopped(self.pid), "aerostatd to stop")
+        for pid in self.guardians():
+            os.kill(pid, signal.SIGKILL)
+        self.kill()
 
     def __enter__(self):
         return self.start()

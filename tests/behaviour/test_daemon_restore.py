@@ -6,7 +6,6 @@ shrunk them, the daemon goes on from a state file that says so, and leaves them 
 """
 import json
 import os
-import pathlib
 import resource
 import subprocess
 
@@ -57,7 +56,7 @@ def daemon(fakes, tmp_path):
 
 def config(fakes, listed=True):
     glob = fakes.sources if listed else f"{fakes.folder}/none-*.qmp"
-    return f"[discover]\nqmp={glob}\n[guest *]\nmode=observe\n"
+    return f"[discover]\nqmp={glob}\n[host]\nbudget=64G\n[guest *]\nmode=observe\n"
 
 
 def ask(fakes, name, command, **arguments):
@@ -82,11 +81,6 @@ def limit(daemon, descriptors):
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (descriptors, 1024))
 
 
-def restore(daemon):
-    return subprocess.run([PROGRAM, "--restore", "--folder", daemon.run], timeout=HANG_S,
-                          capture_output=True, text=True)
-
-
 def test_guests_of_a_removed_source_get_their_size_back(fakes, daemon):
     assert daemon.reload(config(fakes, listed=False))[0] == 200
     for number in (0, 1):
@@ -103,12 +97,13 @@ def test_a_stuck_guest_of_a_removed_source_is_not_forgotten(fakes, daemon):
     assert daemon.reload(config(fakes, listed=False))[0] == 200
     wait_for(lambda: f"{name}: not restored to 1 GiB" in daemon.log(), "the failure")
     assert daemon.guest(name) is None
+    wait_for(lambda: list(saved(daemon)) == [name], "the other guest to be restored")
     assert saved(daemon)[name]["changed"]
     assert daemon.stop() == 1
     assert "guests not restored: 1" in daemon.log()
     fakes.order("go", 0)
     assert size(fakes, name) == SHRUNK_MIB * MIB
-    result = restore(daemon)
+    result = daemon.run_restore()
     assert result.returncode == 0 and f"{name}: restored to 1 GiB" in result.stderr
     assert is_restored(fakes, name)
     assert not saved(daemon)
@@ -165,15 +160,6 @@ def start_restore(daemon):
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def kill_with_guardian(daemon):
-    """Nobody restores anything."""
-    children = pathlib.Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()
-    for pid in children:
-        if b"--guard" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(int(pid), 9)
-    daemon.kill()
-
-
 def move(fakes, number, to):
     """Renames a guest's monitor socket."""
     os.rename(fakes.folder / f"{fakes.name(number)}.qmp", fakes.folder / to)
@@ -188,7 +174,7 @@ def test_a_stuck_guest_of_a_removed_source_is_restored_as_soon_as_it_answers(fak
     fakes.order("stuck", 0)
     assert daemon.reload(config(fakes, listed=False))[0] == 200
     wait_for(lambda: f"{name}: this is tried again" in daemon.log(), "the failure")
-    assert daemon.status()["to_restore"] == 1
+    wait_for(lambda: daemon.status()["to_restore"] == 1, "the other guest to be restored")
     assert "aerostat_host_guests_to_restore 1\n" in daemon.get("/metrics")[1]
     fakes.order("go", 0)
     wait_for(lambda: daemon.status()["to_restore"] == 0, "the guest to be restored")
@@ -208,7 +194,7 @@ def test_a_source_that_comes_back_while_its_guest_is_stuck_finds_the_size_from_b
     fakes.order("go", 0)
     guest = daemon.wait_for_guest(name)
     assert guest["before_bytes"] == RAM_MIB * MIB
-    assert daemon.status()["to_restore"] == 0
+    wait_for(lambda: daemon.status()["to_restore"] == 0, "the other guest to be found, too")
     assert daemon.stop() == 0
     assert is_restored(fakes, name)
 
@@ -225,7 +211,7 @@ def test_a_guest_whose_socket_moved_is_the_same(fakes, daemon):
 
 def test_a_guest_that_moved_while_there_was_no_daemon_is_the_same(fakes, daemon):
     name, moved = fakes.name(0), "guest-9000.qmp"
-    kill_with_guardian(daemon)
+    daemon.kill_with_guardian()
     move(fakes, 0, moved)
     daemon.start()
     guest = daemon.wait_for_guest(name)
@@ -299,7 +285,7 @@ def test_a_guest_without_a_size_does_not_keep_others_from_being_stored(fakes, da
 
 
 def test_a_guest_that_ends_during_restore_is_no_failure(fakes, daemon):
-    kill_with_guardian(daemon)
+    daemon.kill_with_guardian()
     fakes.order("stuck", 0)
     process = start_restore(daemon)
     wait_for(lambda: is_restored(fakes, fakes.name(1)), "the other guest to be restored")
@@ -320,7 +306,7 @@ def test_a_guest_that_ends_while_the_guardian_restores_is_no_failure(fakes, daem
 
 
 def test_a_guest_in_the_place_of_one_that_ended_is_left_alone(fakes, daemon):
-    kill_with_guardian(daemon)
+    daemon.kill_with_guardian()
     fakes.order("vanish", 0)
     fakes.order("appear", 0)
     ask(fakes, fakes.name(0), "balloon", value=SHRUNK_MIB * MIB)

@@ -14,8 +14,7 @@ import pytest
 from command import MIB
 from conftest import BUILD
 from daemon import Daemon
-from lab.wait import HANG_S, wait_for
-from test_daemon_kills import guardian_of, kill
+from lab.wait import wait_for
 
 PROGRAM = BUILD / "aerostatd/aerostatd"
 NAME = "sara"
@@ -41,13 +40,19 @@ def daemon(sara, tmp_path):
 
 def new_daemon(sara, folder):
     """Its configuration, which enforces a size, is in force from the start."""
-    return Daemon(PROGRAM, folder, f"[guest {NAME}]\nmax={SHRUNK_MIB}M\n", "-c", sara.uri,
-                  env={"AEROSTATD_POLICY_CLOCK": "10"})
+    config = f"[host]\nbudget=64G\n[guest {NAME}]\nmax={SHRUNK_MIB}M\n"
+    return Daemon(PROGRAM, folder, config, "-c", sara.uri, env={"AEROSTATD_POLICY_CLOCK": "10"})
 
 
 def shrink(sara, daemon):
     daemon.wait_for_guest(NAME, lambda guest: guest["before_bytes"] == OWN_MIB * MIB)
     wait_for(lambda: sara.actual() == SHRUNK_MIB * MIB, "the guest to be shrunk")
+    wait_for_note(sara, f'"before_bytes":{OWN_MIB * MIB}')
+
+
+def wait_for_note(sara, text):
+    """It is left again while libvirt is slow."""
+    wait_for(lambda: text in (note(sara) or ""), f"a note with {text}")
 
 
 def note(sara):
@@ -82,40 +87,30 @@ def wait_until_whole(sara):
     wait_for(lambda: is_whole(sara), "the guest to be whole")
 
 
-def without_guardian(daemon):
-    """Ends the daemon so that nobody restores anything."""
-    kill(guardian_of(daemon))
-    daemon.kill()
-
-
 def test_a_guest_that_is_saved_and_restored_keeps_its_own_size(sara, daemon, image):
-    assert f'"before_bytes":{OWN_MIB * MIB}' in note(sara)
     save_and_restore(sara, image, meanwhile=lambda: daemon.wait_for_no_guest(NAME))
     guest = daemon.wait_for_guest(NAME)
     assert guest["before_bytes"] == OWN_MIB * MIB
-    assert daemon.stop() == 0
+    daemon.stop_and_restore()
     assert note(sara) is None
     wait_until_whole(sara)
 
 
 def test_another_daemon_knows_the_own_size_of_a_restored_guest(sara, daemon, image, tmp_path):
-    without_guardian(daemon)
+    daemon.kill_with_guardian()
     save_and_restore(sara, image)
     with new_daemon(sara, tmp_path / "another") as another:
         guest = another.wait_for_guest(NAME)
         assert guest["before_bytes"] == OWN_MIB * MIB
-        assert another.stop() == 0
+        another.stop_and_restore()
     assert note(sara) is None
     wait_until_whole(sara)
 
 
 def test_restore_knows_a_guest_that_was_saved_while_there_was_no_daemon(sara, daemon, image):
-    without_guardian(daemon)
+    daemon.kill_with_guardian()
     save_and_restore(sara, image)
-    result = subprocess.run([PROGRAM, "--restore", "--folder", daemon.run], timeout=HANG_S,
-                            capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert f"{NAME}: restored to {OWN_MIB} MiB" in result.stderr
+    assert f"{NAME}: restored to {OWN_MIB} MiB" in daemon.restore()
     assert note(sara) is None
     wait_until_whole(sara)
     assert not (daemon.run / "guests.json").exists()
@@ -123,25 +118,23 @@ def test_restore_knows_a_guest_that_was_saved_while_there_was_no_daemon(sara, da
 
 def test_a_mode_that_a_person_chose_follows_the_guest(sara, daemon, image, tmp_path):
     assert daemon.set_mode(NAME, "held", SHRUNK_MIB * MIB)[0] == 200
-    daemon.wait_for_rounds(2)
-    without_guardian(daemon)
+    wait_for_note(sara, '"mode":"held"')
+    daemon.kill_with_guardian()
     save_and_restore(sara, image)
     with new_daemon(sara, tmp_path / "another") as another:
         guest = another.wait_for_guest(NAME, lambda guest: guest["mode"] == "held")
         assert guest["held_bytes"] == SHRUNK_MIB * MIB
         assert another.set_mode(NAME, "auto")[0] == 200
-        assert another.stop() == 0
+        another.stop_and_restore()
     wait_until_whole(sara)
 
 
 def test_a_guest_that_is_shut_down_and_started_is_a_new_one(sara, daemon):
-    assert note(sara)
-    without_guardian(daemon)
+    daemon.kill_with_guardian()
     sara.shut_off()
     sara.start()
     assert note(sara) is None
-    result = subprocess.run([PROGRAM, "--restore", "--folder", daemon.run], timeout=HANG_S,
-                            capture_output=True, text=True)
+    result = daemon.run_restore()
     assert result.returncode == 0 and "has ended, nothing to restore" in result.stderr
 
 
@@ -160,19 +153,17 @@ def test_a_real_guest_keeps_its_own_size_through_kills(sara, tmp_path):
         if chance.random() < 0.6:
             wait_for(lambda: not is_whole(sara), "the guest to be shrunk")
         time.sleep(chance.random())
-        guardian = guardian_of(daemon)
         if whom == "both":
-            kill(guardian)
-        daemon.kill()
+            daemon.kill_with_guardian()
+        else:
+            daemon.kill()
         killed[whom] += 1
         if chance.random() < 0.4:
-            result = subprocess.run([PROGRAM, "--restore", "--folder", daemon.run],
-                                    timeout=HANG_S, capture_output=True, text=True)
-            assert result.returncode == 0, result.stderr
+            daemon.restore()
             assert note(sara) is None
             wait_until_whole(sara)
     daemon.start()
     assert daemon.wait_for_guest(NAME)["before_bytes"] == OWN_MIB * MIB
-    assert daemon.stop() == 0
+    daemon.stop_and_restore()
     wait_until_whole(sara)
     print(f"kills {killed}, wrong own sizes 0")

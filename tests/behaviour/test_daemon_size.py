@@ -91,7 +91,7 @@ def test_progress_is_reported_and_nobody_waits_for_it(tmp_path):
         assert get_size(daemon)["state"] == "running"
         daemon.set_mode(daemon.address, "auto")
         assert events.wait_for("resize-result")["reason"] == "interrupted"
-        assert daemon.guest(daemon.address)["problem"] is None
+        daemon.wait_for_guest(daemon.address, lambda guest: guest["problem"] is None)
 
 
 def test_no_more_is_taken_than_the_guest_can_give(tmp_path):
