@@ -152,6 +152,8 @@ static void run_child(const struct device *device, int log_end, const char *prog
 		arguments[count++] = *words++;
 	/* Nothing of this is left behind when the tests are killed. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Its memory is counted: the kernel must not put huge pages where it touched a page. */
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	/* Memory that ASan keeps for finding late uses would look like a leak. */
 	setenv("ASAN_OPTIONS", "quarantine_size_mb=1:detect_leaks=1", 1);
 	setenv("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1", 1);

