@@ -310,6 +310,8 @@ static void a_change_that_was_sent_may_still_happen(void **state)
 	assert_error(&error, HV_ERROR_TIMEOUT, "the change may still be made when QEMU resumes");
 	hv_guest_hold(fake->guest, false);
 	get_fails(fake->guest, SOON, HV_ERROR_TIMEOUT, "the change may still be made");
+	hv_guest_hold(fake->guest, true);
+	get_gives(fake, 512 * MIB);
 	will_answer(fake, "query-balloon", NULL);
 	assert_false(hv_guest_balloon_get(fake->guest, SOON, &(uint64_t){ 0 }, &error));
 	assert_null(strstr(error->message, "may still"));
@@ -471,8 +473,15 @@ static void a_connection_that_is_always_lost_is_unreachable(void **state)
 {
 	struct fake *fake = *state;
 
+	GError *error = NULL;
+
 	will_drop(fake, "query-balloon", 1000000);
-	get_fails(fake->guest, SOON, HV_ERROR_UNREACHABLE, "before QEMU sent the answer");
+	/* Again where the fake had no CPU time to drop the last attempt within the deadline. */
+	do {
+		g_clear_error(&error);
+		assert_false(hv_guest_balloon_get(fake->guest, SOON, &(uint64_t){ 0 }, &error));
+	} while (g_error_matches(error, HV_ERROR, HV_ERROR_TIMEOUT));
+	assert_error(&error, HV_ERROR_UNREACHABLE, "before QEMU sent the answer");
 }
 
 static void a_dead_qemu_is_told_at_once(void **state)
@@ -602,10 +611,11 @@ static void a_monitor_that_comes_back_has_events_again(void **state)
 	g_autofree char *away = g_strconcat(fake->path, ".away", NULL);
 
 	hv_guest_hold(fake->guest, true);
+	get_gives(fake, 512 * MIB);
 	event_fails(fake, SOON, HV_ERROR_TIMEOUT, "next event");
 	will_drop(fake, "query-balloon", 1);
 	assert_return_code(g_rename(fake->path, away), 0);
-	get_fails(fake->guest, SOON, HV_ERROR_UNREACHABLE, "no such socket");
+	get_fails(fake->guest, LATER, HV_ERROR_UNREACHABLE, "no such socket");
 	event_fails(fake, SOON, HV_ERROR_UNREACHABLE, "no such socket");
 	assert_return_code(g_rename(away, fake->path), 0);
 	will_say_first(fake, "{\"event\": \"RESUME\"}\n");
