@@ -191,13 +191,69 @@ static struct saved_guest describe_guest(const struct managed *guest)
 	return now;
 }
 
+/* The balloon device of a guest of this name, as an entry; 0: it has none. */
+static struct saved_guest describe_device(char *name, pid_t pid)
+{
+	return (struct saved_guest){
+		.source = (char *)"",
+		.address = (char *)"",
+		.name = name,
+		.pid = pid,
+		.start_ticks = pid ? process_start_ticks(pid) : 0,
+	};
+}
+
+static bool is_being_set(const struct managed *guest)
+{
+	return managed_worker(guest) && worker_is_setting(managed_worker(guest));
+}
+
+/* Whether a managed guest in this process is being set a target. */
+static bool is_device_being_set(const struct guests *guests, const struct saved_guest *device)
+{
+	const struct identity wanted = saved_guest_identity(device);
+
+	for (guint i = 0; device->pid && i < guests->managed->len; i++) {
+		const struct managed *other = guests->managed->pdata[i];
+		struct saved_guest saved;
+		struct identity identity;
+
+		managed_save(other, &saved);
+		identity = saved_guest_identity(&saved);
+		if (other->answered && is_being_set(other) && identity_is_same(&identity, &wanted))
+			return true;
+	}
+	return false;
+}
+
+bool guests_delay_claim(struct guests *guests, const struct managed *guest, const hv_info *info)
+{
+	const struct saved_guest device = describe_device(info->name, info->device_pid);
+	const struct saved_guest now = {
+		.source = guest->source,
+		.address = guest->address,
+		.name = info->name,
+		.uuid = info->uuid,
+		.pid = info->pid,
+		.start_ticks = process_start_ticks(info->pid),
+	};
+
+	return strays_delay_claim(guests->strays, &now) ||
+	       strays_delay_claim(guests->strays, &device) || is_device_being_set(guests, &device);
+}
+
 bool guests_claim(struct guests *guests, struct managed *guest, const char *note,
 		  const struct saved_guest *heritage)
 {
 	const struct saved_guest now = describe_guest(guest);
 	struct saved_guest *entry = strays_claim(guests->strays, &now);
+	const struct saved_guest device = describe_device(guest->name, guest->device_pid);
+	struct saved_guest *of_device = strays_claim(guests->strays, &device);
 	bool found;
 
+	if (!entry)
+		entry = g_steal_pointer(&of_device);
+	saved_guest_free(of_device);
 	if (!entry && note)
 		entry = read_note(&now, note, guest->origin);
 	if (!entry && heritage)
@@ -325,7 +381,7 @@ struct managed *guests_find_device(const struct guests *guests, const struct man
 
 		managed_save(other, &saved);
 		if (other != guest && other->answered && !managed_is_restoring(other) &&
-		    is_device_of(&saved, guest))
+		    !is_being_set(other) && is_device_of(&saved, guest))
 			return other;
 	}
 	return NULL;

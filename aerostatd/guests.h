@@ -65,11 +65,22 @@ void guests_merge_known(struct guests *guests, struct managed *guest,
 			const struct saved_guest *known);
 
 /*
+ * guests_delay_claim - whether something set for a guest before may still reach it
+ * @info: the answer of @guest, which may be its first
+ *
+ * That is so while its entry of the state file is being restored, which is cancelled, and while its
+ * balloon device, managed as a guest, is being set a target.  Until then no answer of the guest
+ * counts: a newer target might be overtaken.
+ */
+bool guests_delay_claim(struct guests *guests, const struct managed *guest, const hv_info *info);
+
+/*
  * guests_claim - what is saved of a managed guest that has answered for the first time
  * @note: the guest's own (hv_guest_note_get()); NULL if it has none
  * @heritage: what is known of it otherwise; NULL if nothing is
  *
- * Applies the first of these to the guest: its entry of the state file, @note, @heritage.  Returns
+ * Applies the first of these to the guest: its entry of the state file, or that of its balloon
+ * device, @note, @heritage.  Returns
  * whether there was any.
  */
 bool guests_claim(struct guests *guests, struct managed *guest, const char *note,
@@ -98,7 +109,8 @@ void guests_start_leaving(struct guests *guests, struct managed *guest);
  */
 struct managed *guests_find_same(const struct guests *guests, const struct managed *guest);
 
-/* The managed guest that is really the balloon device of @guest; NULL if there is none. */
+/* The managed guest that is really the balloon device of @guest; NULL if there is none, or it is
+ * being set a target. */
 struct managed *guests_find_device(const struct guests *guests, const struct managed *guest);
 
 /*

@@ -284,10 +284,10 @@ enum managed_change managed_take_sample(struct managed *guest, const struct work
 	return first ? MANAGED_FIRST_ANSWER : resized ? MANAGED_RESIZED : MANAGED_UNCHANGED;
 }
 
-void managed_await_arrival(struct managed *guest, const hv_info *info)
+void managed_postpone(struct managed *guest, const hv_info *info, const char *why)
 {
 	take_names(guest, info);
-	managed_set_problem(guest, "it is just being started or migrated here");
+	managed_set_problem(guest, why);
 }
 
 bool managed_has_learned_period(const struct managed *guest)

@@ -82,9 +82,9 @@ enum managed_change {
 /* Takes in an answer without an error.  MANAGED_REPLACED leaves the guest as it was. */
 enum managed_change managed_take_sample(struct managed *guest, const struct worker_sample *sample);
 
-/* Takes in that the guest, which has not answered, is being migrated here: it answers once it is
- * here.  Its name and UUID are known from now on. */
-void managed_await_arrival(struct managed *guest, const hv_info *info);
+/* Takes in that an answer does not count as the guest's first one yet; @why, in words that follow
+ * its name.  Its name and UUID are known from now on. */
+void managed_postpone(struct managed *guest, const hv_info *info, const char *why);
 
 /* Whether the last sample was the first with its statistics period from before it was managed, so
  * that the state file has to be written. */

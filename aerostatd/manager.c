@@ -218,6 +218,17 @@ static void note_sample_error(struct manager *manager, struct managed *guest, co
 	log_guest_error(guest, error);
 }
 
+/* Why an answer does not count as a guest's first one yet; NULL: it does. */
+static const char *explain_delay(struct manager *manager, const struct managed *guest,
+				 const hv_info *info)
+{
+	if (info->origin == HV_ORIGIN_ARRIVING)
+		return "it is just being started or migrated here";
+	if (guests_delay_claim(manager->guests, guest, info))
+		return "a size that was set before may still reach it";
+	return NULL;
+}
+
 static void on_sampled(void *data, const struct worker_sample *sample)
 {
 	struct managed *guest = data;
@@ -225,6 +236,7 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 	bool was_lost = guest->answered && guest->problem;
 	struct saved_guest *known;
 	const struct managed *same;
+	const char *why;
 
 	/*
 	 * From now on only on_restored() decides what becomes of it.  While the daemon stops, a
@@ -241,8 +253,8 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 		round_note_answer(manager->round, guest);
 		return;
 	}
-	if (!guest->answered && sample->info->origin == HV_ORIGIN_ARRIVING) {
-		managed_await_arrival(guest, sample->info);
+	if (!guest->answered && (why = explain_delay(manager, guest, sample->info))) {
+		managed_postpone(guest, sample->info, why);
 		round_note_answer(manager->round, guest);
 		return;
 	}

@@ -16,6 +16,7 @@ struct stray {
 	struct saved_guest *entry;
 	struct worker *worker; /* NULL until the first attempt */
 	bool restoring;
+	bool wanted;	      /* the attempt was cancelled for a claim */
 	bool failed;	      /* a failure was logged */
 	unsigned int pause_s; /* after the next failure */
 	guint timer;	      /* of the next attempt; 0: none */
@@ -86,10 +87,15 @@ static void on_stray_restored(void *data, enum restore_outcome outcome, const GE
 	struct stray *stray = data;
 	struct strays *strays = stray->strays;
 
-	stray->restoring = false;
-	log_attempt(stray, outcome, error);
+	bool cancelled = stray->wanted && outcome == RESTORE_FAILED;
+
+	stray->restoring = stray->wanted = false;
+	if (!cancelled)
+		log_attempt(stray, outcome, error);
 	if (!restore_update_entry(stray->entry, outcome))
 		g_ptr_array_remove(strays->list, stray);
+	else if (cancelled && strays->finishing)
+		start_attempt(stray);
 	else if (outcome == RESTORE_FAILED)
 		plan_next_attempt(stray);
 	strays->changed(strays->data);
@@ -150,24 +156,41 @@ void strays_add(struct strays *strays, const struct saved_guest *entry, struct w
 	start_attempt(stray);
 }
 
-struct saved_guest *strays_claim(struct strays *strays, const struct saved_guest *guest)
+static struct stray *find_stray(const struct strays *strays, const struct saved_guest *guest)
 {
 	g_autoptr(GPtrArray) entries = g_ptr_array_new();
-	struct saved_guest *entry;
+	const struct saved_guest *entry;
 
 	for (guint i = 0; i < strays->list->len; i++)
 		g_ptr_array_add(entries, ((struct stray *)strays->list->pdata[i])->entry);
 	entry = state_file_find(entries, guest);
-	for (guint i = 0; entry && i < strays->list->len; i++) {
-		struct stray *stray = strays->list->pdata[i];
-
-		if (stray->entry != entry)
-			continue;
-		stray->entry = NULL;
-		g_ptr_array_remove_index_fast(strays->list, i);
-		return entry;
-	}
+	for (guint i = 0; entry && i < strays->list->len; i++)
+		if (((struct stray *)strays->list->pdata[i])->entry == entry)
+			return strays->list->pdata[i];
 	return NULL;
+}
+
+bool strays_delay_claim(struct strays *strays, const struct saved_guest *guest)
+{
+	struct stray *stray = find_stray(strays, guest);
+
+	if (!stray || !stray->restoring)
+		return false;
+	stray->wanted = true;
+	worker_cancel_restore(stray->worker);
+	return true;
+}
+
+struct saved_guest *strays_claim(struct strays *strays, const struct saved_guest *guest)
+{
+	struct stray *stray = find_stray(strays, guest);
+	struct saved_guest *entry;
+
+	if (!stray)
+		return NULL;
+	entry = g_steal_pointer(&stray->entry);
+	g_ptr_array_remove_fast(strays->list, stray);
+	return entry;
 }
 
 void strays_finish(struct strays *strays)

@@ -5,10 +5,12 @@
  * Theory of operation
  * -------------------
  * An entry of the state file becomes a stray when the daemon starts, and when the source of its
- * guest is removed.  If the guest is found again, it claims its entry.  Otherwise the daemon
- * restores the guest at the address where it was seen last, at once or after STRAY_WAIT_S, and
- * after a failure again and again, with pauses that double.  An entry goes only when its guest was
- * restored or has provably ended.
+ * guest is removed.  If the guest is found again, it claims its entry, but not while an attempt to
+ * restore it is under way: a call in flight might take effect after a newer target.  So the attempt
+ * is cancelled, and the claim waits for its end.  A guest that is not found again, the daemon
+ * restores at the address where it was seen last, at once or after STRAY_WAIT_S, and after a
+ * failure again and again, with pauses that double.  An entry goes only when its guest was restored
+ * or has provably ended.
  *
  * All functions, and the callback, are for the thread of the default main context.
  */
@@ -42,8 +44,12 @@ void strays_free(struct strays *strays);
  */
 void strays_add(struct strays *strays, const struct saved_guest *entry, struct worker *worker);
 
-/* Takes the entry of a guest that was found (state_file_find()) out, and cancels its restore.  NULL
- * if there is none; otherwise the caller frees it. */
+/* Whether the entry of a guest that was found (state_file_find()) cannot be claimed yet, as it is
+ * being restored.  The attempt is cancelled. */
+bool strays_delay_claim(struct strays *strays, const struct saved_guest *guest);
+
+/* Takes the entry of a guest that was found out, which must not be delayed.  NULL if there is none;
+ * otherwise the caller frees it. */
 struct saved_guest *strays_claim(struct strays *strays, const struct saved_guest *guest);
 
 /* Tries once more to restore those that have to be, and no more after that. */

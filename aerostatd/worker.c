@@ -16,7 +16,7 @@ struct worker {
 	const struct worker_ops *ops;
 	void *data;
 
-	gint ended; /* atomic: worker_free() was called */
+	gint cancelled; /* atomic: the restore is to end early */
 
 	/* Of the main loop. */
 	bool sampling;
@@ -357,7 +357,7 @@ static void serve_restore(struct worker *worker)
 	worker->note_late = false;
 	reply->outcome =
 		restore_guest(worker->guest, worker->saved, hv_deadline_ms(WORKER_RESTORE_MS),
-			      &worker->ended, &reply->error);
+			      &worker->cancelled, &reply->error);
 	post_reply(reply);
 }
 
@@ -514,8 +514,14 @@ void worker_set_managed(struct worker *worker, bool manage)
 	g_mutex_unlock(&worker->lock);
 }
 
+void worker_cancel_restore(struct worker *worker)
+{
+	g_atomic_int_set(&worker->cancelled, true);
+}
+
 void worker_request_restore(struct worker *worker, const struct saved_guest *saved)
 {
+	g_atomic_int_set(&worker->cancelled, false);
 	g_mutex_lock(&worker->lock);
 	if (worker->target_requested)
 		worker->setting--;
@@ -536,7 +542,7 @@ void worker_free(struct worker *worker)
 	if (!worker)
 		return;
 	worker->freed = true;
-	g_atomic_int_set(&worker->ended, true);
+	worker_cancel_restore(worker);
 	g_mutex_lock(&worker->lock);
 	worker->end_requested = true;
 	g_cond_signal(&worker->requested);

@@ -81,6 +81,9 @@ void worker_request_target(struct worker *worker, uint64_t target_bytes);
  */
 void worker_request_restore(struct worker *worker, const struct saved_guest *saved);
 
+/* Ends the restore early: the reply comes as soon as the call in flight has returned. */
+void worker_cancel_restore(struct worker *worker);
+
 /*
  * worker_request_note - leave a note with the guest, hv_guest_note_set()
  * @note: NULL for none; copied

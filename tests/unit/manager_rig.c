@@ -26,7 +26,8 @@ struct handle {
 static struct {
 	GMutex lock;
 	GCond opened;
-	bool closed, reached;
+	bool closed;
+	unsigned int waiting;
 	enum gate gate;
 	enum caller caller;
 	int64_t now_s; /* of statistics; later with each answer */
@@ -46,10 +47,10 @@ static struct rigged *enter_guest(struct hv_guest *base, enum gate gate, GError 
 	struct handle *handle = (struct handle *)base;
 
 	g_mutex_lock(&world.lock);
-	while (world.closed && world.gate == gate && world.caller == handle->caller) {
-		world.reached = true;
+	world.waiting++;
+	while (world.closed && world.gate == gate && world.caller == handle->caller)
 		g_cond_wait(&world.opened, &world.lock);
-	}
+	world.waiting--;
 	if (!handle->guest->ended)
 		return handle->guest;
 	g_mutex_unlock(&world.lock);
@@ -256,7 +257,6 @@ void close_gate(enum gate gate, enum caller caller)
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&world.lock);
 
 	world.closed = true;
-	world.reached = false;
 	world.gate = gate;
 	world.caller = caller;
 }
@@ -273,7 +273,7 @@ bool is_gate_reached(void)
 {
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&world.lock);
 
-	return world.reached;
+	return world.waiting;
 }
 
 /*
@@ -323,6 +323,11 @@ void __wrap_roster_free(struct roster *roster)
 void report_found(const char *source, struct rigged *guest)
 {
 	world.roster_ops->found(world.roster_data, open_rigged(source, guest, CALLER_WORKER));
+}
+
+void report_found_again(const char *source, struct rigged *guest)
+{
+	world.roster_ops->found(world.roster_data, open_rigged(source, guest, CALLER_OTHER));
 }
 
 void report_gone(const char *source, const struct rigged *guest)

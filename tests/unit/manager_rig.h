@@ -73,6 +73,8 @@ void give_device(struct rigged *guest, const struct rigged *device);
 
 /* What the roster would report. */
 void report_found(const char *source, struct rigged *guest);
+/* The same, with its gates those of CALLER_OTHER. */
+void report_found_again(const char *source, struct rigged *guest);
 void report_gone(const char *source, const struct rigged *guest);
 /* The managed guest at an address, if it has answered; or NULL. */
 struct managed *find_managed(const struct manager_rig *rig, const char *address);
@@ -80,7 +82,7 @@ struct managed *find_managed(const struct manager_rig *rig, const char *address)
 /* Each call of @gate by @caller waits from now on, until open_gate(). */
 void close_gate(enum gate gate, enum caller caller);
 void open_gate(void);
-/* Whether somebody waits there. */
+/* Whether somebody waits there, or is still in the call. */
 bool is_gate_reached(void);
 
 /* The last target that @guest has heard; 0: none. */

@@ -271,7 +271,7 @@ static void what_is_known_of_a_guest_that_ends_is_left_to_the_one_that_arrives(v
 	guests_add(rig.guests, target);
 	guests_bequeath(rig.guests, source);
 	assert_null(managed_heritage(target));
-	managed_await_arrival(target, &arriving);
+	managed_postpone(target, &arriving, "it is arriving");
 	assert_false(target->answered);
 	assert_non_null(target->problem);
 	guests_bequeath(rig.guests, source);

@@ -207,7 +207,8 @@ static void check_latest_wish_won(struct story *story, uint64_t wanted_bytes)
 
 	if (!guest)
 		return;
-	if (heard)
+	/* What a restore sets is no target of the daemon's. */
+	if (heard && (wanted_bytes || managed_target(guest) != HV_UNSET))
 		assert_int_equal(managed_target(guest), heard);
 	if (wanted_bytes)
 		assert_int_equal(heard, wanted_bytes);
@@ -254,6 +255,123 @@ static void the_latest_wish_wins_for_a_guest_that_is_only_observed(void **state)
 {
 	(void)state;
 	play_stories("observe");
+}
+
+/*
+ * A guest that comes back while it is being restored
+ */
+
+static bool try_to_set_size(struct story *story)
+{
+	return manager_set_size(story->rig.manager, "web", NEWER_BYTES, true, NULL);
+}
+
+static bool try_to_hold(struct story *story)
+{
+	return manager_set_mode(story->rig.manager, "web", POLICY_HELD, NEWER_BYTES, true, NULL);
+}
+
+static bool try_to_choose_off(struct story *story)
+{
+	return manager_set_mode(story->rig.manager, "web", POLICY_OFF, HV_UNSET, false, NULL);
+}
+
+static bool let_nothing_happen(struct story *story)
+{
+	(void)story;
+	return true;
+}
+
+static bool remove_its_source_again(struct story *story)
+{
+	report_gone(LIBVIRT, story->rig.guest);
+	report_found_again(LIBVIRT, story->rig.guest);
+	return true;
+}
+
+static bool let_it_end(struct story *story)
+{
+	it_ends(story);
+	return true;
+}
+
+static bool stop_the_daemon(struct story *story)
+{
+	manager_rig_start_stop(&story->rig);
+	return true;
+}
+
+static const struct {
+	const char *name;
+	bool (*try)(struct story *story); /* false: refused, and tried again afterwards */
+	uint64_t wanted_bytes;
+	bool is_critical; /* tried wherever the restore is, not only while it sets the size */
+} after_return[] = {
+	{ "nothing", let_nothing_happen, 0, false },
+	{ "a size", try_to_set_size, NEWER_BYTES, true },
+	{ "held", try_to_hold, NEWER_BYTES, false },
+	{ "off", try_to_choose_off, 0, false },
+	{ "source removed", remove_its_source_again, 0, false },
+	{ "its end", let_it_end, 0, true },
+	{ "stop", stop_the_daemon, 0, true },
+};
+
+/* An answer of the guest at @address is there, whether or not it counts yet. */
+static bool has_returned(const struct story *story, const char *address)
+{
+	const GPtrArray *list = manager_get_status(story->rig.manager)->guests;
+
+	for (guint i = 0; i < list->len; i++) {
+		const struct managed *guest = list->pdata[i];
+
+		if (!strcmp(guest->address, address) && (guest->answered || guest->problem))
+			return true;
+	}
+	return false;
+}
+
+static void play_return(const char *mode, enum gate gate, size_t what)
+{
+	struct story story = { .gate = gate, .caller = CALLER_WORKER };
+	bool done;
+
+	print_message("%s: its restore waits at %d; it returns; %s\n", mode, (int)gate,
+		      after_return[what].name);
+	begin_story(&story, mode);
+	close_gate(gate, CALLER_WORKER);
+	report_gone(LIBVIRT, story.rig.guest);
+	RUN_UNTIL(is_gate_reached() || !manager_get_status(story.rig.manager)->to_restore);
+	report_found_again(LIBVIRT, story.rig.guest);
+	RUN_UNTIL(has_returned(&story, "web"));
+	done = after_return[what].try(&story);
+	run_pending();
+	open_gate();
+	RUN_UNTIL(!is_gate_reached());
+	if (after_return[what].try == stop_the_daemon) {
+		manager_rig_finish_stop(&story.rig);
+	} else {
+		RUN_UNTIL(story.rig.guest->ended || (find_web(&story) && is_quiet(&story)));
+		if (!done)
+			assert_true(after_return[what].try(&story));
+		RUN_UNTIL(is_quiet(&story));
+		check_latest_wish_won(&story, after_return[what].wanted_bytes);
+	}
+	check_no_size_is_lost(&story);
+	if (!story.rig.guest->ended)
+		assert_int_equal(story.rig.guest->period_s, 7);
+	manager_rig_tear_down(&story.rig);
+}
+
+static void a_guest_that_returns_while_it_is_restored_is_claimed_afterwards(void **state)
+{
+	static const enum gate gates[] = { GATE_INFO, GATE_PERIOD_SET, GATE_BALLOON_SET,
+					   GATE_BALLOON_GET };
+
+	(void)state;
+	for (size_t gate = 0; gate < G_N_ELEMENTS(gates); gate++)
+		for (size_t what = 0; what < G_N_ELEMENTS(after_return); what++)
+			if (gates[gate] == GATE_BALLOON_SET || after_return[what].is_critical)
+				play_return("auto", gates[gate], what);
 }
 
 static void a_target_that_is_asked_for_is_sent_once(void **state)
@@ -357,6 +475,48 @@ static void a_domain_that_gets_its_device_later_takes_it_over_too(void **state)
 	check_device_is_taken_over(&story);
 }
 
+static void a_domain_claims_the_entry_of_its_device(void **state)
+{
+	struct story story = { 0 };
+
+	(void)state;
+	manager_rig_set_up(&story.rig, "[guest *]\nmode=observe\n");
+	story.rig.guest = rigged_new("web", "web", UUID);
+	story.device = rigged_new("qmp:/run/web.ctl", "web", NULL);
+	story.rig.guest->actual_bytes = SHRUNK_BYTES;
+	write_state(&story.rig, "qmp", story.device);
+	give_device(story.rig.guest, story.device);
+	story.rig.guest->fails = false;
+	manager_rig_start(&story.rig);
+	report_found(LIBVIRT, story.rig.guest);
+	RUN_UNTIL(find_web(&story));
+	assert_int_equal(manager_get_status(story.rig.manager)->to_restore, 0);
+	report_found("qmp", story.device);
+	RUN_UNTIL(manager_get_status(story.rig.manager)->guests->len == 1);
+	check_device_is_taken_over(&story);
+}
+
+static void a_device_that_is_being_set_a_target_is_not_taken_over_yet(void **state)
+{
+	struct story story = { 0 };
+
+	(void)state;
+	begin_device_story(&story);
+	close_gate(GATE_BALLOON_SET, CALLER_WORKER);
+	managed_send_target(find_managed(&story.rig, "qmp:/run/web.ctl"), ASKED_BYTES,
+			    g_get_monotonic_time());
+	story.rig.guest->device_pid = story.device->pid;
+	report_found_again(LIBVIRT, story.rig.guest);
+	RUN_UNTIL(is_gate_reached() && manager_get_status(story.rig.manager)->guests->len == 2);
+	RUN_UNTIL(has_returned(&story, "web"));
+	assert_false(manager_set_size(story.rig.manager, UUID, NEWER_BYTES, true, NULL));
+	assert_non_null(find_managed(&story.rig, "qmp:/run/web.ctl"));
+	open_gate();
+	RUN_UNTIL(find_web(&story));
+	assert_int_equal(heard_target(story.device), ASKED_BYTES);
+	check_device_is_taken_over(&story);
+}
+
 static void a_device_that_belongs_to_a_domain_already_is_no_guest(void **state)
 {
 	struct story story = { 0 };
@@ -383,9 +543,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_latest_wish_wins_however_late_answers_come),
 		cmocka_unit_test(the_latest_wish_wins_for_a_guest_that_is_only_observed),
+		cmocka_unit_test(a_guest_that_returns_while_it_is_restored_is_claimed_afterwards),
 		cmocka_unit_test(a_target_that_is_asked_for_is_sent_once),
 		cmocka_unit_test(a_guest_that_first_answers_while_the_daemon_stops_is_restored),
 		cmocka_unit_test(a_domain_takes_over_its_device_with_its_own_size),
+		cmocka_unit_test(a_domain_claims_the_entry_of_its_device),
+		cmocka_unit_test(a_device_that_is_being_set_a_target_is_not_taken_over_yet),
 		cmocka_unit_test(a_domain_that_gets_its_device_later_takes_it_over_too),
 		cmocka_unit_test(a_device_that_belongs_to_a_domain_already_is_no_guest),
 	};
