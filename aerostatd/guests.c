@@ -319,9 +319,10 @@ void guests_start_leaving(struct guests *guests, struct managed *guest)
 {
 	struct saved_guest entry;
 
+	managed_forget_unset(guest);
 	managed_save(guest, &entry);
 	guests_remove(guests, guest);
-	if (restore_is_needed(&entry) || entry.mode >= 0)
+	if (restore_entry_counts(&entry))
 		strays_add(guests->strays, &entry, managed_detach_worker(guest));
 	guests->unsaved = true;
 }

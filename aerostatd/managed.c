@@ -19,10 +19,13 @@ struct managed_private {
 	int person_mode;	   /* enum policy_mode; -1: no person chose one */
 
 	struct noted_size own, held;
-	bool changed; /* it must be restored to its own size */
-	bool was_set; /* by the policy or a person, so its size now is not its own */
+	bool changed;		 /* it must be restored to its own size */
+	bool was_set;		 /* by the policy or a person, so its size now is not its own */
+	bool may_be_set;	 /* not all targets since then were refused */
+	bool changed_if_refused; /* what changed is if the size that a person chose is refused */
 	int before_period_s;
 	bool learned_period; /* by the last sample */
+	int64_t refused_us; /* when it answered last before its last target was refused; 0: never */
 	bool restoring;
 
 	struct size_watch watch;
@@ -332,6 +335,19 @@ void managed_set_rules(struct managed *guest, const struct policy_rules *rules)
 	apply_mode(guest);
 }
 
+/* It is about to be set a target, its first one or another. */
+static void note_setting(struct managed_private *p)
+{
+	p->may_be_set &= p->was_set;
+	p->was_set = true;
+}
+
+static void set_changed(struct managed_private *p, bool changed)
+{
+	p->changed = changed;
+	p->changed_if_refused = false;
+}
+
 void managed_set_person_mode(struct managed *guest, enum policy_mode mode, uint64_t bytes,
 			     int64_t now_us)
 {
@@ -343,12 +359,12 @@ void managed_set_person_mode(struct managed *guest, enum policy_mode mode, uint6
 	if (mode == POLICY_HELD) {
 		managed_accept_size(guest);
 		if (bytes != HV_UNSET) {
-			p->was_set = true;
+			note_setting(p);
 			note_size(guest, &p->held, bytes);
 			managed_send_target(guest, bytes, now_us);
 		}
 	} else if (mode == POLICY_AUTO) {
-		p->changed = p->was_set;
+		set_changed(p, p->was_set);
 	}
 	apply_mode(guest);
 	managed_update_view(guest, now_us, false);
@@ -358,17 +374,29 @@ void managed_accept_size(struct managed *guest)
 {
 	struct managed_private *p = guest->private;
 
-	p->changed = false;
+	set_changed(p, false);
 	size_watch_set_target(&p->watch, HV_UNSET, 0);
 	/* Held at the size at which it will stand still. */
 	note_size(guest, &p->held, HV_UNSET);
 }
 
+void managed_choose_size(struct managed *guest, uint64_t bytes, int64_t now_us)
+{
+	struct managed_private *p = guest->private;
+
+	p->changed_if_refused |= p->changed;
+	p->changed = false;
+	note_setting(p);
+	managed_send_target(guest, bytes, now_us);
+}
+
 void managed_set_own_size(struct managed *guest, uint64_t bytes)
 {
-	guest->private->was_set = true;
-	guest->private->changed = guest->private->person_mode != POLICY_HELD;
-	note_size(guest, &guest->private->own, bytes);
+	struct managed_private *p = guest->private;
+
+	p->was_set = p->may_be_set = true;
+	set_changed(p, p->person_mode != POLICY_HELD);
+	note_size(guest, &p->own, bytes);
 }
 
 /*
@@ -396,9 +424,14 @@ bool managed_take_decision(struct managed *guest, const struct policy_decision *
 	guest->decision = *decision;
 	if (!managed_wants_target(guest) || guest->private->changed)
 		return false;
-	guest->private->was_set = true;
-	guest->private->changed = true;
+	note_setting(guest->private);
+	set_changed(guest->private, true);
 	return true;
+}
+
+static bool is_just_refused(const struct managed_private *p)
+{
+	return p->refused_us && p->answered_us - p->refused_us < REMIND_US;
 }
 
 bool managed_wants_target(const struct managed *guest)
@@ -407,7 +440,7 @@ bool managed_wants_target(const struct managed *guest)
 	bool is_own_known = p->was_set || size_watch_is_settled(&p->watch, p->answered_us);
 
 	return is_own_known && !size_watch_is_suspicious(&p->watch) &&
-	       guest->seen.rules.mode == POLICY_AUTO &&
+	       guest->seen.rules.mode == POLICY_AUTO && !is_just_refused(p) &&
 	       guest->decision.target_bytes != managed_present_target(guest);
 }
 
@@ -450,12 +483,50 @@ void managed_send_target(struct managed *guest, uint64_t target_bytes, int64_t n
 		worker_request_target(p->worker, target_bytes);
 }
 
-void managed_note_target_error(struct managed *guest, uint64_t target_bytes)
+/* Whether the hypervisor answered that it will not set a target.  After any other error, such as a
+ * lost connection, the target may be set. */
+static bool is_target_refused(const GError *error)
 {
-	guest->times_failed++;
-	/* Whether the guest has this target now is unknown. */
-	if (managed_target(guest) == target_bytes)
-		size_watch_set_target(&guest->private->watch, HV_UNSET, 0);
+	return g_error_matches(error, HV_ERROR, HV_ERROR_NO_BALLOON) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_REFUSED) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_DENIED) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_UNSUPPORTED) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_INVALID);
+}
+
+bool managed_forget_unset(struct managed *guest)
+{
+	struct managed_private *p = guest->private;
+
+	if (!p->was_set || p->may_be_set || (p->worker && worker_is_setting(p->worker)))
+		return false;
+	p->was_set = false;
+	set_changed(p, false);
+	return true;
+}
+
+bool managed_note_target(struct managed *guest, uint64_t target_bytes, const GError *error)
+{
+	struct managed_private *p = guest->private;
+	bool was_changed = p->changed;
+
+	if (error) {
+		guest->times_failed++;
+		/* Whether the guest has this target now is unknown. */
+		if (managed_target(guest) == target_bytes)
+			size_watch_set_target(&p->watch, HV_UNSET, 0);
+	}
+	if (!error || !is_target_refused(error)) {
+		p->may_be_set = true;
+		p->changed_if_refused = false;
+		p->refused_us = 0;
+		return false;
+	}
+	p->refused_us = p->answered_us;
+	if (p->worker && worker_is_setting(p->worker))
+		return false;
+	set_changed(p, p->changed || p->changed_if_refused);
+	return managed_forget_unset(guest) || p->changed != was_changed;
 }
 
 bool managed_needs_reminder(const struct managed *guest, int64_t now_us)
@@ -497,14 +568,14 @@ void managed_init_saved(struct managed *guest, const struct saved_guest *saved)
 	p->start_ticks = process_start_ticks(guest->pid);
 	if (!saved)
 		return;
-	p->was_set = saved->was_set || saved->changed;
+	p->was_set = p->may_be_set = saved->was_set || saved->changed;
 	/* Otherwise somebody may have resized it since, or it is just booting. */
 	if (p->was_set)
 		p->own = (struct noted_size){ saved->before_bytes, saved->max_bytes };
 	else
 		p->watch.refills = guest->before_bytes != saved->before_bytes;
 	p->before_period_s = saved->before_period_s;
-	p->changed = saved->changed;
+	set_changed(p, saved->changed);
 	p->person_mode = saved->mode;
 	guest->mode_by_person = saved->mode >= 0;
 	p->held = (struct noted_size){ saved->held_bytes, saved->max_bytes };
@@ -549,6 +620,7 @@ void managed_start_restore(struct managed *guest)
 {
 	struct saved_guest saved;
 
+	managed_forget_unset(guest);
 	managed_save(guest, &saved);
 	guest->private->restoring = true;
 	worker_request_restore(guest->private->worker, &saved);
@@ -562,7 +634,7 @@ void managed_finish_restore(struct managed *guest, enum restore_outcome outcome)
 	if (outcome != RESTORE_FAILED) {
 		/* It has its own size again. */
 		p->was_set &= !p->changed;
-		p->changed = false;
+		set_changed(p, false);
 		p->before_period_s = -1;
 	}
 }

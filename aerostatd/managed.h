@@ -119,6 +119,10 @@ void managed_set_person_mode(struct managed *guest, enum policy_mode mode, uint6
 /* Somebody else set its size: that is what it is left with, and its target is unknown. */
 void managed_accept_size(struct managed *guest);
 
+/* Sets the size that a person chose, in a mode in which the guest is not held.  It is left at that
+ * when the daemon ends, and returns to its own size if the policy changes it again. */
+void managed_choose_size(struct managed *guest, uint64_t bytes, int64_t now_us);
+
 /* A person declares its own size; unless a person holds it, it is restored to that when the daemon
  * ends. */
 void managed_set_own_size(struct managed *guest, uint64_t bytes);
@@ -155,8 +159,18 @@ void managed_add_history(struct managed *guest);
 /* Requests the decided target, or the last target again. */
 void managed_send_target(struct managed *guest, uint64_t target_bytes, int64_t now_us);
 
-/* The hypervisor did not take a target. */
-void managed_note_target_error(struct managed *guest, uint64_t target_bytes);
+/*
+ * managed_note_target - note the reply to managed_send_target()
+ * @error: the hypervisor did not take the target, or it is not known whether it did
+ *
+ * A guest whose targets were all refused was never changed.  Returns whether what has to be saved
+ * of it is another now.
+ */
+bool managed_note_target(struct managed *guest, uint64_t target_bytes, const GError *error);
+
+/* No target will be sent any more: if none ever was that may have been set, the guest was never
+ * changed.  Returns whether that is new. */
+bool managed_forget_unset(struct managed *guest);
 
 /* Whether it stands still below its target and should be sent it again. */
 bool managed_needs_reminder(const struct managed *guest, int64_t now_us);

@@ -103,9 +103,7 @@ static struct saved_guest *take_over_device(struct manager *manager, struct mana
 	if (!device)
 		return NULL;
 	managed_save(device, &saved);
-	copy = restore_is_needed(&saved) || saved.was_set || saved.mode >= 0
-		       ? saved_guest_copy(&saved)
-		       : NULL;
+	copy = restore_entry_counts(&saved) ? saved_guest_copy(&saved) : NULL;
 	names = managed_names(device);
 	guests_add_alias(manager->guests, guest, &names);
 	drop_guest(manager, device, "it is the balloon device of another guest");
@@ -294,8 +292,9 @@ static void on_target_set(void *data, uint64_t target_bytes, const GError *error
 	struct managed *guest = data;
 	struct manager *manager = managed_owner(guest);
 
+	if (managed_note_target(guest, target_bytes, error))
+		guests_touch(manager->guests);
 	if (error) {
-		managed_note_target_error(guest, target_bytes);
 		if (g_error_matches(error, HV_ERROR, HV_ERROR_SHORTAGE))
 			note_shortage(manager, error->message);
 		else

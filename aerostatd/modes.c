@@ -97,6 +97,23 @@ bool modes_set_all(struct guests *guests, struct events *events, enum policy_mod
 	return true;
 }
 
+bool modes_set_size(struct guests *guests, struct managed *guest, uint64_t bytes, GError **error)
+{
+	g_autoptr(GPtrArray) who = g_ptr_array_new();
+	struct saved_guest choice;
+
+	managed_save(guest, &choice);
+	choice.was_set = true;
+	choice.changed = false;
+	g_ptr_array_add(who, guest);
+	if (!guests_save_choices(guests, who, &choice, error))
+		return false;
+	managed_choose_size(guest, bytes, g_get_monotonic_time());
+	guests_touch(guests);
+	guests_save(guests);
+	return true;
+}
+
 bool modes_set_own_size(struct guests *guests, struct events *events, const char *name,
 			uint64_t bytes, GError **error)
 {

@@ -18,6 +18,9 @@ bool modes_set_one(struct guests *guests, struct events *events, const char *nam
 bool modes_set_all(struct guests *guests, struct events *events, enum policy_mode mode,
 		   uint64_t bytes, GError **error);
 
+/* Sets the size that a person chose for a guest whose mode stays as it is, observe or off. */
+bool modes_set_size(struct guests *guests, struct managed *guest, uint64_t bytes, GError **error);
+
 /* As manager_set_own_size(). */
 bool modes_set_own_size(struct guests *guests, struct events *events, const char *name,
 			uint64_t bytes, GError **error);

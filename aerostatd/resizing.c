@@ -368,10 +368,8 @@ static bool send_job_target(struct resizing *resizing, uint64_t bytes, GError **
 		return false;
 	}
 	mode = managed_mode(guest);
-	if (mode != POLICY_AUTO && mode != POLICY_HELD) {
-		managed_send_target(guest, bytes, g_get_monotonic_time());
-		return true;
-	}
+	if (mode != POLICY_AUTO && mode != POLICY_HELD)
+		return modes_set_size(resizing->all->guests, guest, bytes, error);
 	if (resizing->mode_before < 0) {
 		resizing->mode_before = (int)mode;
 		resizing->held_before_bytes = guest->held_bytes;

@@ -348,7 +348,13 @@ hv_guest *restore_open_guest(const struct saved_guest *saved)
 
 char *restore_make_note(const struct saved_guest *saved)
 {
-	return restore_is_needed(saved) || saved->mode >= 0 ? saved_guest_note(saved) : NULL;
+	return restore_entry_counts(saved) ? saved_guest_note(saved) : NULL;
+}
+
+bool restore_entry_counts(const struct saved_guest *saved)
+{
+	/* While a person's size stays, so does the knowledge of its own. */
+	return saved->mode >= 0 || saved->was_set || restore_is_needed(saved);
 }
 
 bool restore_update_entry(struct saved_guest *saved, enum restore_outcome outcome)
@@ -361,8 +367,7 @@ bool restore_update_entry(struct saved_guest *saved, enum restore_outcome outcom
 		saved->changed = false;
 		saved->before_period_s = -1;
 	}
-	/* While a person's size stays, so does the knowledge of its own. */
-	return saved->mode >= 0 || saved->was_set || restore_is_needed(saved);
+	return restore_entry_counts(saved);
 }
 
 void restore_log_outcome(const struct saved_guest *saved, enum restore_outcome outcome,

@@ -85,7 +85,7 @@ hv_guest *restore_open_guest(const struct saved_guest *saved);
 /*
  * restore_make_note - the note that a guest with this entry is to have (hv_guest_note_set())
  *
- * NULL: none, as nothing has to be restored and nobody chose a mode.
+ * NULL: none, as restore_entry_counts() says no.
  */
 char *restore_make_note(const struct saved_guest *saved);
 
@@ -93,11 +93,15 @@ char *restore_make_note(const struct saved_guest *saved);
  * that was not the daemon's own. */
 bool restore_is_needed(const struct saved_guest *saved);
 
+/* Whether the state file needs an entry: something has to be restored, or a person chose its mode,
+ * or its own size is known. */
+bool restore_entry_counts(const struct saved_guest *saved);
+
 /*
  * restore_update_entry - change an entry of the state file according to an outcome
  *
- * Returns whether the file still needs it: to try again, or because a person chose a mode or the
- * size of a guest that still runs.
+ * Returns whether the file still needs it, restore_entry_counts(): to try again, or because a
+ * person chose a mode or the size of a guest that still runs.
  */
 bool restore_update_entry(struct saved_guest *saved, enum restore_outcome outcome);
 

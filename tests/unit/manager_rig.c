@@ -106,9 +106,14 @@ static bool set_balloon(struct hv_guest *base, int64_t deadline, uint64_t bytes,
 	(void)scope;
 	if (!guest)
 		return false;
-	guest->actual_bytes = guest->heard_bytes = bytes;
 	guest->targets++;
-	return leave_guest();
+	if (!guest->refuses) {
+		guest->actual_bytes = guest->heard_bytes = bytes;
+		return leave_guest();
+	}
+	g_set_error(error, HV_ERROR, guest->refuses, "%s: refused", base->address);
+	g_mutex_unlock(&world.lock);
+	return false;
 }
 
 static bool get_stats(struct hv_guest *base, int64_t deadline, struct hv_stats *stats,

@@ -670,14 +670,29 @@ static void a_maximum_that_comes_back_brings_its_own_size_back(void **state)
 
 static void a_refused_target_is_unknown(void **state)
 {
+	g_autoptr(GError) error = g_error_new_literal(HV_ERROR, HV_ERROR_REFUSED, "no");
+
 	(void)state;
 	answers(1024);
 	managed_send_target(guest, 700 * MIB, now_us);
-	managed_note_target_error(guest, 600 * MIB);
+	managed_note_target(guest, 600 * MIB, error);
 	assert_int_equal(managed_target(guest), 700 * MIB);
-	managed_note_target_error(guest, 700 * MIB);
+	managed_note_target(guest, 700 * MIB, error);
 	assert_int_equal(managed_target(guest), HV_UNSET);
 	assert_int_equal(guest->times_failed, 2);
+}
+
+static void a_guest_whose_first_target_was_never_sent_is_as_it_was(void **state)
+{
+	const struct policy_decision first = decide_on(700);
+
+	(void)state;
+	answers(1024);
+	managed_init_saved(guest, NULL);
+	stands_still_at(1000);
+	assert_true(managed_take_decision(guest, &first));
+	assert_true(managed_forget_unset(guest));
+	assert_false(saved_of(guest).changed || saved_of(guest).was_set);
 }
 
 static void a_process_that_runs_several_guests_says_nothing_of_one(void **state)
@@ -772,6 +787,7 @@ int main(void)
 		TEST(what_was_saved_at_another_maximum_moves_with_it),
 		TEST(a_maximum_that_comes_back_brings_its_own_size_back),
 		TEST(a_refused_target_is_unknown),
+		TEST(a_guest_whose_first_target_was_never_sent_is_as_it_was),
 		TEST(a_process_that_runs_several_guests_says_nothing_of_one),
 		TEST(a_guest_is_called_by_name_uuid_and_address),
 		TEST(a_guest_that_stops_answering_is_silent),

@@ -194,6 +194,11 @@ static void check_no_size_is_lost(struct story *story)
 	assert_int_equal(entry->before_bytes, OWN_BYTES);
 	if (entry->mode == POLICY_OFF) /* from then on its size is none of ours */
 		return;
+	if (entry->was_set && !entry->changed && entry->mode < 0) { /* a person chose its size */
+		assert_in_set(story->rig.guest->actual_bytes,
+			      ((LargestIntegralType[]){ ASKED_BYTES, NEWER_BYTES }), 2);
+		return;
+	}
 	if (entry->mode == POLICY_HELD)
 		assert_int_equal(story->rig.guest->actual_bytes, entry->held_bytes);
 	else
@@ -372,6 +377,8 @@ static void a_guest_that_returns_while_it_is_restored_is_claimed_afterwards(void
 		for (size_t what = 0; what < G_N_ELEMENTS(after_return); what++)
 			if (gates[gate] == GATE_BALLOON_SET || after_return[what].is_critical)
 				play_return("auto", gates[gate], what);
+	for (size_t what = 0; what < G_N_ELEMENTS(after_return); what++)
+		play_return("observe", GATE_BALLOON_SET, what);
 }
 
 static void a_target_that_is_asked_for_is_sent_once(void **state)
@@ -412,6 +419,95 @@ static void a_guest_that_first_answers_while_the_daemon_stops_is_restored(void *
 	RUN_UNTIL(is_gate_reached() && !worker_is_busy(managed_worker(guests->pdata[0])));
 	manager_rig_finish_stop(&story.rig);
 	check_no_size_is_lost(&story);
+	assert_int_equal(story.rig.guest->actual_bytes, OWN_BYTES);
+	manager_rig_tear_down(&story.rig);
+}
+
+/*
+ * Targets that are refused
+ */
+
+/* A guest that the daemon has not changed refuses a size that is set, with @code; the daemon ends.
+ */
+static void play_refusal(const char *mode, int code, bool was_changed, unsigned int restores)
+{
+	g_autofree char *config = g_strdup_printf(CONFIG, mode);
+	struct story story = { 0 };
+	unsigned int refused;
+
+	manager_rig_set_up(&story.rig, config);
+	story.rig.guest = rigged_new("web", "web", UUID);
+	story.rig.guest->period_s = 7;
+	if (was_changed) {
+		story.rig.guest->actual_bytes = SHRUNK_BYTES;
+		write_state(&story.rig, LIBVIRT, story.rig.guest);
+	}
+	story.rig.guest->refuses = code;
+	manager_rig_start(&story.rig);
+	report_found(LIBVIRT, story.rig.guest);
+	RUN_UNTIL(find_web(&story) && is_quiet(&story));
+	set_size(&story, ASKED_BYTES);
+	RUN_UNTIL(!is_job_running(&story) && is_quiet(&story));
+	story.rig.guest->refuses = 0;
+	refused = story.rig.guest->targets;
+	assert_true(refused);
+	manager_rig_stop(&story.rig);
+	print_message("%s, code %d, %s before: %u targets at the end\n", mode, code,
+		      was_changed ? "changed" : "not changed", story.rig.guest->targets - refused);
+	assert_int_equal(story.rig.guest->targets - refused, restores);
+	check_no_size_is_lost(&story);
+	manager_rig_tear_down(&story.rig);
+}
+
+static void a_guest_that_refused_all_targets_is_not_restored(void **state)
+{
+	static const int refusals[] = { HV_ERROR_REFUSED, HV_ERROR_NO_BALLOON, HV_ERROR_DENIED };
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(refusals); i++) {
+		play_refusal("auto", refusals[i], false, 0);
+		play_refusal("observe", refusals[i], false, 0);
+	}
+}
+
+static void a_guest_whose_target_may_be_set_is_restored(void **state)
+{
+	static const int unknown[] = { HV_ERROR_UNREACHABLE, HV_ERROR_TIMEOUT, HV_ERROR_PROTOCOL };
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(unknown); i++)
+		play_refusal("auto", unknown[i], false, 1);
+}
+
+static void a_guest_that_was_changed_before_is_restored_though_it_refused_a_size(void **state)
+{
+	(void)state;
+	play_refusal("auto", HV_ERROR_REFUSED, true, 1);
+	play_refusal("observe", HV_ERROR_REFUSED, true, 1);
+}
+
+static void a_size_that_is_set_while_it_is_observed_is_not_its_own(void **state)
+{
+	struct story story = { 0 };
+
+	(void)state;
+	manager_rig_set_up(&story.rig, "[guest *]\nmode=observe\n");
+	story.rig.guest = rigged_new("web", "web", UUID);
+	manager_rig_start(&story.rig);
+	report_found(LIBVIRT, story.rig.guest);
+	RUN_UNTIL(find_web(&story) && is_quiet(&story));
+	set_size(&story, ASKED_BYTES);
+	RUN_UNTIL(!is_job_running(&story) && is_quiet(&story));
+	assert_int_equal(managed_mode(find_web(&story)), POLICY_OBSERVE);
+	/* It is left at what the person chose. */
+	manager_rig_stop(&story.rig);
+	assert_int_equal(story.rig.guest->actual_bytes, ASKED_BYTES);
+	manager_rig_start(&story.rig);
+	report_found(LIBVIRT, story.rig.guest);
+	RUN_UNTIL(find_web(&story) && is_quiet(&story));
+	assert_int_equal(find_web(&story)->before_bytes, OWN_BYTES);
+	a_person_chooses_auto(&story);
+	manager_rig_stop(&story.rig);
 	assert_int_equal(story.rig.guest->actual_bytes, OWN_BYTES);
 	manager_rig_tear_down(&story.rig);
 }
@@ -546,6 +642,11 @@ int main(void)
 		cmocka_unit_test(a_guest_that_returns_while_it_is_restored_is_claimed_afterwards),
 		cmocka_unit_test(a_target_that_is_asked_for_is_sent_once),
 		cmocka_unit_test(a_guest_that_first_answers_while_the_daemon_stops_is_restored),
+		cmocka_unit_test(a_guest_that_refused_all_targets_is_not_restored),
+		cmocka_unit_test(a_guest_whose_target_may_be_set_is_restored),
+		cmocka_unit_test(
+			a_guest_that_was_changed_before_is_restored_though_it_refused_a_size),
+		cmocka_unit_test(a_size_that_is_set_while_it_is_observed_is_not_its_own),
 		cmocka_unit_test(a_domain_takes_over_its_device_with_its_own_size),
 		cmocka_unit_test(a_domain_claims_the_entry_of_its_device),
 		cmocka_unit_test(a_device_that_is_being_set_a_target_is_not_taken_over_yet),
