@@ -91,8 +91,10 @@ static bool fake_answer(struct fake *fake, int fd, const char *line)
 	if (fake->events && !fake_say(fd, fake->events))
 		return false;
 	g_clear_pointer(&fake->events, g_free);
-	if (!known)
+	if (!known) {
+		fake->held++;
 		return true;
+	}
 	dated = g_string_new(known);
 	time_now = g_strdup_printf("%" G_GINT64_FORMAT,
 				   g_get_real_time() / G_USEC_PER_SEC + fake->dated);
@@ -205,6 +207,12 @@ void will_drop(struct fake *fake, const char *command, unsigned int times)
 	LOCKED(fake);
 	fake->drop_on = command;
 	fake->drops = times;
+}
+
+bool is_held(struct fake *fake)
+{
+	LOCKED(fake);
+	return fake->held;
 }
 
 char *heard(struct fake *fake)

@@ -25,6 +25,7 @@ struct fake {
 	int client;
 	GHashTable *answers; /* NULL: no answer */
 	GString *heard;	     /* commands that change something, with their values */
+	unsigned int held;   /* commands that were not answered */
 	unsigned int dated;  /* how often an answer contained NOW */
 	char *events;	     /* sent before the next answer */
 	const char *drop_on; /* the command at which the client is dropped ... */
@@ -48,6 +49,9 @@ void will_drop(struct fake *fake, const char *command, unsigned int times);
 
 /* The commands so far that change something; the caller frees. */
 char *heard(struct fake *fake);
+
+/* Whether a command has come that is not answered. */
+bool is_held(struct fake *fake);
 
 /* Listens on @path; returns the socket. */
 int listen_at(const char *path, int backlog);

@@ -201,9 +201,8 @@ void rig_assert_heard(struct fake *fake, const char *text)
 void rig_will_spare(struct guardian_rig *rig, int which, uint64_t usable_bytes)
 {
 	g_free(rig->stats);
-	rig->stats =
-		g_strdup_printf("\"return\": {\"stats\": {\"stat-available-memory\": "
-				"%" G_GUINT64_FORMAT "}, \"last-update\": %" G_GINT64_FORMAT "}",
-				usable_bytes, g_get_real_time() / G_USEC_PER_SEC);
+	rig->stats = g_strdup_printf("\"return\": {\"stats\": {\"stat-available-memory\": "
+				     "%" G_GUINT64_FORMAT "}, \"last-update\": " NOW "}",
+				     usable_bytes);
 	will_answer(rig->fakes[which], "qom-get " DEVICE " guest-stats", rig->stats);
 }
