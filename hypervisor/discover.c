@@ -12,10 +12,10 @@
 
 #include "common/plain_text.h"
 #include "hypervisor/guest_word.h"
+#include "hypervisor/path_walk.h"
 #include "hypervisor/shortage.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -34,28 +34,6 @@ static int64_t split_deadline(int64_t deadline, guint parts)
 	return now + (deadline - now) / MAX(parts, 1);
 }
 
-/* What glob() could not read last, in this thread; glob() passes no data to its callback. */
-static _Thread_local struct {
-	char *path;
-	int number; /* an errno; 0: all was read */
-} unread;
-
-/* Whether the errno @number is an answer: nothing is there. */
-static bool is_absence(int number)
-{
-	return number == ENOENT || number == ENOTDIR;
-}
-
-static int note_unread_folder(const char *path, int number)
-{
-	if (is_absence(number))
-		return 0;
-	g_free(unread.path);
-	unread.path = g_strdup(path);
-	unread.number = number;
-	return 0; /* the other folders are read all the same */
-}
-
 enum socket_presence { SOCKET_HERE, SOCKET_GONE, SOCKET_UNKNOWN };
 
 /* SOCKET_UNKNOWN sets errno. */
@@ -65,7 +43,7 @@ static enum socket_presence find_socket(const char *path)
 
 	if (stat(path, &st) == 0)
 		return S_ISSOCK(st.st_mode) ? SOCKET_HERE : SOCKET_GONE;
-	return is_absence(errno) ? SOCKET_GONE : SOCKET_UNKNOWN;
+	return errno == ENOENT || errno == ENOTDIR ? SOCKET_GONE : SOCKET_UNKNOWN;
 }
 
 bool hv_qmp_is_gone(const char *address)
@@ -75,7 +53,7 @@ bool hv_qmp_is_gone(const char *address)
 	return find_socket(path) == SOCKET_GONE;
 }
 
-static void add_socket_guest(GPtrArray *guests, const char *path)
+static void add_socket_guest(GPtrArray *guests, const char *path, struct path_unread *unread)
 {
 	g_autofree char *plain = plain_name(path);
 
@@ -86,64 +64,46 @@ static void add_socket_guest(GPtrArray *guests, const char *path)
 	case SOCKET_GONE:
 		break;
 	case SOCKET_UNKNOWN:
-		note_unread_folder(path, errno);
+		path_unread_note(unread, path, errno);
 		break;
 	}
 }
 
-/*
- * Adds the socket whose path is @pattern itself: it may contain what a glob means otherwise, and
- * glob() does not report what it could not find out about a path without wildcards.
- */
-static void add_socket_of_that_path(GPtrArray *guests, const char *pattern)
+static bool is_path_found(const GPtrArray *paths, const char *path)
 {
-	if (*pattern == '/' && (!strpbrk(pattern, "*?[\\") || find_socket(pattern) == SOCKET_HERE))
-		add_socket_guest(guests, pattern);
-}
-
-static bool is_path_found(const glob_t *found, const char *path)
-{
-	for (size_t i = 0; i < found->gl_pathc; i++)
-		if (!strcmp(found->gl_pathv[i], path))
+	for (guint i = 0; i < paths->len; i++)
+		if (!strcmp(paths->pdata[i], path))
 			return true;
 	return false;
 }
 
-static bool set_unread_error(const char *pattern, GError **error)
+static bool set_unread_error(const char *pattern, const struct path_unread *unread, GError **error)
 {
-	bool is_short = shortage_is_errno(unread.number);
+	bool is_short = shortage_is_errno(unread->number);
 
 	g_set_error(error, HV_ERROR,
-		    is_short		      ? HV_ERROR_SHORTAGE
-		    : unread.number == EACCES ? HV_ERROR_DENIED
-					      : HV_ERROR_FAILED,
-		    "cannot look for sockets at %s: cannot read %s: %s", pattern, unread.path,
-		    is_short ? shortage_explain(unread.number) : g_strerror(unread.number));
-	g_clear_pointer(&unread.path, g_free);
-	unread.number = 0;
+		    is_short		       ? HV_ERROR_SHORTAGE
+		    : unread->number == EACCES ? HV_ERROR_DENIED
+					       : HV_ERROR_FAILED,
+		    "cannot look for sockets at %s: cannot read %s: %s", pattern, unread->path,
+		    is_short ? shortage_explain(unread->number) : g_strerror(unread->number));
 	return false;
 }
 
 bool hv_qmp_list(const char *pattern, GPtrArray *guests, GError **error)
 {
-	glob_t found;
+	struct path_unread unread = { 0 };
+	g_autoptr(GPtrArray) paths = path_walk(pattern, &unread);
+	g_autofree char *unread_path = NULL;
 
-	switch (glob(pattern, GLOB_TILDE, note_unread_folder, &found)) {
-	case 0:
-		for (size_t i = 0; i < found.gl_pathc; i++)
-			add_socket_guest(guests, found.gl_pathv[i]);
-		if (!is_path_found(&found, pattern))
-			add_socket_of_that_path(guests, pattern);
-		globfree(&found);
-		break;
-	case GLOB_NOMATCH:
-		add_socket_of_that_path(guests, pattern);
-		break;
-	default:
-		note_unread_folder(pattern, ENOMEM);
-		break;
-	}
-	return !unread.number || set_unread_error(pattern, error);
+	for (guint i = 0; i < paths->len; i++)
+		add_socket_guest(guests, paths->pdata[i], &unread);
+	/* A socket's path may contain what means something else in a pattern. */
+	if (*pattern == '/' && !is_path_found(paths, pattern) &&
+	    find_socket(pattern) == SOCKET_HERE)
+		add_socket_guest(guests, pattern, &unread);
+	unread_path = unread.path;
+	return !unread.path || set_unread_error(pattern, &unread, error);
 }
 
 /* Adds the guests of all @globs, and to @problems (NULL: nowhere) what could not be looked at. */
