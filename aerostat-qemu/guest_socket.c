@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/peer_process.h"
 #include "common/safe_folder.h"
 #include "hypervisor/hypervisor.h"
 #include "hypervisor/unix_listener.h"
@@ -32,12 +33,44 @@ static int guest_socket_fail(int fd, const char *what, const char *path, GError 
 	return -1;
 }
 
+bool guest_socket_wait_free(const char *path, int64_t deadline)
+{
+	while (unix_listener_exists(path)) {
+		if (g_get_monotonic_time() >= deadline)
+			return false;
+		poll(NULL, 0, POLL_MS);
+	}
+	return true;
+}
+
+/* Listens in a folder that is locked. */
+static int guest_socket_listen(const struct sockaddr_un *address, GError **error)
+{
+	const char *path = address->sun_path;
+	mode_t mask;
+	int fd, bound;
+
+	if (unix_listener_exists(path)) {
+		errno = EADDRINUSE;
+		return guest_socket_fail(-1, "listen on", path, error);
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return guest_socket_fail(-1, "create a socket for", path, error);
+	unlink(path);
+	mask = umask(0077);
+	bound = bind(fd, (const struct sockaddr *)address, sizeof(*address));
+	umask(mask);
+	if (bound < 0 || listen(fd, SOMAXCONN) < 0)
+		return guest_socket_fail(fd, "listen on", path, error);
+	return fd;
+}
+
 int guest_socket_open(const char *path, GError **error)
 {
 	struct sockaddr_un address;
 	const char *name;
-	mode_t mask;
-	int fd, folder, bound;
+	int fd, folder, lock;
 
 	if (!guest_socket_make_address(path, &address)) {
 		errno = ENAMETOOLONG;
@@ -48,25 +81,11 @@ int guest_socket_open(const char *path, GError **error)
 		errno = -folder;
 		return guest_socket_fail(-1, "use the directory of", path, error);
 	}
+	guest_socket_wait_free(path, hv_deadline_ms(PEER_END_MS));
+	lock = safe_folder_lock(folder);
 	close(folder);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return guest_socket_fail(-1, "create a socket for", path, error);
-	unlink(path);
-	mask = umask(0077);
-	bound = bind(fd, (struct sockaddr *)&address, sizeof(address));
-	umask(mask);
-	if (bound < 0 || listen(fd, SOMAXCONN) < 0)
-		return guest_socket_fail(fd, "listen on", path, error);
+	fd = guest_socket_listen(&address, error);
+	if (lock >= 0)
+		close(lock);
 	return fd;
-}
-
-bool guest_socket_wait_free(const char *path, int64_t deadline)
-{
-	while (unix_listener_exists(path)) {
-		if (g_get_monotonic_time() >= deadline)
-			return false;
-		poll(NULL, 0, POLL_MS);
-	}
-	return true;
 }

@@ -13,9 +13,10 @@
 /*
  * guest_socket_open - listen on @path, for this user only
  *
- * Creates the directory.  Replaces a file that exists, so call
- * guest_socket_wait_free() first.  No other process replaces the file while this
- * one listens, so it may remove the file at its end.
+ * Creates the directory.  Replaces a file that exists, unless a process listens there that does
+ * not end within PEER_END_MS (common/peer_process.h); to wait for longer, call
+ * guest_socket_wait_free() first.  No other process replaces the file while this one listens, so
+ * it may remove the file at its end.
  *
  * Returns a close-on-exec descriptor, or -1.
  */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/peer_process.h"
+#include "common/safe_folder.h"
 
 #define SOCKET_MODE 0660
 #define BACKLOG 256
@@ -102,11 +103,48 @@ static bool listen_on_socket(struct api_socket *sock, int fd, const char *group,
 	return sock->listener;
 }
 
+/* The lock of the folder of @path, until it is closed; -1: there is none. */
+static int lock_folder_of(const char *path)
+{
+	const char *name;
+	int lock, folder = safe_folder_of(path, 0, &name);
+
+	if (folder < 0)
+		return -1;
+	lock = safe_folder_lock(folder);
+	close(folder);
+	return lock;
+}
+
+static bool open_at_address(struct api_socket *sock, const struct sockaddr_un *address,
+			    const char *group, GError **error)
+{
+	const char *path = address->sun_path;
+	mode_t mask;
+	int fd, bound;
+
+	if (!clear_socket_path(address, error))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return set_socket_error(error, path, "listen on");
+	/* By the umask, since chmod() would follow what has taken the socket's place meanwhile. */
+	mask = umask(0777 & ~SOCKET_MODE);
+	bound = bind(fd, (const struct sockaddr *)address, sizeof(*address));
+	umask(mask);
+	if (bound)
+		set_socket_error(error, path, "listen on");
+	else if (listen_on_socket(sock, fd, group, error))
+		return true;
+	close(fd);
+	return false;
+}
+
 bool api_socket_open(struct api_socket *sock, const char *path, const char *group, GError **error)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int fd, bound;
+	bool ok;
+	int lock;
 
 	sock->path = g_strdup(path);
 	if (!*path || strlen(path) >= sizeof(address.sun_path)) {
@@ -116,21 +154,11 @@ bool api_socket_open(struct api_socket *sock, const char *path, const char *grou
 		return false;
 	}
 	strcpy(address.sun_path, path);
-	if (!clear_socket_path(&address, error))
-		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return set_socket_error(error, path, "listen on");
-	/* By the umask, since chmod() would follow what has taken the socket's place meanwhile. */
-	mask = umask(0777 & ~SOCKET_MODE);
-	bound = bind(fd, (const struct sockaddr *)&address, sizeof(address));
-	umask(mask);
-	if (bound)
-		set_socket_error(error, path, "listen on");
-	else if (listen_on_socket(sock, fd, group, error))
-		return true;
-	close(fd);
-	return false;
+	lock = lock_folder_of(path);
+	ok = open_at_address(sock, &address, group, error);
+	if (lock >= 0)
+		close(lock);
+	return ok;
 }
 
 void api_socket_close(struct api_socket *sock)

@@ -4,14 +4,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define LINKS_MAX 16
+#define LOCK_WAIT_MS 5000
+#define LOCK_POLL_MS 10
 
 /* A walk along a path. */
 struct walk {
@@ -137,6 +141,20 @@ int safe_folder_open(const char *path, unsigned int flags)
 	if (walk.fd >= 0)
 		close(walk.fd);
 	return error;
+}
+
+int safe_folder_lock(int folder)
+{
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (int ms = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB); ms += LOCK_POLL_MS) {
+		if ((errno != EWOULDBLOCK && errno != EINTR) || ms >= LOCK_WAIT_MS) {
+			close(fd);
+			return -1;
+		}
+		poll(NULL, 0, LOCK_POLL_MS);
+	}
+	return fd;
 }
 
 int safe_folder_of(const char *path, unsigned int flags, const char **name)

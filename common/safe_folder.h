@@ -37,4 +37,18 @@ int safe_folder_open(const char *path, unsigned int flags);
  */
 int safe_folder_of(const char *path, unsigned int flags, const char **name);
 
+/*
+ * safe_folder_lock - lock a folder while a listening socket is created in it
+ * @folder: an open folder
+ *
+ * Between bind() and listen() a socket refuses connections, as one does that a dead process left
+ * behind.  So the lock is held from the look at what is there to listen(), or two programs that
+ * start at the same time remove each other's sockets.  Anybody who may read the folder can hold
+ * it, so it is waited for no longer than 5 s.
+ *
+ * Returns a descriptor, which holds the lock until it is closed; -1: the folder cannot be read, or
+ * is locked for too long.
+ */
+int safe_folder_lock(int folder);
+
 #endif

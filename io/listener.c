@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Between bind() and listen() a socket refuses connections, as one does that a dead process left
- * behind.  So that a device that starts does not remove the socket of another one that starts,
- * the socket's folder is locked from the one to the other.  Anybody who may read the folder can
- * hold that lock, so it is not waited for without end.
- */
 #include "io/listener.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -23,8 +15,6 @@
 #include "common/safe_folder.h"
 
 #define BACKLOG 16
-#define LOCK_WAIT_MS 5000
-#define LOCK_POLL_MS 10
 #define RETRY_NS UINT64_C(1000000000)
 #define LISTENER_OF(pointer, member)                                                               \
 	((struct listener *)((char *)(pointer)-offsetof(struct listener, member)))
@@ -78,21 +68,6 @@ static int bind_privately(int fd, const struct sockaddr_un *address)
 	return error;
 }
 
-/* Locks @folder, until the result is closed.  -1: it cannot be read, or is locked for too long. */
-static int lock_socket_folder(int folder)
-{
-	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	for (int ms = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB); ms += LOCK_POLL_MS) {
-		if (errno != EWOULDBLOCK || ms >= LOCK_WAIT_MS) {
-			close(fd);
-			return -1;
-		}
-		poll(NULL, 0, LOCK_POLL_MS);
-	}
-	return fd;
-}
-
 /* The listening socket, or -errno. */
 static int listen_at_address(const struct sockaddr_un *address)
 {
@@ -128,7 +103,7 @@ int listener_bind(const char *path)
 	folder = safe_folder_of(path, 0, &name);
 	if (folder < 0)
 		return folder;
-	lock = lock_socket_folder(folder);
+	lock = safe_folder_lock(folder);
 	close(folder);
 	strcpy(address.sun_path, path);
 	fd = listen_at_address(&address);
