@@ -39,7 +39,8 @@ struct worker {
 	int64_t info_us; /* when info was read; 0: it must be read */
 	enum hv_obstacle obstacle;
 	struct pairing pairing;
-	int before_period_s;	      /* -1 if unknown */
+	int found_period_s;	      /* when first asked; -1 if unknown */
+	int before_period_s;	      /* the same, if it may have been changed since; or -1 */
 	bool period_known;	      /* it was asked for, whether or not there was an answer */
 	bool period_set;	      /* by this worker */
 	struct hv_host_cost measured; /* bytes is HV_UNSET if it must be measured again */
@@ -157,18 +158,37 @@ static int read_domain_period(struct worker *worker, int64_t deadline)
 	return text && domain_xml_parse(text, &domain, NULL) ? domain.stats_period_s : -1;
 }
 
-/* Sets the period of a managed guest's statistics, after noting the one from before. */
+/* Whether @error proves that nothing was set, as over a connection that only reads. */
+static bool is_refusal(const GError *error)
+{
+	return g_error_matches(error, HV_ERROR, HV_ERROR_REFUSED) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_DENIED) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_UNSUPPORTED) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_NO_BALLOON);
+}
+
+/*
+ * Sets the period of a managed guest's statistics, after noting the one from before.  Where that
+ * was refused, there is nothing to restore.
+ */
 static void set_sample_period(struct worker *worker, int64_t deadline, int period_s)
 {
+	g_autoptr(GError) error = NULL;
+
 	if (!worker->period_known) {
-		worker->before_period_s =
+		worker->found_period_s =
 			period_s >= 0 ? period_s : read_domain_period(worker, deadline);
 		worker->period_known = true;
 	}
-	if (period_s == MANAGED_STATS_PERIOD_S || (period_s < 0 && worker->period_set))
+	if (period_s == MANAGED_STATS_PERIOD_S || (period_s < 0 && worker->period_set)) {
+		if (worker->found_period_s == period_s)
+			worker->before_period_s = period_s;
 		return;
-	worker->period_set = hv_guest_stats_period_set(worker->guest, deadline,
-						       MANAGED_STATS_PERIOD_S, HV_SCOPE_LIVE, NULL);
+	}
+	worker->period_set = hv_guest_stats_period_set(
+		worker->guest, deadline, MANAGED_STATS_PERIOD_S, HV_SCOPE_LIVE, &error);
+	if (!is_refusal(error))
+		worker->before_period_s = worker->found_period_s;
 }
 
 static bool refresh_info(struct worker *worker, int64_t deadline, GError **error)
@@ -443,7 +463,7 @@ struct worker *worker_new(hv_guest *guest, bool manage, const struct worker_ops 
 	worker->data = data;
 	worker->manage = manage;
 	worker->guest = guest;
-	worker->before_period_s = -1;
+	worker->found_period_s = worker->before_period_s = -1;
 	worker->measured.bytes = HV_UNSET;
 	pairing_init(&worker->pairing);
 	thread = g_thread_try_new("guest", serve_requests, ref_worker(worker), NULL);

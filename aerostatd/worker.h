@@ -43,8 +43,8 @@ struct worker_sample {
 	uint64_t resident_bytes;    /* hv_host_cost(); HV_UNSET if its process is not here */
 	uint64_t ram_bytes;	    /* the part of it that is the guest's RAM; HV_UNSET */
 	double stall;		    /* of its process's cgroup, 0…1 */
-	int before_period_s;	    /* of its statistics when first asked; -1 if unknown */
-	const char *note;	    /* what it had when first asked, hv_guest_note_get(); or NULL */
+	int before_period_s; /* of its statistics before it was set; -1: unknown, or not set */
+	const char *note;    /* what it had when first asked, hv_guest_note_get(); or NULL */
 };
 
 struct worker_ops {

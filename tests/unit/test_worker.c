@@ -113,6 +113,32 @@ static void a_managed_guest_answers_every_second_and_its_old_period_is_known(voi
 	assert_int_equal(seen.before_period_s, 7);
 }
 
+/* As over a connection of libvirt that only reads. */
+static void a_period_that_was_refused_is_not_to_be_restored(void **state)
+{
+	struct fake *fake = *state;
+
+	will_answer(fake, PERIOD, REFUSED);
+	begin(fake, true);
+	ask();
+	ask();
+	assert_int_equal(seen.samples, 2);
+	assert_int_equal(seen.before_period_s, -1);
+	will_answer(fake, PERIOD, "\"return\": {}");
+	ask();
+	assert_int_equal(seen.before_period_s, 2);
+}
+
+static void a_period_that_may_have_been_set_is_to_be_restored(void **state)
+{
+	struct fake *fake = *state;
+
+	will_answer(fake, PERIOD, "\"neither\": 1");
+	begin(fake, true);
+	ask();
+	assert_int_equal(seen.before_period_s, 2);
+}
+
 static void the_period_of_an_unmanaged_guest_is_left_alone(void **state)
 {
 	begin(*state, false);
@@ -272,6 +298,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_sample_has_the_guests_sizes),
 		TEST(a_managed_guest_answers_every_second_and_its_old_period_is_known),
+		TEST(a_period_that_was_refused_is_not_to_be_restored),
+		TEST(a_period_that_may_have_been_set_is_to_be_restored),
 		TEST(the_period_of_an_unmanaged_guest_is_left_alone),
 		TEST(a_target_is_passed_on),
 		TEST(of_targets_that_wait_only_the_newest_is_passed_on),
