@@ -311,6 +311,25 @@ static void check_devices(xmlNode *devices, GPtrArray *problems)
 		add_problem(problems, "no slot of its PCI bus is free");
 }
 
+/*
+ * Our device sees the guest's memory as regions: that of a virtio-mem device with all that may be
+ * plugged later, and that of an NVDIMM or pmem device like RAM.
+ */
+static void check_memory_devices(xmlNode *devices, GPtrArray *problems)
+{
+	for (xmlNode *node = xml_child(devices, "memory"); node;
+	     node = xml_find(node->next, "memory")) {
+		g_autofree char *model = xml_attribute(node, "model");
+
+		if (model && (!strcmp(model, "virtio-mem") || !strcmp(model, "nvdimm") ||
+			      !strcmp(model, "virtio-pmem")))
+			add_problem(problems,
+				    "line %ld: our device would take all of <memory model='%s'> "
+				    "for the guest's RAM; use <memory model='dimm'> instead",
+				    xmlGetLineNo(node), model);
+	}
+}
+
 /* Finds memory that an attribute of its own makes private, whatever <memoryBacking> says. */
 static void check_memory_sharing(xmlNode *root, GPtrArray *problems)
 {
@@ -369,6 +388,7 @@ bool adopt_xml_check(const char *text, GPtrArray *problems)
 		add_problem(problems, "its memory is encrypted (<launchSecurity>): no device can "
 				      "share it");
 	check_devices(xml_child(root, "devices"), problems);
+	check_memory_devices(xml_child(root, "devices"), problems);
 	check_memory_sharing(root, problems);
 	check_commandline(root, problems);
 	return problems->len == had;

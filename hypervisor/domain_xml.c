@@ -32,6 +32,13 @@ void domain_xml_clear(struct domain_xml *domain)
 	g_clear_pointer(&domain->control, g_free);
 }
 
+uint64_t domain_xml_ram_bytes(const struct domain_xml *domain)
+{
+	if (domain->memory_bytes == HV_UNSET || domain->memory_bytes < domain->beside_bytes)
+		return HV_UNSET;
+	return domain->memory_bytes - domain->beside_bytes + domain->outside_bytes;
+}
+
 bool domain_xml_has_balloon(const struct domain_xml *domain)
 {
 	return domain->balloon_model && strcmp(domain->balloon_model, "none");
@@ -146,6 +153,27 @@ static bool has_host_devices(xmlNode *devices)
 	       has_device_type(devices, "disk", "vhostvdpa");
 }
 
+/*
+ * libvirt counts all memory devices into <memory>, but QEMU's balloon only DIMMs.  A virtio-mem
+ * device gives the guest what it has plugged of its size; the others are storage.
+ */
+static void parse_memory_devices(xmlNode *devices, struct domain_xml *domain)
+{
+	for (xmlNode *node = xml_child(devices, "memory"); node;
+	     node = xml_find(node->next, "memory")) {
+		g_autofree char *model = xml_attribute(node, "model");
+		xmlNode *target = xml_child(node, "target");
+		uint64_t size = parse_size_or_unset(xml_child(target, "size"));
+		uint64_t current = parse_size_or_unset(xml_child(target, "current"));
+
+		if (!g_strcmp0(model, "dimm"))
+			continue;
+		domain->beside_bytes += size == HV_UNSET ? 0 : size;
+		if (!g_strcmp0(model, "virtio-mem") && current != HV_UNSET)
+			domain->outside_bytes += current;
+	}
+}
+
 /* The user in "USER:GROUP", the label of libvirt's driver for users and groups; NULL: no label. */
 static char *parse_dac_user(xmlNode *root)
 {
@@ -190,6 +218,7 @@ static void parse_domain(xmlNode *root, struct domain_xml *domain)
 	};
 	if (domain->current_bytes == HV_UNSET)
 		domain->current_bytes = domain->memory_bytes;
+	parse_memory_devices(xml_child(root, "devices"), domain);
 	if (slots && parse_number(slots, &number) && number <= UINT_MAX)
 		domain->max_memory_slots = (unsigned int)number;
 	parse_period_attribute(period, &domain->stats_period_s);

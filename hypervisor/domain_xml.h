@@ -23,6 +23,8 @@ typedef struct domain_xml {
 	uint64_t memory_bytes;	/* HV_UNSET when not given, here and below */
 	uint64_t current_bytes; /* memory_bytes when not given, as in libvirt */
 	uint64_t max_memory_bytes;
+	uint64_t beside_bytes;	/* the part of memory_bytes that is not at boot and not in DIMMs */
+	uint64_t outside_bytes; /* what virtio-mem devices have plugged now */
 	unsigned int max_memory_slots;
 	char *balloon_model;	 /* NULL when there is no <memballoon> */
 	int autodeflate;	 /* 1 on, 0 off, -1 not given */
@@ -39,6 +41,12 @@ typedef struct domain_xml {
 /* Frees the strings in @domain. */
 void domain_xml_clear(struct domain_xml *domain);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(domain_xml, domain_xml_clear)
+
+/*
+ * The RAM that a running guest has without a balloon: at boot, in DIMMs, and plugged by virtio-mem
+ * devices.  HV_UNSET when not known.
+ */
+uint64_t domain_xml_ram_bytes(const struct domain_xml *domain);
 
 /* Whether there is a <memballoon> whose model is not "none". */
 bool domain_xml_has_balloon(const struct domain_xml *domain);

@@ -137,13 +137,29 @@ static enum hv_origin read_domain_origin(virDomainPtr domain)
 	return HV_ORIGIN_UNKNOWN;
 }
 
-static bool read_domain_balloon(struct libvirt_call *call, virDomainPtr domain, int period_s)
+/* As read_domain_stats(), for the domain whose XML is @live. */
+static bool read_domain_size(struct libvirt_call *call, virDomainPtr domain,
+			     const struct domain_xml *live)
 {
-	struct hv_info *info = &call->answer.info;
+	uint64_t *actual_bytes = &call->answer.stats.value[HV_STAT_ACTUAL];
 
 	if (!read_domain_stats(domain, &call->answer.stats))
 		return false;
-	call->answer.stats.period_s = period_s;
+	call->answer.stats.period_s = live->stats_period_s;
+	libvirt_link_set_outside(call->link, live->outside_bytes);
+	/* libvirt passes QEMU's figure on, which does not count virtio-mem devices. */
+	if (*actual_bytes != HV_UNSET)
+		*actual_bytes += live->outside_bytes;
+	return true;
+}
+
+static bool read_domain_balloon(struct libvirt_call *call, virDomainPtr domain,
+				const struct domain_xml *live)
+{
+	struct hv_info *info = &call->answer.info;
+
+	if (!read_domain_size(call, domain, live))
+		return false;
 	info->actual_bytes = call->answer.stats.value[HV_STAT_ACTUAL];
 	if (!hv_stats_stale(&call->answer.stats))
 		info->driver = HV_DRIVER_READY;
@@ -185,10 +201,11 @@ static bool libvirt_info_work(struct libvirt_call *call, virDomainPtr domain)
 		info->config_max_bytes = config.memory_bytes;
 		info->config_bytes = config.current_bytes;
 	}
+	if (info->id >= 0 && domain_xml_ram_bytes(&live) != HV_UNSET)
+		info->max_bytes = domain_xml_ram_bytes(&live);
 	if (info->id >= 0)
 		call->answer.control = g_steal_pointer(&live.control);
-	return info->id < 0 || !info->has_balloon ||
-	       read_domain_balloon(call, domain, live.stats_period_s);
+	return info->id < 0 || !info->has_balloon || read_domain_balloon(call, domain, &live);
 }
 
 /* What both libvirt and the process say: a guest that was restored may have rebooted since. */
@@ -224,7 +241,9 @@ static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_inf
 
 static bool libvirt_balloon_get_work(struct libvirt_call *call, virDomainPtr domain)
 {
-	if (!read_domain_stats(domain, &call->answer.stats))
+	g_auto(domain_xml) live = { 0 };
+
+	if (!libvirt_read_xml(domain, 0, &live) || !read_domain_size(call, domain, &live))
 		return false;
 	call->answer.bytes = call->answer.stats.value[HV_STAT_ACTUAL];
 	return call->answer.bytes != HV_UNSET || libvirt_call_fail_no_size(call, domain);
@@ -252,13 +271,9 @@ static bool libvirt_stats_get_work(struct libvirt_call *call, virDomainPtr domai
 {
 	g_auto(domain_xml) live = { 0 };
 
-	if (!read_domain_stats(domain, &call->answer.stats))
-		return false;
-	if (call->answer.stats.value[HV_STAT_ACTUAL] == HV_UNSET)
-		return libvirt_call_fail_no_size(call, domain);
-	if (libvirt_read_xml(domain, 0, &live))
-		call->answer.stats.period_s = live.stats_period_s;
-	return true;
+	return libvirt_read_xml(domain, 0, &live) && read_domain_size(call, domain, &live) &&
+	       (call->answer.stats.value[HV_STAT_ACTUAL] != HV_UNSET ||
+		libvirt_call_fail_no_size(call, domain));
 }
 
 static bool libvirt_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
@@ -323,7 +338,7 @@ static bool libvirt_obstacle_work(struct libvirt_call *call, virDomainPtr domain
 		call->answer.obstacle = HV_OBSTACLE_DEVICES;
 	else if (live.confidential)
 		call->answer.obstacle = HV_OBSTACLE_CONFIDENTIAL;
-	else if (vmm_process_holds_ram(call->args.pid, live.memory_bytes, live.locked))
+	else if (vmm_process_holds_ram(call->args.pid, domain_xml_ram_bytes(&live), live.locked))
 		call->answer.obstacle = HV_OBSTACLE_LOCKED;
 	else if (live.huge_pages && domain_xml_has_balloon(&live))
 		call->answer.obstacle = HV_OBSTACLE_HUGE_PAGES;
@@ -379,13 +394,13 @@ static bool check_transient(struct libvirt_call *call, virDomainPtr domain)
 	return true;
 }
 
-static bool check_above_max(struct libvirt_call *call, const struct domain_xml *xml)
+static bool check_above_max(struct libvirt_call *call, uint64_t max_bytes)
 {
 	g_autofree char *max = NULL;
 
-	if (xml->memory_bytes == HV_UNSET || call->args.bytes <= xml->memory_bytes)
+	if (max_bytes == HV_UNSET || call->args.bytes <= max_bytes)
 		return false;
-	max = size_format(xml->memory_bytes);
+	max = size_format(max_bytes);
 	libvirt_call_fail(
 		call, HV_ERROR_REFUSED,
 		"libvirt (%s) refused to %s: the guest's maximum is %s; raise it with setmaxmem "
@@ -417,17 +432,58 @@ static void explain_balloon_set_failure(struct libvirt_call *call, virDomainPtr 
 			libvirt_call_fail_no_balloon(call);
 			return;
 		}
-		if (check_above_max(call, &live))
+		if (check_above_max(call, domain_xml_ram_bytes(&live)))
 			return;
 	}
 	if (effect.config && libvirt_read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config))
-		check_above_max(call, &config);
+		check_above_max(call, config.memory_bytes);
+}
+
+/* For a target that is at most what virtio-mem devices have plugged.  Returns false. */
+static bool libvirt_call_fail_outside(struct libvirt_call *call, uint64_t outside_bytes)
+{
+	g_autofree char *outside = size_format(outside_bytes);
+
+	return libvirt_call_fail(call, HV_ERROR_REFUSED,
+				 "libvirt (%s) cannot %s: the guest's virtio-mem devices have %s, "
+				 "which a balloon does not count; lower their requested size first",
+				 call->link->uri, call->asked, outside);
+}
+
+/*
+ * Sets the size of a running guest with memory devices that are no DIMMs.  libvirt passes a size
+ * on to QEMU, which does not count those and lowers a size that is too large.
+ */
+static bool set_size_beside(struct libvirt_call *call, virDomainPtr domain,
+			    const struct domain_xml *live)
+{
+	struct effect effect = resolve_scope(call, domain);
+
+	if (check_above_max(call, domain_xml_ram_bytes(live)))
+		return false;
+	if (call->args.bytes <= live->outside_bytes)
+		return libvirt_call_fail_outside(call, live->outside_bytes);
+	return (!effect.config || virDomainSetMemoryFlags(domain, call->args.bytes / 1024,
+							  VIR_DOMAIN_AFFECT_CONFIG) == 0) &&
+	       virDomainSetMemoryFlags(domain, (call->args.bytes - live->outside_bytes) / 1024,
+				       VIR_DOMAIN_AFFECT_LIVE) == 0;
 }
 
 static bool libvirt_balloon_set_work(struct libvirt_call *call, virDomainPtr domain)
 {
-	return virDomainSetMemoryFlags(domain, call->args.bytes / 1024, call->args.scope) == 0 ||
-	       libvirt_call_explain_failure(call, domain, explain_balloon_set_failure);
+	g_auto(domain_xml) live = { 0 };
+
+	if (resolve_scope(call, domain).live && libvirt_read_xml(domain, 0, &live) &&
+	    live.beside_bytes) {
+		if (set_size_beside(call, domain, &live))
+			return true;
+		if (call->error)
+			return false;
+	} else if (virDomainSetMemoryFlags(domain, call->args.bytes / 1024, call->args.scope) ==
+		   0) {
+		return true;
+	}
+	return libvirt_call_explain_failure(call, domain, explain_balloon_set_failure);
 }
 
 /* Runs a call that changes something, and frees it. */

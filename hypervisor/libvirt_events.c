@@ -105,6 +105,8 @@ static bool take_libvirt_event(struct libvirt_link *link, struct hv_event *event
 
 	if (first)
 		*event = *first;
+	if (first && event->kind == HV_EVENT_BALLOON_CHANGE)
+		event->actual_bytes += link->outside_bytes;
 	return first;
 }
 

@@ -157,6 +157,13 @@ void libvirt_link_set_user(struct libvirt_link *link, const char *label)
 	pthread_mutex_unlock(&link->lock);
 }
 
+void libvirt_link_set_outside(struct libvirt_link *link, uint64_t outside_bytes)
+{
+	pthread_mutex_lock(&link->lock);
+	link->outside_bytes = outside_bytes;
+	pthread_mutex_unlock(&link->lock);
+}
+
 /*
  * Where libvirt does not report which user runs a guest's QEMU: those who may, which are whose
  * libvirt it is, and the accounts that packages give to QEMU.  Another user's libvirt speaks for

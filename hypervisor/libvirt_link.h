@@ -38,6 +38,7 @@ struct libvirt_link {
 	bool lost;			   /* libvirt reported that the connection broke */
 	char uuid[VIR_UUID_STRING_BUFLEN]; /* "" until the domain was found */
 	uid_t user;			   /* who runs its QEMU; (uid_t)-1: not known */
+	uint64_t outside_bytes;		   /* as in struct domain_xml, when it was read last */
 
 	struct {
 		int ids[LINK_EVENT_KINDS]; /* libvirt's, -1 when not registered; as conn above */
@@ -111,6 +112,9 @@ uid_t libvirt_parse_user(const char *label);
 
 /* Remembers who runs the guest's QEMU, by its DAC label; NULL: libvirt reports none. */
 void libvirt_link_set_user(struct libvirt_link *link, const char *label);
+
+/* Remembers what the guest's virtio-mem devices have plugged, which libvirt's events leave out. */
+void libvirt_link_set_outside(struct libvirt_link *link, uint64_t outside_bytes);
 
 /*
  * The users whose processes may be a QEMU of @uri: @user, or if that is (uid_t)-1 those whom

@@ -23,20 +23,29 @@ static bool qmp_set_target(struct qmp_guest *g, int64_t deadline, void *arg, GEr
 {
 	const uint64_t target_bytes = *(const uint64_t *)arg;
 	json_auto_t *answer = NULL;
-	uint64_t max_bytes;
+	struct qmp_ram ram;
 
-	if (!qmp_query_max(g, deadline, &max_bytes, error))
+	if (!qmp_query_ram(g, deadline, &ram, error))
 		return false;
-	if (target_bytes > max_bytes) {
+	if (target_bytes > ram.max_bytes) {
 		/* QEMU would silently lower it to the maximum. */
 		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
 			    "cannot set its memory to %" PRIu64 " KiB: its maximum is %" PRIu64
 			    " KiB",
-			    (target_bytes - 1) / 1024 + 1, max_bytes / 1024);
+			    (target_bytes - 1) / 1024 + 1, ram.max_bytes / 1024);
 		return false;
 	}
-	answer = qmp_execute(g, deadline, "balloon",
-			     json_pack("{s:I}", "value", (json_int_t)target_bytes), error);
+	if (target_bytes <= ram.outside_bytes) {
+		g_set_error(error, HV_ERROR, HV_ERROR_INVALID,
+			    "cannot set its memory to %" PRIu64 " KiB: its virtio-mem devices have "
+			    "%" PRIu64 " KiB, which a balloon does not count; lower their "
+			    "requested-size first",
+			    target_bytes / 1024, ram.outside_bytes / 1024);
+		return false;
+	}
+	answer = qmp_execute(
+		g, deadline, "balloon",
+		json_pack("{s:I}", "value", (json_int_t)(target_bytes - ram.outside_bytes)), error);
 	return answer != NULL;
 }
 
@@ -181,12 +190,13 @@ static bool qmp_read_machine(struct qmp_guest *g, int64_t deadline, struct hv_in
 			     GError **error)
 {
 	json_auto_t *cpus = NULL, *version = NULL;
+	struct qmp_ram ram;
 
-	if (!qmp_read_state(g, deadline, info, error) ||
-	    !qmp_query_max(g, deadline, &info->max_bytes, error) ||
+	if (!qmp_read_state(g, deadline, info, error) || !qmp_query_ram(g, deadline, &ram, error) ||
 	    !qmp_execute_optional(g, deadline, "query-cpus-fast", NULL, &cpus, error) ||
 	    !qmp_execute_optional(g, deadline, "query-version", NULL, &version, error))
 		return false;
+	info->max_bytes = ram.max_bytes;
 	info->vcpus = (unsigned int)json_array_size(cpus);
 	info->version = qmp_format_version(version);
 	return true;

@@ -74,6 +74,8 @@ static bool qmp_handle_event(const json_t *message, void *data, GError **error)
 			return qmp_fail_bad_answer(name, message, error);
 		qmp_push_event(g, HV_EVENT_BALLOON_CHANGE, actual_bytes, "");
 	}
+	if (g_str_equal(name, "MEMORY_DEVICE_SIZE_CHANGE"))
+		g->outside_known = false;
 	for (size_t i = 0; i < G_N_ELEMENTS(lifecycle); i++)
 		if (g_str_equal(name, lifecycle[i].event))
 			qmp_push_event(g, HV_EVENT_LIFECYCLE, 0, lifecycle[i].detail);
@@ -95,6 +97,7 @@ static bool qmp_open_session(struct qmp_guest *g, int64_t deadline, GError **err
 		g->absent = !g->wire && g_error_matches(*error, HV_ERROR, HV_ERROR_UNREACHABLE);
 		if (!g->wire)
 			return false;
+		g->outside_known = false; /* events were missed meanwhile */
 	}
 	if (!qmp_wire_negotiate(g->wire, deadline, error))
 		return false;
@@ -188,20 +191,36 @@ bool qmp_fail_bad_answer(const char *what, const json_t *answer, GError **error)
 	return false;
 }
 
-bool qmp_query_actual(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+/* Of the memory devices in @list, stores what is RAM; the rest (NVDIMM, pmem, SGX) is storage. */
+static bool qmp_parse_memory_devices(const json_t *list, uint64_t *dimm_bytes,
+				     uint64_t *outside_bytes, GError **error)
 {
-	json_auto_t *answer = qmp_execute(g, deadline, "query-balloon", NULL, error);
+	json_t *device;
+	size_t i;
 
-	if (!answer)
-		return false;
-	return qmp_parse_u64(json_object_get(answer, "actual"), arg) ||
-	       qmp_fail_bad_answer("answer to query-balloon", answer, error);
+	*dimm_bytes = *outside_bytes = 0;
+	json_array_foreach (list, i, device) {
+		const char *type = json_string_value(json_object_get(device, "type"));
+		uint64_t *sum = !g_strcmp0(type, "dimm")	 ? dimm_bytes
+				: !g_strcmp0(type, "virtio-mem") ? outside_bytes
+								 : NULL;
+		uint64_t bytes;
+
+		if (!sum)
+			continue;
+		if (!qmp_parse_u64(json_object_get(json_object_get(device, "data"), "size"),
+				   &bytes))
+			return qmp_fail_bad_answer("answer to query-memory-devices", list, error);
+		*sum += bytes;
+	}
+	return true;
 }
 
-bool qmp_query_max(struct qmp_guest *g, int64_t deadline, uint64_t *max_bytes, GError **error)
+bool qmp_query_ram(struct qmp_guest *g, int64_t deadline, struct qmp_ram *ram, GError **error)
 {
 	json_auto_t *answer = qmp_execute(g, deadline, "query-memory-size-summary", NULL, error);
 	const json_t *plugged = json_object_get(answer, "plugged-memory");
+	json_auto_t *devices = NULL;
 	uint64_t base_bytes, plugged_bytes = 0;
 
 	if (!answer)
@@ -209,7 +228,34 @@ bool qmp_query_max(struct qmp_guest *g, int64_t deadline, uint64_t *max_bytes, G
 	if (!qmp_parse_u64(json_object_get(answer, "base-memory"), &base_bytes) ||
 	    (plugged && !qmp_parse_u64(plugged, &plugged_bytes)))
 		return qmp_fail_bad_answer("answer to query-memory-size-summary", answer, error);
-	*max_bytes = base_bytes + plugged_bytes;
+	*ram = (struct qmp_ram){ 0 };
+	/* The plugged memory is that of all memory devices, whatever they are. */
+	if (plugged_bytes &&
+	    !qmp_execute_optional(g, deadline, "query-memory-devices", NULL, &devices, error))
+		return false;
+	if (devices &&
+	    !qmp_parse_memory_devices(devices, &plugged_bytes, &ram->outside_bytes, error))
+		return false;
+	ram->max_bytes = base_bytes + plugged_bytes + ram->outside_bytes;
+	g->outside_bytes = ram->outside_bytes;
+	g->outside_known = true;
+	return true;
+}
+
+bool qmp_query_actual(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
+{
+	json_auto_t *answer = NULL;
+	struct qmp_ram ram;
+	uint64_t *actual_bytes = arg;
+
+	if (!qmp_query_ram(g, deadline, &ram, error))
+		return false;
+	answer = qmp_execute(g, deadline, "query-balloon", NULL, error);
+	if (!answer)
+		return false;
+	if (!qmp_parse_u64(json_object_get(answer, "actual"), actual_bytes))
+		return qmp_fail_bad_answer("answer to query-balloon", answer, error);
+	*actual_bytes += ram.outside_bytes;
 	return true;
 }
 
@@ -291,14 +337,20 @@ bool qmp_refuse_config(const struct qmp_guest *g, unsigned int scope, GError **e
 
 static bool qmp_receive_event(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
 {
+	struct qmp_ram ram;
+
 	(void)arg;
+	if (!g->outside_known && !qmp_query_ram(g, deadline, &ram, error))
+		return false;
 	/* At least once: with a deadline of now, an event that has arrived is still found. */
-	do {
+	while (g_queue_is_empty(&g->events)) {
 		if (!qmp_wire_pump(g->wire, deadline, error))
 			return false;
-		if (!g_queue_is_empty(&g->events))
-			return true;
-	} while (g_get_monotonic_time() < deadline);
+		if (g_get_monotonic_time() >= deadline)
+			break;
+	}
+	if (!g_queue_is_empty(&g->events))
+		return true;
 	g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT, "no event within the time allowed");
 	return false;
 }
@@ -352,6 +404,8 @@ bool qmp_event_wait(struct hv_guest *guest, int64_t deadline, struct hv_event *e
 	}
 	next = g_queue_pop_head(&g->events);
 	*event = *next;
+	if (event->kind == HV_EVENT_BALLOON_CHANGE)
+		event->actual_bytes += g->outside_bytes;
 	return true;
 }
 

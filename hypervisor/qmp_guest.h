@@ -29,6 +29,9 @@ struct qmp_guest {
 	pid_t pid;	       /* the process that greeted us last; 0 if unknown */
 	uint64_t start_ticks;  /* its start; 0 if unknown */
 
+	uint64_t outside_bytes; /* as in struct qmp_ram, when it was asked last */
+	bool outside_known;	/* and nothing has changed it since */
+
 	GQueue events;	/* struct hv_event, oldest first */
 	bool watching;	/* qmp_event_wait() was called: keep the connection */
 	bool end_known; /* qmp_event_wait() has reported that QEMU ended */
@@ -73,11 +76,23 @@ bool qmp_execute_optional(struct qmp_guest *g, int64_t deadline, const char *com
 /* Sets HV_ERROR_PROTOCOL: @answer is not a valid @what.  Returns false. */
 bool qmp_fail_bad_answer(const char *what, const json_t *answer, GError **error);
 
-/* Stores the guest's actual size in bytes in @arg, a uint64_t.  A work function. */
-bool qmp_query_actual(struct qmp_guest *g, int64_t deadline, void *arg, GError **error);
+/*
+ * The guest's RAM.  QEMU computes the size of a balloon's guest from the RAM at boot and the DIMMs
+ * only; its commands about the balloon know nothing of virtio-mem.
+ */
+struct qmp_ram {
+	uint64_t max_bytes;	/* at boot, in DIMMs and plugged by virtio-mem devices */
+	uint64_t outside_bytes; /* the part that virtio-mem devices have plugged */
+};
 
-/* The RAM that the guest booted with plus plugged memory.  For work functions. */
-bool qmp_query_max(struct qmp_guest *g, int64_t deadline, uint64_t *max_bytes, GError **error);
+/* Reads the guest's RAM.  For work functions. */
+bool qmp_query_ram(struct qmp_guest *g, int64_t deadline, struct qmp_ram *ram, GError **error);
+
+/*
+ * Stores the guest's actual size in bytes in @arg, a uint64_t: its maximum minus the balloon.  A
+ * work function.
+ */
+bool qmp_query_actual(struct qmp_guest *g, int64_t deadline, void *arg, GError **error);
 
 /*
  * The QOM path of the balloon device, if qmp_access_property() has found it on

@@ -96,14 +96,14 @@ static bool qmp_find_pinning_device(struct qmp_guest *g, int64_t deadline, bool 
 /* QEMU locks either all memory, the guest's and its own, or none. */
 static bool qmp_check_locked(struct qmp_guest *g, int64_t deadline, bool *locked, GError **error)
 {
-	uint64_t max_bytes;
+	struct qmp_ram ram;
 
 	*locked = vmm_process_holds_memory(qmp_guest_pid(g));
 	if (!*locked)
 		return true;
-	if (!qmp_query_max(g, deadline, &max_bytes, error))
+	if (!qmp_query_ram(g, deadline, &ram, error))
 		return false;
-	*locked = vmm_process_holds_ram(qmp_guest_pid(g), max_bytes, false);
+	*locked = vmm_process_holds_ram(qmp_guest_pid(g), ram.max_bytes, false);
 	return true;
 }
 

@@ -126,6 +126,18 @@ def test_huge_pages_are_in_the_way(lab, watching, tmp_path):
         daemon.wait_for_guest("huge", lambda guest: guest["obstacle"] == HUGE_PAGES)
 
 
+def test_only_what_the_balloon_can_take_is_its_maximum(lab, aerostat, tmp_path):
+    """QEMU reports an NVDIMM as plugged memory, but its balloon counts only DIMMs."""
+    ram = [word for name, size in (("dimm", "128M"), ("nvdimm", "64M"), ("mem", "1G"))
+           for word in ("-object", f"memory-backend-ram,id={name},size={size}")]
+    with stopped_qemu(lab.qemu, tmp_path, "devices", "-m", "64M,slots=4,maxmem=4G",
+                      "-machine", "pc,nvdimm=on", *ram, "-device", "pc-dimm,memdev=dimm",
+                      "-device", "nvdimm,memdev=nvdimm",
+                      "-device", "virtio-mem-pci,memdev=mem,requested-size=256M") as path:
+        shown = aerostat("dominfo", f"qmp:{path}", "--json").json
+        assert shown["max_bytes"] == shown["actual_bytes"] == 192 << 20
+
+
 @pytest.mark.parametrize("text, rest, options", [
     (LOCKED, "none", ["-overcommit", "mem-lock=on"]),
     (HUGE_PAGES, "little", ["-object",

@@ -402,6 +402,10 @@ static void what_stands_in_the_way_is_named(void **state)
 		{ DOMAIN("<cpu><numa><cell id='0' memAccess='private'/></numa></cpu>", PCI),
 		  "memAccess='shared'" },
 		{ DOMAIN("", PCI "<memory model='dimm' access='private'/>"), "access='shared'" },
+		{ DOMAIN("", PCI "<memory model='dimm'/>"), NULL },
+		{ DOMAIN("", PCI "<memory model='virtio-mem'/>"), "model='virtio-mem'" },
+		{ DOMAIN("", PCI "<memory model='dimm'/><memory model='nvdimm'/>"), "'nvdimm'" },
+		{ DOMAIN("", PCI "<memory model='virtio-pmem'/>"), "model='virtio-pmem'" },
 		{ DOMAIN("<q:commandline xmlns:q='" QEMU_NS "'>"
 			 "<q:arg value='virtio-balloon-pci'/></q:commandline>",
 			 PCI),

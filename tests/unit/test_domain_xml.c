@@ -74,6 +74,39 @@ static void test_model_none_is_no_balloon(void **state)
 	assert_false(domain_xml_has_balloon(&xml));
 }
 
+/* libvirt counts every memory device into <memory>, with its whole size. */
+static void test_only_memory_that_is_plugged_is_ram(void **state)
+{
+	g_auto(domain_xml) xml = { 0 };
+
+	(void)state;
+	assert_true(domain_xml_parse(
+		"<domain><memory unit='MiB'>3204</memory><devices>"
+		"<memory model='dimm'><target><size unit='MiB'>128</size></target></memory>"
+		"<memory model='nvdimm'><target><size unit='MiB'>2</size></target></memory>"
+		"<memory model='virtio-pmem'><target><size unit='MiB'>2</size></target></memory>"
+		"<memory model='virtio-mem'><target><size unit='MiB'>1024</size>"
+		"<requested unit='MiB'>512</requested><current unit='MiB'>256</current></target>"
+		"</memory><memory model='virtio-mem'><target><size unit='MiB'>1024</size></target>"
+		"</memory></devices></domain>",
+		&xml, NULL));
+	assert_int_equal(xml.outside_bytes, 256 * SIZE_MIB);
+	assert_int_equal(xml.beside_bytes, 2052 * SIZE_MIB);
+	assert_int_equal(domain_xml_ram_bytes(&xml), (1024 + 128 + 256) * SIZE_MIB);
+}
+
+static void test_memory_devices_that_are_larger_than_the_guest_are_not_believed(void **state)
+{
+	g_auto(domain_xml) xml = { 0 };
+
+	(void)state;
+	assert_true(domain_xml_parse(
+		"<domain><memory unit='MiB'>1024</memory><devices><memory model='virtio-mem'>"
+		"<target><size unit='MiB'>2048</size></target></memory></devices></domain>",
+		&xml, NULL));
+	assert_int_equal(domain_xml_ram_bytes(&xml), HV_UNSET);
+}
+
 /* ---- obstacles ---- */
 
 #define DEVICES(xml) "<domain><devices>" xml "</devices></domain>"
@@ -547,6 +580,9 @@ int main(void)
 		cmocka_unit_test(test_reads_everything),
 		cmocka_unit_test(test_what_is_not_given),
 		cmocka_unit_test(test_model_none_is_no_balloon),
+		cmocka_unit_test(test_only_memory_that_is_plugged_is_ram),
+		cmocka_unit_test(
+			test_memory_devices_that_are_larger_than_the_guest_are_not_believed),
 		cmocka_unit_test(test_devices_of_the_host),
 		cmocka_unit_test(test_confidential_guest),
 		cmocka_unit_test(test_user_of_its_qemu),
