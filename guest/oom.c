@@ -10,7 +10,8 @@
  *
  * The thread that is out of memory waits here, and the whole system behind it.
  * So the device gets a second to answer, and the worker a tenth of a second to
- * release the lock.
+ * release the lock.  The latter is counted in sleeps: a virtual CPU that the host
+ * did not run has given the worker no time, though the clock went on.
  */
 #include <linux/moduleparam.h>
 #include <linux/oom.h>
@@ -19,7 +20,7 @@
 #include "balloon.h"
 
 #define NOTIFIER_PRIORITY 80
-#define LOCK_TIMEOUT (HZ / 10)
+#define LOCK_SLEEPS (HZ / 10) /* of a jiffy each */
 #define RELIEF_PAUSE (5 * HZ)
 
 static unsigned int oom_mib = 64;
@@ -32,11 +33,10 @@ MODULE_PARM_DESC(oom_mib, "MiB to return each time the guest is out of memory (d
  */
 static bool lock_for_relief(struct virtio_balloon *vb, unsigned long *freed)
 {
-	unsigned long deadline = jiffies + LOCK_TIMEOUT;
 	long before = vb_read_counter(vb, VB_COUNT_deflated);
 
-	while (!mutex_trylock(&vb->lock)) {
-		if (time_after(jiffies, deadline)) {
+	for (int left = LOCK_SLEEPS; !mutex_trylock(&vb->lock); left--) {
+		if (!left) {
 			*freed += vb_read_counter(vb, VB_COUNT_deflated) - before;
 			return false;
 		}
