@@ -42,6 +42,11 @@ TROUBLE = re.compile(r"Bad page|BUG:|WARNING:|cut here|Oops|general protection|k
 TROUBLE_LINES = 60      # shown in an error
 LOG_BYTES = 120 << 10   # of a kernel's log, which fits into one answer of init
 KERNEL_ARGS = "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off nowatchdog"
+# Linux keeps up to an eighth of the memory in the per-CPU lists of free pages, for seconds or for
+# ever, and counts it neither as free nor as available.  So no figure of a guest could be relied on.
+FEW_HIDDEN_PAGES = "sysctl.vm.percpu_pagelist_high_fraction=1000"
+# A task that waits is in trouble when the lab would soon give up, not on a slow machine.
+HUNG_TASK = f"sysctl.kernel.hung_task_timeout_secs={HANG_S // 2}"
 BOOTS = 3               # at most, of a guest whose kernel panics before it has a process
 NO_PROCESS_YET = "Attempted to kill the idle task"
 # Save work of an emulated CPU at boot: no self-tests of ciphers, no measuring of its speed.
@@ -241,7 +246,8 @@ class Guest:
         # Debian's Linux 6.1 leaves new memory offline for udev, which the guest does not have.
         hot = "memhp_default_state=online" if self.spec.hot_memory else ""
         emulated = "" if self.accel == "kvm" else EMULATED_ARGS
-        return " ".join(filter(None, (KERNEL_ARGS, emulated, hot, self.spec.kernel_args)))
+        return " ".join(filter(None, (KERNEL_ARGS, FEW_HIDDEN_PAGES, HUNG_TASK, emulated, hot,
+                                      self.spec.kernel_args)))
 
     def alive(self):
         """Returns whether its QEMU exists, even if it is stopped."""
@@ -411,10 +417,14 @@ class Guest:
         """Returns the host memory of the guest's process: anonymous, and blocks of RAM files."""
         with open(f"/proc/{self.pid}/smaps_rollup", encoding="ascii") as file:
             total = int(re.search(r"^Anonymous:\s+(\d+) kB$", file.read(), re.M)[1]) * 1024
+        return total + self.ram_bytes()
+
+    def ram_bytes(self):
+        """Returns the host memory of the guest's RAM, unless its backing is "anon"."""
         files = {}
         for entry in os.scandir(f"/proc/{self.pid}/fd"):
             with contextlib.suppress(FileNotFoundError):    # QEMU has closed it in the meantime
                 if backing.holds_ram(os.readlink(entry.path), self.nest):
                     status = os.stat(entry.path)
                     files[status.st_dev, status.st_ino] = status.st_blocks * 512
-        return total + sum(files.values())
+        return sum(files.values())

@@ -7,8 +7,9 @@ import pytest
 from command import MIB
 from lab.errors import GuestError
 from lab.wait import wait_for
-from served import (another_device, assert_sound, counters, events, on_each_kernel_if_long,
-                    on_vfio_user, reach, spec, state, use_up, wait_for_driver, whole_mib)
+from served import (another_device, assert_sound, counters, events, frozen,
+                    on_each_kernel_if_long, on_vfio_user, ram_bytes, reach, spec, state, use_up,
+                    wait_for_driver, whole_mib)
 
 
 # Reporting
@@ -20,13 +21,13 @@ def reporting(carol, *words):
 
 
 def wait_for_fall(guest, before, mib):
-    wait_for(lambda: before - guest.host_bytes() > mib * MIB, "host memory to fall")
+    wait_for(lambda: before - ram_bytes(guest) > mib * MIB, "host memory to fall")
 
 
 def wait_for_reports(guest, mib):
     """Since now."""
     before = counters(guest)["reported-bytes"]
-    use_up(guest, mib + 20)
+    use_up(guest)
     wait_for(lambda: counters(guest)["reported-bytes"] - before > mib * MIB, "reports")
 
 
@@ -36,7 +37,7 @@ def test_memory_that_the_guest_frees_goes_to_the_host_by_itself(carol):
     with reporting(carol):
         assert state(carol)["reporting"]
         carol.hold("freed", 150)
-        before = carol.host_bytes()
+        before = ram_bytes(carol)
         carol.release("freed")
         wait_for_fall(carol, before, 120)
         assert counters(carol)["reported-bytes"] >= 120 * MIB
@@ -52,12 +53,13 @@ def test_reports_release_nothing_while_that_is_switched_off(carol):
     with reporting(carol):
         carol.device_qmp("x-set-reporting", enable=False)
         assert not state(carol)["reporting"]
+        wait_for(lambda: state(carol)["pending"] == 0, "what was reported before to be released")
         released = counters(carol)["released-bytes"]
         wait_for_reports(carol, 100)
         assert counters(carol)["released-bytes"] == released
         carol.device_qmp("x-set-reporting", enable=True)
         wait_for_reports(carol, 100)
-        assert counters(carol)["released-bytes"] - released > 90 * MIB
+        wait_for(lambda: counters(carol)["released-bytes"] - released > 90 * MIB, "the releases")
 
 
 @on_each_kernel_if_long
@@ -85,7 +87,7 @@ def test_a_guest_that_zeroes_what_it_frees_loses_nothing(lab):
         wait_for_driver(guest)
         assert {"page-poison", "free-page-reporting"} <= set(state(guest)["acknowledged"])
         guest.hold("freed", 150)
-        before = guest.host_bytes()
+        before = ram_bytes(guest)
         guest.release("freed")
         wait_for_fall(guest, before, 120)
         reach(guest, 284)
@@ -124,15 +126,21 @@ def end_round(guest, free):
     wait_for(lambda: free_bytes(guest) > free - 8 * MIB, "the guest to have its pages back")
 
 
+def reclaimable_bytes(guest):
+    """What the kernel may free for a driver that allocates all that is free."""
+    info = guest.meminfo()
+    return info["SReclaimable"] + info["Buffers"] + info["Cached"]
+
+
 @on_each_kernel_if_long
 def test_rounds_of_hints_list_the_free_pages_each_time(carol):
     carol.hold("kept", 40)
     reach(carol, whole_mib(carol) - 20)
     for _ in range(3):
-        free = free_bytes(carol)
+        free, more = free_bytes(carol), reclaimable_bytes(carol)
         hinted = one_round(carol)
         # The driver takes them for the time, in pieces of 4 MiB, as long as there are some.
-        assert 0.5 * free < hinted <= free + 8 * MIB
+        assert 0.5 * free < hinted <= free + more + 8 * MIB
         end_round(carol, free)
     assert carol.touch("kept", full=True).bad_pages == 0
     carol.release("kept")
@@ -141,10 +149,10 @@ def test_rounds_of_hints_list_the_free_pages_each_time(carol):
 
 @on_each_kernel_if_long
 def test_hints_take_nothing_from_the_guest(carol):
-    use_up(carol, 100)
-    before, free = carol.host_bytes(), free_bytes(carol)
+    use_up(carol)
+    before, free = ram_bytes(carol), free_bytes(carol)
     one_round(carol)
-    assert before - carol.host_bytes() < 8 * MIB
+    assert ram_bytes(carol) >= before
     end_round(carol, free)
 
 
@@ -161,9 +169,10 @@ def test_the_end_of_a_round_is_an_event(carol):
 @on_each_kernel_if_long
 def test_a_round_may_be_stopped_or_be_done_with_early(carol):
     for early, then in (("stop", "stopped"), ("done", "done")):
-        hint(carol, "start")
-        hint(carol, early)
-        assert state(carol)["hinting"] == then
+        with frozen(carol.pid):     # so that its round does not end before that
+            hint(carol, "start")
+            hint(carol, early)
+            assert state(carol)["hinting"] == then
     with pytest.raises(GuestError, match="hinting cannot done now"):
         hint(carol, "done")
     reach(carol, whole_mib(carol) - 20)
@@ -186,9 +195,12 @@ def test_a_driver_that_goes_during_a_round_ends_it(carol):
 # Out of memory
 
 def pressed(guest, whole):
-    """With a balloon of 150 MiB, and a process that wants more than that leaves."""
+    """With a balloon of 150 MiB, and a process that wants more than that leaves.
+
+    What is available is an estimate, which leaves out a few MiB that a process can have.
+    """
     reach(guest, whole - 150)
-    return guest.hold("greedy", guest.meminfo()["MemAvailable"] // MIB + 50)
+    return guest.hold("greedy", guest.meminfo()["MemAvailable"] // MIB + 80)
 
 
 @on_each_kernel_if_long
@@ -197,8 +209,8 @@ def test_a_guest_out_of_memory_takes_pages_back_if_it_may(carol):
     with another_device(carol, "--features=+deflate-on-oom"):
         held = pressed(carol, whole)
         assert held.alive, held
-        assert state(carol)["ballooned"] < 150 * MIB
-        assert carol.actual() > (whole - 150) * MIB
+        wait_for(lambda: state(carol)["ballooned"] < 150 * MIB
+                 and carol.actual() > (whole - 150) * MIB, "the device to know")
         assert carol.touch("greedy", full=True).bad_pages == 0
         carol.release("greedy")
         reach(carol, whole - 150)       # by the same target, if it is said again

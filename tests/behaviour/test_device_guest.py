@@ -6,9 +6,9 @@ import pytest
 
 from command import DONE, MIB, SHORT
 from lab.wait import HANG_S, wait_for
-from served import (BALLOON, DRIVER, aim, another_device, assert_full, counters, on_each_kernel,
-                    on_each_kernel_if_long, on_vfio_user, reach, state, use_up, wait_for_driver,
-                    wait_until_at, whole_mib)
+from served import (BALLOON, DRIVER, aim, another_device, assert_full, assert_given, counters,
+                    on_each_kernel, on_each_kernel_if_long, on_vfio_user, ram_bytes, reach, state,
+                    use_up, wait_for_driver, wait_until_at, whole_mib)
 
 ALWAYS = {"must-tell-host", "stats", "free-page-hint", "event-idx", "version-1"}
 STATS_OF_6_1 = 10
@@ -37,10 +37,10 @@ def test_stock_linux_uses_packed_rings(carol):
 def test_pages_go_to_the_host_and_come_back_unharmed(carol):
     whole = whole_mib(carol)
     carol.hold("kept", 40)
-    use_up(carol, 180)
-    before = carol.host_bytes()
+    use_up(carol)
+    before = ram_bytes(carol)
     reach(carol, whole - 160)
-    assert before - carol.host_bytes() > 150 * MIB
+    assert_given(carol, before, whole - 160)
     assert carol.meminfo()["MemTotal"] < (whole - 160) * MIB
     reach(carol, whole)
     carol.hold("again", 180)
@@ -80,17 +80,18 @@ def test_the_guest_is_neither_paused_nor_rebooted(carol):
 
 @on_each_kernel_if_long
 def test_setmem_measures_what_the_host_got(carol, aerostat):
-    use_up(carol, 180)
+    use_up(carol)
     whole = whole_mib(carol)
-    before = carol.host_bytes()
+    before, before_ram = carol.host_bytes(), ram_bytes(carol)
     result = aerostat("setmem", carol.address, f"{whole - 100}M", "--json")
     assert result.code == DONE, result
     answer = result.json
     assert answer["after_bytes"] == (whole - 100) * MIB == carol.actual()
     wait_until_at(carol, whole - 100)
+    assert_given(carol, before_ram, whole - 100)
+    # Between the looks of both, QEMU needs more for the code that it translates.
     measured = before - carol.host_bytes()
-    assert measured > 90 * MIB
-    assert abs(measured - answer["host_gain_bytes"]) < 8 * MIB
+    assert abs(measured - answer["host_gain_bytes"]) < 32 * MIB
     assert aerostat("setmem", carol.address, f"{whole}M").code == DONE
 
 
@@ -98,8 +99,10 @@ def test_setmem_measures_what_the_host_got(carol, aerostat):
 def test_setmem_of_a_paused_guest_says_so(carol, aerostat):
     """Who is asked knows nothing of the pause: then at least that the guest does not move."""
     carol.qmp("stop")
-    result = aerostat("setmem", carol.address, f"{whole_mib(carol) - 50}M", "--stall", "1")
-    carol.qmp("cont")
+    try:
+        result = aerostat("setmem", carol.address, f"{whole_mib(carol) - 50}M", "--stall", "1")
+    finally:
+        carol.qmp("cont")
     assert result.code == SHORT, result
     assert "the guest" in result.out
 
@@ -160,11 +163,13 @@ def polled(carol):
 
 @on_each_kernel
 def test_statistics_are_the_guests_own(polled):
-    stats = wait_for_sample(polled)
-    inside = polled.meminfo()
-    assert stats["stat-total-memory"] == inside["MemTotal"]
-    for name, key in (("free-memory", "MemFree"), ("available-memory", "MemAvailable")):
-        assert abs(stats[f"stat-{name}"] - inside[key]) < 32 * MIB
+    def agree():
+        """A guest that a test before has just left alone may still be freeing memory."""
+        stats, inside = wait_for_sample(polled), polled.meminfo()
+        return stats["stat-total-memory"] == inside["MemTotal"] and all(
+            abs(stats[f"stat-{name}"] - inside[key]) < 32 * MIB for name, key in
+            (("free-memory", "MemFree"), ("available-memory", "MemAvailable"))) and stats
+    stats = wait_for(agree, "the statistics to be the guest's own")
     assert stats["stat-minor-faults"] > 0
     known = {name for name, value in stats.items() if value != UNSET}
     assert len(known) == (STATS_OF_6_1 if polled.spec.kernel == "6.1" else 16), known
@@ -197,8 +202,12 @@ def test_aerostat_prints_the_statistics(carol, aerostat):
     assert aerostat("dommemstat", carol.address, "--period", "1").code == DONE
     wait_for(lambda: aerostat("dommemstat", carol.address, "--json").json.get("available") ==
              carol.meminfo()["MemTotal"], "statistics")
-    figures = dict(line.split() for line in aerostat("dommemstat", carol.address).out.splitlines())
-    assert figures["stale"] == "0"
+
+    def fresh():
+        """They are stale in between if the guest answers late."""
+        lines = aerostat("dommemstat", carol.address).out.splitlines()
+        return (found := dict(line.split() for line in lines))["stale"] == "0" and found
+    figures = wait_for(fresh, "fresh statistics")
     assert int(figures["actual"]) == whole_mib(carol) * 1024
     keys = aerostat("domstats", "--balloon", carol.address).out
     assert f"balloon.maximum={whole_mib(carol) * 1024}" in keys and "balloon.usable=" in keys
@@ -213,12 +222,12 @@ def test_aerostat_prints_the_statistics(carol, aerostat):
 def test_each_feature_may_be_missing(carol, without):
     """Rings of the other kind, and queues that have other numbers."""
     whole = whole_mib(carol)
-    use_up(carol, 150)
-    before = carol.host_bytes()
+    use_up(carol)
+    before = ram_bytes(carol)
     with another_device(carol, f"--features=-{without}"):
         assert without not in state(carol)["acknowledged"]
         reach(carol, whole - 100)
-        assert before - carol.host_bytes() > 80 * MIB   # some of it was released before
+        assert_given(carol, before, whole - 100)
         reach(carol, whole)
         carol.hold("again", 150)
         assert carol.touch("again", full=True).bad_pages == 0

@@ -5,13 +5,13 @@ import re
 import pytest
 
 from command import MIB
-from driver import (BLOCK, PAGE, aim, assert_accounted, assert_all_usable, assert_intact,
-                    available_mib, booted, counters, dice, fewer, go, is_ours, least_mib, matrix,
-                    put_back, ram_bytes, reload, size, use_up, wait_until_moving,
-                    wait_until_stuck, wander, with_features, with_params)
+from driver import (BLOCK, PAGE, aim, assert_accounted, assert_all_usable, assert_intact, booted,
+                    compact, counters, dice, fewer, go, is_ours, least_mib, matrix, put_back,
+                    reload, size, wait_until_moving, wait_until_stuck, wander, with_features,
+                    with_params)
 from lab import Unavailable
 from lab.wait import wait_for
-from served import state
+from served import assert_given, available_mib, ram_bytes, state, use_up
 
 MEMORY = 448
 OUT = 150       # MiB in the balloon
@@ -91,12 +91,11 @@ def test_a_target_that_is_turned_about_amid_a_deflation_is_reached(erna):
 
 
 def test_free_memory_comes_back_with_the_balloon(erna):
-    """But for what lies in the lists of a CPU, where it counts as neither free nor available."""
     go(erna, MEMORY - OUT)
     small = erna.meminfo()["MemFree"]
     go(erna, MEMORY)
-    wait_for(lambda: erna.meminfo()["MemFree"] >= small + (OUT - 4) * MIB,
-             f"{OUT - 4} MiB more to be free")
+    wait_for(lambda: erna.meminfo()["MemFree"] >= small + (OUT - 8) * MIB,
+             f"{OUT - 8} MiB more to be free")
 
 
 def test_mem_total_is_what_the_balloon_leaves(erna):
@@ -118,8 +117,7 @@ def test_the_host_has_the_memory_of_the_balloon(erna):
     use_up(erna)
     before = ram_bytes(erna)
     go(erna, MEMORY - OUT)
-    assert before > (MEMORY - 80) * MIB
-    assert ram_bytes(erna) <= (MEMORY - OUT) * MIB
+    assert_given(erna, before, MEMORY - OUT)
 
 
 def test_the_device_has_the_account_of_the_driver(erna):
@@ -151,7 +149,11 @@ def test_each_way_reaches_targets_and_loses_nothing(erna, params):
 
 
 def inflated(guest, params):
-    """The counters after a fresh driver with these parameters has inflated."""
+    """The counters after a fresh driver with these parameters has inflated.
+
+    Tests before have left the free pages in any order, and this is about whole blocks.
+    """
+    compact(guest)
     reload(guest, params)
     go(guest, MEMORY - OUT)
     return counters(guest)
@@ -187,8 +189,7 @@ def test_a_request_tells_of_no_more_pages_than_it_is_told(erna, batch):
 
 
 def test_blocks_that_came_whole_go_whole(erna):
-    reload(erna)
-    go(erna, MEMORY - OUT)
+    inflated(erna, "")
     go(erna, MEMORY)
     told = counters(erna)
     assert told["merged"] * BLOCK_PAGES >= 0.95 * told["deflated"]
@@ -218,8 +219,13 @@ def press(guest, hold_mib):
 
 
 def assert_at_floor(guest, mib):
-    """The memory that the driver watches is about what it is to leave."""
-    assert mib - 12 <= available_mib(guest) <= mib + 20
+    """The memory that the driver watches is about what it is to leave.
+
+    It may rise when the guest frees something; then the driver goes on.
+    """
+    wait_for(lambda: available_mib(guest) <= mib + 20, f"no more than {mib} MiB to be available")
+    wait_until_stuck(guest)
+    assert available_mib(guest) >= mib - 12
 
 
 def test_a_target_out_of_reach_stops_at_the_floor_and_says_so_once(erna):
@@ -251,10 +257,10 @@ def test_another_floor_is_kept(erna):
 def test_a_floor_that_is_lowered_is_gone_on_to(erna):
     press(erna, 160)
     erna.run(f"echo 40 >{PARAMETER}/floor_mib")
-    wait_for(lambda: available_mib(erna) <= 60, "the balloon to go on")
-    wait_until_stuck(erna)
-    assert_at_floor(erna, 40)
-    erna.run(f"echo -1 >{PARAMETER}/floor_mib")
+    try:
+        assert_at_floor(erna, 40)
+    finally:
+        erna.run(f"echo -1 >{PARAMETER}/floor_mib")
 
 
 @on_one_or_all
@@ -285,8 +291,11 @@ def test_free_page_reporting_and_the_balloon_get_along(erna):
         assert_intact(erna, "kept")
         erna.release("kept")
         assert_all_usable(erna)
+        # Read while it is used: what is free may be reported before anybody looks.
+        assert erna.hold("used", available_mib(erna) - 48).alive
         reported = counters(erna)["reported"]
-        wait_for(lambda: counters(erna)["reported"] > reported,
+        erna.release("used")
+        wait_for(lambda: counters(erna)["reported"] > reported + OUT * MIB // PAGE,
                  "what was used meanwhile to be reported again")
 
 
@@ -339,8 +348,9 @@ def test_huge_pages_of_the_host_are_released(lab, kind):
     try:
         with booted(lab, "olga", kind, memory=MEMORY, backing="hugetlb") as guest:
             use_up(guest)
-            assert ram_bytes(guest) > (MEMORY - 80) * MIB
+            before = ram_bytes(guest)
             go(guest, MEMORY - OUT)
+            assert_given(guest, before, MEMORY - OUT)
             assert guest.hold("kept", 40).alive
             go(guest, MEMORY)
             assert_intact(guest, "kept")

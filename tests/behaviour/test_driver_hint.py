@@ -46,6 +46,12 @@ def free(guest):
     return guest.meminfo()["MemFree"]
 
 
+def reclaimable(guest):
+    """What the kernel may free for a driver that takes all that is free."""
+    info = guest.meminfo()
+    return info["SReclaimable"] + info["Buffers"] + info["Cached"]
+
+
 def one_round(guest):
     """Until the driver has said STOP; how much it offered."""
     before = counters(guest)["hinted-bytes"]
@@ -60,10 +66,11 @@ def wait_for_free(guest, bytes_):
 
 def test_a_round_offers_what_is_free_and_done_gives_it_back(dora):
     before = free(dora)
+    most = before + reclaimable(dora) + 8 * MIB
     for _ in range(3):
         hinted = one_round(dora)
-        assert 0.5 * before < hinted <= before + 8 * MIB
-        assert free(dora) <= before - hinted + 8 * MIB      # kept, for the host's sake
+        assert 0.5 * before < hinted <= most
+        assert free(dora) <= most - hinted      # kept, for the host's sake
         hint(dora, "done")
         wait_for_free(dora, before)
 
