@@ -260,10 +260,15 @@ def test_a_device_that_answers_late_is_followed(mallory):
 
 def test_a_device_that_returns_the_newest_buffer_first_is_followed(mallory):
     """The in-tree driver has but one in flight, so that none can overtake another."""
-    for queue in (INFLATE, DEFLATE):
-        misbehave(mallory, "keep", 50, queue)
-        misbehave(mallory, "newest-first", True, queue)
     before = look(mallory)["overtakings"]
+    misbehave(mallory, "newest-first", True, INFLATE)
+    misbehave(mallory, "keep", NEVER, INFLATE)
+    aim(mallory, MEMORY - FULL)
+    wait_for(lambda: keeps(mallory, INFLATE) > 1, "two requests in flight")
+    for queue in (INFLATE, DEFLATE):
+        misbehave(mallory, "newest-first", True, queue)
+        misbehave(mallory, "keep", 50, queue)
+    misbehave(mallory, "return", queue=INFLATE)
     assert_follows(mallory)
     assert look(mallory)["overtakings"] > before
 
@@ -292,9 +297,8 @@ def test_a_device_that_is_slow_does_not_keep_the_driver(lab):
         remember(guest)
         reach(guest, 400)
         misbehave(guest, "keep", 900, DEFLATE)
-        begin = driver.uptime_ms(guest)
         unload(guest)
-        assert driver.uptime_ms(guest) < begin + 20_000
+        assert counters(guest)["deflated-pages"] < (1536 - 400) * PAGES // 2
         assert_whole(guest)
 
 
@@ -338,7 +342,8 @@ def test_no_page_is_in_use_before_its_inflation_is_resolved(mallory):
     misbehave(mallory, "toggle", FULL * PAGES)
     before = counters(mallory)["inflated-pages"]
     churn(mallory, 8)
-    assert counters(mallory)["inflated-pages"] > before
+    wait_for(lambda: counters(mallory)["inflated-pages"] > before or churn(mallory, 1),
+             "an inflation meanwhile")
     assert_lives(mallory)
     heal(mallory)
     reach(mallory, MEMORY - FULL)

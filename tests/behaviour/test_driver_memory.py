@@ -5,11 +5,12 @@ import contextlib
 import pytest
 
 from command import MIB
-from driver import (BLOCK, SMALL, assert_accounted, assert_all_usable, assert_intact, aim,
-                    available_mib, booted, compact, counters, fewer, fragment, fragments_sum,
-                    go, least_mib, matrix, put_back, size, uptime_ms, use_up, wait_for_driver,
-                    wait_until_stuck, whole_blocks, whole_mib, with_features, with_params)
+from driver import (BLOCK, SMALL, assert_accounted, assert_all_usable, assert_intact, aim, booted,
+                    compact, counters, fewer, fragment, fragments_sum, go, least_mib, matrix,
+                    put_back, size, uptime_ms, wait_for_driver, wait_until_stuck, whole_blocks,
+                    whole_mib, with_features, with_params)
 from lab.wait import wait_for
+from served import available_mib, use_up
 
 MEMORY = 448
 OUT = 150       # MiB in the balloon
@@ -22,7 +23,6 @@ IN_PIECES_MIB = 70  # of them where nearly all free memory is to be in pieces
 BLOCK_ORDER = 9
 STRIPES = 5
 STRIPE_MIB = 20
-TRIES = 5
 REPORTED_AFTER_MS = 3000    # the kernel reports free pages 2 s after it is asked to
 
 KINDS = matrix()
@@ -61,12 +61,18 @@ def test_memory_in_pieces_is_taken_page_by_page(fina):
 
     Of the pieces the larger are left, without which the guest cannot start a process.
     """
-    with with_params(fina, "floor_mib=16"), nothing_compacted_for_blocks(fina):
+    def in_pieces():
+        """The least size in reach, if what lies in whole blocks is not enough for that."""
+        fina.release_all()
+        fina.run(f"rm -rf {SMALL}")
         assert fina.hold("rest", available_mib(fina) - IN_PIECES_MIB * 3 // 2).alive
         fragment(fina, IN_PIECES_MIB)
-        before, kills = fragments_sum(fina), fina.vmstat()["oom_kill"]
         mib = least_mib(fina, floor=16, spare=8)
-        assert whole_blocks(fina) * BLOCK < (MEMORY - mib) * MIB
+        return whole_blocks(fina) * BLOCK < (MEMORY - mib) * MIB and mib
+
+    with with_params(fina, "floor_mib=16"), nothing_compacted_for_blocks(fina):
+        mib = wait_for(in_pieces, "memory to be in pieces")
+        before, kills = fragments_sum(fina), fina.vmstat()["oom_kill"]
         go(fina, mib)
         single, *larger = counters(fina)["allocated"][:BLOCK_ORDER]
         assert single and sum(larger) < BLOCK_ORDER     # of each a last one, perhaps
@@ -83,12 +89,17 @@ def test_memory_in_pieces_is_taken_page_by_page(fina):
 def test_a_driver_that_finds_no_block_to_try_leaves_nothing_behind(lab, kind):
     """The kernel's reporting, which it joined for that, is left; or a timer outlives it."""
     with booted(lab, "hera", kind, memory=256, balloon={"free-page-reporting": True}) as guest:
-        guest.unload_driver()
-        assert guest.hold("rest", available_mib(guest) - 70).alive
-        fragment(guest, SMALL_MIB)
-        guest.load_driver()
-        wait_for_driver(guest)
-        assert counters(guest)["harvested"] == 0
+        def finds_no_block():
+            """A few may be left, as chance has it."""
+            guest.unload_driver()
+            guest.release_all()
+            guest.run(f"rm -rf {SMALL}")
+            assert guest.hold("rest", available_mib(guest) - 70).alive
+            fragment(guest, SMALL_MIB)
+            guest.load_driver()
+            wait_for_driver(guest)
+            return counters(guest)["harvested"] == 0
+        wait_for(finds_no_block, "no block to be free")
         guest.unload_driver()
         gone = uptime_ms(guest)
         wait_for(lambda: uptime_ms(guest) >= gone + REPORTED_AFTER_MS, "the guest to live on")
@@ -113,7 +124,7 @@ def test_page_cache_makes_room(fina):
 def test_tmpfs_stays(fina):
     held = available_mib(fina) - 120
     assert fina.hold("file", held, "tmpfs").alive
-    go(fina, least_mib(fina, spare=8))
+    go(fina, least_mib(fina))
     assert_intact(fina, "file")
     go(fina, MEMORY)
     assert_accounted(fina)
@@ -170,16 +181,17 @@ def scatter(guest):
 
 def compact_until_it_moves(guest):
     """Compaction moves what lies low into what is free above; where that is, chance decides."""
-    for _ in range(TRIES):
+    def compaction_moves_it():
         scatter(guest)
         compact(guest)
         if counters(guest)["migrated"]:
-            return
+            return True
         fragment(guest, SMALL_MIB)      # another order of all that is free
         go(guest, MEMORY)
         guest.release_all()
         guest.run(f"rm -rf {SMALL}")
-    pytest.fail(f"compaction moved nothing in {TRIES} tries")
+        return False
+    wait_for(compaction_moves_it, "compaction to move the balloon")
 
 
 def test_compaction_moves_the_balloon_and_leaves_all_intact(fina):
@@ -246,7 +258,7 @@ def test_memory_that_comes_back_is_in_whole_blocks_again(fina):
     go(fina, MEMORY - OUT)
     assert whole_blocks(fina) <= before - OUT * MIB // BLOCK + 4
     go(fina, MEMORY)
-    assert whole_blocks(fina) >= before - 2
+    wait_for(lambda: whole_blocks(fina) >= before - 4, f"{before - 4} whole blocks")
 
 
 # Memory that is taken away
@@ -262,8 +274,9 @@ def blocks_of_hot_memory(guest):
 
 
 def put(guest, block, state):
-    done = guest.run(f"echo {state} >/sys/devices/system/memory/{block}/state")
-    assert done.status == 0, done
+    """The kernel refuses to take memory away of which something is in use just then."""
+    wait_for(lambda: guest.run(f"echo {state} >/sys/devices/system/memory/{block}/state").status
+             == 0, f"{block} to be {state}")
 
 
 @pytest.mark.parametrize("kind", matrix(quick=("6.12 ours",)))
