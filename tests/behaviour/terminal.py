@@ -86,17 +86,22 @@ class Terminal:
         return self.until(lambda text: all(re.search(pattern, text, re.M) for pattern in patterns),
                           f"{patterns} to match")
 
-    def ends(self):
-        """Waits for the end; the exit code."""
-        def ended():
-            self.look()
+    def _has_ended(self):
+        self.look()
+        if self.code is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.code = os.waitstatus_to_exitcode(status)
-            return pid
-        if self.code is None:
-            wait_for(ended, "the command to end")
-        self.look()
+                self.look()
+        return self.code is not None
+
+    def begins(self):
+        """Waits until it has drawn something, or has ended."""
+        wait_for(lambda: self._has_ended() or b"\x1b" in self.raw, "the command to begin")
+
+    def ends(self):
+        """Waits for the end; the exit code."""
+        wait_for(self._has_ended, "the command to end")
         return self.code
 
     def hang_up(self):
