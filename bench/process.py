@@ -128,11 +128,17 @@ def idle(lab, seconds):
         return Idle(seconds, switches(device.pid) - before, process_cpu_s(device.pid) - cpu_s)
 
 
+def is_asleep(pid):
+    """Returns whether no thread of it runs, or waits for a processor."""
+    return all(re.search(r"^State:\s+S", path.read_text("ascii"), re.M)
+               for path in pathlib.Path(f"/proc/{pid}/task").glob("*/status"))
+
+
 def quiet(pid):
     """Returns whether it has slept for a moment, and so has finished the last request."""
     before = switches(pid)
     time.sleep(0.1)
-    return switches(pid) == before
+    return is_asleep(pid) and switches(pid) == before
 
 
 class Stopwatch:

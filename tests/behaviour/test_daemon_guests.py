@@ -89,17 +89,13 @@ def wait_for_room(guest):
     wait_for(lambda: available_mib(guest) >= 64, f"{guest.name} to have what it works with")
 
 
-def test_no_memory_is_taken_from_a_guest_that_was_not_watched(guests, tmp_path):
-    with daemon_of(guests, tmp_path) as daemon:
-        started_us = daemon.status()["started_us"]
-        for name in NAMES:
-            told = daemon.wait_for_guest(name, lambda told: told["text"])
-            assert told["before_bytes"] == MAX_MIB * MIB
-        promised = promised_mib(daemon)
-        shrinks = [past["time_us"] for name in NAMES for past in daemon.guest(name)["history"]
-                   if past["target_bytes"] < past["actual_bytes"]]
-        assert all(time_us - started_us >= CALM_S * 1_000_000 for time_us in shrinks)
-        assert shrinks or promised == 3 * MAX_MIB
+def test_no_memory_is_taken_from_a_guest_that_was_not_watched(fleet, pilot):
+    calm_us = pilot.status()["started_us"] + CALM_S * 1_000_000
+    for name in fleet:
+        told = pilot.guest(name)
+        assert told["before_bytes"] == MAX_MIB * MIB
+        assert all(past["time_us"] >= calm_us for past in told["history"]
+                   if past["target_bytes"] < past["actual_bytes"])
 
 
 def test_idle_guests_are_fitted_into_the_budget(fleet, pilot):
