@@ -18,6 +18,11 @@ from conftest import put_back
 from lab.wait import HANG_S, wait_for
 
 PATIENT = str(HANG_S)
+# The guest uses less than 160 MiB besides.  And since Linux 6.7 up to an eighth of its memory,
+# 128 MiB, waits in the per-CPU lists of free pages for a while, and is not reported as available.
+USED_MIB = 400 + 160 + 128
+HEADROOM_MIB = 64
+LEAST_MIB = USED_MIB + HEADROOM_MIB
 
 
 @contextlib.contextmanager
@@ -73,24 +78,11 @@ def shrink(lab, aerostat, kind, autodeflate, swap=None, **how):
         return shrink_pressed(guest, aerostat, **how)
 
 
-@pytest.mark.parametrize("kind", ["anon", "tmpfs"])
-def test_unforced_the_guest_gives_what_it_can_and_nobody_is_hurt(spared, aerostat, kind):
-    spared.hold("data", 400, kind)
-    result, held, actual = shrink_pressed(spared, aerostat, words=())
-    assert result.code == SHORT, result
-    answer = result.json
-    assert "that it cannot free" in answer["reason"]
-    assert "--force" in answer["remedy"]
-    assert answer["eased_target_bytes"] is None     # it was never pressed
-    assert 464 * MIB <= answer["after_bytes"] == actual <= 700 * MIB
-    assert held.alive and held.bad_pages == 0
-
-
 def assert_stopped_short_and_eased(result, autodeflate):
     assert result.code == SHORT, result
     answer = result.json
     assert answer["after_bytes"] > 400 * MIB
-    assert 464 * MIB <= answer["eased_target_bytes"] <= 700 * MIB
+    assert (400 + HEADROOM_MIB) * MIB <= answer["eased_target_bytes"] <= LEAST_MIB * MIB
     assert ("deflate on OOM" in answer["reason"]) == autodeflate
     assert "give it swap" in answer["remedy"]
 
@@ -99,7 +91,7 @@ def test_tmpfs_with_deflate_on_oom_stops_short_and_is_eased(lab, aerostat):
     result, held, actual = shrink(lab, aerostat, "tmpfs", True)
     assert_stopped_short_and_eased(result, True)
     assert held.alive and held.bad_pages == 0
-    assert actual >= 464 * MIB
+    assert actual >= (400 + HEADROOM_MIB) * MIB
 
 
 def test_tmpfs_without_swap_stops_short_or_panics_as_was_said(lab, aerostat):
@@ -119,7 +111,7 @@ def test_anonymous_without_swap_is_killed_for_it(lab, aerostat):
     result, held, actual = shrink(lab, aerostat, "anon", False, stall=PATIENT)
     assert result.code == DONE, result
     need = re.search(r"uses about (\d+) MiB that it cannot free: it will swap or kill", result.err)
-    assert 400 < int(need[1]) < 650
+    assert 400 < int(need[1]) < USED_MIB
     assert not held.alive
     assert actual == 256 * MIB
 
@@ -149,14 +141,6 @@ def test_anonymous_with_zram_swaps_until_it_cannot(lab, aerostat):
         assert "the guest" in result.json["reason"]
 
 
-@pytest.mark.parametrize("_spared", [False], indirect=True, ids=["strict"])
-def test_page_cache_is_given_up_without_harm(spared, aerostat):
-    spared.hold("data", 400, "cache")
-    result, _, actual = shrink_pressed(spared, aerostat, words=(), target=384, stall=PATIENT)
-    assert result.code == DONE, result
-    assert actual == 384 * MIB
-
-
 def test_keep_target_leaves_the_target_as_virsh_would(lab, aerostat):
     with lab.guest("kept", memory=512, balloon={"deflate-on-oom": True}) as guest:
         guest.hold("data", 300, "tmpfs")
@@ -176,3 +160,26 @@ def test_a_timeout_while_still_moving_says_so(aerostat, tmp_path):
         assert "still moving" in result.json["reason"]
         assert "--timeout" in result.json["remedy"]
         assert result.json["eased_target_bytes"] is None
+
+
+# Last, as their guest is busy until the last of them has ended
+
+@pytest.mark.parametrize("kind", ["anon", "tmpfs"])
+def test_unforced_the_guest_gives_what_it_can_and_nobody_is_hurt(spared, aerostat, kind):
+    spared.hold("data", 400, kind)
+    result, held, actual = shrink_pressed(spared, aerostat, words=())
+    assert result.code == SHORT, result
+    answer = result.json
+    assert "that it cannot free" in answer["reason"]
+    assert "--force" in answer["remedy"]
+    assert answer["eased_target_bytes"] is None     # it was never pressed
+    assert (400 + HEADROOM_MIB) * MIB <= answer["after_bytes"] == actual <= LEAST_MIB * MIB
+    assert held.alive and held.bad_pages == 0
+
+
+@pytest.mark.parametrize("_spared", [False], indirect=True, ids=["strict"])
+def test_page_cache_is_given_up_without_harm(spared, aerostat):
+    spared.hold("data", 400, "cache")
+    result, _, actual = shrink_pressed(spared, aerostat, words=(), target=384, stall=PATIENT)
+    assert result.code == DONE, result
+    assert actual == 384 * MIB
