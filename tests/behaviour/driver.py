@@ -343,14 +343,20 @@ def assert_sound(guest):
     guest.check_kernel_log()
 
 
+def bring_back(guest):
+    """Loads our driver if it is not there, whichever is."""
+    if counters(guest):
+        return
+    with contextlib.suppress(GuestError):
+        guest.unload_driver()
+    guest.load_driver("aerostat")
+    wait_for_driver(guest)
+
+
 def put_back(guest):
     """As the next test expects it: whole, its driver there, nothing held."""
     guest.release_all()
     guest.run(f"rm -rf {SMALL}")
-    if not counters(guest):     # none is there, or another
-        with contextlib.suppress(GuestError):
-            guest.unload_driver()
-        guest.load_driver("aerostat")
-        wait_for_driver(guest)
+    bring_back(guest)
     go(guest, whole_mib(guest))
     assert_sound(guest)
