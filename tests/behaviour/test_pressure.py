@@ -66,7 +66,8 @@ def shrink_pressed(guest, aerostat, words=("--force",), target=256, stall="4"):
 
     stall: PATIENT for a guest that gets there, however long it stands still meanwhile
     """
-    result = aerostat("setmem", guest.address, f"{target}M", "--json", "--stall", stall, *words)
+    result = aerostat("setmem", guest.address, f"{target}M", "--json", "--stall", stall,
+                      "--timeout", PATIENT, *words)
     held = guest.touch("data")
     assert_alive(guest)
     return result, held, guest.actual()
