@@ -463,7 +463,7 @@ unsigned int guests_count_missing(const struct guests *guests)
 
 		managed_save(guest, &saved);
 		count += (restore_is_needed(&saved) || managed_is_restoring(guest)) &&
-			 managed_process_state(guest) != PROCESS_ENDED;
+			 !managed_is_moving(guest) && managed_process_state(guest) != PROCESS_ENDED;
 	}
 	return count;
 }

@@ -26,7 +26,7 @@ struct managed_private {
 	int before_period_s;
 	bool learned_period; /* by the last sample */
 	int64_t refused_us; /* when it answered last before its last target was refused; 0: never */
-	bool restoring;
+	bool restoring, moving; /* moving: towards its own size, after the attempt */
 
 	struct size_watch watch;
 	struct saved_guest *heritage; /* NULL: none */
@@ -631,12 +631,18 @@ void managed_finish_restore(struct managed *guest, enum restore_outcome outcome)
 	struct managed_private *p = guest->private;
 
 	p->restoring = false;
-	if (outcome != RESTORE_FAILED) {
+	p->moving = outcome == RESTORE_MOVING;
+	if (outcome == RESTORE_DONE || outcome == RESTORE_GONE) {
 		/* It has its own size again. */
 		p->was_set &= !p->changed;
 		set_changed(p, false);
 		p->before_period_s = -1;
 	}
+}
+
+bool managed_is_moving(const struct managed *guest)
+{
+	return guest->private->moving;
 }
 
 bool managed_is_restoring(const struct managed *guest)

@@ -208,6 +208,9 @@ void managed_start_restore(struct managed *guest);
 /* The outcome. */
 void managed_finish_restore(struct managed *guest, enum restore_outcome outcome);
 
+/* Whether the outcome was RESTORE_MOVING. */
+bool managed_is_moving(const struct managed *guest);
+
 /* Between managed_start_restore() and managed_finish_restore(). */
 bool managed_is_restoring(const struct managed *guest);
 

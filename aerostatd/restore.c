@@ -11,14 +11,24 @@
 #define POLL_MS 20
 #define RETRY_MS 200
 /* A process closes its sockets a moment before it can be seen to have ended. */
-#define EXIT_WAIT_MS 500
+#define EXIT_WAIT_MS 3000
 /* A size near its target that has not moved for this long stands still. */
 #define SETTLE_US (300 * 1000)
+/* A guest that came closer to its target within this time is moving. */
+#define MOVING_US (5 * G_USEC_PER_SEC)
 
-enum restore_outcome restore_judge(const struct restore_evidence *evidence)
+/* Whether its size is its saved one, or beyond it in the direction in which it had to move. */
+static bool has_arrived(const struct restore_evidence *evidence)
 {
 	uint64_t saved = evidence->saved_bytes, actual = evidence->actual_bytes;
 
+	if (evidence->from_bytes == HV_UNSET || saved >= evidence->from_bytes)
+		return actual + ARRIVED_BYTES >= saved;
+	return actual <= saved + ARRIVED_BYTES;
+}
+
+enum restore_outcome restore_judge(const struct restore_evidence *evidence)
+{
 	if (evidence->process == PROCESS_ENDED && evidence->may_move &&
 	    evidence->found == FOUND_UNKNOWN)
 		return RESTORE_FAILED;
@@ -30,11 +40,11 @@ enum restore_outcome restore_judge(const struct restore_evidence *evidence)
 		return RESTORE_FAILED;
 	if (!evidence->resized)
 		return RESTORE_DONE;
-	if (evidence->target_bytes != saved || actual == HV_UNSET)
+	if (evidence->target_bytes != evidence->saved_bytes || evidence->actual_bytes == HV_UNSET)
 		return RESTORE_FAILED;
-	if (evidence->from_bytes == HV_UNSET || saved >= evidence->from_bytes)
-		return actual + ARRIVED_BYTES >= saved ? RESTORE_DONE : RESTORE_FAILED;
-	return actual <= saved + ARRIVED_BYTES ? RESTORE_DONE : RESTORE_FAILED;
+	if (has_arrived(evidence))
+		return RESTORE_DONE;
+	return evidence->moving ? RESTORE_MOVING : RESTORE_FAILED;
 }
 
 /* The least size the guest can have now: what it uses, and its headroom. */
@@ -91,13 +101,28 @@ static bool is_cancelled(const struct attempt *attempt, GError **error)
 	return true;
 }
 
+static uint64_t measure_distance(uint64_t a_bytes, uint64_t b_bytes)
+{
+	return a_bytes > b_bytes ? a_bytes - b_bytes : b_bytes - a_bytes;
+}
+
+/* The time is over before the guest has its target. */
+static void give_up_wait(struct restore_evidence *evidence, int64_t closer_us, GError **error)
+{
+	g_autofree char *text = size_format(evidence->actual_bytes);
+
+	evidence->moving = g_get_monotonic_time() - closer_us < MOVING_US;
+	g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT, "it %s, at %s",
+		    evidence->moving ? "is still on its way" : "stands still on its way", text);
+}
+
 /* Waits until the guest has its target, which is not judged here. */
 static bool wait_for_size(struct attempt *attempt, GError **error)
 {
 	struct restore_evidence *evidence = &attempt->evidence;
 	struct restore_evidence arrived = *evidence;
-	g_autofree char *text = NULL;
-	int64_t moved_us = g_get_monotonic_time();
+	uint64_t distance, closest = UINT64_MAX;
+	int64_t moved_us = g_get_monotonic_time(), closer_us = 0;
 
 	/* A guest that keeps more than its saved size has that to arrive at. */
 	arrived.saved_bytes = evidence->target_bytes;
@@ -109,14 +134,16 @@ static bool wait_for_size(struct attempt *attempt, GError **error)
 		if (arrived.actual_bytes != evidence->actual_bytes)
 			moved_us = g_get_monotonic_time();
 		arrived.actual_bytes = evidence->actual_bytes;
+		distance = measure_distance(evidence->actual_bytes, evidence->target_bytes);
+		if (distance < closest && closest != UINT64_MAX)
+			closer_us = g_get_monotonic_time();
+		closest = MIN(closest, distance);
 		if (restore_judge(&arrived) == RESTORE_DONE &&
 		    (arrived.actual_bytes == arrived.target_bytes ||
 		     g_get_monotonic_time() - moved_us >= SETTLE_US))
 			return true;
 		if (hv_deadline_ms(POLL_MS) >= attempt->deadline) {
-			text = size_format(evidence->actual_bytes);
-			g_set_error(error, HV_ERROR, HV_ERROR_TIMEOUT,
-				    "it is still on its way, at %s", text);
+			give_up_wait(evidence, closer_us, error);
 			return false;
 		}
 		poll(NULL, 0, POLL_MS);
@@ -333,7 +360,7 @@ enum restore_outcome restore_guest(hv_guest *guest, const struct saved_guest *sa
 		make_attempt(&attempt, &problem);
 	}
 	outcome = restore_judge(&attempt.evidence);
-	if (outcome == RESTORE_FAILED)
+	if (outcome == RESTORE_FAILED || outcome == RESTORE_MOVING)
 		g_propagate_error(error, g_steal_pointer(&problem));
 	return outcome;
 }
@@ -382,6 +409,9 @@ void restore_log_outcome(const struct saved_guest *saved, enum restore_outcome o
 		break;
 	case RESTORE_GONE:
 		manager_log(LOG_INFO, "%s: has ended, nothing to restore", saved->name);
+		break;
+	case RESTORE_MOVING:
+		manager_log(LOG_INFO, "%s: set to %s: %s", saved->name, size, error->message);
 		break;
 	case RESTORE_FAILED:
 		if (saved->changed)

@@ -6,7 +6,7 @@
  *
  * The rule
  * --------
- * An attempt ends in one of three ways:
+ * An attempt ends in one of four ways:
  *
  * DONE    The guest answers and is the guest that was saved, the hypervisor has taken its saved
  *         size as its target, and its size is within ARRIVED_BYTES of that, or beyond it in the
@@ -16,15 +16,17 @@
  *         guest has ended, another guest answers at its address, or the hypervisor says that no
  *         such guest is running and the process cannot be seen.  The end of its process proves
  *         nothing of a guest of libvirt, which may have been saved, until libvirt answers.
- * FAILED  Everything else: the guest does not answer, it refuses, it is still on its way when
- *         the time is over, it needs more than its saved size now, or it could not be
- *         determined whether it is still running.
+ * MOVING  The hypervisor has taken its saved size as its target, and the guest is still coming
+ *         closer to that when the time is over.
+ * FAILED  Everything else: the guest does not answer, it refuses, it stands still on its way, it
+ *         needs more than its saved size now, or it could not be determined whether it is still
+ *         running.
  *
  * A guest that was saved by libvirt, and runs again in another process, is still the guest that was
  * saved here: its note (state_file.h) proves it, and says what to restore.
  *
- * A guest that has ended is no failure.  A guest that failed stays in the state file, so that
- * the next daemon or the next --restore tries again.
+ * A guest that has ended is no failure, and neither is one that is moving.  A guest that failed or
+ * is moving stays in the state file, so that the next daemon or the next --restore tries again.
  */
 #ifndef AEROSTATD_RESTORE_H
 #define AEROSTATD_RESTORE_H
@@ -42,6 +44,7 @@
 enum restore_outcome {
 	RESTORE_DONE,
 	RESTORE_GONE,
+	RESTORE_MOVING,
 	RESTORE_FAILED,
 };
 
@@ -61,6 +64,7 @@ struct restore_evidence {
 	uint64_t from_bytes;   /* its size when the attempt began */
 	uint64_t target_bytes; /* what the hypervisor took as its target; HV_UNSET: nothing */
 	uint64_t actual_bytes; /* its size at last; HV_UNSET: unknown */
+	bool moving;	       /* when the time was over, it was still coming closer */
 };
 /* Applies the rule above. */
 enum restore_outcome restore_judge(const struct restore_evidence *evidence);
@@ -71,7 +75,7 @@ enum restore_outcome restore_judge(const struct restore_evidence *evidence);
  * @saved: how it was; its size is restored if @saved->changed, its period if it is known
  * @deadline: g_get_monotonic_time(); the call may take a second longer
  * @cancelled: the attempt fails as soon as this is set, by another thread; may be NULL
- * @error: with RESTORE_FAILED the reason, otherwise left alone
+ * @error: with RESTORE_FAILED and RESTORE_MOVING the reason, otherwise left alone
  *
  * A guest that had less before gives back only what it reports that it can spare, and nothing
  * if its statistics are too old; taking more would kill processes in it.

@@ -16,6 +16,7 @@ struct stray {
 	struct saved_guest *entry;
 	struct worker *worker; /* NULL until the first attempt */
 	bool restoring;
+	bool moving;	      /* as the last attempt has found */
 	bool wanted;	      /* the attempt was cancelled for a claim */
 	bool failed;	      /* a failure was logged */
 	unsigned int pause_s; /* after the next failure */
@@ -74,6 +75,8 @@ static void plan_next_attempt(struct stray *stray)
 /* Logs the first failure, and the success that ends them. */
 static void log_attempt(struct stray *stray, enum restore_outcome outcome, const GError *error)
 {
+	if (outcome == RESTORE_MOVING && stray->moving && !stray->strays->finishing)
+		return;
 	if (outcome != RESTORE_FAILED || !stray->failed || stray->strays->finishing)
 		restore_log_outcome(stray->entry, outcome, error);
 	if (outcome == RESTORE_FAILED && !stray->failed && !stray->strays->finishing)
@@ -92,11 +95,12 @@ static void on_stray_restored(void *data, enum restore_outcome outcome, const GE
 	stray->restoring = stray->wanted = false;
 	if (!cancelled)
 		log_attempt(stray, outcome, error);
+	stray->moving = outcome == RESTORE_MOVING;
 	if (!restore_update_entry(stray->entry, outcome))
 		g_ptr_array_remove(strays->list, stray);
 	else if (cancelled && strays->finishing)
 		start_attempt(stray);
-	else if (outcome == RESTORE_FAILED)
+	else if (outcome == RESTORE_FAILED || outcome == RESTORE_MOVING)
 		plan_next_attempt(stray);
 	strays->changed(strays->data);
 }
@@ -225,7 +229,8 @@ unsigned int strays_count_missing(const struct strays *strays)
 	for (guint i = 0; i < strays->list->len; i++) {
 		const struct stray *stray = strays->list->pdata[i];
 
-		count += restore_is_needed(stray->entry) && !has_ended(stray->entry);
+		count += restore_is_needed(stray->entry) && !has_ended(stray->entry) &&
+			 !(strays->finishing && stray->moving);
 	}
 	return count;
 }

@@ -58,7 +58,7 @@ void strays_finish(struct strays *strays);
 /* Those of which an attempt is in progress. */
 unsigned int strays_count_restoring(const struct strays *strays);
 
-/* Those that still have to be restored. */
+/* Those that still have to be restored; after strays_finish(), without those that are moving. */
 unsigned int strays_count_missing(const struct strays *strays);
 
 /* Adds all entries, whose texts remain the strays', to an array of struct saved_guest.  Forgets

@@ -30,6 +30,7 @@ struct worker {
 	bool manage;
 	uint64_t target_bytes;
 	struct saved_guest *saved; /* of the restore request */
+	int64_t restore_deadline;
 	bool note_requested, note_chosen;
 	char *note; /* that it is to have; NULL: none */
 
@@ -375,9 +376,8 @@ static void serve_restore(struct worker *worker)
 	struct reply *reply = new_reply(worker, REPLY_RESTORED);
 
 	worker->note_late = false;
-	reply->outcome =
-		restore_guest(worker->guest, worker->saved, hv_deadline_ms(WORKER_RESTORE_MS),
-			      &worker->cancelled, &reply->error);
+	reply->outcome = restore_guest(worker->guest, worker->saved, worker->restore_deadline,
+				       &worker->cancelled, &reply->error);
 	post_reply(reply);
 }
 
@@ -551,6 +551,7 @@ void worker_request_restore(struct worker *worker, const struct saved_guest *sav
 	/* A note that was left after it would say that the guest has to be restored. */
 	worker->note_requested = false;
 	worker->restore_requested = true;
+	worker->restore_deadline = hv_deadline_ms(WORKER_RESTORE_MS);
 	saved_guest_free(worker->saved);
 	worker->saved = saved_guest_copy(saved);
 	g_cond_signal(&worker->requested);

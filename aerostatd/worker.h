@@ -51,7 +51,8 @@ struct worker_ops {
 	void (*sampled)(void *data, const struct worker_sample *sample);
 	/* The hypervisor took a target, or with @error did not. */
 	void (*target_set)(void *data, uint64_t target_bytes, const GError *error);
-	/* The reply to worker_request_restore(); @error is set with RESTORE_FAILED. */
+	/* The reply to worker_request_restore(); @error is set with RESTORE_FAILED and
+	 * RESTORE_MOVING. */
 	void (*restored)(void *data, enum restore_outcome outcome, const GError *error);
 };
 

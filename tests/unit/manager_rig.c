@@ -93,6 +93,8 @@ static bool get_balloon(struct hv_guest *base, int64_t deadline, uint64_t *bytes
 	(void)deadline;
 	if (!guest)
 		return false;
+	if (guest->creeps && guest->actual_bytes < guest->heard_bytes)
+		guest->actual_bytes += 4096;
 	*bytes = guest->actual_bytes;
 	return leave_guest();
 }
@@ -108,7 +110,9 @@ static bool set_balloon(struct hv_guest *base, int64_t deadline, uint64_t bytes,
 		return false;
 	guest->targets++;
 	if (!guest->refuses) {
-		guest->actual_bytes = guest->heard_bytes = bytes;
+		guest->heard_bytes = bytes;
+		if (!guest->creeps)
+			guest->actual_bytes = bytes;
 		return leave_guest();
 	}
 	g_set_error(error, HV_ERROR, guest->refuses, "%s: refused", base->address);

@@ -41,6 +41,7 @@ struct rigged {
 	uint64_t heard_bytes; /* the last target; 0: none yet */
 	unsigned int targets; /* how many it was set */
 	int period_s;
+	bool creeps; /* moves a page towards its target whenever its size is read */
 	int refuses; /* the enum hv_error of each target; 0 (HV_ERROR_FAILED): it takes them */
 	bool fails;  /* its next statistics cannot be read, so all is read again */
 };

@@ -512,6 +512,37 @@ static void a_size_that_is_set_while_it_is_observed_is_not_its_own(void **state)
 	manager_rig_tear_down(&story.rig);
 }
 
+static void a_guest_that_is_moving_when_the_daemon_ends_is_no_failure(void **state)
+{
+	g_autoptr(GPtrArray) entries = NULL;
+	struct story story = { 0 };
+
+	(void)state;
+	begin_story(&story, "observe");
+	story.rig.guest->creeps = true;
+	manager_rig_stop(&story.rig);
+	assert_int_equal(heard_target(story.rig.guest), OWN_BYTES);
+	assert_int_not_equal(story.rig.guest->actual_bytes, OWN_BYTES);
+	assert_int_equal(story.rig.missing, 0);
+	/* It is restored again, should it have stopped. */
+	entries = state_file_load(story.rig.folder, NULL);
+	assert_int_equal(entries->len, 1);
+	assert_true(((struct saved_guest *)entries->pdata[0])->changed);
+	manager_rig_tear_down(&story.rig);
+}
+
+static void a_guest_that_stands_still_when_the_daemon_ends_is_a_failure(void **state)
+{
+	struct story story = { 0 };
+
+	(void)state;
+	begin_story(&story, "observe");
+	story.rig.guest->refuses = HV_ERROR_TIMEOUT;
+	manager_rig_stop(&story.rig);
+	assert_int_equal(story.rig.missing, 1);
+	manager_rig_tear_down(&story.rig);
+}
+
 /*
  * The control socket of a device, and the domain that has the device
  */
@@ -647,6 +678,8 @@ int main(void)
 		cmocka_unit_test(
 			a_guest_that_was_changed_before_is_restored_though_it_refused_a_size),
 		cmocka_unit_test(a_size_that_is_set_while_it_is_observed_is_not_its_own),
+		cmocka_unit_test(a_guest_that_is_moving_when_the_daemon_ends_is_no_failure),
+		cmocka_unit_test(a_guest_that_stands_still_when_the_daemon_ends_is_a_failure),
 		cmocka_unit_test(a_domain_takes_over_its_device_with_its_own_size),
 		cmocka_unit_test(a_domain_claims_the_entry_of_its_device),
 		cmocka_unit_test(a_device_that_is_being_set_a_target_is_not_taken_over_yet),

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whether a guest was restored: the rule of restore.h, row by row. */
+/* Whether a guest was restored: the rule of restore.h, row by row, and a guest that takes long. */
 #include "aerostatd/restore.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -118,6 +119,104 @@ static void the_end_of_its_process_proves_nothing_of_a_guest_that_may_have_moved
 	assert_int_equal(restore_judge(&evidence), RESTORE_GONE);
 }
 
+/*
+ * A guest that does not arrive
+ */
+
+#define SHORT_MS 1000
+
+static struct {
+	uint64_t actual_bytes, step_bytes;
+	unsigned int reads; /* of its size, since it was set */
+} slow;
+
+static bool read_info(hv_guest *guest, int64_t deadline, hv_info *info, GError **error)
+{
+	(void)guest;
+	(void)deadline;
+	(void)error;
+	*info = (hv_info){ .state = HV_STATE_RUNNING,
+			   .pid = getpid(),
+			   .max_bytes = bytes(1024),
+			   .actual_bytes = slow.actual_bytes };
+	return true;
+}
+
+static bool set_size(hv_guest *guest, int64_t deadline, uint64_t size, unsigned int scope,
+		     GError **error)
+{
+	(void)guest;
+	(void)deadline;
+	(void)scope;
+	(void)error;
+	assert_int_equal(size, bytes(512));
+	slow.reads = 0;
+	return true;
+}
+
+static bool read_size(hv_guest *guest, int64_t deadline, uint64_t *size, GError **error)
+{
+	(void)guest;
+	(void)deadline;
+	(void)error;
+	*size = slow.actual_bytes += slow.step_bytes;
+	slow.reads++;
+	return true;
+}
+
+/* Restores it from 256 to 512 MiB in too short a time, in which its size is read more than once. */
+static enum restore_outcome restore_slowly(uint64_t step_bytes)
+{
+	static const struct hv_ops ops = {
+		.kind = "qmp", .info = read_info, .balloon_set = set_size, .balloon_get = read_size
+	};
+	hv_guest guest = { .ops = &ops, .address = (char *)"qmp:/a", .source = (char *)"qmp" };
+	const struct saved_guest saved = { .source = guest.source,
+					   .address = guest.address,
+					   .name = guest.address,
+					   .pid = getpid(),
+					   .start_ticks = process_start_ticks(getpid()),
+					   .before_bytes = bytes(512),
+					   .max_bytes = bytes(1024),
+					   .before_period_s = -1,
+					   .changed = true,
+					   .mode = -1,
+					   .held_bytes = HV_UNSET };
+	enum restore_outcome outcome;
+
+	do {
+		g_autoptr(GError) error = NULL;
+
+		slow.actual_bytes = bytes(256);
+		slow.step_bytes = step_bytes;
+		outcome = restore_guest(&guest, &saved, hv_deadline_ms(SHORT_MS), NULL, &error);
+		assert_non_null(error);
+	} while (slow.reads < 3);
+	return outcome;
+}
+
+static void a_guest_that_is_moving_when_the_time_is_over_is_no_failure(void **state)
+{
+	struct saved_guest saved = { .changed = true, .before_period_s = -1, .mode = -1 };
+
+	(void)state;
+	assert_int_equal(restore_slowly(4096), RESTORE_MOVING);
+	assert_true(restore_update_entry(&saved, RESTORE_MOVING));
+	assert_true(saved.changed);
+}
+
+static void a_guest_that_stands_still_on_its_way_is_a_failure(void **state)
+{
+	(void)state;
+	assert_int_equal(restore_slowly(0), RESTORE_FAILED);
+}
+
+static void a_guest_that_goes_the_other_way_is_a_failure(void **state)
+{
+	(void)state;
+	assert_int_equal(restore_slowly(-UINT64_C(4096)), RESTORE_FAILED);
+}
+
 static void the_file_keeps_what_is_still_needed(void **state)
 {
 	static const struct {
@@ -159,6 +258,9 @@ int main(void)
 		cmocka_unit_test(an_attempt_is_done_gone_or_failed),
 		cmocka_unit_test(
 			the_end_of_its_process_proves_nothing_of_a_guest_that_may_have_moved),
+		cmocka_unit_test(a_guest_that_is_moving_when_the_time_is_over_is_no_failure),
+		cmocka_unit_test(a_guest_that_stands_still_on_its_way_is_a_failure),
+		cmocka_unit_test(a_guest_that_goes_the_other_way_is_a_failure),
 		cmocka_unit_test(the_file_keeps_what_is_still_needed),
 	};
 
