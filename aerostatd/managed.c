@@ -237,7 +237,7 @@ static void follow_maximum(struct managed *guest, uint64_t from_bytes, int64_t n
 	if (is_ours && (mode == POLICY_AUTO || mode == POLICY_HELD))
 		managed_send_target(guest, managed_target(guest), now_us);
 	else if (may_be_other)
-		size_watch_set_target(&p->watch, HV_UNSET, 0);
+		size_watch_set_target(&p->watch, HV_UNSET, p->answered_us);
 }
 
 static bool follow_size(struct managed *guest, const struct worker_sample *sample)
@@ -375,7 +375,7 @@ void managed_accept_size(struct managed *guest)
 	struct managed_private *p = guest->private;
 
 	set_changed(p, false);
-	size_watch_set_target(&p->watch, HV_UNSET, 0);
+	size_watch_set_target(&p->watch, HV_UNSET, p->answered_us);
 	/* Held at the size at which it will stand still. */
 	note_size(guest, &p->held, HV_UNSET);
 }
@@ -514,7 +514,7 @@ bool managed_note_target(struct managed *guest, uint64_t target_bytes, const GEr
 		guest->times_failed++;
 		/* Whether the guest has this target now is unknown. */
 		if (managed_target(guest) == target_bytes)
-			size_watch_set_target(&p->watch, HV_UNSET, 0);
+			size_watch_set_target(&p->watch, HV_UNSET, p->answered_us);
 	}
 	if (!error || !is_target_refused(error)) {
 		p->may_be_set = true;

@@ -43,15 +43,17 @@ static void start_approach(struct size_watch *watch)
 
 void size_watch_set_target(struct size_watch *watch, uint64_t target_bytes, int64_t now_us)
 {
-	/* Without a target it still has the course of the one before, and may have another. */
+	/* Without a target it still has the course of the one before, and may have another.  So has
+	 * a balloon that a boot has emptied, wherever it rests. */
 	bool is_on_course =
-		watch->target_bytes == HV_UNSET
-			? now_us < watch->course_us || now_us - watch->moved_us < COURSE_US
-			: watch->closest_bytes ||
-				  !size_watch_has_arrived(watch, watch->actual_bytes);
+		watch->booted ||
+		(watch->target_bytes == HV_UNSET
+			 ? now_us < watch->course_us || now_us - watch->moved_us < COURSE_US
+			 : watch->closest_bytes ||
+				   !size_watch_has_arrived(watch, watch->actual_bytes));
 
-	/* A target that is sent again is no new course. */
-	if (target_bytes != watch->target_bytes)
+	/* A target that is sent again is no new course, except after a boot. */
+	if (target_bytes != watch->target_bytes || watch->booted)
 		watch->course_us = is_on_course ? now_us + COURSE_US : 0;
 	watch->target_bytes = target_bytes;
 	watch->set_us = now_us;
@@ -111,7 +113,7 @@ static void follow_generation(struct size_watch *watch, const struct size_sight 
 		start_approach(watch);
 	/* Until now its size was nobody's choice. */
 	if (back || sight->driver_absent || gap_ends) {
-		watch->refills = true;
+		watch->refills = watch->booted = true;
 		watch->moved_us = sight->now_us;
 	}
 	skip_unseen_time(watch, sight->heard_us);
@@ -170,7 +172,7 @@ bool size_watch_take(struct size_watch *watch, const struct size_sight *sight)
 	watch->actual_bytes = actual;
 	watch->info_us = sight->info_us;
 	if (size_watch_is_settled(watch, sight->now_us))
-		watch->refills = false;
+		watch->refills = watch->booted = false;
 	watch->away = watch->target_bytes != HV_UNSET &&
 		      has_left_target(watch, actual, sight->now_us) &&
 		      !(above && sight->grows_alone);

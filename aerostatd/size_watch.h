@@ -54,6 +54,7 @@ struct size_watch {
 	int64_t info_us;	/* when its maximum was last read */
 	bool away;		/* it had come closer than it is now */
 	bool refills;		/* its balloon has emptied, and may fill again */
+	bool booted;		/* the same, because it has booted, or may have */
 	bool silent;		/* its last statistics were old */
 	bool heard;		/* it has sent statistics */
 	int64_t heard_us;	/* when it last did */

@@ -637,9 +637,21 @@ static void the_own_size_is_right_whatever_happens(void **state)
 	assert_int_equal(count.wrong + count.held + count.missed, 0);
 }
 
+/* A target came while a balloon filled again and had just passed it, for a size of a person. */
+static void sequences_that_were_wrong_once_are_right(void **state)
+{
+	static const uint64_t seeds[] = { 1796253238, 1796339254, 1810267594 };
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(seeds); i++)
+		play_sequence(seeds[i]);
+	assert_int_equal(count.wrong + count.held + count.missed, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sequences_that_were_wrong_once_are_right),
 		cmocka_unit_test(the_own_size_is_right_whatever_happens),
 	};
 

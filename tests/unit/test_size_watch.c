@@ -138,6 +138,20 @@ static void a_driver_that_is_loaded_again_at_once_is_nobodys(void **state)
 	assert_false(refills(100, 3));
 }
 
+static void a_balloon_that_passes_a_new_target_while_it_fills_again_is_nobodys(void **state)
+{
+	(void)state;
+	faults = 1;
+	has_for(MAX_MIB, 2);
+	/* It fills for another target, and rests often on its way. */
+	has(600);
+	has(TARGET_MIB + 2);
+	size_watch_set_target(&watch, TARGET_MIB * MIB, now_us);
+	has(TARGET_MIB + 1);
+	assert_false(has_for(TARGET_MIB - 10, AWAY_US / S + 2));
+	assert_false(size_watch_is_suspicious(&watch));
+}
+
 static void a_person_who_takes_memory_is_seen_soon(void **state)
 {
 	(void)state;
@@ -318,6 +332,7 @@ int main(void)
 		TEST(a_boot_that_cannot_be_seen_may_pause_for_some_seconds),
 		TEST(a_pause_that_cannot_be_seen_is_no_time_at_rest),
 		TEST(a_driver_that_is_loaded_again_at_once_is_nobodys),
+		TEST(a_balloon_that_passes_a_new_target_while_it_fills_again_is_nobodys),
 		TEST(a_person_who_takes_memory_is_seen_soon),
 		TEST(a_person_who_gives_memory_is_seen_a_while_later),
 		TEST(a_person_who_gives_all_memory_is_seen),
