@@ -78,6 +78,7 @@ void managed_free(gpointer data)
 	g_free(guest->name);
 	g_free(guest->uuid);
 	g_free(guest->problem);
+	g_free(guest->limit_path);
 	g_free(guest);
 }
 

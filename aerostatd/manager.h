@@ -91,7 +91,9 @@ struct managed {
 	struct policy_guest seen; /* what the policy was last shown */
 	struct hv_stats stats;
 	struct policy_decision decision; /* the last one; before the first, its text is "" */
-	GQueue history; /* struct managed_past *, newest first, at most HISTORY_KEPT */
+	char *limit_path; /* of the cgroup of decision.limit_group, as plain_text() has it; or NULL
+			   */
+	GQueue history;	  /* struct managed_past *, newest first, at most HISTORY_KEPT */
 	uint64_t times_set, times_failed; /* targets sent and refused since it was found */
 	struct managed_private *private;  /* managed.c's own */
 };

@@ -185,6 +185,7 @@ json_t *report_guest(const struct managed *guest, bool with_history)
 	set_number_fields(object, size_fields, G_N_ELEMENTS(size_fields), guest, guest->answered);
 	json_object_set_new(object, "stats", report_guest_stats(guest));
 	set_decision_fields(object, &guest->decision, G_N_ELEMENTS(decision_fields));
+	json_object_set_new(object, "limit_path", report_text(guest->limit_path));
 	json_object_set_new(object, "pressured", json_boolean(guest->decision.pressured));
 	json_object_set_new(object, "critical", json_boolean(guest->decision.critical));
 	json_object_set_new(object, "times_set", report_number(guest->times_set));

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "aerostatd/report_limits.h"
 
+#include <string.h>
+
 #include "aerostatd/cgroups.h"
+#include "common/plain_text.h"
 #include "policy/budget.h"
 
 /* The guests of a group. */
@@ -91,4 +94,17 @@ uint64_t report_usable_bytes(const struct manager_status *status)
 		members[n].budget = 0; /* it counts once */
 	}
 	return limited ? MIN(budget, sum) : budget;
+}
+
+void report_decision_limit(const struct cgroups *cgroups, struct managed *guest,
+			   struct policy_decision *decision)
+{
+	size_t length = strlen(decision->text);
+
+	g_clear_pointer(&guest->limit_path, g_free);
+	if (!decision->limit_group)
+		return;
+	guest->limit_path = plain_text(cgroups_path(cgroups, decision->limit_group));
+	g_snprintf(decision->text + length, sizeof(decision->text) - length,
+		   "; the limit is that of %s", guest->limit_path);
 }

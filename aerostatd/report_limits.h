@@ -13,4 +13,13 @@ json_t *report_limits(const struct manager_status *status);
 /* What all guests together may use, within the host's budget and within these limits. */
 uint64_t report_usable_bytes(const struct manager_status *status);
 
+/*
+ * report_decision_limit - name the limit that a decision is for, whose path the policy does not
+ * know
+ * @guest: the one that is decided about; its limit_path is set
+ * @decision: its text is completed
+ */
+void report_decision_limit(const struct cgroups *cgroups, struct managed *guest,
+			   struct policy_decision *decision);
+
 #endif

@@ -5,6 +5,7 @@
 #include "aerostatd/holders.h"
 #include "aerostatd/host.h"
 #include "aerostatd/log.h"
+#include "aerostatd/report_limits.h"
 
 #define HURRY_US (250 * 1000) /* the least time between rounds */
 
@@ -134,8 +135,10 @@ static void carry_out_step(struct round *round, const struct step *step)
 	int64_t now_us = g_get_monotonic_time();
 	struct holders holders = holders_find(step->guests, step->count);
 
-	for (size_t i = 0; i < step->count; i++)
+	for (size_t i = 0; i < step->count; i++) {
 		holders_append(&holders, step->guests[i], &step->decisions[i]);
+		report_decision_limit(round->cgroups, step->guests[i], &step->decisions[i]);
+	}
 	for (size_t i = 0; i < step->count; i++)
 		if (managed_take_decision(step->guests[i], &step->decisions[i]))
 			guests_touch(round->context.guests);

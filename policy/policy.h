@@ -151,7 +151,9 @@ struct policy_decision {
 	enum policy_reason reason;
 	/* The numbers that it is based on, or POLICY_UNSET. */
 	uint64_t need_bytes, demand_bytes, reserve_bytes, want_bytes, floor_bytes;
-	bool pressured, critical;   /* in distress; critical is the worse one */
+	bool pressured, critical; /* in distress; critical is the worse one */
+	/* With POLICY_REASON_LIMIT the group whose limit leaves it least, from 1; otherwise 0. */
+	uint64_t limit_group;
 	char text[POLICY_TEXT_MAX]; /* the reason for people, with numbers */
 };
 

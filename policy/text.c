@@ -286,6 +286,8 @@ void text_fill_decision(struct view *view, const struct round *round)
 		decision->reason = explain_shrink(view, round);
 	else
 		decision->reason = explain_standstill(view, round);
+	if (decision->reason == POLICY_REASON_LIMIT)
+		decision->limit_group = (uint64_t)(view->binding - round->limits);
 	if (known || view->guest->rules.mode != POLICY_OFF)
 		append_guest_numbers(&line, view);
 	else

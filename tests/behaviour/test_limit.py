@@ -55,5 +55,7 @@ def test_a_guest_below_a_limit_is_shrunk_to_fit(lab, tmp_path, cgroup):
         assert status["usable_bytes"] < LIMIT_MIB * MIB < status["budget_bytes"]
         told = daemon.wait_for_guest("limited", lambda told: told["actual_bytes"]
                                      <= LIMIT_MIB * MIB)
-        assert any(past["reason"] == "limit" for past in told["history"])
+        reasons = [past["text"] for past in told["history"] if past["reason"] == "limit"]
+        assert reasons
+        assert all(text.endswith(f"; the limit is that of /{cgroup.name}") for text in reasons)
         assert guest.alive()

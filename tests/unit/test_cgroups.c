@@ -331,6 +331,28 @@ static void the_status_has_the_limits_that_bind(void **state)
 	json_decref(limits);
 }
 
+static void a_decision_for_a_limit_names_its_path(void **state)
+{
+	const pid_t pids[] = { 700 };
+	struct managed guest = { 0 };
+	struct policy_decision decision = { .text = "has 1 MiB" };
+	uint64_t number;
+
+	(void)state;
+	put("proc/700/cgroup", "0::/s\n");
+	put_mib("sys/fs/cgroup/s/memory.max", 1600);
+	put_mib("sys/fs/cgroup/s/memory.current", 1000);
+	cgroups_find(cgroups, now_us, HOST, pids, 1, &number);
+	decision.limit_group = number;
+	report_decision_limit(cgroups, &guest, &decision);
+	assert_string_equal(decision.text, "has 1 MiB; the limit is that of /s");
+	assert_string_equal(guest.limit_path, "/s");
+	decision = (struct policy_decision){ .text = "has 2 MiB" };
+	report_decision_limit(cgroups, &guest, &decision);
+	assert_string_equal(decision.text, "has 2 MiB");
+	assert_null(guest.limit_path);
+}
+
 #define IN_TREE(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -349,6 +371,7 @@ int main(void)
 		IN_TREE(what_is_beyond_the_namespace_is_reported),
 		IN_TREE(limits_and_memberships_are_followed),
 		IN_TREE(the_status_has_the_limits_that_bind),
+		IN_TREE(a_decision_for_a_limit_names_its_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -224,6 +224,7 @@ static void the_text_names_the_limit(void **state)
 	add(&play, 1024, 500, 1);
 	live(&play, 32);
 	assert_int_equal(play.decisions[0].reason, POLICY_REASON_LIMIT);
+	assert_int_equal(play.decisions[0].limit_group, 1);
 	assert_non_null(strstr(play.decisions[0].text, "the memory limit above its process"));
 	live(&play, 60);
 	assert_int_equal(play.decisions[0].reason, POLICY_REASON_LIMIT);
