@@ -41,7 +41,8 @@ static const char *const obstacle_texts[] = {
 	[HV_OBSTACLE_CONFIDENTIAL] = "its memory is protected from the host (a confidential guest)",
 	[HV_OBSTACLE_LOCKED] = "its memory is locked",
 	[HV_OBSTACLE_HUGE_PAGES] =
-		"its memory is on huge pages, of which its balloon releases only parts",
+		"some or all of its memory is on huge pages, of which its balloon releases only "
+		"parts",
 	[HV_OBSTACLE_MIGRATION] = "it is being migrated or saved",
 };
 

@@ -206,8 +206,12 @@ char *resize_obstacle_text(enum hv_obstacle obstacle)
 
 	if (obstacle == HV_OBSTACLE_MIGRATION)
 		return g_strdup_printf("%s; wait until that has ended", text);
-	return g_strdup_printf("%s, so the host would get %s of it back", text,
-			       obstacle == HV_OBSTACLE_HUGE_PAGES ? "little" : "none");
+	/* How much of it is on huge pages is not known, and neither how many would become whole. */
+	if (obstacle == HV_OBSTACLE_HUGE_PAGES)
+		return g_strdup_printf("%s; the host gets such a page back only when all of it is "
+				       "in the balloon",
+				       text);
+	return g_strdup_printf("%s, so the host would get none of it back", text);
 }
 
 char *resize_silence_text(const struct guest_stats *stats)
