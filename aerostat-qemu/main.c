@@ -32,6 +32,7 @@
 #include "common/standard_streams.h"
 #include "hypervisor/adopt.h"
 #include "hypervisor/hypervisor.h"
+#include "hypervisor/shortage.h"
 
 #define FREE_MS 10000 /* for the supervisor of the guest's previous QEMU to end */
 
@@ -221,6 +222,8 @@ int main(int argc, char **argv)
 	g_autoptr(GError) error = NULL;
 
 	standard_streams_open();
+	/* An argument that could not be read for want of memory would be one of no device. */
+	shortage_ends_process();
 	if (argc >= 2 + SUPERVISE_ARGS &&
 	    (!strcmp(argv[1], SUPERVISE_OPTION) || !strcmp(argv[1], SETTINGS_OPTION)))
 		return run_helper_process(argv);

@@ -2,7 +2,6 @@
 /* aerostat: give RAM to running virtual machines and take it back. */
 #include "aerostat/cli.h"
 
-#include <jansson.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -94,7 +93,7 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	shortage_raise_limit();
 	/* Without memory the process ends, as with GLib, rather than send half a request. */
-	json_set_alloc_funcs(g_malloc, g_free);
+	shortage_ends_process();
 	code = run_verb(&ctx, argc, argv);
 	lost = standard_streams_finish();
 	if (lost && code == EXIT_DONE)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* aerostatd: options, signals, and the order in which its parts start and stop. */
 #include <glib-unix.h>
-#include <jansson.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -362,8 +361,8 @@ int main(int argc, char **argv)
 	/* A file beyond the limit of sizes (ulimit -f) fails as on a full disk. */
 	signal(SIGXFSZ, SIG_IGN);
 	/* Without memory the process ends, as with GLib, and its guardian restores the guests: a
-	 * request or an answer that jansson could only make in part would be worse. */
-	json_set_alloc_funcs(g_malloc, g_free);
+	 * request or an answer that could only be made in part would be worse. */
+	shortage_ends_process();
 	if (parse_options(&options, argc, argv, &code)) {
 		complete_options(&options);
 		manager_log_verbose(options.verbose);

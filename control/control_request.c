@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/control_request.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,18 +136,39 @@ static void write_id(struct json_writer *out, const json_t *id)
 	free(text);
 }
 
+/*
+ * Parses a request; NULL with errno, which is ENOMEM or, with @wrong set, EINVAL.  Without memory,
+ * jansson describes nothing, calls a string that it cannot copy invalid, or leaves a byte out.
+ */
+static json_t *parse_request(const char *text, size_t length, json_error_t *wrong)
+{
+	json_t *request;
+
+	errno = 0;
+	request = json_loadb(text, length, JSON_REJECT_DUPLICATES, wrong);
+	if (errno != ENOMEM && (request || *wrong->text)) {
+		errno = EINVAL;
+		return request;
+	}
+	json_decref(request);
+	errno = ENOMEM;
+	return NULL;
+}
+
 void control_answer_request(struct control_client *client, const char *text, size_t length)
 {
 	struct control_call call = { .control = client->control, .client = client };
 	json_error_t error;
-	json_t *request = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+	json_t *request = parse_request(text, length, &error);
+	bool is_short = !request && errno == ENOMEM;
 	struct json_writer out;
 
 	control_message_begin(client, &out);
 	json_write_open(&out, NULL, '{');
 	call.out = &out;
-	/* jansson describes what is wrong with a text, but not that it had no memory. */
-	if (!request && !*error.text)
+	/* Without memory, jansson describes nothing, or calls a string that it cannot copy invalid.
+	 */
+	if (is_short)
 		control_refuse_generic(&call, "out of memory");
 	else if (!request)
 		control_refuse_generic(&call, "JSON parse error, %s", error.text);

@@ -4,6 +4,8 @@
 #include "hypervisor/hypervisor.h"
 
 #include <errno.h>
+#include <jansson.h>
+#include <libxml/xmlmemory.h>
 #include <sys/resource.h>
 
 bool shortage_is_errno(int number)
@@ -30,6 +32,12 @@ const char *shortage_explain(int number)
 void shortage_set_error(GError **error, int number)
 {
 	g_set_error_literal(error, HV_ERROR, HV_ERROR_SHORTAGE, shortage_explain(number));
+}
+
+void shortage_ends_process(void)
+{
+	json_set_alloc_funcs(g_malloc, g_free);
+	xmlMemSetup(g_free, g_malloc, g_realloc, g_strdup);
 }
 
 unsigned long shortage_raise_limit(void)

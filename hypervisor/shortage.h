@@ -24,6 +24,14 @@ const char *shortage_explain(int number);
 void shortage_set_error(GError **error, int number);
 
 /*
+ * shortage_ends_process - have jansson and libxml2 end this process without memory, as GLib does
+ *
+ * Otherwise they return half a request, or call what another program has sent invalid.  To be
+ * called first, before anything is allocated with them.
+ */
+void shortage_ends_process(void);
+
+/*
  * shortage_raise_limit - allow this process as many open files as it may have
  *
  * Raises the soft limit of open files to the hard one.  Returns the limit that is in force then.

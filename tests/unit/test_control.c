@@ -60,6 +60,44 @@ static void capabilities_come_first_and_once(void **state)
 	close(fd);
 }
 
+static int left; /* how many allocations of jansson succeed before one fails */
+
+static void *allocate_all_but_one(size_t size)
+{
+	if (left-- != 0)
+		return malloc(size);
+	errno = ENOMEM;
+	return NULL;
+}
+
+/* Whichever allocation fails, the client is not told that it sent something wrong. */
+static void without_memory_no_request_is_called_wrong(void **state)
+{
+	static const char request[] =
+		"{\"execute\": \"qom-get\", \"arguments\": {\"path\": \"more bytes than a buffer "
+		"begins with\", \"property\": \"p\"}}";
+	struct rig *rig = *state;
+	char *expected;
+
+	say(rig->fd, request);
+	hear(rig, rig->fd);
+	expected = strdup(rig->line);
+	for (int n = 0;; n++) {
+		left = n;
+		json_set_alloc_funcs(allocate_all_but_one, free);
+		say(rig->fd, request);
+		hear(rig, rig->fd);
+		json_set_alloc_funcs(malloc, free);
+		if (left >= 0)
+			break; /* none was left to fail */
+		if (!strstr(rig->line, "\"desc\": \"out of memory\"") &&
+		    strcmp(rig->line, expected))
+			fail_msg("allocation %d: %s", n, rig->line);
+	}
+	assert_string_equal(rig->line, expected);
+	free(expected);
+}
+
 static void an_id_comes_back_with_answers_and_errors(void **state)
 {
 	ask(*state, "{\"execute\": \"query-name\", \"id\": {\"a\": [1, null]}}",
@@ -393,6 +431,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BARE(a_client_is_greeted_as_qemu_greets),
 		BARE(capabilities_come_first_and_once),
+		BARE(without_memory_no_request_is_called_wrong),
 		BARE(an_id_comes_back_with_answers_and_errors),
 		BARE(messages_may_come_in_pieces_and_in_heaps),
 		BARE(garbage_is_answered_and_the_connection_kept),
