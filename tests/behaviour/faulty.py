@@ -88,10 +88,19 @@ def assert_whole(guest):
     wait_for(lambda: free_bytes(guest) > guest.free - SLACK,
              f"{guest.name} to have {guest.free // MIB} MiB free; "
              f"it has {guest.meminfo()['MemFree'] // MIB}")
-    guest.hold("all", FULL + 30)
-    held = guest.touch("all", full=True)
-    assert held.alive and held.bad_pages == 0
-    guest.release("all")
+    wait_for(lambda: can_use_all(guest), f"{guest.name} to use its memory")
+
+
+def can_use_all(guest):
+    """Whether nobody is killed for it: blocks that are being reported are nobody's meanwhile."""
+    try:
+        if not guest.hold("all", FULL + 30).alive:
+            return False
+        held = guest.touch("all", full=True)
+        assert held.alive and held.bad_pages == 0
+        return True
+    finally:
+        guest.release("all")
 
 
 def loaded(guest):
