@@ -25,6 +25,7 @@ struct managed_private {
 	bool changed_if_refused; /* what changed is if the size that a person chose is refused */
 	int before_period_s;
 	bool learned_period; /* by the last sample */
+	bool period_is_lent; /* somebody else has changed it for the moment */
 	int64_t refused_us; /* when it answered last before its last target was refused; 0: never */
 	bool restoring, moving; /* moving: towards its own size, after the attempt */
 
@@ -325,7 +326,14 @@ enum policy_mode managed_mode(const struct managed *guest)
 static void apply_mode(struct managed *guest)
 {
 	if (guest->private->worker)
-		worker_set_managed(guest->private->worker, managed_mode(guest) != POLICY_OFF);
+		worker_set_managed(guest->private->worker, managed_mode(guest) != POLICY_OFF &&
+								   !guest->private->period_is_lent);
+}
+
+void managed_lend_period(struct managed *guest, bool is_lent)
+{
+	guest->private->period_is_lent = is_lent;
+	apply_mode(guest);
 }
 
 void managed_set_rules(struct managed *guest, const struct policy_rules *rules)

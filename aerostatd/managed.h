@@ -103,6 +103,10 @@ bool managed_is_silent(const struct managed *guest, int64_t now_us);
 /* The mode that applies: a person's if one chose any, otherwise the configuration's. */
 enum policy_mode managed_mode(const struct managed *guest);
 
+/* While somebody else changes its statistics period for the moment, the period is neither set nor
+ * taken for its own. */
+void managed_lend_period(struct managed *guest, bool is_lent);
+
 /* Applies the configuration's rules. */
 void managed_set_rules(struct managed *guest, const struct policy_rules *rules);
 

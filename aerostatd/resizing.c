@@ -282,7 +282,7 @@ static struct managed *find_resized_guest(const struct resizing *resizing)
 static bool start_resize_job(struct resizing *resizing, const struct resize_request *request,
 			     GError **error)
 {
-	const struct managed *guest = find_resized_guest(resizing);
+	struct managed *guest = find_resized_guest(resizing);
 	struct resize_job *job;
 	GThread *thread;
 
@@ -309,6 +309,7 @@ static bool start_resize_job(struct resizing *resizing, const struct resize_requ
 		return false;
 	}
 	g_thread_unref(thread);
+	managed_lend_period(guest, !job->request.keep_period);
 	g_ptr_array_add(resizing->all->jobs, ref_resize_job(job));
 	resizing->job = job;
 	resizing->mode_before = -1;
@@ -449,15 +450,17 @@ static void report_job_end(struct resizing *resizing)
 
 static void finish_resize_job(struct resizing *resizing, struct resize_message *message)
 {
+	struct managed *guest = find_resized_guest(resizing);
 	g_autoptr(GError) error = NULL;
 
 	show_job_end(resizing, message);
 	report_job_end(resizing);
 	g_clear_pointer(&resizing->job, unref_resize_job);
-	if (!find_resized_guest(resizing)) {
+	if (!guest) {
 		g_ptr_array_remove(resizing->all->list, resizing);
 		return;
 	}
+	managed_lend_period(guest, false);
 	if (!resizing->is_pending)
 		return;
 	resizing->is_pending = false;

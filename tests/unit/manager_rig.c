@@ -261,6 +261,20 @@ uint64_t heard_target(struct rigged *guest)
 	return guest->heard_bytes;
 }
 
+int guest_period(struct rigged *guest)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&world.lock);
+
+	return guest->period_s;
+}
+
+void set_guest_period(struct rigged *guest, int period_s)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&world.lock);
+
+	guest->period_s = period_s;
+}
+
 void close_gate(enum gate gate, enum caller caller)
 {
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&world.lock);

@@ -87,6 +87,10 @@ void open_gate(void);
 /* Whether somebody waits there, or is still in the call. */
 bool is_gate_reached(void);
 
+/* Its statistics period, and as if somebody else had set it. */
+int guest_period(struct rigged *guest);
+void set_guest_period(struct rigged *guest, int period_s);
+
 /* The last target that @guest has heard; 0: none. */
 uint64_t heard_target(struct rigged *guest);
 

@@ -543,6 +543,39 @@ static void a_guest_that_stands_still_when_the_daemon_ends_is_a_failure(void **s
 	manager_rig_tear_down(&story.rig);
 }
 
+static void the_period_of_a_resize_is_not_taken_for_the_guests_own(void **state)
+{
+	struct story story = { 0 };
+	const struct manager_status *status;
+	uint64_t rounds;
+
+	(void)state;
+	manager_rig_set_up(&story.rig, "[guest *]\nmode=off\n");
+	story.rig.guest = rigged_new("web", "web", UUID);
+	story.rig.guest->period_s = 7;
+	manager_rig_start(&story.rig);
+	report_found(LIBVIRT, story.rig.guest);
+	RUN_UNTIL(find_web(&story) && is_quiet(&story));
+	set_size(&story, ASKED_BYTES);
+	/* Where the resize has changed the period, and restores it later. */
+	close_gate(GATE_PERIOD_SET, CALLER_OTHER);
+	RUN_UNTIL(is_gate_reached());
+	set_guest_period(story.rig.guest, MANAGED_STATS_PERIOD_S);
+	assert_true(
+		manager_set_mode(story.rig.manager, "web", POLICY_OBSERVE, HV_UNSET, false, NULL));
+	status = manager_get_status(story.rig.manager);
+	rounds = status->rounds;
+	RUN_UNTIL(status->rounds >= rounds + 2);
+	set_guest_period(story.rig.guest, 7);
+	open_gate();
+	RUN_UNTIL(!is_job_running(&story) && is_quiet(&story));
+	/* From now on the daemon polls. */
+	RUN_UNTIL(guest_period(story.rig.guest) == MANAGED_STATS_PERIOD_S && is_quiet(&story));
+	manager_rig_stop(&story.rig);
+	assert_int_equal(story.rig.guest->period_s, 7);
+	manager_rig_tear_down(&story.rig);
+}
+
 /*
  * The control socket of a device, and the domain that has the device
  */
@@ -680,6 +713,7 @@ int main(void)
 		cmocka_unit_test(a_size_that_is_set_while_it_is_observed_is_not_its_own),
 		cmocka_unit_test(a_guest_that_is_moving_when_the_daemon_ends_is_no_failure),
 		cmocka_unit_test(a_guest_that_stands_still_when_the_daemon_ends_is_a_failure),
+		cmocka_unit_test(the_period_of_a_resize_is_not_taken_for_the_guests_own),
 		cmocka_unit_test(a_domain_takes_over_its_device_with_its_own_size),
 		cmocka_unit_test(a_domain_claims_the_entry_of_its_device),
 		cmocka_unit_test(a_device_that_is_being_set_a_target_is_not_taken_over_yet),
