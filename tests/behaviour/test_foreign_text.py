@@ -116,13 +116,18 @@ def test_json_is_never_empty_whatever_a_guest_is_called(scene, verb):
 def test_a_guest_is_found_by_what_is_shown_of_it(scene, form):
     word = {"address as shown": f"qmp:{os.path.dirname(os.fsdecode(scene.path))}/{FILE_SHOWN}",
             "address as it is": b"qmp:" + scene.path, "name as shown": SHOWN}[form]
-    info = json.loads(scene("dominfo", word, "--json").stdout)
+
+    def found():
+        """The command waits only 1 s for the names of guests."""
+        info = json.loads(scene("dominfo", word, "--json").stdout)
+        return info if "name" in info else None
+    info = wait_for(found, "the guest to be found")
     assert info["name"] == SHOWN
     assert info["address"].endswith("/" + FILE_SHOWN)
 
 
 def test_a_socket_whose_name_is_not_utf_8_is_listed(scene):
-    rows = json.loads(scene("list", "--json").stdout)
+    rows = json.loads(scene("list", "--json").stdout)     # also of one that does not answer
     assert [row["address"].rsplit("/", 1)[1] for row in rows] == [FILE_SHOWN]
 
 

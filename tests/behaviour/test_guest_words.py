@@ -47,6 +47,13 @@ class Scene:
         return subprocess.run(["aerostat", *self.sources, verb, *words], capture_output=True,
                               text=True, env=self.env, timeout=HANG_S)
 
+    def until(self, code, verb, *words, says=""):
+        """The result once all guests have answered: the command waits 1 s for their names."""
+        def is_so():
+            result = self(verb, *words)
+            return result if result.returncode == code and says in result.stderr else None
+        return wait_for(is_so, f"{verb} {words} to end with {code}")
+
     def shell(self, line):
         return subprocess.run(["sh", "-c", line], capture_output=True, text=True, env=self.env,
                               timeout=HANG_S)
@@ -70,21 +77,19 @@ def scene(tmp_path_factory):
 
 @pytest.mark.parametrize("word", ALONE)
 def test_a_word_means_the_same_guest_to_command_and_daemon(scene, word):
-    answers = [scene(verb, "--json", "--", word) for verb in ("dominfo", "explain")]
-    assert [answer.returncode for answer in answers] == [DONE, DONE], answers
+    answers = [scene.until(DONE, verb, "--json", "--", word) for verb in ("dominfo", "explain")]
     assert len({json.loads(answer.stdout)["uuid"] for answer in answers}) == 1
 
 
 @pytest.mark.parametrize("word", AMBIGUOUS)
 @pytest.mark.parametrize("verb", ["dominfo", "setmem", "explain", "auto"])
 def test_a_word_that_means_two_guests_is_refused_by_all(scene, verb, word):
-    result = scene(verb, word, *(["1G"] if verb == "setmem" else []))
-    assert result.returncode == NO_GUEST, result
-    assert f"'{word}' means 2 guests: " in result.stderr
+    result = scene.until(NO_GUEST, verb, word, *(["1G"] if verb == "setmem" else []),
+                         says=f"'{word}' means 2 guests: ")
     exact = re.findall(r"\((qmp:[^)]+|uuid:[^)]+)\)", result.stderr)
     assert len(exact) == 2
     for one in exact:
-        assert scene("dominfo", one).returncode == DONE
+        scene.until(DONE, "dominfo", one)
 
 
 @pytest.mark.parametrize("word", NOBODY)
@@ -108,9 +113,12 @@ def test_hints_work_when_pasted_into_a_shell(scene, word):
 
 @pytest.mark.parametrize("verb", ["list", "status", "domstats"])
 def test_guests_of_equal_names_are_shown_with_their_addresses(scene, verb):
-    out = scene(verb).stdout
-    for file in ("one", "two"):
-        assert f"qmp:{scene.folder}/{file}.qmp" in out
+    def shows_both():
+        """Once both have answered in time."""
+        out = scene(verb).stdout
+        return out if all(f"qmp:{scene.folder}/{file}.qmp" in out for file in ("one", "two")) \
+            else None
+    out = wait_for(shows_both, f"{verb} to show both addresses")
     assert f"qmp:{scene.folder}/three.qmp" not in out
 
 
