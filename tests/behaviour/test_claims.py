@@ -28,4 +28,7 @@ def test_a_guest_that_claims_8_pib_squeezes_nobody(tmp_path):
         assert not status["overcommitted"]
         assert [guest["actual_bytes"] >> 20 for guest in status["guests"]
                 if guest["max_bytes"]] == [1024] * 3
-        assert daemon.log().count("8 PiB") == 1
+        # Again only after something else, such as an answer that did not come in time.
+        lines = ["8 PiB" in line for line in daemon.log().splitlines() if "liar" in line]
+        assert True in lines
+        assert (True, True) not in zip(lines, lines[1:])
