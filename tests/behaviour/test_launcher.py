@@ -119,8 +119,8 @@ class Launched:
     def connect_a_stranger(self):
         """A connection from this process, which has QEMU's user and is not QEMU."""
         stranger = socket.socket(socket.AF_UNIX)
+        stranger.connect(str(self.socket))      # which waits while many others connect
         stranger.settimeout(HANG_S)
-        stranger.connect(str(self.socket))
         return stranger
 
     def kill_device(self):
