@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import pty
 import subprocess
 
 from lab.wait import HANG_S, wait_for
@@ -12,6 +13,8 @@ DONE, REFUSED, USAGE, SHORT, NO_DRIVER, UNREACHABLE, NO_GUEST = range(7)
 MIB = 1 << 20
 # setmem waits 2 s for the daemon, which is enough on a machine that is not busy.
 NO_HOLD = "warning: aerostatd may set "
+# A guest may get no CPU time for longer than setmem and edit wait by default.
+PATIENT = "--stall", str(HANG_S), "--timeout", str(HANG_S)
 
 
 class Result:
@@ -73,6 +76,18 @@ class Aerostat:
                                 stderr=subprocess.PIPE, text=True,
                                 env={**self.env, **(env or {})})
 
+    def start_at_terminal(self, *words, with_out=False):
+        """The same with a terminal as standard error, and as standard output if that is asked for.
+
+        Its other end is `process.terminal`.
+        """
+        leader, follower = pty.openpty()
+        process = subprocess.Popen([self.binary, *self.args, *words], stderr=follower, text=True,
+                                   stdout=follower if with_out else subprocess.PIPE, env=self.env)
+        os.close(follower)
+        process.terminal = leader
+        return process
+
     def wait_until_asked(self, process):
         """Until a setmem in the background has written its target file, just before it asks."""
         files = pathlib.Path(self.env["XDG_RUNTIME_DIR"], "aerostat")
@@ -84,3 +99,43 @@ class Aerostat:
                         return True
             return process.poll() is not None
         wait_for(has_asked, "setmem to ask")
+
+
+def setmem(run, guest, size, *words):
+    """Has a guest take a size that it can have, however slow it is; returns the Result.
+
+    A guest without CPU time answers no question for statistics.  setmem then goes by the last
+    ones, of when the guest was smaller or a test held memory in it, and has to be asked again.
+    So it has to when QEMU or libvirt had no CPU time to answer in time.
+    """
+    def ask():
+        result = run("setmem", guest, size, *words, *PATIENT)
+        late = result.code == UNREACHABLE and " in time" in result.err
+        return None if late or "that it cannot free" in result.out else result
+    return wait_for(ask, f"{guest} to report that it can do with {size}")
+
+
+def wait_until_usable(run, guest, mib):
+    """Until the guest has reported so much; what it reported before may be less, and setmem
+    may have to go by that.
+    """
+    assert run("dommemstat", guest.address, "--period", "1").code == DONE
+    wait_for(lambda: run("dommemstat", guest.address, "--json").json.get("usable", 0) >= mib * MIB,
+             f"{guest.name} to report {mib} MiB")
+
+
+def read_terminal(process):
+    """What the terminal of start_at_terminal() shows next; nothing when the process has ended."""
+    try:
+        return os.read(process.terminal, 4096)
+    except OSError:     # nobody has its other end any more
+        return b""
+
+
+def wait_until_shown(process, text):
+    """Until the terminal of a process shows @text."""
+    seen = b""
+    while text not in seen:
+        chunk = read_terminal(process)
+        assert chunk, f"{text} expected, not {seen}; {process.communicate()}"
+        seen += chunk

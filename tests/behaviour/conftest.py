@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))    # for the lab
 
 import served  # noqa: E402
-from command import MIB, Aerostat  # noqa: E402
+from command import MIB, Aerostat, setmem  # noqa: E402
 from lab import Lab  # noqa: E402
 from lab.errors import LabError, Unavailable  # noqa: E402
 from lab.libvirtd import SessionLibvirt, SystemLibvirt  # noqa: E402
@@ -107,7 +107,11 @@ def aerostat_libvirt(libvirt, aerostat):
 
 
 def put_back(guest):
-    """A shared guest as the next test expects it."""
+    """A shared guest as the next test expects it.
+
+    A test that ends before its guest has followed a target must wait for that: the guest may be
+    whole now, and still on its way there.
+    """
     guest.qmp("balloon", value=guest.spec.memory * MIB)
     wait_for(lambda: guest.actual() == guest.spec.memory * MIB, f"{guest.name} to be whole again")
 
@@ -194,7 +198,7 @@ class Reached:
 
     def settled(self, mib):
         """The guest reaches a size, and stays."""
-        result = self.run("setmem", self.name, f"{mib}M")
+        result = setmem(self.run, self.name, f"{mib}M")
         assert result.code == 0, result
         return result
 

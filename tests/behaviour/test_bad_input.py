@@ -2,7 +2,7 @@
 """Bad input, row by row as people give it to virsh: one clear line, nothing changed."""
 import pytest
 
-from command import DONE, MIB, NO_DRIVER, NO_GUEST, REFUSED, UNREACHABLE, USAGE
+from command import DONE, MIB, NO_DRIVER, NO_GUEST, PATIENT, REFUSED, UNREACHABLE, USAGE
 
 
 @pytest.mark.parametrize("size, code, says", [
@@ -29,7 +29,7 @@ def test_a_bad_size_changes_nothing(reached, size, code, says):
 @pytest.mark.parametrize("words", [["400M"], ["400 M"], ["400", "M"], ["0.4G"], ["419430400b"],
                                    ["409600"], ["--size", "400MiB"]])
 def test_a_size_may_be_written_in_many_ways(alpha, aerostat, words):
-    assert aerostat("setmem", alpha.address, *words).code == DONE
+    assert aerostat("setmem", alpha.address, *words, *PATIENT).code == DONE
     assert abs(alpha.actual() - 400 * MIB) < 10 * MIB
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from command import DONE, MIB, REFUSED
+from command import DONE, MIB, PATIENT, REFUSED, wait_until_usable
 
 
 @pytest.fixture
@@ -35,7 +35,9 @@ CURRENT = "<currentMemory unit='KiB'>[0-9]*<"
 
 
 def test_a_lower_current_memory_is_defined_and_applied_live(beta, xml, editor, aerostat_libvirt):
-    result = aerostat_libvirt("edit", "beta", env=editor(CURRENT, "<currentMemory unit='MiB'>400<"))
+    wait_until_usable(aerostat_libvirt, beta, 340)
+    result = aerostat_libvirt("edit", "beta", *PATIENT,
+                              env=editor(CURRENT, "<currentMemory unit='MiB'>400<"))
     assert result.code == DONE, result
     assert "beta: defined" in result.out
     assert "beta: 512 MiB -> 400 MiB" in result.out
@@ -111,5 +113,5 @@ def test_an_editor_that_saves_and_fails_loses_nothing(beta, xml, aerostat_libvir
 
 def test_an_edit_leaves_no_file(beta, xml, editor, aerostat_libvirt, tmp_path):
     env = {**editor(CURRENT, "<currentMemory unit='MiB'>480<"), "TMPDIR": str(tmp_path)}
-    assert aerostat_libvirt("edit", "beta", env=env).code == DONE
+    assert aerostat_libvirt("edit", "beta", *PATIENT, env=env).code == DONE
     assert not list(tmp_path.glob("aerostat-*"))

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from asking import ask, fake_qmp, socket_path  # noqa: F401
-from command import DONE, MIB, NO_DRIVER, REFUSED, SHORT
+from command import DONE, MIB, NO_DRIVER, PATIENT, REFUSED, SHORT
 from lab.wait import HANG_S, wait_for
 
 
@@ -50,6 +50,16 @@ def test_a_guest_that_reports_nothing_keeps_half_unless_forced(ask, monitor):
         assert ask("setmem", address, "400M", "--force").code == DONE
 
 
+def test_force_goes_below_the_floor(ask, monitor):
+    with monitor("honest", "--used", "100") as address:
+        result = ask("setmem", address, "200M")
+        assert result.code == REFUSED
+        assert "below its floor of 232 MiB" in result.error
+        assert size(ask, address) == 1024 * MIB
+        assert ask("setmem", address, "200M", "--force").code == DONE
+        assert size(ask, address) == 200 * MIB
+
+
 def test_frozen_statistics_are_as_good_as_none(ask, monitor):
     with monitor("stale-stats") as address:
         result = ask("setmem", address, "400M")
@@ -85,7 +95,7 @@ def test_a_guest_that_is_still_booting_is_not_touched(ask, monitor):
 def test_a_signal_leaves_the_period_as_it_was(ask, monitor, name):
     with monitor("never-moves") as address:
         assert ask("dommemstat", address, "--period", "7").code == DONE
-        process = ask.start("setmem", address, "600M", "--stall", "600", "--timeout", "600")
+        process = ask.start("setmem", address, "600M", *PATIENT)
         wait_until_polling(ask, process, address)
         process.send_signal(getattr(signal, name))
         out, err = process.communicate(timeout=HANG_S)
@@ -97,8 +107,7 @@ def test_a_signal_leaves_the_period_as_it_was(ask, monitor, name):
 def test_a_hang_up_that_nohup_ignores_stays_ignored(ask, monitor):
     with monitor("never-moves") as address:
         process = subprocess.Popen(
-            ["nohup", ask.binary, *ask.args, "setmem", address, "600M", "--stall", "600",
-             "--timeout", "600"],
+            ["nohup", ask.binary, *ask.args, "setmem", address, "600M", *PATIENT],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=ask.env)
         wait_until_polling(ask, process, address)

@@ -2,7 +2,7 @@
 """libvirt's system mode: the daemon of a whole host, and those who may only look."""
 import pytest
 
-from command import DONE, MIB, REFUSED
+from command import DONE, MIB, REFUSED, setmem
 
 
 @pytest.fixture(scope="module")
@@ -13,10 +13,10 @@ def guest(lab, system):
 
 def test_setmem_on_the_system_daemon(guest, system, aerostat):
     run = aerostat.looking_at("-c", system.uri)
-    result = run("setmem", "epsilon", "200M", "--json")
+    result = setmem(run, "epsilon", "200M", "--json")
     assert result.code == DONE, result
     assert result.json["after_bytes"] == 200 * MIB == guest.actual()
-    assert run("setmem", "epsilon", "256M").code == DONE
+    assert setmem(run, "epsilon", "256M").code == DONE
 
 
 def test_a_read_only_connection_may_look_and_not_touch(guest, system, aerostat):
