@@ -56,7 +56,7 @@ static void a_guest_is_told_with_each_number_in_its_place(void **state)
 		    "'held_bytes':null,'weight':1.5,'max_bytes':212860928,"
 		    "'actual_bytes':213909504,'target_bytes':214958080,"
 		    "'before_bytes':229638144,'resident_bytes':216006656,"
-		    "'min_bytes':210763776,'limit_bytes':211812352,"
+		    "'min_bytes':210763776,'limit_bytes':211812352,'limit_path':null,"
 		    "'stats':{'available_bytes':217055232,'free_bytes':218103808,"
 		    "'total_bytes':219152384,'cache_bytes':220200960,'swap_in_bytes':221249536,"
 		    "'swap_out_bytes':222298112,'major_faults':213,'oom_kills':214,"
