@@ -26,8 +26,8 @@
 
 #include "policy/policy.h"
 
-/* Version 1 has no groups and no ram_bytes; it can still be read. */
-#define RECORDING_VERSION 2
+/* Version 1 has no groups and no ram_bytes, version 2 no limit_group.  Both can still be read. */
+#define RECORDING_VERSION 3
 
 #define RECORDING_ERROR recording_error_quark()
 

@@ -14,12 +14,13 @@
 #define SETTINGS(member, kind) FIELD(struct policy_settings, member, kind)
 #define HOST(member, kind) FIELD(struct policy_host, member, kind)
 #define GUEST(member, kind) FIELD(struct policy_guest, member, kind)
-#define LATER(member, before_)                                                                     \
+#define LATER(type, member, since_, before_)                                                       \
 	{                                                                                          \
-		.name = #member, .kind = RECORDING_U64,                                            \
-		.offset = offsetof(struct policy_guest, member), .since_2 = true,                  \
-		.before = before_                                                                  \
+		.name = #member, .kind = RECORDING_U64, .offset = offsetof(type, member),          \
+		.since = since_, .before = before_                                                 \
 	}
+#define GUEST_LATER(member, since, before) LATER(struct policy_guest, member, since, before)
+#define DECISION_LATER(member, since, before) LATER(struct policy_decision, member, since, before)
 #define GROUP(member, kind) FIELD(struct policy_group, member, kind)
 #define RULE(member, kind_)                                                                        \
 	{                                                                                          \
@@ -60,8 +61,8 @@ const struct recording_field recording_guest_fields[] = {
 	GUEST(actual_bytes, RECORDING_U64),
 	GUEST(target_bytes, RECORDING_U64),
 	GUEST(resident_bytes, RECORDING_U64),
-	LATER(ram_bytes, POLICY_UNSET),
-	LATER(group, 0),
+	GUEST_LATER(ram_bytes, 2, POLICY_UNSET),
+	GUEST_LATER(group, 2, 0),
 	GUEST(stall, RECORDING_DOUBLE),
 	GUEST(reachable, RECORDING_BOOL),
 	GUEST(has_driver, RECORDING_BOOL),
@@ -85,17 +86,12 @@ const struct recording_field recording_guest_fields[] = {
 };
 
 const struct recording_field recording_decision_fields[] = {
-	DECISION(target_bytes, RECORDING_U64),
-	DECISION(reason, RECORDING_REASON),
-	DECISION(need_bytes, RECORDING_U64),
-	DECISION(demand_bytes, RECORDING_U64),
-	DECISION(reserve_bytes, RECORDING_U64),
-	DECISION(want_bytes, RECORDING_U64),
-	DECISION(floor_bytes, RECORDING_U64),
-	DECISION(pressured, RECORDING_BOOL),
-	DECISION(critical, RECORDING_BOOL),
-	DECISION(text, RECORDING_TEXT),
-	{ NULL },
+	DECISION(target_bytes, RECORDING_U64),	DECISION(reason, RECORDING_REASON),
+	DECISION(need_bytes, RECORDING_U64),	DECISION(demand_bytes, RECORDING_U64),
+	DECISION(reserve_bytes, RECORDING_U64), DECISION(want_bytes, RECORDING_U64),
+	DECISION(floor_bytes, RECORDING_U64),	DECISION(pressured, RECORDING_BOOL),
+	DECISION(critical, RECORDING_BOOL),	DECISION_LATER(limit_group, 3, 0),
+	DECISION(text, RECORDING_TEXT),		{ NULL },
 };
 
 static const char *const mode_names[] = {
@@ -275,7 +271,7 @@ char *recording_unpack(const struct recording_field *fields, const json_t *objec
 		return g_strdup("is not an object");
 	for (field = fields; field->name; field++) {
 		value = json_object_get(object, field->name);
-		if (!value && field->since_2 && version < 2) {
+		if (!value && version < field->since) {
 			memcpy((char *)data + field->offset, &field->before, sizeof(field->before));
 			continue;
 		}

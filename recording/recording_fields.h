@@ -23,8 +23,8 @@ struct recording_field {
 	const char *name; /* NULL at the end of a table */
 	enum recording_kind kind;
 	size_t offset;
-	bool since_2;	 /* version 1 does not have it (a RECORDING_U64) */
-	uint64_t before; /* what it is in version 1 */
+	int since;	 /* the first version that has it, for a RECORDING_U64; 0: all have */
+	uint64_t before; /* what it is in older versions */
 };
 
 extern const struct recording_field recording_settings_fields[];
