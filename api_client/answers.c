@@ -97,6 +97,7 @@ static const struct member guest_members[] = {
 	{ "critical", MEMBER_FLAG, offsetof(struct daemon_guest, critical) },
 	{ "times_set", MEMBER_COUNT, offsetof(struct daemon_guest, times_set) },
 	{ "times_failed", MEMBER_COUNT, offsetof(struct daemon_guest, times_failed) },
+	{ "limit_path", MEMBER_TEXT, offsetof(struct daemon_guest, limit_path) },
 	{ "reason_help", MEMBER_TEXT, offsetof(struct daemon_guest, reason_help) },
 };
 

@@ -113,6 +113,7 @@ typedef struct daemon_guest {
 
 	struct daemon_stats stats;
 	struct daemon_decision decision;
+	const char *limit_path; /* of the cgroup whose limit leaves it least; "": not for that */
 	bool pressured, critical;
 	uint64_t times_set, times_failed;
 

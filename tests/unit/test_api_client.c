@@ -43,8 +43,9 @@ static const char whole_guest[] =
 	" 'psi_some_us': 31, 'psi_full_us': 32}, 'need_bytes': 40, 'demand_bytes': 41,"
 	" 'reserve_bytes': 42, 'want_bytes': 43, 'floor_bytes': 44, 'pressured': true,"
 	" 'critical': true, 'reason': 'idle', 'text': 'why', 'times_set': 50,"
-	" 'times_failed': 51, 'reason_help': 'help', 'history': [{'time_us': 60,"
-	" 'actual_bytes': 61, 'target_before_bytes': 62, 'target_bytes': 63,"
+	" 'times_failed': 51, 'limit_path': '/s', 'reason_help': 'help',"
+	" 'history': [{'time_us': 60, 'actual_bytes': 61, 'target_before_bytes': 62, "
+	"'target_bytes': 63,"
 	" 'reason': 'grows', 'text': 'more', 'need_bytes': 64, 'demand_bytes': 65,"
 	" 'reserve_bytes': 66, 'want_bytes': 67}]}";
 
@@ -78,6 +79,7 @@ static void a_whole_guest_is_read(void **state)
 	assert_true(guest->pressured && guest->critical);
 	assert_int_equal(guest->times_set, 50);
 	assert_int_equal(guest->times_failed, 51);
+	assert_string_equal(guest->limit_path, "/s");
 	assert_string_equal(guest->reason_help, "help");
 }
 
@@ -210,10 +212,10 @@ static void assert_default_guest(const struct daemon_guest *guest)
 				   decision->floor_bytes,
 				   guest->stats.age_us,
 				   guest->stats.psi_full_us };
-	const char *const texts[] = { guest->name,    guest->uuid,	  guest->address,
-				      guest->source,  guest->state,	  guest->obstacle,
-				      guest->problem, guest->reason_help, decision->reason,
-				      decision->text };
+	const char *const texts[] = { guest->name,	guest->uuid,	   guest->address,
+				      guest->source,	guest->state,	   guest->obstacle,
+				      guest->problem,	guest->limit_path, guest->reason_help,
+				      decision->reason, decision->text };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++)
 		assert_int_equal(sizes[i], HV_UNSET);
