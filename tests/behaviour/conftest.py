@@ -7,6 +7,7 @@ changed; a test that hurts its guest boots one of its own with `lab.guest(…)`.
 """
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -20,6 +21,11 @@ from lab import Lab  # noqa: E402
 from lab.errors import LabError, Unavailable  # noqa: E402
 from lab.libvirtd import SessionLibvirt, SystemLibvirt  # noqa: E402
 from lab.wait import wait_for  # noqa: E402
+
+# Whoever runs the tests in the background may ignore these signals, and so would what they start.
+for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 # These tests were written for the kernel's own driver; DRIVER=aerostat runs them with ours.
 os.environ.setdefault("DRIVER", "stock")
