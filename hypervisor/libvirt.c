@@ -6,11 +6,7 @@
  * -------------------
  * Each operation is a pair of functions: libvirt_NAME_work() calls libvirt, in the
  * thread of a call that may be given up (libvirt_link.c), and libvirt_NAME() fills
- * in the call's arguments and uses its answer.
- *
- * A guest's size and statistics come from virDomainMemoryStats(), which asks QEMU;
- * virDomainGetInfo() returns only the size of the last event.  The statistics
- * include the balloon's size even if the guest sends none.
+ * in the call's arguments and uses its answer.  What only reads is in libvirt_read.c.
  *
  * If a running guest has aerostat's own balloon device, what concerns the balloon
  * is asked of the device (libvirt_device.c).
@@ -20,15 +16,14 @@
  */
 #include "hypervisor/libvirt_device.h"
 #include "hypervisor/libvirt_events.h"
+#include "hypervisor/libvirt_read.h"
 
 #include "common/plain_text.h"
 #include "common/size.h"
 #include "hypervisor/domain_xml.h"
-#include "hypervisor/vmm_process.h"
 #include "hypervisor/xml_tree.h"
 
 #include <libvirt/libvirt-qemu.h>
-#include <limits.h>
 #include <string.h>
 
 G_STATIC_ASSERT(HV_SCOPE_CURRENT == (int)VIR_DOMAIN_AFFECT_CURRENT);
@@ -38,329 +33,6 @@ G_STATIC_ASSERT(HV_SCOPE_CONFIG == (int)VIR_DOMAIN_AFFECT_CONFIG);
 static struct libvirt_link *libvirt_guest_link(struct hv_guest *guest)
 {
 	return ((struct libvirt_guest *)guest)->link;
-}
-
-/* For use after libvirt_device_find(). */
-static bool has_own_device(const struct hv_guest *guest)
-{
-	return ((const struct libvirt_guest *)guest)->device;
-}
-
-static struct libvirt_call *
-libvirt_guest_new_call(struct hv_guest *guest, int64_t deadline,
-		       bool (*work)(struct libvirt_call *, virDomainPtr), char *asked)
-{
-	return libvirt_call_new(libvirt_guest_link(guest), deadline, work, asked);
-}
-
-/* ---- reading ---- */
-
-static void store_domain_stat(struct hv_stats *stats, const virDomainMemoryStatStruct *raw)
-{
-	if (raw->tag == VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE)
-		stats->last_update_s = (int64_t)raw->val;
-	for (int i = 0; i < HV_STAT_COUNT; i++) {
-		const struct hv_stat_row *row = &hv_stat_table[i];
-
-		if (row->libvirt_tag == raw->tag)
-			stats->value[i] = row->is_count ? raw->val : raw->val * 1024;
-	}
-}
-
-/* Asks QEMU.  A guest without a balloon has statistics too: those of its process. */
-static bool read_domain_stats(virDomainPtr domain, struct hv_stats *stats)
-{
-	virDomainMemoryStatStruct raw[VIR_DOMAIN_MEMORY_STAT_NR];
-	int count = virDomainMemoryStats(domain, raw, G_N_ELEMENTS(raw), 0);
-
-	for (int i = 0; i < HV_STAT_COUNT; i++)
-		stats->value[i] = HV_UNSET;
-	stats->last_update_s = 0;
-	stats->taken_s = g_get_real_time() / G_USEC_PER_SEC;
-	stats->period_s = -1;
-	for (int i = 0; i < count; i++)
-		store_domain_stat(stats, &raw[i]);
-	return count >= 0;
-}
-
-static bool libvirt_call_fail_no_balloon(struct libvirt_call *call)
-{
-	return libvirt_call_fail(call, HV_ERROR_NO_BALLOON,
-				 "the guest has no balloon device, so libvirt (%s) cannot %s; add "
-				 "<memballoon model='virtio'/> with aerostat edit",
-				 call->link->uri, call->asked);
-}
-
-/* For statistics without a size: there is no balloon, or QEMU is about to end. */
-static bool libvirt_call_fail_no_size(struct libvirt_call *call, virDomainPtr domain)
-{
-	g_auto(domain_xml) live = { 0 };
-
-	if (libvirt_read_xml(domain, 0, &live) && !domain_xml_has_balloon(&live))
-		return libvirt_call_fail_no_balloon(call);
-	return libvirt_call_fail(call, HV_ERROR_UNREACHABLE,
-				 "libvirt (%s) got no answer from QEMU when asked to %s",
-				 call->link->uri, call->asked);
-}
-
-static enum hv_state convert_domain_state(int state)
-{
-	static const enum hv_state table[] = {
-		[VIR_DOMAIN_NOSTATE] = HV_STATE_UNKNOWN,
-		[VIR_DOMAIN_RUNNING] = HV_STATE_RUNNING,
-		[VIR_DOMAIN_BLOCKED] = HV_STATE_RUNNING,
-		[VIR_DOMAIN_PAUSED] = HV_STATE_PAUSED,
-		[VIR_DOMAIN_SHUTDOWN] = HV_STATE_RUNNING,
-		[VIR_DOMAIN_SHUTOFF] = HV_STATE_SHUTOFF,
-		[VIR_DOMAIN_CRASHED] = HV_STATE_CRASHED,
-		[VIR_DOMAIN_PMSUSPENDED] = HV_STATE_PAUSED,
-	};
-
-	return state >= 0 && state < (int)G_N_ELEMENTS(table) ? table[state] : HV_STATE_UNKNOWN;
-}
-
-/*
- * What libvirt itself knows; libvirt_info() adds what the process shows.  A domain that was paused
- * and resumed has lost the reason.
- */
-static enum hv_origin read_domain_origin(virDomainPtr domain)
-{
-	int state, reason;
-
-	if (virDomainGetState(domain, &state, &reason, 0) < 0)
-		return HV_ORIGIN_UNKNOWN;
-	if (state == VIR_DOMAIN_PAUSED &&
-	    (reason == VIR_DOMAIN_PAUSED_STARTING_UP || reason == VIR_DOMAIN_PAUSED_MIGRATION))
-		return HV_ORIGIN_ARRIVING;
-	if (state == VIR_DOMAIN_RUNNING && reason == VIR_DOMAIN_RUNNING_BOOTED)
-		return HV_ORIGIN_BOOT;
-	return HV_ORIGIN_UNKNOWN;
-}
-
-/* As read_domain_stats(), for the domain whose XML is @live. */
-static bool read_domain_size(struct libvirt_call *call, virDomainPtr domain,
-			     const struct domain_xml *live)
-{
-	uint64_t *actual_bytes = &call->answer.stats.value[HV_STAT_ACTUAL];
-
-	if (!read_domain_stats(domain, &call->answer.stats))
-		return false;
-	call->answer.stats.period_s = live->stats_period_s;
-	libvirt_link_set_outside(call->link, live->outside_bytes);
-	/* libvirt passes QEMU's figure on, which does not count virtio-mem devices. */
-	if (*actual_bytes != HV_UNSET)
-		*actual_bytes += live->outside_bytes;
-	return true;
-}
-
-static bool read_domain_balloon(struct libvirt_call *call, virDomainPtr domain,
-				const struct domain_xml *live)
-{
-	struct hv_info *info = &call->answer.info;
-
-	if (!read_domain_size(call, domain, live))
-		return false;
-	info->actual_bytes = call->answer.stats.value[HV_STAT_ACTUAL];
-	if (!hv_stats_stale(&call->answer.stats))
-		info->driver = HV_DRIVER_READY;
-	return true;
-}
-
-static bool libvirt_info_work(struct libvirt_call *call, virDomainPtr domain)
-{
-	g_auto(domain_xml) live = { 0 };
-	g_auto(domain_xml) config = { 0 };
-	char uuid[VIR_UUID_STRING_BUFLEN];
-	struct hv_info *info = &call->answer.info;
-	virDomainInfo raw;
-
-	if (virDomainGetInfo(domain, &raw) < 0 || virDomainGetUUIDString(domain, uuid) < 0 ||
-	    !libvirt_read_xml(domain, 0, &live))
-		return false;
-	libvirt_link_set_user(call->link, live.user);
-	hv_info_clear(info);
-	*info = (struct hv_info){
-		.name = g_strdup(virDomainGetName(domain)),
-		.uuid = g_strdup(uuid),
-		.id = (int)virDomainGetID(domain),
-		.state = convert_domain_state(raw.state),
-		.origin = read_domain_origin(domain),
-		.max_bytes = (uint64_t)raw.maxMem * 1024,
-		.actual_bytes = HV_UNSET,
-		.config_max_bytes = HV_UNSET,
-		.config_bytes = HV_UNSET,
-		.vcpus = raw.nrVirtCpu,
-		.cpu_time_ns = raw.cpuTime,
-		.persistent = virDomainIsPersistent(domain) == 1,
-		.has_balloon = domain_xml_has_balloon(&live),
-		/* In libvirt the default of both is off. */
-		.autodeflate = live.autodeflate > 0,
-		.free_page_reporting = live.free_page_reporting > 0,
-	};
-	if (info->persistent && libvirt_read_xml(domain, VIR_DOMAIN_XML_INACTIVE, &config)) {
-		info->config_max_bytes = config.memory_bytes;
-		info->config_bytes = config.current_bytes;
-	}
-	if (info->id >= 0 && domain_xml_ram_bytes(&live) != HV_UNSET)
-		info->max_bytes = domain_xml_ram_bytes(&live);
-	if (info->id >= 0)
-		call->answer.control = g_steal_pointer(&live.control);
-	return info->id < 0 || !info->has_balloon || read_domain_balloon(call, domain, &live);
-}
-
-/* What both libvirt and the process say: a guest that was restored may have rebooted since. */
-static enum hv_origin confirm_origin(enum hv_origin known, pid_t pid)
-{
-	enum hv_origin shown = vmm_process_find_origin(pid);
-
-	if (known == HV_ORIGIN_ARRIVING)
-		return known;
-	return known == HV_ORIGIN_BOOT || shown == HV_ORIGIN_STATE ? shown : HV_ORIGIN_UNKNOWN;
-}
-
-static bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info,
-			 GError **error)
-{
-	struct libvirt_guest *g = (struct libvirt_guest *)guest;
-	struct libvirt_link *link = g->link;
-	g_autoptr(libvirt_call) call = libvirt_guest_new_call(guest, deadline, libvirt_info_work,
-							      g_strdup("get its settings"));
-
-	if (!libvirt_call_run(&call, error))
-		return false;
-	*info = call->answer.info;
-	call->answer.info = (struct hv_info){ 0 };
-	if (info->id >= 0)
-		info->pid = libvirt_link_find_pid(link);
-	info->origin = confirm_origin(info->origin, info->pid);
-	libvirt_device_update(g, call->answer.control);
-	if (g->device)
-		libvirt_device_add_info(g, deadline, info);
-	return true;
-}
-
-static bool libvirt_balloon_get_work(struct libvirt_call *call, virDomainPtr domain)
-{
-	g_auto(domain_xml) live = { 0 };
-
-	if (!libvirt_read_xml(domain, 0, &live) || !read_domain_size(call, domain, &live))
-		return false;
-	call->answer.bytes = call->answer.stats.value[HV_STAT_ACTUAL];
-	return call->answer.bytes != HV_UNSET || libvirt_call_fail_no_size(call, domain);
-}
-
-static bool libvirt_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
-				GError **error)
-{
-	g_autoptr(libvirt_call) call = NULL;
-
-	if (!libvirt_device_find(guest, deadline, "get its memory size", error))
-		return false;
-	if (has_own_device(guest))
-		return libvirt_device_balloon_get(guest, deadline, actual_bytes, error);
-	call = libvirt_guest_new_call(guest, deadline, libvirt_balloon_get_work,
-				      g_strdup("get its memory size"));
-	call->needs_running = true;
-	if (!libvirt_call_run(&call, error))
-		return false;
-	*actual_bytes = call->answer.bytes;
-	return true;
-}
-
-static bool libvirt_stats_get_work(struct libvirt_call *call, virDomainPtr domain)
-{
-	g_auto(domain_xml) live = { 0 };
-
-	return libvirt_read_xml(domain, 0, &live) && read_domain_size(call, domain, &live) &&
-	       (call->answer.stats.value[HV_STAT_ACTUAL] != HV_UNSET ||
-		libvirt_call_fail_no_size(call, domain));
-}
-
-static bool libvirt_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
-			      GError **error)
-{
-	g_autoptr(libvirt_call) call = NULL;
-
-	if (!libvirt_device_find(guest, deadline, "get its statistics", error))
-		return false;
-	if (has_own_device(guest))
-		return libvirt_device_stats_get(guest, deadline, stats, error);
-	call = libvirt_guest_new_call(guest, deadline, libvirt_stats_get_work,
-				      g_strdup("get its statistics"));
-	call->needs_running = true;
-	if (!libvirt_call_run(&call, error))
-		return false;
-	*stats = call->answer.stats;
-	return true;
-}
-
-/* ---- obstacles ---- */
-
-/* Whether a job copies the guest's memory; a backup, for one, copies only disks. */
-static bool is_migration_job(int operation)
-{
-	switch (operation) {
-	case VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN:
-	case VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT:
-	case VIR_DOMAIN_JOB_OPERATION_SAVE:
-	case VIR_DOMAIN_JOB_OPERATION_RESTORE:
-	case VIR_DOMAIN_JOB_OPERATION_SNAPSHOT:
-	case VIR_DOMAIN_JOB_OPERATION_SNAPSHOT_REVERT:
-	case VIR_DOMAIN_JOB_OPERATION_DUMP:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool read_domain_migration(virDomainPtr domain, bool *migrating)
-{
-	int operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN, type, count = 0;
-	virTypedParameterPtr params = NULL;
-
-	/* A libvirt driver that does not support jobs has none. */
-	if (virDomainGetJobStats(domain, &type, &params, &count, 0) < 0)
-		return virGetLastErrorCode() == VIR_ERR_NO_SUPPORT;
-	virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_OPERATION, &operation);
-	virTypedParamsFree(params, count);
-	*migrating = type != VIR_DOMAIN_JOB_NONE && is_migration_job(operation);
-	return true;
-}
-
-static bool libvirt_obstacle_work(struct libvirt_call *call, virDomainPtr domain)
-{
-	g_auto(domain_xml) live = { 0 };
-	bool migrating = false;
-
-	if (!libvirt_read_xml(domain, 0, &live))
-		return false;
-	if (live.host_devices)
-		call->answer.obstacle = HV_OBSTACLE_DEVICES;
-	else if (live.confidential)
-		call->answer.obstacle = HV_OBSTACLE_CONFIDENTIAL;
-	else if (vmm_process_holds_ram(call->args.pid, domain_xml_ram_bytes(&live), live.locked))
-		call->answer.obstacle = HV_OBSTACLE_LOCKED;
-	else if (live.huge_pages && domain_xml_has_balloon(&live))
-		call->answer.obstacle = HV_OBSTACLE_HUGE_PAGES;
-	else if (!read_domain_migration(domain, &migrating))
-		return false;
-	else
-		call->answer.obstacle = migrating ? HV_OBSTACLE_MIGRATION : HV_OBSTACLE_NONE;
-	return true;
-}
-
-static bool libvirt_obstacle(struct hv_guest *guest, int64_t deadline, enum hv_obstacle *obstacle,
-			     GError **error)
-{
-	g_autoptr(libvirt_call) call = libvirt_guest_new_call(
-		guest, deadline, libvirt_obstacle_work, g_strdup("check what prevents ballooning"));
-
-	call->needs_running = true;
-	call->args.pid = libvirt_link_find_pid(call->link);
-	if (!libvirt_call_run(&call, error))
-		return false;
-	*obstacle = call->answer.obstacle;
-	return true;
 }
 
 /* ---- changing ---- */
@@ -517,7 +189,7 @@ static bool libvirt_balloon_set(struct hv_guest *guest, int64_t deadline, uint64
 
 	if (scope != HV_SCOPE_CONFIG && !libvirt_device_find(guest, deadline, asked, error))
 		return false;
-	if (scope == HV_SCOPE_CONFIG || !has_own_device(guest))
+	if (scope == HV_SCOPE_CONFIG || !libvirt_guest_has_device(guest))
 		return libvirt_domain_memory_set(guest, deadline, target_bytes, scope, error);
 	/* The persistent configuration is libvirt's in any case. */
 	return (!(scope & HV_SCOPE_CONFIG) ||
@@ -598,7 +270,7 @@ static bool libvirt_stats_period_set(struct hv_guest *guest, int64_t deadline, i
 	}
 	if (!(scope & HV_SCOPE_CONFIG) && !libvirt_device_find(guest, deadline, asked, error))
 		return false;
-	if (!(scope & HV_SCOPE_CONFIG) && has_own_device(guest))
+	if (!(scope & HV_SCOPE_CONFIG) && libvirt_guest_has_device(guest))
 		return libvirt_device_stats_period_set(guest, deadline, period_s, error);
 	call = libvirt_guest_new_call(guest, deadline, libvirt_stats_period_set_work,
 				      g_steal_pointer(&asked));
@@ -765,7 +437,7 @@ static bool libvirt_event_wait(struct hv_guest *guest, int64_t deadline, struct 
 {
 	/* If that is not known now, libvirt's events are awaited; the next call asks again. */
 	if (libvirt_device_find(guest, deadline, "report its events", NULL) &&
-	    has_own_device(guest))
+	    libvirt_guest_has_device(guest))
 		return libvirt_device_wait_event(guest, deadline, event, error);
 	return libvirt_link_wait_event(libvirt_guest_link(guest), deadline, event, error);
 }

@@ -13,6 +13,18 @@ static struct libvirt_guest *to_libvirt_guest(struct hv_guest *guest)
 	return (struct libvirt_guest *)guest;
 }
 
+struct libvirt_call *libvirt_guest_new_call(struct hv_guest *guest, int64_t deadline,
+					    bool (*work)(struct libvirt_call *, virDomainPtr),
+					    char *asked)
+{
+	return libvirt_call_new(to_libvirt_guest(guest)->link, deadline, work, asked);
+}
+
+bool libvirt_guest_has_device(const struct hv_guest *guest)
+{
+	return ((const struct libvirt_guest *)guest)->device;
+}
+
 void libvirt_device_update(struct libvirt_guest *guest, const char *control)
 {
 	g_autofree char *path = control ? plain_name(control) : NULL;

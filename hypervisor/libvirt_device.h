@@ -20,6 +20,14 @@ struct libvirt_guest {
 	struct hv_guest *device; /* its control socket; NULL when it has no device of aerostat's */
 };
 
+/* libvirt_call_new() for the link of a guest, which is a struct libvirt_guest. */
+struct libvirt_call *libvirt_guest_new_call(struct hv_guest *guest, int64_t deadline,
+					    bool (*work)(struct libvirt_call *, virDomainPtr),
+					    char *asked);
+
+/* Whether the guest has aerostat's device; valid after libvirt_device_find(). */
+bool libvirt_guest_has_device(const struct hv_guest *guest);
+
 /*
  * Stores what the live XML says of the device.  @control: its control socket; NULL
  * when the guest has no device of aerostat's.

@@ -704,3 +704,11 @@ void libvirt_link_close(struct libvirt_link *link)
 	}
 	libvirt_link_unref(link);
 }
+
+bool libvirt_call_fail_no_balloon(struct libvirt_call *call)
+{
+	return libvirt_call_fail(call, HV_ERROR_NO_BALLOON,
+				 "the guest has no balloon device, so libvirt (%s) cannot %s; add "
+				 "<memballoon model='virtio'/> with aerostat edit",
+				 call->link->uri, call->asked);
+}

@@ -163,4 +163,7 @@ bool libvirt_call_fail(struct libvirt_call *call, enum hv_error code, const char
 /* As libvirt_call_fail(), with libvirt's last error in this thread. */
 bool libvirt_call_fail_last_error(struct libvirt_call *call);
 
+/* As libvirt_call_fail(), for a guest without a balloon device. */
+bool libvirt_call_fail_no_balloon(struct libvirt_call *call);
+
 #endif
