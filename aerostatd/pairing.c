@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "aerostatd/pairing.h"
 
+#include "common/size.h"
+
 #define SMALL_MOVE_BYTES (UINT64_C(64) << 20)
 #define SKIP_MAX 2
 #define LEARN_BYTES (UINT64_C(16) << 20) /* a smaller move shows nothing about MemTotal */
@@ -18,11 +20,6 @@ void pairing_init(struct pairing *pairing)
 	};
 	for (int i = 0; i < HV_STAT_COUNT; i++)
 		pairing->stats.value[i] = HV_UNSET;
-}
-
-static uint64_t size_difference(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : b - a;
 }
 
 /* When the guest answered, on the monotonic clock. */

@@ -101,11 +101,6 @@ static bool is_cancelled(const struct attempt *attempt, GError **error)
 	return true;
 }
 
-static uint64_t measure_distance(uint64_t a_bytes, uint64_t b_bytes)
-{
-	return a_bytes > b_bytes ? a_bytes - b_bytes : b_bytes - a_bytes;
-}
-
 /* The time is over before the guest has its target. */
 static void give_up_wait(struct restore_evidence *evidence, int64_t closer_us, GError **error)
 {
@@ -134,7 +129,7 @@ static bool wait_for_size(struct attempt *attempt, GError **error)
 		if (arrived.actual_bytes != evidence->actual_bytes)
 			moved_us = g_get_monotonic_time();
 		arrived.actual_bytes = evidence->actual_bytes;
-		distance = measure_distance(evidence->actual_bytes, evidence->target_bytes);
+		distance = size_difference(evidence->actual_bytes, evidence->target_bytes);
 		if (distance < closest && closest != UINT64_MAX)
 			closer_us = g_get_monotonic_time();
 		closest = MIN(closest, distance);

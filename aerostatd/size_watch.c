@@ -3,6 +3,7 @@
 
 #include "aerostatd/restore.h"
 #include "aerostatd/state_file.h"
+#include "common/size.h"
 
 /* A guest takes a new course within this time after it was set a target. */
 #define COURSE_US (2 * G_USEC_PER_SEC)
@@ -28,8 +29,7 @@ void size_watch_init(struct size_watch *watch)
 
 static uint64_t distance_to_target(const struct size_watch *watch, uint64_t actual)
 {
-	return actual > watch->target_bytes ? actual - watch->target_bytes
-					    : watch->target_bytes - actual;
+	return size_difference(actual, watch->target_bytes);
 }
 
 /* The guest has to come close to its target from where it is. */

@@ -32,6 +32,11 @@ bool size_parse(const char *text, uint64_t *bytes, GError **error)
 	return false;
 }
 
+uint64_t size_difference(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
 char *size_format(uint64_t bytes)
 {
 	char text[SIZE_TEXT_MAX];

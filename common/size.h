@@ -29,6 +29,9 @@ enum size_error {
  */
 bool size_parse(const char *text, uint64_t *bytes, GError **error);
 
+/* How far @a and @b are apart. */
+uint64_t size_difference(uint64_t a, uint64_t b);
+
 /* A text like "512 MiB", "1.5 GiB" or "12 KiB", with at most one decimal; the caller frees it. */
 char *size_format(uint64_t bytes);
 

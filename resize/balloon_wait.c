@@ -6,10 +6,7 @@
  */
 #include "resize/balloon_wait.h"
 
-static uint64_t distance_bytes(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : b - a;
-}
+#include "common/size.h"
 
 void balloon_wait_start(struct balloon_wait *wait, uint64_t before_bytes, uint64_t target_bytes,
 			int64_t now_us, int64_t stall_us, int64_t timeout_us)
@@ -21,7 +18,7 @@ void balloon_wait_start(struct balloon_wait *wait, uint64_t before_bytes, uint64
 		.stall_us = stall_us,
 		.timeout_us = timeout_us,
 		.actual_bytes = before_bytes,
-		.best_distance = distance_bytes(before_bytes, target_bytes),
+		.best_distance = size_difference(before_bytes, target_bytes),
 		.progress_us = now_us,
 	};
 }
@@ -29,14 +26,14 @@ void balloon_wait_start(struct balloon_wait *wait, uint64_t before_bytes, uint64
 void balloon_wait_continue(struct balloon_wait *wait, uint64_t target_bytes, int64_t now_us)
 {
 	wait->target_bytes = target_bytes;
-	wait->best_distance = distance_bytes(wait->actual_bytes, target_bytes);
+	wait->best_distance = size_difference(wait->actual_bytes, target_bytes);
 	wait->progress_us = now_us;
 }
 
 enum balloon_wait_verdict balloon_wait_update(struct balloon_wait *wait, int64_t now_us,
 					      uint64_t actual_bytes)
 {
-	uint64_t left = distance_bytes(actual_bytes, wait->target_bytes);
+	uint64_t left = size_difference(actual_bytes, wait->target_bytes);
 
 	if (actual_bytes != wait->before_bytes && !wait->first_move_us)
 		wait->first_move_us = now_us;
@@ -56,8 +53,8 @@ enum balloon_wait_verdict balloon_wait_update(struct balloon_wait *wait, int64_t
 
 double balloon_wait_fraction(const struct balloon_wait *wait)
 {
-	uint64_t way = distance_bytes(wait->before_bytes, wait->target_bytes);
-	uint64_t left = distance_bytes(wait->actual_bytes, wait->target_bytes);
+	uint64_t way = size_difference(wait->before_bytes, wait->target_bytes);
+	uint64_t left = size_difference(wait->actual_bytes, wait->target_bytes);
 
 	if (!way)
 		return 1;
