@@ -80,8 +80,7 @@ bool guests_delay_claim(struct guests *guests, const struct managed *guest, cons
  * @heritage: what is known of it otherwise; NULL if nothing is
  *
  * Applies the first of these to the guest: its entry of the state file, or that of its balloon
- * device, @note, @heritage.  Returns
- * whether there was any.
+ * device, @note, @heritage.  Returns whether there was any.
  */
 bool guests_claim(struct guests *guests, struct managed *guest, const char *note,
 		  const struct saved_guest *heritage);

@@ -492,17 +492,6 @@ void managed_send_target(struct managed *guest, uint64_t target_bytes, int64_t n
 		worker_request_target(p->worker, target_bytes);
 }
 
-/* Whether the hypervisor answered that it will not set a target.  After any other error, such as a
- * lost connection, the target may be set. */
-static bool is_target_refused(const GError *error)
-{
-	return g_error_matches(error, HV_ERROR, HV_ERROR_NO_BALLOON) ||
-	       g_error_matches(error, HV_ERROR, HV_ERROR_REFUSED) ||
-	       g_error_matches(error, HV_ERROR, HV_ERROR_DENIED) ||
-	       g_error_matches(error, HV_ERROR, HV_ERROR_UNSUPPORTED) ||
-	       g_error_matches(error, HV_ERROR, HV_ERROR_INVALID);
-}
-
 bool managed_forget_unset(struct managed *guest)
 {
 	struct managed_private *p = guest->private;
@@ -525,7 +514,7 @@ bool managed_note_target(struct managed *guest, uint64_t target_bytes, const GEr
 		if (managed_target(guest) == target_bytes)
 			size_watch_set_target(&p->watch, HV_UNSET, p->answered_us);
 	}
-	if (!error || !is_target_refused(error)) {
+	if (!hv_error_is_refusal(error)) {
 		p->may_be_set = true;
 		p->changed_if_refused = false;
 		p->refused_us = 0;

@@ -91,8 +91,7 @@ struct managed {
 	struct policy_guest seen; /* what the policy was last shown */
 	struct hv_stats stats;
 	struct policy_decision decision; /* the last one; before the first, its text is "" */
-	char *limit_path; /* of the cgroup of decision.limit_group, as plain_text() has it; or NULL
-			   */
+	char *limit_path; /* of the cgroup of decision.limit_group, printable; NULL if that is 0 */
 	GQueue history;	  /* struct managed_past *, newest first, at most HISTORY_KEPT */
 	uint64_t times_set, times_failed; /* targets sent and refused since it was found */
 	struct managed_private *private;  /* managed.c's own */

@@ -240,10 +240,7 @@ static bool resize_job_guest(struct resize_job *job, struct resize_result *resul
 /* Whether nothing was changed because it must not or cannot be. */
 static bool is_refusal(const GError *error)
 {
-	return error->domain == MANAGER_ERROR ||
-	       g_error_matches(error, HV_ERROR, HV_ERROR_REFUSED) ||
-	       g_error_matches(error, HV_ERROR, HV_ERROR_INVALID) ||
-	       g_error_matches(error, HV_ERROR, HV_ERROR_NO_BALLOON);
+	return error->domain == MANAGER_ERROR || hv_error_is_refusal(error);
 }
 
 static gpointer run_resize_job(gpointer data)

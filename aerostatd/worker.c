@@ -159,15 +159,6 @@ static int read_domain_period(struct worker *worker, int64_t deadline)
 	return text && domain_xml_parse(text, &domain, NULL) ? domain.stats_period_s : -1;
 }
 
-/* Whether @error proves that nothing was set, as over a connection that only reads. */
-static bool is_refusal(const GError *error)
-{
-	return g_error_matches(error, HV_ERROR, HV_ERROR_REFUSED) ||
-	       g_error_matches(error, HV_ERROR, HV_ERROR_DENIED) ||
-	       g_error_matches(error, HV_ERROR, HV_ERROR_UNSUPPORTED) ||
-	       g_error_matches(error, HV_ERROR, HV_ERROR_NO_BALLOON);
-}
-
 /*
  * Sets the period of a managed guest's statistics, after noting the one from before.  Where that
  * was refused, there is nothing to restore.
@@ -188,7 +179,7 @@ static void set_sample_period(struct worker *worker, int64_t deadline, int perio
 	}
 	worker->period_set = hv_guest_stats_period_set(
 		worker->guest, deadline, MANAGED_STATS_PERIOD_S, HV_SCOPE_LIVE, &error);
-	if (!is_refusal(error))
+	if (!hv_error_is_refusal(error))
 		worker->before_period_s = worker->found_period_s;
 }
 

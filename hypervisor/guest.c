@@ -58,6 +58,15 @@ void hv_info_clear(struct hv_info *info)
 	g_clear_pointer(&info->version, g_free);
 }
 
+bool hv_error_is_refusal(const GError *error)
+{
+	return g_error_matches(error, HV_ERROR, HV_ERROR_NO_BALLOON) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_REFUSED) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_DENIED) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_UNSUPPORTED) ||
+	       g_error_matches(error, HV_ERROR, HV_ERROR_INVALID);
+}
+
 const char *hv_error_reason(const GError *error, const char *address)
 {
 	size_t length = strlen(address);

@@ -369,6 +369,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(hv_guest, hv_guest_close)
  */
 void hv_guest_hold(struct hv_guest *guest, bool hold);
 
+/* Whether @error, of a call that changes something, proves that nothing was changed: that was
+ * refused, by QEMU, by libvirt, or before they were asked.  After other errors, such as a lost
+ * connection, the change may have been made.  @error may be NULL. */
+bool hv_error_is_refusal(const GError *error);
+
 /* As g_propagate_error(), with the text made printable (common/plain_text.h). */
 void hv_propagate_error(GError **error, GError *from);
 
