@@ -7,6 +7,8 @@
  */
 #include "hypervisor/path_walk.h"
 
+#include "hypervisor/shortage.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
@@ -108,16 +110,19 @@ static void walk_rest(const char *path, const char *rest, GPtrArray *found,
 	}
 }
 
-/* The home directory that "~" or "~USER" at the start of @pattern means; NULL: none. */
-static char *find_home(const char *pattern, size_t length)
+/* The home directory that "~" or "~USER" at the start of @pattern means; NULL: none is known. */
+static char *find_home(const char *pattern, size_t length, struct path_unread *unread)
 {
 	g_autofree char *user = g_strndup(pattern + 1, length - 1);
 	struct passwd account, *found = NULL;
 	char buffer[ACCOUNT_MAX];
+	int number;
 
 	if (!*user)
 		return g_strdup(g_get_home_dir());
-	getpwnam_r(user, &account, buffer, sizeof(buffer), &found);
+	number = getpwnam_r(user, &account, buffer, sizeof(buffer), &found);
+	if (shortage_is_errno(number))
+		path_unread_note(unread, pattern, number);
 	return found ? g_strdup(found->pw_dir) : NULL;
 }
 
@@ -130,7 +135,7 @@ GPtrArray *path_walk(const char *pattern, struct path_unread *unread)
 {
 	GPtrArray *found = g_ptr_array_new_with_free_func(g_free);
 	size_t tilde = *pattern == '~' ? strcspn(pattern, "/") : 0;
-	g_autofree char *home = tilde ? find_home(pattern, tilde) : NULL;
+	g_autofree char *home = tilde ? find_home(pattern, tilde, unread) : NULL;
 	g_autofree char *path = NULL;
 
 	if (home)

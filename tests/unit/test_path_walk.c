@@ -148,20 +148,40 @@ static void a_folder_that_cannot_be_read_is_reported_and_the_others_are_walked(v
 	assert_int_equal(unlink("circle"), 0);
 }
 
-static void a_shortage_is_not_taken_for_an_empty_folder(void **state)
+/* A walk by a process that has no descriptor left. */
+static GPtrArray *walk_in_need(const char *pattern, struct path_unread *unread)
 {
-	struct path_unread unread = { 0 };
 	struct rlimit before, none = { 0 };
-	g_autoptr(GPtrArray) paths = NULL;
+	GPtrArray *paths;
 
-	(void)state;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	none.rlim_max = before.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	paths = path_walk("a/*", &unread);
+	paths = path_walk(pattern, unread);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	return paths;
+}
+
+static void a_shortage_is_not_taken_for_an_empty_folder(void **state)
+{
+	struct path_unread unread = { 0 };
+	g_autoptr(GPtrArray) paths = walk_in_need("a/*", &unread);
+
+	(void)state;
 	assert_int_equal(paths->len, 0);
 	assert_string_equal(unread.path, "a/");
+	assert_int_equal(unread.number, EMFILE);
+	g_free(unread.path);
+}
+
+/* Comes first: once glibc has looked up a user, it reports no shortage any more. */
+static void a_shortage_is_not_taken_for_an_unknown_user(void **state)
+{
+	struct path_unread unread = { 0 };
+	g_autoptr(GPtrArray) paths = walk_in_need("~daemon/absent", &unread);
+
+	(void)state;
+	assert_string_equal(unread.path, "~daemon/absent");
 	assert_int_equal(unread.number, EMFILE);
 	g_free(unread.path);
 }
@@ -181,6 +201,7 @@ static void what_is_behind_the_last_wildcard_need_not_exist(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_shortage_is_not_taken_for_an_unknown_user),
 		cmocka_unit_test(it_finds_what_glob_finds),
 		cmocka_unit_test(a_tilde_is_a_home_directory),
 		cmocka_unit_test(
