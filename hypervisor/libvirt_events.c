@@ -105,7 +105,7 @@ static bool take_libvirt_event(struct libvirt_link *link, struct hv_event *event
 
 	if (first)
 		*event = *first;
-	if (first && event->kind == HV_EVENT_BALLOON_CHANGE)
+	if (first && event->kind == HV_EVENT_BALLOON_CHANGE && link->outside_bytes != HV_UNSET)
 		event->actual_bytes += link->outside_bytes;
 	return first;
 }

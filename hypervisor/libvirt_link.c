@@ -54,6 +54,7 @@ struct libvirt_link *libvirt_link_new(const char *uri, const char *address, cons
 		.changed = PTHREAD_COND_INITIALIZER,
 		.refs = 1,
 		.user = NO_USER,
+		.outside_bytes = HV_UNSET,
 		.events = { .ids = { -1, -1 }, .queue = G_QUEUE_INIT },
 	};
 	if (uuid)
@@ -162,6 +163,16 @@ void libvirt_link_set_outside(struct libvirt_link *link, uint64_t outside_bytes)
 	pthread_mutex_lock(&link->lock);
 	link->outside_bytes = outside_bytes;
 	pthread_mutex_unlock(&link->lock);
+}
+
+uint64_t libvirt_link_outside(struct libvirt_link *link)
+{
+	uint64_t outside_bytes;
+
+	pthread_mutex_lock(&link->lock);
+	outside_bytes = link->outside_bytes;
+	pthread_mutex_unlock(&link->lock);
+	return outside_bytes;
 }
 
 /*

@@ -38,7 +38,7 @@ struct libvirt_link {
 	bool lost;			   /* libvirt reported that the connection broke */
 	char uuid[VIR_UUID_STRING_BUFLEN]; /* "" until the domain was found */
 	uid_t user;			   /* who runs its QEMU; (uid_t)-1: not known */
-	uint64_t outside_bytes;		   /* as in struct domain_xml, when it was read last */
+	uint64_t outside_bytes;		   /* as in struct domain_xml; HV_UNSET: it was not read */
 
 	struct {
 		int ids[LINK_EVENT_KINDS]; /* libvirt's, -1 when not registered; as conn above */
@@ -74,7 +74,6 @@ typedef struct libvirt_call {
 
 	/* Set by the work function. */
 	struct {
-		uint64_t bytes;
 		char *text;    /* XML, or the answer to a monitor command */
 		char *control; /* control socket of aerostat's device; NULL when it has none */
 		struct hv_info info;
@@ -115,6 +114,9 @@ void libvirt_link_set_user(struct libvirt_link *link, const char *label);
 
 /* Remembers what the guest's virtio-mem devices have plugged, which libvirt's events leave out. */
 void libvirt_link_set_outside(struct libvirt_link *link, uint64_t outside_bytes);
+
+/* What was remembered; HV_UNSET: nothing. */
+uint64_t libvirt_link_outside(struct libvirt_link *link);
 
 /*
  * The users whose processes may be a QEMU of @uri: @user, or if that is (uid_t)-1 those whom

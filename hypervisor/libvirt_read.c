@@ -185,34 +185,6 @@ bool libvirt_info(struct hv_guest *guest, int64_t deadline, struct hv_info *info
 	return true;
 }
 
-static bool libvirt_balloon_get_work(struct libvirt_call *call, virDomainPtr domain)
-{
-	g_auto(domain_xml) live = { 0 };
-
-	if (!libvirt_read_xml(domain, 0, &live) || !read_domain_size(call, domain, &live))
-		return false;
-	call->answer.bytes = call->answer.stats.value[HV_STAT_ACTUAL];
-	return call->answer.bytes != HV_UNSET || libvirt_call_fail_no_size(call, domain);
-}
-
-bool libvirt_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
-			 GError **error)
-{
-	g_autoptr(libvirt_call) call = NULL;
-
-	if (!libvirt_device_find(guest, deadline, "get its memory size", error))
-		return false;
-	if (libvirt_guest_has_device(guest))
-		return libvirt_device_balloon_get(guest, deadline, actual_bytes, error);
-	call = libvirt_guest_new_call(guest, deadline, libvirt_balloon_get_work,
-				      g_strdup("get its memory size"));
-	call->needs_running = true;
-	if (!libvirt_call_run(&call, error))
-		return false;
-	*actual_bytes = call->answer.bytes;
-	return true;
-}
-
 static bool libvirt_stats_get_work(struct libvirt_call *call, virDomainPtr domain)
 {
 	g_auto(domain_xml) live = { 0 };
@@ -222,22 +194,57 @@ static bool libvirt_stats_get_work(struct libvirt_call *call, virDomainPtr domai
 		libvirt_call_fail_no_size(call, domain));
 }
 
-bool libvirt_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
-		       GError **error)
+/* Without the XML, as a size is asked for many times a second; a guest with virtio-mem needs it. */
+static bool libvirt_balloon_get_work(struct libvirt_call *call, virDomainPtr domain)
 {
-	g_autoptr(libvirt_call) call = NULL;
+	if (libvirt_link_outside(call->link) != 0)
+		return libvirt_stats_get_work(call, domain);
+	return read_domain_stats(domain, &call->answer.stats) &&
+	       (call->answer.stats.value[HV_STAT_ACTUAL] != HV_UNSET ||
+		libvirt_call_fail_no_size(call, domain));
+}
 
-	if (!libvirt_device_find(guest, deadline, "get its statistics", error))
-		return false;
-	if (libvirt_guest_has_device(guest))
-		return libvirt_device_stats_get(guest, deadline, stats, error);
-	call = libvirt_guest_new_call(guest, deadline, libvirt_stats_get_work,
-				      g_strdup("get its statistics"));
+/* Runs @work, which fills in the answer's statistics. */
+static bool ask_for_stats(struct hv_guest *guest, int64_t deadline,
+			  bool (*work)(struct libvirt_call *, virDomainPtr), const char *asked,
+			  struct hv_stats *stats, GError **error)
+{
+	g_autoptr(libvirt_call) call =
+		libvirt_guest_new_call(guest, deadline, work, g_strdup(asked));
+
 	call->needs_running = true;
 	if (!libvirt_call_run(&call, error))
 		return false;
 	*stats = call->answer.stats;
 	return true;
+}
+
+bool libvirt_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
+			 GError **error)
+{
+	static const char asked[] = "get its memory size";
+	struct hv_stats stats;
+
+	if (!libvirt_device_find(guest, deadline, asked, error))
+		return false;
+	if (libvirt_guest_has_device(guest))
+		return libvirt_device_balloon_get(guest, deadline, actual_bytes, error);
+	if (!ask_for_stats(guest, deadline, libvirt_balloon_get_work, asked, &stats, error))
+		return false;
+	*actual_bytes = stats.value[HV_STAT_ACTUAL];
+	return true;
+}
+
+bool libvirt_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
+		       GError **error)
+{
+	static const char asked[] = "get its statistics";
+
+	if (!libvirt_device_find(guest, deadline, asked, error))
+		return false;
+	if (libvirt_guest_has_device(guest))
+		return libvirt_device_stats_get(guest, deadline, stats, error);
+	return ask_for_stats(guest, deadline, libvirt_stats_get_work, asked, stats, error);
 }
 
 /* ---- obstacles ---- */
