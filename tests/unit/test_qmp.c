@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* QMP guests against a fake QEMU (fake_qemu.h). */
-#include "tests/unit/fake_qemu.h"
+#include "tests/unit/qmp_asserts.h"
 
 #include "tests/fork_dependent.h"
-#include "tests/hang.h"
 #include <glib/gstdio.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,81 +13,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* Always used up, so short; long enough to get there on a busy machine. */
-#define SOON hv_deadline_ms(1000)
-#define LATER hv_deadline_ms(HANG_MS)
-#define MIB (UINT64_C(1) << 20)
-
-/* Not with the lock held: a failed assertion leaves by longjmp(). */
-static void assert_heard(struct fake *fake, const char *expected)
-{
-	g_autofree char *text = heard(fake);
-
-	assert_string_equal(text, expected);
-}
-
-static void assert_error(GError **error, enum hv_error code, const char *part)
-{
-	assert_non_null(*error);
-	if (!strstr((*error)->message, part))
-		fail_msg("\"%s\" does not say \"%s\"", (*error)->message, part);
-	assert_int_equal((*error)->code, code);
-	assert_true(g_str_has_prefix((*error)->message, "qmp:/"));
-	g_clear_error(error);
-}
-
-static void get_gives(struct fake *fake, uint64_t expected)
-{
-	uint64_t actual_bytes = 0;
-	GError *error = NULL;
-
-	if (!hv_guest_balloon_get(fake->guest, LATER, &actual_bytes, &error))
-		fail_msg("%s", error->message);
-	assert_int_equal(actual_bytes, expected);
-}
-
-static void get_fails(struct hv_guest *guest, int64_t deadline, enum hv_error code,
-		      const char *part)
-{
-	uint64_t actual_bytes;
-	GError *error = NULL;
-
-	assert_false(hv_guest_balloon_get(guest, deadline, &actual_bytes, &error));
-	assert_error(&error, code, part);
-}
-
-static void set_fails(struct fake *fake, uint64_t bytes, unsigned int scope, enum hv_error code,
-		      const char *part)
-{
-	GError *error = NULL;
-
-	assert_false(hv_guest_balloon_set(fake->guest, LATER, bytes, scope, &error));
-	assert_error(&error, code, part);
-}
-
-static void event_gives(struct fake *fake, enum hv_event_kind kind, uint64_t actual_bytes,
-			const char *detail)
-{
-	struct hv_event event;
-	GError *error = NULL;
-
-	if (!hv_guest_event_wait(fake->guest, LATER, &event, &error))
-		fail_msg("%s", error->message);
-	assert_int_equal(event.kind, kind);
-	assert_int_equal(event.actual_bytes, actual_bytes);
-	assert_string_equal(event.detail, detail);
-	assert_true(event.time_us > 0);
-}
-
-static void event_fails(struct fake *fake, int64_t deadline, enum hv_error code, const char *part)
-{
-	struct hv_event event;
-	GError *error = NULL;
-
-	assert_false(hv_guest_event_wait(fake->guest, deadline, &event, &error));
-	assert_error(&error, code, part);
-}
 
 static void opening_does_no_io_and_names_the_guest(void **state)
 {
@@ -203,114 +127,6 @@ static void every_run_state_has_its_meaning(void **state)
 		assert_true(hv_guest_info(fake->guest, LATER, &info, NULL));
 		assert_int_equal(info.state, rows[i].state);
 	}
-}
-
-static void hotplugged_memory_counts_into_the_maximum(void **state)
-{
-	struct fake *fake = *state;
-	g_auto(hv_info) info = { 0 };
-
-	will_answer(fake, "query-memory-size-summary",
-		    "\"return\": {\"base-memory\": 1073741824, \"plugged-memory\": 1048576}");
-	assert_true(hv_guest_info(fake->guest, LATER, &info, NULL));
-	assert_int_equal(info.max_bytes, 1025 * MIB);
-}
-
-#define DIMM "{\"type\": \"dimm\", \"data\": {\"id\": \"d\", \"size\": 134217728}}"
-#define VIRTIO_MEM "{\"type\": \"virtio-mem\", \"data\": {\"size\": %d, \"max-size\": 1073741824}}"
-#define STORAGE                                                                                    \
-	"{\"type\": \"nvdimm\", \"data\": {\"size\": 2097152}}, "                                  \
-	"{\"type\": \"virtio-pmem\", \"data\": {\"size\": 2097152}}, "                             \
-	"{\"type\": \"not-invented-yet\", \"data\": null}"
-
-/* A DIMM of 128 MiB, storage, and a virtio-mem device that has plugged @mib MiB. */
-static void will_have_memory_devices(struct fake *fake, int mib)
-{
-	static char devices[512], summary[128]; /* the fake keeps no copies */
-
-	g_snprintf(devices, sizeof(devices), "\"return\": [" DIMM ", " STORAGE ", " VIRTIO_MEM "]",
-		   mib << 20);
-	g_snprintf(summary, sizeof(summary),
-		   "\"return\": {\"base-memory\": 1073741824, \"plugged-memory\": %d}",
-		   (128 + 4 + mib) << 20);
-	will_answer(fake, "query-memory-devices", devices);
-	will_answer(fake, "query-memory-size-summary", summary);
-}
-
-/* QEMU's "actual" is the RAM at boot and in DIMMs minus the balloon. */
-static void what_virtio_mem_has_plugged_is_no_balloon(void **state)
-{
-	struct fake *fake = *state;
-	g_auto(hv_info) info = { 0 };
-	struct hv_stats stats;
-
-	will_have_memory_devices(fake, 256);
-	will_answer(fake, "query-balloon", "\"return\": {\"actual\": 1207959552}");
-	assert_true(hv_guest_info(fake->guest, LATER, &info, NULL));
-	assert_int_equal(info.max_bytes, (1024 + 128 + 256) * MIB);
-	assert_int_equal(info.actual_bytes, info.max_bytes);
-	get_gives(fake, info.max_bytes);
-	assert_true(hv_guest_stats_get(fake->guest, LATER, &stats, NULL));
-	assert_int_equal(stats.value[HV_STAT_ACTUAL], info.max_bytes);
-}
-
-static void storage_is_no_memory(void **state)
-{
-	struct fake *fake = *state;
-	g_auto(hv_info) info = { 0 };
-
-	will_answer(fake, "query-memory-size-summary",
-		    "\"return\": {\"base-memory\": 1073741824, \"plugged-memory\": 4194304}");
-	will_answer(fake, "query-memory-devices", "\"return\": [" STORAGE "]");
-	assert_true(hv_guest_info(fake->guest, LATER, &info, NULL));
-	assert_int_equal(info.max_bytes, 1024 * MIB);
-	assert_int_equal(info.actual_bytes, 512 * MIB);
-}
-
-static void a_target_leaves_virtio_mem_out(void **state)
-{
-	struct fake *fake = *state;
-
-	will_have_memory_devices(fake, 256);
-	assert_true(hv_guest_balloon_set(fake->guest, LATER, 1024 * MIB, HV_SCOPE_LIVE, NULL));
-	assert_heard(fake, "balloon=805306368\n");
-	set_fails(fake, 256 * MIB, HV_SCOPE_LIVE, HV_ERROR_INVALID,
-		  "cannot set its memory to 262144 KiB: its virtio-mem devices have 262144 KiB");
-	set_fails(fake, 1408 * MIB + 1, HV_SCOPE_LIVE, HV_ERROR_INVALID,
-		  "its maximum is 1441792 KiB");
-	assert_heard(fake, "balloon=805306368\n");
-}
-
-static void memory_devices_of_no_known_size_are_refused(void **state)
-{
-	static const char *const bad[] = {
-		"\"return\": [{\"type\": \"dimm\", \"data\": 1}]",
-		"\"return\": [{\"type\": \"virtio-mem\", \"data\": {\"size\": -1}}]",
-		"\"return\": [{\"type\": \"virtio-mem\"}]"
-	};
-	struct fake *fake = *state;
-
-	will_have_memory_devices(fake, 256);
-	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
-		will_answer(fake, "query-memory-devices", bad[i]);
-		get_fails(fake->guest, LATER, HV_ERROR_PROTOCOL,
-			  "invalid answer to query-memory-devices");
-	}
-}
-
-static void an_event_counts_virtio_mem_as_it_is_now(void **state)
-{
-	struct fake *fake = *state;
-
-	hv_guest_hold(fake->guest, true);
-	will_have_memory_devices(fake, 256);
-	will_say_first(fake, "{\"event\": \"BALLOON_CHANGE\", \"data\": {\"actual\": 4096}}\n");
-	event_gives(fake, HV_EVENT_BALLOON_CHANGE, 256 * MIB + 4096, "");
-	will_have_memory_devices(fake, 320);
-	will_say_first(fake, "{\"event\": \"MEMORY_DEVICE_SIZE_CHANGE\", \"data\": {}}\n");
-	assert_true(hv_guest_stats_period_set(fake->guest, LATER, 1, HV_SCOPE_LIVE, NULL));
-	will_say_first(fake, "{\"event\": \"BALLOON_CHANGE\", \"data\": {\"actual\": 8192}}\n");
-	event_gives(fake, HV_EVENT_BALLOON_CHANGE, 320 * MIB + 8192, "");
 }
 
 static void info_refuses_answers_of_the_wrong_type(void **state)
@@ -763,8 +579,6 @@ static void a_stopped_qemu_is_told_from_a_busy_one(void **state)
 	g_unlink(path);
 }
 
-#define WITH_FAKE(test) cmocka_unit_test_setup_teardown(test, fake_setup, fake_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -775,12 +589,6 @@ int main(void)
 		WITH_FAKE(info_of_a_guest_without_balloon_succeeds),
 		WITH_FAKE(a_driver_that_let_go_is_absent),
 		WITH_FAKE(every_run_state_has_its_meaning),
-		WITH_FAKE(hotplugged_memory_counts_into_the_maximum),
-		WITH_FAKE(what_virtio_mem_has_plugged_is_no_balloon),
-		WITH_FAKE(storage_is_no_memory),
-		WITH_FAKE(a_target_leaves_virtio_mem_out),
-		WITH_FAKE(memory_devices_of_no_known_size_are_refused),
-		WITH_FAKE(an_event_counts_virtio_mem_as_it_is_now),
 		WITH_FAKE(info_refuses_answers_of_the_wrong_type),
 		WITH_FAKE(actual_must_be_a_size),
 		WITH_FAKE(a_target_is_sent_in_bytes),
