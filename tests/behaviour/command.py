@@ -44,7 +44,7 @@ class Result:
 def set_size(run, name, mib):
     """A managed guest reaches a size and is held there, however slow guest and daemon are."""
     def is_held():
-        result = run("setmem", name, f"{mib}M", "--timeout", str(HANG_S), "--stall", str(HANG_S))
+        result = run("setmem", name, f"{mib}M", *PATIENT)
         assert result.code == DONE, result
         return NO_HOLD not in result.err
     wait_for(is_held, f"{name} to be held at {mib} MiB")

@@ -76,6 +76,19 @@ def replug(run, name):
     return len(results) == 1
 
 
+def replug_at(adopted, run, name, size):
+    """Replugs the device of a guest of that size, which the new device has to know."""
+    def is_replugged():
+        nonlocal before
+        assert setmem(run, name, size).code == DONE
+        before = adopted.device_pid()
+        return replug(run, name)
+
+    before = None
+    wait_for(is_replugged, "a replug that is not repeated, which would not know the size")
+    adopted.wait_for_another_device(before)
+
+
 def cmdline(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -186,15 +199,7 @@ def test_the_control_socket_is_a_guest_too(adopted, run):
 def test_a_replug_is_a_new_process_and_the_same_size(adopted, run):
     boot_id = adopted.guest.ping()[0]
 
-    def is_replugged():
-        nonlocal before
-        assert setmem(run, "adam", "400M").code == DONE
-        before = adopted.device_pid()
-        return replug(run, "adam")
-
-    before = None
-    wait_for(is_replugged, "a replug that is not repeated, which would not know the size")
-    adopted.wait_for_another_device(before)
+    replug_at(adopted, run, "adam", "400M")
     wait_for(lambda: adopted.actual() == 400 * MIB, "the size it had")
     assert adopted.guest.ping()[0] == boot_id
     assert setmem(run, "adam", "512M").code == DONE
@@ -262,15 +267,7 @@ def express(lab, libvirt, run, tmp_path_factory):
 
 
 def test_a_guest_of_pci_express_can_be_replugged(express, run):
-    def is_replugged():
-        nonlocal before
-        assert setmem(run, "express", "200M").code == DONE
-        before = express.device_pid()
-        return replug(run, "express")
-
-    before = None
-    wait_for(is_replugged, "a replug that is not repeated, which would not know the size")
-    express.wait_for_another_device(before)
+    replug_at(express, run, "express", "200M")
     wait_for(lambda: express.actual() == 200 * MIB, "the size it had")
 
 

@@ -11,7 +11,7 @@ import pytest
 import driver
 import served
 from command import MIB
-from lab.wait import POLL_S, wait_for
+from lab.wait import wait_for
 
 WHOLE, SMALL, HOG = 512, 200, 300   # MiB
 SIGKILL = 9
@@ -57,11 +57,14 @@ def kills(guest):
 def slowest_answer_s(guest, until):
     """Of its device, which is asked all the time until that is true."""
     slowest_s = 0
-    while not until():
+
+    def is_over():
+        nonlocal slowest_s
         begin = time.monotonic()
         guest.actual()
         slowest_s = max(slowest_s, time.monotonic() - begin)
-        time.sleep(POLL_S)
+        return until()
+    wait_for(is_over, f"{guest.name} to end what it does")
     return slowest_s
 
 
