@@ -198,6 +198,9 @@ static void take_numbers(struct managed *guest, const struct worker_sample *samp
 	seen->direct_scan_bytes = value[HV_STAT_DIRECT_SCANS];
 	seen->psi_some_us = value[HV_STAT_PSI_SOME];
 	seen->psi_full_us = value[HV_STAT_PSI_FULL];
+	/* No driver reports these yet. */
+	seen->refault_bytes = POLICY_UNSET;
+	seen->pulled_bytes = POLICY_UNSET;
 }
 
 /* The own and held sizes, at the present maximum. */

@@ -122,6 +122,8 @@ static int decide_nothing(const struct policy_guest *guests, size_t count,
 	for (size_t i = 0; i < count; i++)
 		decisions[i] = (struct policy_decision){
 			.target_bytes = budget_target_bytes(&guests[i]),
+			.credit_bytes = POLICY_UNSET,
+			.ceiling_bytes = POLICY_UNSET,
 			.reason = POLICY_REASON_FIXED,
 			.need_bytes = POLICY_UNSET,
 			.demand_bytes = POLICY_UNSET,

@@ -112,6 +112,8 @@ void baseline_set(struct policy_decision *decision, const struct policy_guest *g
 
 	*decision = (struct policy_decision){
 		.target_bytes = target,
+		.credit_bytes = POLICY_UNSET,
+		.ceiling_bytes = POLICY_UNSET,
 		.reason = reason,
 		.need_bytes = POLICY_UNSET,
 		.demand_bytes = POLICY_UNSET,

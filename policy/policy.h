@@ -20,6 +20,10 @@
  * POLICY_UNSET stands for a number that is not known.  The caller guesses nothing; each
  * policy decides what to do without the number.
  *
+ * A guest's size is what it may use; the host pays for what is resident.  The two differ as far
+ * as the guest and its device can help themselves (enum policy_ability).  A policy that knows
+ * nothing of abilities leaves the gates open: a decision's credit and ceiling are POLICY_UNSET.
+ *
  * Statistics are claims of a guest.  A policy must keep to a guest's bounds whatever its
  * statistics say.
  *
@@ -49,10 +53,21 @@ struct policy_rules {
 	double weight;	    /* above 0; 1 by default */
 };
 
+/* What a guest, its driver and its device do without being asked, or when asked. */
+enum policy_ability {
+	POLICY_CAN_REPORT = 1 << 0,  /* what it frees is the host's at once (page reporting) */
+	POLICY_CAN_RELIEVE = 1 << 1, /* its balloon deflates instead of an OOM kill */
+	POLICY_CAN_PULL = 1 << 2,    /* it takes memory back before it has to swap or to stall */
+	POLICY_CAN_TRIM = 1 << 3,    /* it gives up page cache on request; its size stays */
+	POLICY_CAN_GATE = 1 << 4,    /* its device holds back what it takes beyond its credit */
+	POLICY_CAN_ALL = (1 << 5) - 1,
+};
+
 /* One guest at one moment. */
 struct policy_guest {
 	uint64_t id; /* chosen by the caller, never reused for another guest */
 	struct policy_rules rules;
+	uint64_t abilities;	 /* enum policy_ability; only those that are known */
 	uint64_t boot_bytes;	 /* RAM at boot */
 	uint64_t actual_bytes;	 /* its size now */
 	uint64_t target_bytes;	 /* the last target set; POLICY_UNSET: not known */
@@ -78,6 +93,8 @@ struct policy_guest {
 	uint64_t alloc_stalls;			/* counter */
 	uint64_t direct_scan_bytes;		/* counter */
 	uint64_t psi_some_us, psi_full_us;	/* counters; only our own driver reports them */
+	uint64_t refault_bytes; /* counter: page cache that was dropped and read again */
+	uint64_t pulled_bytes;	/* counter: what it took back by itself, early or out of memory */
 };
 
 /*
@@ -148,6 +165,13 @@ const char *policy_reason_help(enum policy_reason reason);
 /* The decision for one guest. */
 struct policy_decision {
 	uint64_t target_bytes; /* what to set; the current target if nothing changes */
+	/*
+	 * The gate, if it has one (POLICY_CAN_GATE).  Until the next decision, it may take
+	 * credit_bytes back by itself, and its size may reach ceiling_bytes by that.
+	 * POLICY_UNSET: without bound.
+	 */
+	uint64_t credit_bytes, ceiling_bytes;
+	uint64_t trim_bytes; /* page cache to give up now (POLICY_CAN_TRIM); 0: none */
 	enum policy_reason reason;
 	/* The numbers that it is based on, or POLICY_UNSET. */
 	uint64_t need_bytes, demand_bytes, reserve_bytes, want_bytes, floor_bytes;

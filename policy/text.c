@@ -272,6 +272,8 @@ void text_fill_decision(struct view *view, const struct round *round)
 
 	*decision = (struct policy_decision){
 		.target_bytes = view->target,
+		.credit_bytes = POLICY_UNSET,
+		.ceiling_bytes = POLICY_UNSET,
 		.need_bytes = known ? view->history->need.bytes : POLICY_UNSET,
 		.demand_bytes = known ? view->demand : POLICY_UNSET,
 		.reserve_bytes = known ? view->reserve : POLICY_UNSET,

@@ -26,8 +26,11 @@
 
 #include "policy/policy.h"
 
-/* Version 1 has no groups and no ram_bytes, version 2 no limit_group.  Both can still be read. */
-#define RECORDING_VERSION 3
+/*
+ * Version 1 has no groups and no ram_bytes, versions 1 and 2 have no limit_group, and versions 1 to
+ * 3 have no abilities and what belongs to them.  All of them can still be read.
+ */
+#define RECORDING_VERSION 4
 
 #define RECORDING_ERROR recording_error_quark()
 

@@ -82,16 +82,28 @@ const struct recording_field recording_guest_fields[] = {
 	GUEST(direct_scan_bytes, RECORDING_U64),
 	GUEST(psi_some_us, RECORDING_U64),
 	GUEST(psi_full_us, RECORDING_U64),
+	GUEST_LATER(abilities, 4, 0),
+	GUEST_LATER(refault_bytes, 4, POLICY_UNSET),
+	GUEST_LATER(pulled_bytes, 4, POLICY_UNSET),
 	{ NULL },
 };
 
 const struct recording_field recording_decision_fields[] = {
-	DECISION(target_bytes, RECORDING_U64),	DECISION(reason, RECORDING_REASON),
-	DECISION(need_bytes, RECORDING_U64),	DECISION(demand_bytes, RECORDING_U64),
-	DECISION(reserve_bytes, RECORDING_U64), DECISION(want_bytes, RECORDING_U64),
-	DECISION(floor_bytes, RECORDING_U64),	DECISION(pressured, RECORDING_BOOL),
-	DECISION(critical, RECORDING_BOOL),	DECISION_LATER(limit_group, 3, 0),
-	DECISION(text, RECORDING_TEXT),		{ NULL },
+	DECISION(target_bytes, RECORDING_U64),
+	DECISION_LATER(credit_bytes, 4, POLICY_UNSET),
+	DECISION_LATER(ceiling_bytes, 4, POLICY_UNSET),
+	DECISION_LATER(trim_bytes, 4, 0),
+	DECISION(reason, RECORDING_REASON),
+	DECISION(need_bytes, RECORDING_U64),
+	DECISION(demand_bytes, RECORDING_U64),
+	DECISION(reserve_bytes, RECORDING_U64),
+	DECISION(want_bytes, RECORDING_U64),
+	DECISION(floor_bytes, RECORDING_U64),
+	DECISION(pressured, RECORDING_BOOL),
+	DECISION(critical, RECORDING_BOOL),
+	DECISION_LATER(limit_group, 3, 0),
+	DECISION(text, RECORDING_TEXT),
+	{ NULL },
 };
 
 static const char *const mode_names[] = {

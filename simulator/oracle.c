@@ -96,6 +96,8 @@ static void foresee_needs(const struct trace *trace, const struct policy_guest *
 
 	*decision = (struct policy_decision){
 		.target_bytes = guest->target_bytes,
+		.credit_bytes = POLICY_UNSET,
+		.ceiling_bytes = POLICY_UNSET,
 		.reason = POLICY_REASON_NONE,
 		.need_bytes = need > floor ? need : floor,
 		.demand_bytes = need,
@@ -118,7 +120,11 @@ static int oracle_step(struct policy_state *state, const struct policy_host *hos
 
 	*outcome = (struct policy_outcome){ .budget_bytes = POLICY_UNSET };
 	for (size_t i = 0; i < count; i++) {
-		decisions[i] = (struct policy_decision){ .target_bytes = guests[i].target_bytes };
+		decisions[i] = (struct policy_decision){
+			.target_bytes = guests[i].target_bytes,
+			.credit_bytes = POLICY_UNSET,
+			.ceiling_bytes = POLICY_UNSET,
+		};
 		if (trace)
 			foresee_needs(trace, &guests[i], now, &decisions[i]);
 	}

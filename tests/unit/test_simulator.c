@@ -201,6 +201,32 @@ static void no_taking_is_found_in_vain_where_all_memory_comes_back(void **state)
 	}
 }
 
+static void check_open_gates(void *data, const struct contest_view *view)
+{
+	(void)data;
+	for (size_t i = 0; i < view->count; i++) {
+		if (view->guests[i].abilities & POLICY_CAN_GATE)
+			continue;
+		assert_int_equal(view->decisions[i].credit_bytes, POLICY_UNSET);
+		assert_int_equal(view->decisions[i].ceiling_bytes, POLICY_UNSET);
+	}
+}
+
+static void no_policy_bounds_a_guest_that_has_no_gate(void **state)
+{
+	const struct contest_watch watch = { .decided = check_open_gates };
+	struct trace *trace = make("bursts", SEED);
+
+	(void)state;
+	for (size_t i = 0; contest_policy(i); i++) {
+		struct score score;
+
+		score_init(&score);
+		assert_int_equal(contest_run(trace, contest_policy(i), &score, &watch), 0);
+	}
+	trace_free(trace);
+}
+
 static void no_policy_creates_or_loses_memory(void **state)
 {
 	(void)state;
@@ -359,6 +385,7 @@ int main(void)
 		cmocka_unit_test(a_seed_gives_one_score),
 		cmocka_unit_test(no_guest_has_what_it_wants_while_it_has_not),
 		cmocka_unit_test(no_taking_is_found_in_vain_where_all_memory_comes_back),
+		cmocka_unit_test(no_policy_bounds_a_guest_that_has_no_gate),
 		cmocka_unit_test(no_policy_creates_or_loses_memory),
 		cmocka_unit_test(the_oracle_needs_no_kill_where_there_is_room),
 		cmocka_unit_test(an_oracle_without_a_trace_changes_nothing),

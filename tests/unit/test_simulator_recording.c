@@ -219,6 +219,9 @@ static void recordings_of_version_1_can_be_read(void **state)
 	assert_int_equal(read->host.group_count, 0);
 	assert_int_equal(read->guests[0].group, 0);
 	assert_int_equal(read->guests[0].ram_bytes, POLICY_UNSET);
+	assert_int_equal(read->guests[0].abilities, 0);
+	assert_int_equal(read->guests[0].refault_bytes, POLICY_UNSET);
+	assert_int_equal(read->guests[0].pulled_bytes, POLICY_UNSET);
 	assert_int_equal(read->guests[0].boot_bytes, 9);
 	recording_close(read);
 }
@@ -256,8 +259,8 @@ static void errors_name_the_damaged_line(void **state)
 		{ "", NULL, "line 1: is not a recording" },
 		{ "{}\n", NULL, "line 1: is not a recording" },
 		{ "hello\n", NULL, "line 1: is not JSON" },
-		{ "{\"aerostat-recording\":4}\n", NULL,
-		  "has version 4, only 1 to 3 are supported" },
+		{ "{\"aerostat-recording\":5}\n", NULL,
+		  "has version 5, only 1 to 4 are supported" },
 		{ "{\"aerostat-recording\":1}\n", NULL, "'policy' is missing" },
 		{ "{\"aerostat-recording\":1,\"policy\":\"mom\"}\n", NULL,
 		  "'settings' is missing" },
