@@ -21,7 +21,7 @@
  * Files call only files below them; Kbuild lists them from the bottom.
  *
  *	main				the life of a device
- *	oom, migrate, counters		called by the kernel
+ *	oom, relief, migrate, counters	called by the kernel
  *	resize, selftest		the worker, and a test before it starts
  *	inflate
  *	harvest, floor			where memory comes from, and how much
@@ -70,6 +70,7 @@
 #include "pages.h"
 #include "pressure.h"
 #include "queue.h"
+#include "relief.h"
 #include "remerge.h"
 #include "reporting.h"
 #include "request.h"
@@ -137,6 +138,7 @@ struct virtio_balloon {
 	struct vb_inflate inflate;
 	struct vb_resize resize;
 	struct vb_oom oom;
+	struct vb_relief relief;
 	struct vb_stats *stats; /* NULL without the feature */
 	struct vb_hint *hint;	/* NULL without the feature */
 	struct vb_counters counters;

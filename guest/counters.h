@@ -22,6 +22,8 @@
 	C(retries, "times the worker got no pages and tried again later")                          \
 	C(floored, "times inflation stopped at the floor")                                         \
 	C(oom_relief, "pages returned to a guest that was out of memory")                          \
+	C(pulls, "times the guest took memory back because it began to reclaim")                   \
+	C(early_relief, "pages that it took back so")                                              \
 	C(reported, "free pages reported to the host")                                             \
 	C(hinted, "free pages hinted to the host for a migration")                                 \
 	C(stats_sent, "statistics buffers sent to the host")

@@ -88,10 +88,16 @@ static void write_poison_value(struct virtio_balloon *vb)
 		virtio_cwrite_le(vb->vdev, struct virtio_balloon_config, poison_val, &poison);
 }
 
+static void continue_work(struct virtio_balloon *vb)
+{
+	vb_relief_continue(vb);
+	vb_resize_continue(vb);
+}
+
 static void queue_interrupt(struct virtqueue *vq)
 {
 	vb_queue_interrupt(vq);
-	vb_call_if_running(vq->vdev->priv, vb_resize_continue);
+	vb_call_if_running(vq->vdev->priv, continue_work);
 }
 
 static void set_vqs(struct virtio_balloon *vb, struct virtqueue *vqs[])
@@ -170,6 +176,7 @@ static void deflate_before_reset(struct virtio_balloon *vb)
 static void stop_balloon(struct virtio_balloon *vb, bool empty)
 {
 	vb_set_running(vb, false);
+	vb_relief_stop(vb);
 	vb_resize_stop(vb);
 	vb_stats_stop(vb);
 	vb_hint_stop(vb);
@@ -234,6 +241,7 @@ static struct virtio_balloon *allocate_balloon(struct virtio_device *vdev)
 #ifdef CONFIG_PM_SLEEP
 static void prepare_for_sleep(struct virtio_balloon *vb)
 {
+	vb_relief_set_asleep(vb, true);
 	vb_hint_pause(vb); /* an image of the system needs the memory */
 	if (!vb_is_running(vb) || vb_reporting_pause(vb))
 		return;
@@ -259,6 +267,7 @@ static void end_sleep(struct virtio_balloon *vb)
 	if (!vb_is_running(vb) && !vb->has_queues)
 		free_balloon_pages(vb);
 	vb_hint_resume(vb);
+	vb_relief_set_asleep(vb, false);
 }
 
 static int notify_sleep(struct notifier_block *nb, unsigned long event, void *unused)
@@ -334,13 +343,18 @@ static int virtio_balloon_probe(struct virtio_device *vdev)
 	err = vb_oom_register(vb);
 	if (err)
 		goto out_requests;
-	err = watch_sleep(vb);
+	err = vb_relief_register(vb);
 	if (err)
 		goto out_oom;
+	err = watch_sleep(vb);
+	if (err)
+		goto out_relief;
 	vb_selftest_harvest(vb);
 	start_balloon(vb);
 	return 0;
 
+out_relief:
+	vb_relief_unregister(vb);
 out_oom:
 	vb_oom_unregister(vb);
 out_requests:
@@ -370,6 +384,7 @@ static void virtio_balloon_remove(struct virtio_device *vdev)
 		stop_balloon(vb, true);
 	else
 		virtio_reset_device(vdev); /* the bus has set a status since */
+	vb_relief_unregister(vb);
 	free_balloon_pages(vb);
 	delete_vqs(vb);
 	destroy_requests(vb);

@@ -72,7 +72,7 @@ static int notify_out_of_memory(struct notifier_block *nb, unsigned long unused,
 	struct virtio_balloon *vb = container_of(nb, struct virtio_balloon, oom.nb);
 	unsigned long given = 0;
 
-	vb_floor_pause(vb, RELIEF_PAUSE);
+	vb_floor_pause(vb, RELIEF_PAUSE, RELIEF_PAUSE);
 	if (!lock_for_relief(vb, freed))
 		return NOTIFY_OK;
 	/* Under the lock, because the driver takes it before it deletes the queues. */

@@ -49,6 +49,7 @@ void vb_resize_publish(struct virtio_balloon *vb, bool now)
 static long get_missing_pages(struct virtio_balloon *vb)
 {
 	struct vb_resize *resize = &vb->resize;
+	unsigned long before = resize->target;
 	u32 num_pages;
 
 	if (READ_ONCE(resize->target_stale)) {
@@ -56,6 +57,8 @@ static long get_missing_pages(struct virtio_balloon *vb)
 		virtio_cread_le(vb->vdev, struct virtio_balloon_config, num_pages, &num_pages);
 		/* Part of a page cannot be given. */
 		resize->target = DIV_ROUND_UP(num_pages, VB_PFNS_PER_PAGE);
+		if (resize->target != before)
+			vb_floor_end_pause(vb);
 	}
 	return (long)resize->target - vb_pages_count(vb) - (long)vb_inflate_in_flight(vb);
 }
@@ -133,7 +136,9 @@ static void resize_balloon_work(struct work_struct *work)
 	vb_wakeup_claim(vb, VB_WAKEUP_RESIZE);
 	/* Before the step looks at the rings: what is returned after that queues the work. */
 	WRITE_ONCE(vb->resize.awaiting, true);
+	WRITE_ONCE(vb->resize.worker, current);
 	result = take_resize_step(vb);
+	WRITE_ONCE(vb->resize.worker, NULL);
 	WRITE_ONCE(vb->resize.awaiting, result == STEP_AWAITS);
 	if (result == STEP_AWAITS)
 		vb_count(vb, VB_COUNT_waits, 1);
@@ -143,6 +148,11 @@ static void resize_balloon_work(struct work_struct *work)
 		vb_resize_later(vb, VB_DEVICE_TIMEOUT);
 	if (result == STEP_DONE || (result == STEP_AWAITS && awaited))
 		vb_wakeup_end(vb);
+}
+
+bool vb_resize_is_worker(struct virtio_balloon *vb)
+{
+	return READ_ONCE(vb->resize.worker) == current;
 }
 
 void vb_resize_init(struct virtio_balloon *vb)

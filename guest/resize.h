@@ -13,6 +13,7 @@ struct virtio_balloon;
  * @work: one step
  * @target: pages that the balloon should have; the worker's
  * @target_stale: @target has to be read from the device; set in any context
+ * @worker: the thread that takes a step, or NULL
  * @retry_ms: delay of the next retry; the worker's
  * @awaiting: the device has to return something before the next step; written by
  *	the worker, read in any context
@@ -26,6 +27,7 @@ struct vb_resize {
 	struct delayed_work work;
 	unsigned long target;
 	bool target_stale;
+	struct task_struct *worker;
 	unsigned int retry_ms;
 	bool awaiting;
 	struct mutex actual_lock;
@@ -79,6 +81,16 @@ void vb_resize_continue(struct virtio_balloon *vb);
  * Any context.
  */
 void vb_resize_later(struct virtio_balloon *vb, unsigned long delay);
+
+/**
+ * vb_resize_is_worker() - whether the caller is a step of the worker
+ * @vb: the balloon
+ *
+ * Also if the worker is in the kernel's allocator.  Any context.
+ *
+ * Return: true in the worker.
+ */
+bool vb_resize_is_worker(struct virtio_balloon *vb);
 
 /**
  * vb_resize_publish() - write the balloon's size to the device

@@ -36,7 +36,8 @@ def _rescued(lab, request):
     balloon = {"deflate-on-oom": True}
     if host == "ours":
         balloon["must-tell-host"] = bool(must_tell)
-    with driver.booted(lab, "rescued", f"{kernel} {host}", memory=WHOLE, balloon=balloon) as guest:
+    with driver.booted(lab, "rescued", f"{kernel} {host}", memory=WHOLE, balloon=balloon,
+                       driver_params="relief=0") as guest:
         yield guest
 
 
