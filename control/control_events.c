@@ -6,8 +6,9 @@
 #include "control/control_state.h"
 #include "control/control_x.h"
 
-/* QEMU limits BALLOON_CHANGE to one event per second; here that applies to all events. */
+/* QEMU limits BALLOON_CHANGE to one event per second; here that applies to most events. */
 #define EVENT_PAUSE_NS NS_PER_S
+#define PULL_PAUSE_NS (NS_PER_S / 20)
 
 static void write_actual(const struct control *control, struct json_writer *out)
 {
@@ -32,14 +33,28 @@ static void write_vmm_state(const struct control *control, struct json_writer *o
 	json_write_bool(out, "connected", control->vmm_connected);
 }
 
+static void write_pull(const struct control *control, struct json_writer *out)
+{
+	struct balloon_gate gate = balloon_gate(control->balloon);
+
+	json_write_u64(out, "size", gate.size_bytes);
+	json_write_bool(out, "waiting", gate.waiting);
+}
+
 const struct control_event_row control_event_table[CONTROL_EVENT_KINDS] = {
-	[CONTROL_BALLOON_CHANGE] = { "BALLOON_CHANGE", "the guest's size changed", write_actual },
-	[CONTROL_X_AUDIT] = { "X_AUDIT", "an audit ended; with its result", control_write_audit },
+	[CONTROL_BALLOON_CHANGE] = { "BALLOON_CHANGE", "the guest's size changed", write_actual,
+				     EVENT_PAUSE_NS },
+	[CONTROL_X_AUDIT] = { "X_AUDIT", "an audit ended; with its result", control_write_audit,
+			      EVENT_PAUSE_NS },
 	[CONTROL_X_DRIVER] = { "X_DRIVER", "the driver became ready, or the device was reset",
-			       write_driver_state },
-	[CONTROL_X_HINTS] = { "X_HINTS", "a round of free page hinting ended",
-			      write_hinting_state },
-	[CONTROL_X_VMM] = { "X_VMM", "the VMM connected or disconnected", write_vmm_state },
+			       write_driver_state, EVENT_PAUSE_NS },
+	[CONTROL_X_HINTS] = { "X_HINTS", "a round of free page hinting ended", write_hinting_state,
+			      EVENT_PAUSE_NS },
+	[CONTROL_X_PULL] = { "X_PULL",
+			     "the guest took memory back by itself, or waits for it at the gate",
+			     write_pull, PULL_PAUSE_NS },
+	[CONTROL_X_VMM] = { "X_VMM", "the VMM connected or disconnected", write_vmm_state,
+			    EVENT_PAUSE_NS },
 };
 
 static void send_event(struct control_client *client, const struct control_event_row *row)
@@ -87,7 +102,7 @@ static void event_timer_due(struct loop_timer *timer)
 		if (!event->pending || event->next_ns > now_ns)
 			continue;
 		event->pending = false;
-		event->next_ns = now_ns + EVENT_PAUSE_NS;
+		event->next_ns = now_ns + control_event_table[kind].pause_ns;
 		for (unsigned int slot = 0; slot < CONTROL_CLIENTS_MAX; slot++) {
 			struct control_client *client = control_client_for_events(control, slot);
 
@@ -126,6 +141,9 @@ void control_report_event(struct control *control, enum balloon_event event)
 		break;
 	case BALLOON_EVENT_DRIVER:
 		mark_event(control, CONTROL_X_DRIVER);
+		break;
+	case BALLOON_EVENT_PULL:
+		mark_event(control, CONTROL_X_PULL);
 		break;
 	}
 }

@@ -5,10 +5,10 @@
  * Theory of operation
  * -------------------
  * A pending event is only a mark that something changed.  A timer sends it with
- * the values of that moment: in the next round of the loop, or one second after
- * the last event of its kind.  So the last event always shows the final state,
- * and the functions that cause events, which are called from deep within the
- * device, send nothing.
+ * the values of that moment: in the next round of the loop, or a pause after the
+ * last event of its kind, which is a second as in QEMU.  So the last event always shows the final
+ * state, and the functions that cause events, which are called from deep within the device, send
+ * nothing.  Pulls are urgent: their pause is only 50 ms.
  */
 #ifndef AEROSTAT_CONTROL_CONTROL_EVENTS_H
 #define AEROSTAT_CONTROL_CONTROL_EVENTS_H
@@ -21,6 +21,7 @@ enum control_event_kind {
 	CONTROL_X_AUDIT,
 	CONTROL_X_DRIVER,
 	CONTROL_X_HINTS,
+	CONTROL_X_PULL,
 	CONTROL_X_VMM,
 	CONTROL_EVENT_KINDS
 };
@@ -31,6 +32,7 @@ struct control_event_row {
 	const char *help;
 	/* Writes the members of "data" with their current values. */
 	void (*write_data)(const struct control *control, struct json_writer *out);
+	uint64_t pause_ns; /* between two of them */
 };
 extern const struct control_event_row control_event_table[CONTROL_EVENT_KINDS];
 

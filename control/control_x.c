@@ -46,6 +46,63 @@ bool control_x_query_audit(struct control_call *call)
 }
 
 /*
+ * The gate
+ */
+
+/*
+ * A manager renews credits in each of its rounds, every second or two.  It need not stay connected.
+ * When it has gone, or hangs, nobody waits at the gate for longer than this.
+ */
+#define CREDIT_LIFETIME_NS (5 * NS_PER_S)
+
+/* The argument @key in bytes, or BALLOON_UNSET if it is absent; false, and refused, if negative. */
+static bool read_bytes(struct control_call *call, const char *key, uint64_t *bytes)
+{
+	const json_t *value = json_object_get(call->arguments, key);
+
+	*bytes = value ? (uint64_t)json_integer_value(value) : BALLOON_UNSET;
+	if (value && json_integer_value(value) < 0)
+		return control_refuse_generic(
+			call, "Parameter '%s' expects a size, not less than 0", key);
+	return true;
+}
+
+bool control_x_set_credit(struct control_call *call)
+{
+	struct balloon *balloon = call->control->balloon;
+	uint64_t credit, ceiling;
+
+	if (!read_bytes(call, "credit", &credit) || !read_bytes(call, "ceiling", &ceiling))
+		return false;
+	if (credit == BALLOON_UNSET)
+		balloon_clear_credit(balloon);
+	else
+		balloon_set_credit(balloon, credit, ceiling, CREDIT_LIFETIME_NS);
+	return true;
+}
+
+/* Writes @bytes as member @key; null for BALLOON_UNSET. */
+static void write_bytes(struct json_writer *out, const char *key, uint64_t bytes)
+{
+	if (bytes == BALLOON_UNSET)
+		json_write_null(out, key);
+	else
+		json_write_u64(out, key, bytes);
+}
+
+static void write_gate(struct json_writer *out, const struct balloon *balloon)
+{
+	struct balloon_gate gate = balloon_gate(balloon);
+
+	json_write_open(out, "gate", '{');
+	write_bytes(out, "credit", gate.credit_bytes);
+	write_bytes(out, "ceiling", gate.ceiling_bytes);
+	write_bytes(out, "allowed", gate.allowed_bytes);
+	json_write_bool(out, "waiting", gate.waiting);
+	json_write_close(out, '}');
+}
+
+/*
  * The balloon's state
  */
 
@@ -119,6 +176,7 @@ bool control_x_query_balloon(struct control_call *call)
 	write_features(out, "acknowledged", balloon_acknowledged(balloon));
 	json_write_bool(out, "reporting", balloon_reporting(balloon));
 	json_write_string(out, "hinting", control_hinting_name(control));
+	write_gate(out, balloon);
 	write_memory(out, balloon_memory(balloon));
 	write_unknown_stats(out, balloon_stats(balloon));
 	json_write_close(out, '}');

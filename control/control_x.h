@@ -22,6 +22,9 @@ bool control_x_hint(struct control_call *call);
 /* x-set-reporting: whether reported pages are released. */
 bool control_x_set_reporting(struct control_call *call);
 
+/* x-set-credit: how much the guest may take back by itself; without a credit, anything. */
+bool control_x_set_credit(struct control_call *call);
+
 /* Writes the members of x-query-audit's answer and of X_AUDIT. */
 void control_write_audit(const struct control *control, struct json_writer *out);
 /* The state of free page hinting, as x-query-balloon and X_HINTS name it. */

@@ -18,6 +18,7 @@ struct balloon *balloon_new(const struct balloon_options *options, const struct 
 	stats_clear_sample(balloon);
 	releases_cancel(balloon);
 	config_init(balloon);
+	gate_init(balloon);
 	return balloon;
 }
 
@@ -111,6 +112,7 @@ void balloon_reset(struct balloon *balloon)
 	config_reset(balloon);
 	stats_reset(balloon);
 	hinting_reset(balloon);
+	gate_reset(balloon);
 	balloon_count(balloon, BALLOON_C_RESETS, 1);
 	if (had_driver)
 		balloon->host.event(balloon->host.data, BALLOON_EVENT_DRIVER);
@@ -130,7 +132,7 @@ static bool owns_pages(const struct balloon *balloon)
 uint64_t balloon_work(struct balloon *balloon)
 {
 	bool busy = false;
-	uint64_t due, now;
+	uint64_t due, gate_due, now;
 
 	if (balloon->driver.driver_ok)
 		busy |= queues_step(balloon);
@@ -140,13 +142,15 @@ uint64_t balloon_work(struct balloon *balloon)
 	}
 	if (busy)
 		return 0;
-	if (!owns_pages(balloon))
-		return BALLOON_IDLE;
-	due = releases_due_ns(balloon);
 	now = balloon_now_ns(balloon);
-	if (due == BALLOON_IDLE)
-		return BALLOON_IDLE;
-	return due > now ? due - now : 0;
+	due = owns_pages(balloon) ? releases_due_ns(balloon) : BALLOON_IDLE;
+	if (due != BALLOON_IDLE)
+		due = due > now ? due - now : 0;
+	gate_due = gate_due_ns(balloon);
+	/* A wait that is over, and was not ended, is that of a queue that does not run. */
+	if (gate_due != BALLOON_IDLE && gate_due > now && gate_due - now < due)
+		due = gate_due - now;
+	return due;
 }
 
 static uint64_t subtract_pages(uint64_t bytes, uint32_t pages)

@@ -122,6 +122,9 @@ enum balloon_counter {
 	BALLOON_C_STATS_RECEIVED,
 	BALLOON_C_AUDITS,
 	BALLOON_C_AUDIT_RESIDENT_PAGES,
+	BALLOON_C_PULLED_PAGES,
+	BALLOON_C_GATE_WAITS,
+	BALLOON_C_GATE_TIMEOUTS,
 	BALLOON_C_RESETS,
 	/* From here on, faults: what the guest did wrong. */
 	BALLOON_C_FAULT_CHAIN,	       /* enum virtqueue_fault */
@@ -149,6 +152,7 @@ enum balloon_event {
 	BALLOON_EVENT_AUDIT,  /* an audit ended: balloon_audit_result() */
 	BALLOON_EVENT_HINTS,  /* a round of hinting ended */
 	BALLOON_EVENT_DRIVER, /* DRIVER_OK was set, or the device was reset */
+	BALLOON_EVENT_PULL,   /* the guest took memory back by itself, or waits for it */
 };
 
 /* What the device needs from outside.  @data is passed to every function. */
@@ -338,6 +342,32 @@ void balloon_set_hint_sink(struct balloon *balloon,
 void balloon_set_reporting(struct balloon *balloon, bool on);
 /* Are reported pages released? */
 bool balloon_reporting(const struct balloon *balloon);
+
+/*
+ * The gate bounds what the guest takes back without being asked: see gate.c.  It exists where the
+ * driver acknowledged MUST_TELL_HOST.
+ */
+
+/*
+ * balloon_set_credit - let the guest take @credit_bytes back by itself
+ * @ceiling_bytes: the size that it may reach by that; BALLOON_UNSET: all of its RAM
+ * @lifetime_ns: until the credit is set again; after that the gate is open
+ *
+ * Counts from the guest's target, or from its size now if that is more.
+ */
+void balloon_set_credit(struct balloon *balloon, uint64_t credit_bytes, uint64_t ceiling_bytes,
+			uint64_t lifetime_ns);
+/* Opens the gate: the guest may take back what it likes, as before the first credit. */
+void balloon_clear_credit(struct balloon *balloon);
+
+struct balloon_gate {
+	uint64_t credit_bytes, ceiling_bytes; /* BALLOON_UNSET: the gate is open */
+	uint64_t allowed_bytes;		      /* how large it may become by itself */
+	uint64_t size_bytes;		      /* its size, by the device's account */
+	bool waiting;			      /* a deflation waits to be acknowledged */
+};
+/* The gate as it is now. */
+struct balloon_gate balloon_gate(const struct balloon *balloon);
 
 /*
  * The audit finds pages that are in the balloon and were released, and are resident on the host

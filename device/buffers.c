@@ -12,7 +12,10 @@
 bool buffers_pop(struct balloon *balloon, unsigned int queue)
 {
 	struct buffers *buffers = &balloon->buffers;
-	int got = virtqueue_pop(&buffers->queues[queue], &balloon->memory, &buffers->chain);
+	int got;
+
+	buffers->before = buffers->queues[queue];
+	got = virtqueue_pop(&buffers->queues[queue], &balloon->memory, &buffers->chain);
 
 	if (got < 0)
 		driver_require_reset(balloon, queue);
@@ -56,6 +59,15 @@ int buffers_read(struct balloon *balloon, void *to, unsigned int size)
 		buffers_advance(balloon, part);
 	}
 	return (int)done;
+}
+
+void buffers_put_back(struct balloon *balloon)
+{
+	struct buffers *buffers = &balloon->buffers;
+
+	/* Taking it wrote nothing to the ring. */
+	buffers->queues[buffers->queue] = buffers->before;
+	buffers->busy = false;
 }
 
 struct virtqueue_token buffers_keep(struct balloon *balloon)

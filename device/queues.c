@@ -70,13 +70,25 @@ static void take_buffer_part(struct balloon *balloon, enum balloon_queue kind)
 	}
 }
 
-/* Makes the next buffer of a queue the current one, unless it is wrong; false if there is none. */
+/* How much memory the current buffer of page numbers names. */
+static uint64_t count_bytes(const struct balloon *balloon)
+{
+	return balloon->buffers.chain.readable_bytes / sizeof(uint32_t) * MEMORY_PAGE_BYTES;
+}
+
+/*
+ * Makes the next buffer of a queue the current one, unless it is wrong, or has to wait; false if
+ * there is none.
+ */
 static bool next_buffer(struct balloon *balloon, unsigned int queue, enum balloon_queue kind)
 {
 	if (!buffers_pop(balloon, queue))
 		return false;
-	if (check_buffer(balloon, kind))
+	if (check_buffer(balloon, kind)) {
+		if (kind == BALLOON_DEFLATE && !gate_is_open(balloon, count_bytes(balloon)))
+			buffers_put_back(balloon);
 		return true;
+	}
 	/* It may have named any page. */
 	if (kind == BALLOON_DEFLATE)
 		releases_clear_account(balloon);
@@ -91,6 +103,8 @@ static void serve_queue(struct balloon *balloon, unsigned int queue, enum balloo
 	for (unsigned int i = 0; i < BUFFERS_STEP && balloon->buffers.budget; i++) {
 		if (kind == BALLOON_INFLATE && !inflate_has_room(balloon))
 			return; /* still kicked: it continues when held buffers are returned */
+		if (kind == BALLOON_DEFLATE && gate_still_waits(balloon))
+			return; /* and here when the wait is over */
 		if (!next_buffer(balloon, queue, kind)) {
 			buffers_await_kick(balloon, queue);
 			return;
@@ -110,7 +124,8 @@ static bool is_turn_of(struct balloon *balloon, enum balloon_queue kind)
 	if (queue == BALLOON_QUEUES_MAX || !buffers_are_due(balloon, queue))
 		return false;
 	return kind != BALLOON_DEFLATE ||
-	       !balloon->buffers.kicked[balloon_queue_number(balloon, BALLOON_INFLATE)];
+	       (!balloon->buffers.kicked[balloon_queue_number(balloon, BALLOON_INFLATE)] &&
+		!gate_still_waits(balloon));
 }
 
 bool queues_step(struct balloon *balloon)
@@ -129,6 +144,8 @@ bool queues_step(struct balloon *balloon)
 		if (!is_turn_of(balloon, kind))
 			continue;
 		serve_queue(balloon, balloon_queue_number(balloon, kind), kind);
+		if (kind == BALLOON_INFLATE || kind == BALLOON_DEFLATE)
+			gate_note_sizes(balloon, kind == BALLOON_DEFLATE);
 		worked = true;
 		if (buffers->busy)
 			return true;

@@ -8,6 +8,7 @@
  *
  * balloon.c	the device as a whole: memory, reset, the step of work
  * queues.c	which queue is worked on, and for how long
+ * gate.c	how much the guest may take back by itself
  * config.c	the configuration space, and the target
  * audit.c	as named
  * inflate.c	buffers of page numbers
@@ -48,7 +49,8 @@ struct buffers {
 	unsigned int segment; /* the next byte: in which segment, and where in it */
 	uint32_t offset;
 	struct virtqueue_chain chain;
-	uint32_t budget; /* pages that the queue's turn still allows */
+	struct virtqueue before; /* its queue, before it was taken */
+	uint32_t budget;	 /* pages that the queue's turn still allows */
 };
 
 struct inflate_state {
@@ -90,6 +92,17 @@ struct reporting_state {
 	bool on; /* reported pages are released */
 };
 
+struct gate_state {
+	/* What was set; a credit of BALLOON_UNSET: nothing. */
+	uint64_t credit_bytes, ceiling_bytes, expires_ns;
+	uint64_t base_bytes;	/* the size when it was set; BALLOON_UNSET: reset since */
+	uint64_t granted_bytes; /* beyond it, because a wait was over */
+	/* The first deflate buffer in the ring waits. */
+	bool waiting;
+	uint64_t waiting_bytes, since_ns;
+	uint64_t seen_bytes; /* the size from which a pull is counted; BALLOON_UNSET: none */
+};
+
 struct audit_state {
 	struct balloon_audit result;
 	uint32_t next_pfn;
@@ -112,6 +125,7 @@ struct balloon {
 	struct stats_state stats;
 	struct hinting_state hinting;
 	struct reporting_state reporting;
+	struct gate_state gate;
 	struct audit_state audit;
 };
 
@@ -189,6 +203,8 @@ bool buffers_pop(struct balloon *balloon, unsigned int queue);
 int buffers_read(struct balloon *balloon, void *to, unsigned int size);
 /* Moves on by @bytes, which lie within the current segment. */
 void buffers_advance(struct balloon *balloon, uint32_t bytes);
+/* Puts the current buffer back, of which nothing was read: it is the next one of its queue. */
+void buffers_put_back(struct balloon *balloon);
 /* Takes the current buffer away without returning it to the driver: the caller returns it later. */
 struct virtqueue_token buffers_keep(struct balloon *balloon);
 /* Returns the current buffer to the driver. */
@@ -310,6 +326,23 @@ void config_reset(struct balloon *balloon);
 
 /* Takes one bounded step in the queues; false if there is nothing to do. */
 bool queues_step(struct balloon *balloon);
+
+/*
+ * gate.c
+ */
+
+/* May a deflate of @bytes be acknowledged now?  If not, its wait begins, or goes on. */
+bool gate_is_open(struct balloon *balloon, uint64_t bytes);
+/* Does the first deflate buffer in the ring have to wait still? */
+bool gate_still_waits(struct balloon *balloon);
+/* When that is to be asked again, on the host's clock, or BALLOON_IDLE. */
+uint64_t gate_due_ns(const struct balloon *balloon);
+/* Inflations were read, or deflations were acknowledged (@deflated); notices pulls. */
+void gate_note_sizes(struct balloon *balloon, bool deflated);
+/* No credit is set. */
+void gate_init(struct balloon *balloon);
+/* Nothing waits any more, and the gate is open until the credit is set again. */
+void gate_reset(struct balloon *balloon);
 
 /*
  * audit.c

@@ -77,6 +77,12 @@ const struct balloon_counter_row balloon_counter_table[BALLOON_C_COUNT] = {
 	[BALLOON_C_AUDITS] = { "audits", "audits that ended" },
 	[BALLOON_C_AUDIT_RESIDENT_PAGES] = { "audit-resident-pages",
 					     "ballooned pages that were resident again" },
+	[BALLOON_C_PULLED_PAGES] = { "pulled-pages",
+				     "pages that the guest took back beyond its target" },
+	[BALLOON_C_GATE_WAITS] = { "gate-waits", "deflations that had to wait, as the guest was "
+						 "beyond its credit" },
+	[BALLOON_C_GATE_TIMEOUTS] = { "gate-timeouts",
+				      "waits that were over before there was credit" },
 	[BALLOON_C_RESETS] = { "resets", "resets of the device" },
 	[BALLOON_C_FAULT_CHAIN] = { "fault-chain",
 				    "chains that loop, are too long or make no sense" },

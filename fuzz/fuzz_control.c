@@ -390,7 +390,7 @@ static bool process_step(struct rig *rig, enum step what)
 {
 	if (what == EVENT)
 		control_report_event(rig->control,
-				     script_u8(&rig->script) % (BALLOON_EVENT_DRIVER + 1));
+				     script_u8(&rig->script) % (BALLOON_EVENT_PULL + 1));
 	else if (what == VMM)
 		control_set_vmm_connected(rig->control, script_u8(&rig->script) & 1);
 	else if (what == MEMORY)

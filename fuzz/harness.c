@@ -33,7 +33,7 @@ static void notify_config(void *data)
 static void check_event(void *data, enum balloon_event event)
 {
 	(void)data;
-	require(event <= BALLOON_EVENT_DRIVER);
+	require(event <= BALLOON_EVENT_PULL);
 }
 
 static void check_log_line(void *data, const char *line)

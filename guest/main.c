@@ -10,7 +10,7 @@
  *	1. events are ignored, and work is cancelled, which never waits for the
  *	   device;
  *	2. if the balloon is to end empty, its pages are deflated, for as long as
- *	   the device answers within a second, and for ten seconds at most;
+ *	   the device answers within a second, and not longer than two;
  *	3. the device is marked as broken (nothing may kick it after its reset)
  *	   and reset;
  *	4. whatever the device was sent is void: pages in flight belong to the
@@ -35,8 +35,8 @@
 
 #include "balloon.h"
 
-/* A device may answer each request in time, and yet take hours for a large balloon. */
-#define DEFLATE_TIMEOUT (10 * HZ)
+/* How long a driver that is removed deflates before it resets the device. */
+#define LEAVE_TIMEOUT (2 * HZ)
 
 static const struct virtio_device_id id_table[] = {
 	{ VIRTIO_ID_BALLOON, VIRTIO_DEV_ANY_ID },
@@ -159,10 +159,13 @@ static void start_balloon(struct virtio_balloon *vb)
 	vb_resize_start(vb);
 }
 
-/* Deflates, one request after the other, as long as the device answers. */
+/*
+ * Deflates, one request after the other, as long as the device answers, but not for long: a device
+ * that makes a guest wait for what it takes back does not know yet that this one leaves.
+ */
 static void deflate_before_reset(struct virtio_balloon *vb)
 {
-	unsigned long deadline = jiffies + DEFLATE_TIMEOUT;
+	unsigned long deadline = jiffies + LEAVE_TIMEOUT;
 
 	mutex_lock(&vb->lock);
 	while (vb_pages_count(vb) && time_before(jiffies, deadline) &&

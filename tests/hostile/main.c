@@ -38,9 +38,10 @@
 #define DEVICE_FEATURES "--features=+free-page-reporting"
 #define WORDS_MAX 16
 
-static const struct row *const tables[] = { rows_chains,  rows_pages,	  rows_stats,
-					    rows_reports, rows_rings,	  rows_memory,
-					    rows_config,  rows_vfio_user, rows_vhost_user };
+static const struct row *const tables[] = { rows_chains,    rows_pages,	  rows_gate,
+					    rows_stats,	    rows_reports, rows_rings,
+					    rows_memory,    rows_config,  rows_vfio_user,
+					    rows_vhost_user };
 #define TABLES_COUNT (sizeof(tables) / sizeof(tables[0]))
 
 struct run {

@@ -28,8 +28,8 @@ struct row {
 #define VHOST_ONLY BIT(VHOST_USER)
 
 /* Each ends with a row without a name. */
-extern const struct row rows_chains[], rows_pages[], rows_stats[], rows_reports[], rows_rings[],
-	rows_memory[], rows_config[], rows_vfio_user[], rows_vhost_user[];
+extern const struct row rows_chains[], rows_pages[], rows_gate[], rows_stats[], rows_reports[],
+	rows_rings[], rows_memory[], rows_config[], rows_vfio_user[], rows_vhost_user[];
 
 /* A counter of x-query-counters. */
 uint64_t row_counter(struct vm *vm, const char *name);

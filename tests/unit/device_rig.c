@@ -41,7 +41,7 @@ static void event(void *data, enum balloon_event what)
 {
 	struct device_rig *rig = data;
 
-	assert_true(what <= BALLOON_EVENT_DRIVER);
+	assert_true(what <= BALLOON_EVENT_PULL);
 	rig->events[what]++;
 }
 

@@ -102,7 +102,7 @@ struct device_rig {
 	bool packed, indirect, event_idx;
 
 	/* What the device called. */
-	unsigned int events[BALLOON_EVENT_DRIVER + 1];
+	unsigned int events[BALLOON_EVENT_PULL + 1];
 	unsigned int config_interrupts, logged;
 	char log[256]; /* the last line */
 	/* Called from within notify_queue(): used entries are visible, not yet collected. */

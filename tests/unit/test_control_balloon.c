@@ -95,6 +95,22 @@ static void a_change_is_told_at_once_and_the_last_one_in_the_end(void **state)
 	assert_int_equal(rig->control->events.timer.due_ns, LOOP_NEVER);
 }
 
+static void a_pull_is_reported_at_once_and_again_after_50_ms(void **state)
+{
+	struct rig *rig = *state;
+	struct control_event_state *event = &rig->control->events.kinds[CONTROL_X_PULL];
+	uint64_t start_ns = loop_now_ns();
+
+	control_report_event(rig->control, BALLOON_EVENT_PULL);
+	hear(rig, rig->fd);
+	expect_part(rig,
+		    "\"event\": \"X_PULL\", \"data\": {\"size\": 67108864, \"waiting\": false}}");
+	assert_in_range(event->next_ns - start_ns, NS_PER_S / 20, NS_PER_S / 20 + HANG_NS);
+	control_report_event(rig->control, BALLOON_EVENT_PULL);
+	hear(rig, rig->fd);
+	expect_part(rig, "\"event\": \"X_PULL\"");
+}
+
 static void events_go_to_all_who_negotiated(void **state)
 {
 	struct rig *rig = *state;
@@ -327,6 +343,36 @@ static void hinting_without_a_driver_is_refused(void **state)
 		 "start, stop or done, not 'go'");
 }
 
+static void a_credit_is_set_shown_and_taken_away(void **state)
+{
+	struct rig *rig = *state;
+	const char *query = "{\"execute\": \"x-query-balloon\"}";
+
+	assert_true(balloon_set_features(rig->balloon, BALLOON_BIT(BALLOON_F_MUST_TELL_HOST) |
+							       BALLOON_BIT(VIRTIO_F_VERSION_1)));
+	ask_part(rig, query,
+		 "\"gate\": {\"credit\": null, \"ceiling\": null, \"allowed\": null, "
+		 "\"waiting\": false}");
+	ask(rig,
+	    "{\"execute\": \"x-set-credit\", \"arguments\": {\"credit\": 0, \"ceiling\": "
+	    "33554432}}",
+	    "{\"return\": {}}");
+	ask_part(rig, query, "\"gate\": {\"credit\": 0, \"ceiling\": 33554432, ");
+	ask(rig, "{\"execute\": \"x-set-credit\"}", "{\"return\": {}}");
+	ask_part(rig, query, "\"gate\": {\"credit\": null, ");
+}
+
+static void a_negative_credit_is_refused(void **state)
+{
+	struct rig *rig = *state;
+
+	ask_part(rig, "{\"execute\": \"x-set-credit\", \"arguments\": {\"credit\": -1}}",
+		 "Parameter 'credit' expects a size");
+	ask_part(rig,
+		 "{\"execute\": \"x-set-credit\", \"arguments\": {\"credit\": 1, \"ceiling\": -1}}",
+		 "Parameter 'ceiling' expects a size");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +381,9 @@ int main(void)
 		WITH_RAM(a_target_of_nothing_is_refused),
 		WITH_RAM(actual_is_what_the_driver_says),
 		WITH_RAM(a_change_is_told_at_once_and_the_last_one_in_the_end),
+		WITH_RAM(a_pull_is_reported_at_once_and_again_after_50_ms),
+		WITH_RAM(a_credit_is_set_shown_and_taken_away),
+		WITH_RAM(a_negative_credit_is_refused),
 		BARE(events_go_to_all_who_negotiated),
 		WITH_RAM(with_nobody_listening_an_event_wakes_nobody),
 		BARE(the_balloon_is_found_as_in_qemu),
