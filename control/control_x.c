@@ -90,6 +90,19 @@ static void write_bytes(struct json_writer *out, const char *key, uint64_t bytes
 		json_write_u64(out, key, bytes);
 }
 
+bool control_x_trim(struct control_call *call)
+{
+	json_int_t value = json_integer_value(json_object_get(call->arguments, "value"));
+
+	if (value < 1 << 20)
+		return control_refuse_generic(call,
+					      "Parameter 'value' expects a size of 1 MiB or more");
+	if (balloon_trim(call->control->balloon, (uint64_t)value))
+		return true;
+	return control_refuse_generic(
+		call, "the guest cannot trim: it has no driver that acknowledged trim");
+}
+
 static void write_gate(struct json_writer *out, const struct balloon *balloon)
 {
 	struct balloon_gate gate = balloon_gate(balloon);

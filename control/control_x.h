@@ -22,6 +22,8 @@ bool control_x_hint(struct control_call *call);
 /* x-set-reporting: whether reported pages are released. */
 bool control_x_set_reporting(struct control_call *call);
 
+/* x-trim: asks the guest to give up page cache. */
+bool control_x_trim(struct control_call *call);
 /* x-set-credit: how much the guest may take back by itself; without a credit, anything. */
 bool control_x_set_credit(struct control_call *call);
 

@@ -41,6 +41,11 @@
 
 #define BALLOON_VIRTIO_ID 5
 #define BALLOON_CONFIG_BYTES 16
+/* What is read with the private feature BALLOON_F_TRIM: a magic number, and the latest request. */
+#define BALLOON_PRIVATE_OFFSET 64
+#define BALLOON_PRIVATE_MAGIC UINT32_C(0x4f524541) /* "AERO" */
+#define BALLOON_CONFIG_READABLE_BYTES 72
+#define BALLOON_TRIM_MAX_MIB UINT32_C(0xffffff)
 #define BALLOON_QUEUES_MAX 5
 #define BALLOON_QUEUE_SIZE 256	 /* what a transport offers for each queue */
 #define BALLOON_UNSET UINT64_MAX /* "not known", in every uint64_t below */
@@ -57,6 +62,7 @@ enum balloon_feature {
 	VIRTIO_F_RING_EVENT_IDX = 29,
 	VIRTIO_F_VERSION_1 = 32,
 	VIRTIO_F_RING_PACKED = 34,
+	BALLOON_F_TRIM = 62, /* private: docs/device.md */
 };
 #define BALLOON_BIT(feature) (UINT64_C(1) << (feature))
 
@@ -88,7 +94,7 @@ enum balloon_queue {
  * begin at BALLOON_STATS_PRIVATE.
  */
 #define BALLOON_STATS_STANDARD 16
-#define BALLOON_STATS_KNOWN 21
+#define BALLOON_STATS_KNOWN 23
 #define BALLOON_STATS_UNKNOWN_MAX 16
 #define BALLOON_STATS_PRIVATE 0xae00
 struct balloon_stat_row {
@@ -122,6 +128,7 @@ enum balloon_counter {
 	BALLOON_C_STATS_RECEIVED,
 	BALLOON_C_AUDITS,
 	BALLOON_C_AUDIT_RESIDENT_PAGES,
+	BALLOON_C_TRIMS,
 	BALLOON_C_PULLED_PAGES,
 	BALLOON_C_GATE_WAITS,
 	BALLOON_C_GATE_TIMEOUTS,
@@ -342,6 +349,13 @@ void balloon_set_hint_sink(struct balloon *balloon,
 void balloon_set_reporting(struct balloon *balloon, bool on);
 /* Are reported pages released? */
 bool balloon_reporting(const struct balloon *balloon);
+
+/*
+ * balloon_trim - ask the driver to give up @bytes of cold page cache
+ *
+ * False without BALLOON_F_TRIM, or before DRIVER_OK.  The statistics show what it gave up.
+ */
+bool balloon_trim(struct balloon *balloon, uint64_t bytes);
 
 /*
  * The gate bounds what the guest takes back without being asked: see gate.c.  It exists where the

@@ -7,6 +7,7 @@
  *	 4 actual			the driver writes
  *	 8 free_page_hint_cmd_id	the device writes
  *	12 poison_val			the driver writes, before DRIVER_OK
+ *	64 magic, 68 trim		private, read only; with BALLOON_F_TRIM only
  *
  * A VMM may relay any part of it, or all of it for a change of one field (and
  * then its copy of the device's own fields may be stale).  So a write is laid over
@@ -71,6 +72,20 @@ void config_reset(struct balloon *balloon)
 {
 	balloon->config.actual = balloon->config.actual_written = 0;
 	balloon->config.poison = 0;
+	balloon->config.trim = 0;
+}
+
+bool balloon_trim(struct balloon *balloon, uint64_t bytes)
+{
+	uint64_t mib = bytes >> 20 < BALLOON_TRIM_MAX_MIB ? bytes >> 20 : BALLOON_TRIM_MAX_MIB;
+	uint32_t number = (balloon->config.trim >> 24) + 1;
+
+	if (!balloon->driver.driver_ok || !is_acknowledged(balloon, BALLOON_F_TRIM))
+		return false;
+	balloon->config.trim = number << 24 | (uint32_t)mib;
+	balloon_count(balloon, BALLOON_C_TRIMS, 1);
+	balloon->host.notify_config(balloon->host.data);
+	return true;
 }
 
 static struct config read_config_now(const struct balloon *balloon)
@@ -83,17 +98,28 @@ static struct config read_config_now(const struct balloon *balloon)
 	};
 }
 
+/* Copies what a read of [@offset, @offset + @size) sees of @bytes bytes at @at. */
+static void copy_part(void *to, unsigned int offset, unsigned int size, const void *from,
+		      unsigned int at, unsigned int bytes)
+{
+	unsigned int begin = offset > at ? offset : at;
+	unsigned int end = offset + size < at + bytes ? offset + size : at + bytes;
+
+	if (offset < at + bytes && begin < end)
+		memcpy((uint8_t *)to + (begin - offset), (const uint8_t *)from + (begin - at),
+		       end - begin);
+}
+
 void balloon_config_read(const struct balloon *balloon, unsigned int offset, void *to,
 			 unsigned int size)
 {
 	const struct config config = read_config_now(balloon);
+	const uint32_t fields[] = { htole32(BALLOON_PRIVATE_MAGIC), htole32(balloon->config.trim) };
 
 	memset(to, 0, size);
-	if (offset >= sizeof(config))
-		return;
-	if (size > sizeof(config) - offset)
-		size = sizeof(config) - offset;
-	memcpy(to, (const uint8_t *)&config + offset, size);
+	copy_part(to, offset, size, &config, 0, sizeof(config));
+	if (balloon->options.features & BALLOON_BIT(BALLOON_F_TRIM))
+		copy_part(to, offset, size, fields, BALLOON_PRIVATE_OFFSET, sizeof(fields));
 }
 
 static void apply_actual(struct balloon *balloon)

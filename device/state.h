@@ -62,6 +62,7 @@ struct inflate_state {
 /* In host byte order. */
 struct config_space {
 	uint32_t num_pages, poison;
+	uint32_t trim;		 /* the latest request: a number in the upper 8 bits, and MiB */
 	uint32_t actual;	 /* as it counts */
 	uint32_t actual_written; /* as the driver has written it so far */
 	uint64_t target_wanted;	 /* bytes; BALLOON_UNSET: none.  See config_apply_target() */

@@ -21,6 +21,8 @@ const struct balloon_feature_row balloon_features[] = {
 	{ VIRTIO_F_RING_EVENT_IDX, "event-idx", true, "fewer kicks and interrupts" },
 	{ VIRTIO_F_VERSION_1, "version-1", true, "VIRTIO 1; off: for drivers older than that" },
 	{ VIRTIO_F_RING_PACKED, "packed", true, "packed rings" },
+	{ BALLOON_F_TRIM, "trim", true,
+	  "private: the guest gives up page cache on request, if its driver is ours" },
 };
 const size_t balloon_feature_count = COUNT(balloon_features);
 
@@ -57,6 +59,8 @@ const struct balloon_stat_row balloon_stat_table[BALLOON_STATS_KNOWN] = {
 	{ 0xae02, "refaults-anon", "pages swapped out and soon needed again" },
 	{ 0xae03, "refaults-file", "pages of cache dropped and soon needed again" },
 	{ 0xae04, "free-swap", "bytes of swap that are free" },
+	{ 0xae05, "anon-memory", "bytes of memory of processes" },
+	{ 0xae06, "trimmed", "bytes of page cache given up on request" },
 };
 
 const struct balloon_counter_row balloon_counter_table[BALLOON_C_COUNT] = {
@@ -77,6 +81,7 @@ const struct balloon_counter_row balloon_counter_table[BALLOON_C_COUNT] = {
 	[BALLOON_C_AUDITS] = { "audits", "audits that ended" },
 	[BALLOON_C_AUDIT_RESIDENT_PAGES] = { "audit-resident-pages",
 					     "ballooned pages that were resident again" },
+	[BALLOON_C_TRIMS] = { "trims", "requests to give up page cache" },
 	[BALLOON_C_PULLED_PAGES] = { "pulled-pages",
 				     "pages that the guest took back beyond its target" },
 	[BALLOON_C_GATE_WAITS] = { "gate-waits", "deflations that had to wait, as the guest was "

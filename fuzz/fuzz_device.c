@@ -381,7 +381,7 @@ static void step_config(struct fuzz *fuzz, bool write)
 	memset(bytes, 0xa5, sizeof(bytes));
 	balloon_config_read(fuzz->harness.balloon, offset, bytes, count);
 	require(bytes[count] == 0xa5);
-	for (unsigned int i = 0; offset >= BALLOON_CONFIG_BYTES && i < count; i++)
+	for (unsigned int i = 0; offset >= BALLOON_CONFIG_READABLE_BYTES && i < count; i++)
 		require(bytes[i] == 0);
 }
 

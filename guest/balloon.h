@@ -26,7 +26,7 @@
  *	inflate
  *	harvest, floor			where memory comes from, and how much
  *	deflate, stats, hint
- *	exchange, held
+ *	exchange, held, trim
  *	reporting, remerge		the ways to the host and to the allocator
  *	request, pages, wakeup, pressure, running
  *	queue
@@ -78,6 +78,7 @@
 #include "running.h"
 #include "selftest.h"
 #include "stats.h"
+#include "trim.h"
 #include "wakeup.h"
 
 enum vb_vq_index {
@@ -139,6 +140,7 @@ struct virtio_balloon {
 	struct vb_resize resize;
 	struct vb_oom oom;
 	struct vb_relief relief;
+	struct vb_trim trim;
 	struct vb_stats *stats; /* NULL without the feature */
 	struct vb_hint *hint;	/* NULL without the feature */
 	struct vb_counters counters;

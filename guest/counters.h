@@ -24,6 +24,7 @@
 	C(oom_relief, "pages returned to a guest that was out of memory")                          \
 	C(pulls, "times the guest took memory back because it began to reclaim")                   \
 	C(early_relief, "pages that it took back so")                                              \
+	C(trimmed, "pages of cache given up because the host asked for it")                        \
 	C(reported, "free pages reported to the host")                                             \
 	C(hinted, "free pages hinted to the host for a migration")                                 \
 	C(stats_sent, "statistics buffers sent to the host")

@@ -34,6 +34,7 @@
 #include <linux/virtio_ring.h>
 
 #include "balloon.h"
+#include "private_trim.h"
 
 /* How long a driver that is removed deflates before it resets the device. */
 #define LEAVE_TIMEOUT (2 * HZ)
@@ -44,9 +45,13 @@ static const struct virtio_device_id id_table[] = {
 };
 
 static const unsigned int features[] = {
-	VIRTIO_BALLOON_F_MUST_TELL_HOST, VIRTIO_BALLOON_F_STATS_VQ,
-	VIRTIO_BALLOON_F_DEFLATE_ON_OOM, VIRTIO_BALLOON_F_FREE_PAGE_HINT,
-	VIRTIO_BALLOON_F_PAGE_POISON,	 VIRTIO_BALLOON_F_REPORTING,
+	VIRTIO_BALLOON_F_MUST_TELL_HOST,
+	VIRTIO_BALLOON_F_STATS_VQ,
+	VIRTIO_BALLOON_F_DEFLATE_ON_OOM,
+	VIRTIO_BALLOON_F_FREE_PAGE_HINT,
+	VIRTIO_BALLOON_F_PAGE_POISON,
+	VIRTIO_BALLOON_F_REPORTING,
+	PRIVATE_F_TRIM,
 };
 
 static int virtio_balloon_validate(struct virtio_device *vdev)
@@ -61,6 +66,7 @@ static int virtio_balloon_validate(struct virtio_device *vdev)
 		__virtio_clear_bit(vdev, VIRTIO_BALLOON_F_REPORTING);
 	if (!vb_hint_wanted())
 		__virtio_clear_bit(vdev, VIRTIO_BALLOON_F_FREE_PAGE_HINT);
+	vb_trim_validate(vdev);
 	/* A report must not allocate, so each of its blocks takes a descriptor of the ring. */
 	__virtio_clear_bit(vdev, VIRTIO_RING_F_INDIRECT_DESC);
 	/* The device gets guest physical addresses, as page numbers, past any IOMMU. */
@@ -72,6 +78,7 @@ static void queue_config_work(struct virtio_balloon *vb)
 {
 	vb_resize_request(vb);
 	vb_hint_config_changed(vb);
+	vb_trim_config_changed(vb);
 }
 
 static void virtio_balloon_config_changed(struct virtio_device *vdev)
@@ -183,6 +190,7 @@ static void stop_balloon(struct virtio_balloon *vb, bool empty)
 	vb_resize_stop(vb);
 	vb_stats_stop(vb);
 	vb_hint_stop(vb);
+	vb_trim_stop(vb);
 	if (empty)
 		deflate_before_reset(vb);
 	virtio_break_device(vb->vdev);
@@ -238,6 +246,7 @@ static struct virtio_balloon *allocate_balloon(struct virtio_device *vdev)
 	vb_pages_init(vb, vb_migrate_page);
 	vb_held_init(vb);
 	vb_resize_init(vb);
+	vb_trim_init(vb);
 	return vb;
 }
 

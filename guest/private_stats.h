@@ -12,6 +12,8 @@
 #define PRIVATE_S_REFAULT_ANON 0xAE02 /* pages that were swapped out and soon needed again */
 #define PRIVATE_S_REFAULT_FILE 0xAE03 /* pages that were dropped from the cache and soon needed */
 #define PRIVATE_S_FREE_SWAP 0xAE04    /* bytes */
-#define PRIVATE_S_NR 5
+#define PRIVATE_S_ANON 0xAE05	      /* bytes of memory of processes */
+#define PRIVATE_S_TRIMMED 0xAE06      /* bytes of cache given up on request, since it was loaded */
+#define PRIVATE_S_NR 7
 
 #endif

@@ -140,6 +140,9 @@ static void append_private_stats(struct vb_stats *s)
 	append_stat(s, PRIVATE_S_REFAULT_ANON, global_node_page_state(WORKINGSET_REFAULT_ANON));
 	append_stat(s, PRIVATE_S_REFAULT_FILE, global_node_page_state(WORKINGSET_REFAULT_FILE));
 	append_stat_pages(s, PRIVATE_S_FREE_SWAP, max(get_nr_swap_pages(), 0L));
+	append_stat_pages(s, PRIVATE_S_ANON, global_node_page_state(NR_ANON_MAPPED));
+	if (vb_trim_wanted(s->vb))
+		append_stat_pages(s, PRIVATE_S_TRIMMED, vb_trim_count(s->vb));
 }
 
 static void send_stats_sample(struct vb_stats *s)

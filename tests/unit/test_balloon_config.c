@@ -239,6 +239,41 @@ static void what_is_behind_the_end_reads_as_zero(void **state)
 	assert_int_equal(bytes[0] | bytes[1] | bytes[2] | bytes[3], 0);
 }
 
+static void a_trim_is_a_request_behind_the_magic_number(void **state)
+{
+	const uint64_t features = RIG_TELL | BALLOON_BIT(BALLOON_F_TRIM);
+	struct device_rig *rig = rig_new(&(struct rig_options){ .features = features });
+	unsigned int before = rig->config_interrupts;
+	uint32_t first;
+
+	(void)state;
+	assert_int_equal(rig_config(rig, BALLOON_PRIVATE_OFFSET), BALLOON_PRIVATE_MAGIC);
+	assert_int_equal(rig_config(rig, BALLOON_PRIVATE_OFFSET + 4), 0);
+	assert_true(balloon_trim(rig->balloon, 20 * MIB));
+	assert_int_equal(rig->config_interrupts, before + 1);
+	first = rig_config(rig, BALLOON_PRIVATE_OFFSET + 4);
+	assert_int_equal(first & BALLOON_TRIM_MAX_MIB, 20);
+	/* The same again is another request. */
+	assert_true(balloon_trim(rig->balloon, 20 * MIB));
+	assert_int_not_equal(rig_config(rig, BALLOON_PRIVATE_OFFSET + 4), first);
+	assert_true(balloon_trim(rig->balloon, UINT64_MAX));
+	assert_int_equal(rig_config(rig, BALLOON_PRIVATE_OFFSET + 4) & BALLOON_TRIM_MAX_MIB,
+			 BALLOON_TRIM_MAX_MIB);
+	rig_set_config(rig, BALLOON_PRIVATE_OFFSET + 4, 1);
+	assert_int_equal(rig_count(rig, BALLOON_C_FAULT_CONFIG), 1);
+	rig_reset(rig);
+	assert_int_equal(rig_config(rig, BALLOON_PRIVATE_OFFSET + 4), 0);
+	rig_free(rig);
+}
+
+static void without_the_feature_there_is_no_trim(void **state)
+{
+	struct device_rig *rig = *state;
+
+	assert_false(balloon_trim(rig->balloon, MIB));
+	assert_int_equal(rig_config(rig, BALLOON_PRIVATE_OFFSET), 0);
+}
+
 static void a_write_that_leaves_the_space_is_ignored(void **state)
 {
 	const uint8_t bytes[64] = { 0xff };
@@ -319,6 +354,8 @@ int main(void)
 		TEST(the_whole_configuration_may_come_at_once),
 		TEST(any_part_can_be_read),
 		TEST(what_is_behind_the_end_reads_as_zero),
+		TEST(without_the_feature_there_is_no_trim),
+		cmocka_unit_test(a_trim_is_a_request_behind_the_magic_number),
 		TEST(a_write_that_leaves_the_space_is_ignored),
 		cmocka_unit_test(poison_can_be_written_before_driver_ok_only),
 		cmocka_unit_test(poison_cannot_be_written_without_its_feature),

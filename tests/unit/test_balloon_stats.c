@@ -155,7 +155,7 @@ static void private_tags_have_values_of_their_own(void **state)
 static void neighbours_of_the_private_tags_are_unknown(void **state)
 {
 	const struct entry entries[] = {
-		{ 0xadff, 1 }, { 0xae05, 2 }, { 0xaeff, 3 }, { 0xffff, 4 }
+		{ 0xadff, 1 }, { 0xae07, 2 }, { 0xaeff, 3 }, { 0xffff, 4 }
 	};
 	struct device_rig *rig = *state;
 

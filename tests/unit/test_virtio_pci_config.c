@@ -35,7 +35,7 @@ static void each_structure_has_one_capability(void **state)
 	} rows[] = {
 		{ VIRTIO_PCI_CAP_COMMON_CFG, 0x0000, 56 },
 		{ VIRTIO_PCI_CAP_ISR_CFG, 0x1000, 1 },
-		{ VIRTIO_PCI_CAP_DEVICE_CFG, 0x2000, 16 },
+		{ VIRTIO_PCI_CAP_DEVICE_CFG, 0x2000, BALLOON_CONFIG_READABLE_BYTES },
 		{ VIRTIO_PCI_CAP_NOTIFY_CFG, 0x3000, 20 },
 	};
 	struct pci_rig *rig = *state;
