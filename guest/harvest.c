@@ -77,8 +77,9 @@ static bool keep_isolated_block(struct virtio_balloon *vb, struct scatterlist *s
 /*
  * Keeps blocks that free page reporting shows.  An error means that nothing was
  * reported, and ends the pass.  0 means that the blocks were reported: they are
- * skipped from now on, and the pass goes on to the next zone.  That is right for
- * a single block, which cannot be kept, and in a zone that has to keep its rest.
+ * skipped from now on, and the pass goes on to the next zone.  That serves for a
+ * single block, which cannot be kept, and in a zone that has to keep its rest; but
+ * not if the host is to have reports, or it would never hear of these blocks.
  */
 static int keep_shown_blocks(struct virtio_balloon *vb, struct scatterlist *sg, unsigned int nents)
 {
@@ -86,7 +87,7 @@ static int keep_shown_blocks(struct virtio_balloon *vb, struct scatterlist *sg, 
 	unsigned int left = nents;
 
 	if (nents == 1 || is_low_zone_spent(sg_page(sg)))
-		return 0;
+		return vb_reporting_is_on(vb) ? -EAGAIN : 0;
 	while (left > 1 && vb_held_count(vb) < want && keep_isolated_block(vb, &sg[left - 1]))
 		left--;
 	sg_mark_end(&sg[left - 1]);

@@ -12,8 +12,7 @@ struct virtio_balloon;
  * @dry: the last pass brought nothing; until vb_harvest_finish()
  * @broken: free page reporting does not work as expected; for good
  *
- * Private to harvest.c.  @want is read by passes of the kernel, too; the rest
- * belongs to the worker.
+ * Private to harvest.c.  All of it belongs to the worker.
  */
 struct vb_harvest {
 	unsigned long want;

@@ -97,10 +97,10 @@ static int visit_free_blocks(struct page_reporting_dev_info *dev, struct scatter
 			     unsigned int nents)
 {
 	struct virtio_balloon *vb = container_of(dev, struct virtio_balloon, reporting.dev);
-	vb_visit_blocks_fn visit = READ_ONCE(vb->reporting.visit);
 
-	if (visit)
-		return visit(vb, sg, nents);
+	/* A pass of the kernel may run beside ours, and has to report to the host. */
+	if (READ_ONCE(vb->reporting.visitor) == current)
+		return vb->reporting.visit(vb, sg, nents);
 	return vb->reporting.reports ? report_to_host(vb, sg, nents) : -EAGAIN;
 }
 
@@ -133,6 +133,11 @@ void vb_reporting_start(struct virtio_balloon *vb)
 			 "another module uses free page reporting: free pages are not reported\n");
 	else
 		vb->reporting.reports = true;
+}
+
+bool vb_reporting_is_on(struct virtio_balloon *vb)
+{
+	return vb->reporting.reports;
 }
 
 void vb_reporting_stop(struct virtio_balloon *vb)
@@ -179,9 +184,10 @@ void vb_reporting_leave(struct virtio_balloon *vb)
 
 void vb_reporting_run_pass(struct virtio_balloon *vb, vb_visit_blocks_fn visit)
 {
-	WRITE_ONCE(vb->reporting.visit, visit);
+	vb->reporting.visit = visit;
+	WRITE_ONCE(vb->reporting.visitor, current);
 	vb_run_page_reporting(&vb->reporting.dev);
-	WRITE_ONCE(vb->reporting.visit, NULL);
+	WRITE_ONCE(vb->reporting.visitor, NULL);
 }
 
 bool vb_reporting_wait(struct virtio_balloon *vb, unsigned long timeout)

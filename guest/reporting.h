@@ -16,8 +16,9 @@ typedef int (*vb_visit_blocks_fn)(struct virtio_balloon *vb, struct scatterlist 
  * struct vb_reporting - our registration with the kernel's free page reporting
  * @dev: the registration
  * @request: the report that is in flight; only one is at a time
- * @visit: gets the blocks instead of the host, while the worker is in a pass of
- *	its own; also read by the kernel's passes
+ * @visit: gets the blocks of the worker's own passes, instead of the host
+ * @visitor: the worker while it is in such a pass, or NULL; also read by the
+ *	kernel's passes
  * @busy: a report to the host is in progress
  * @paused: no report may begin: the system is about to sleep
  * @reports: registered for good, to report free pages to the host
@@ -32,6 +33,7 @@ struct vb_reporting {
 	struct page_reporting_dev_info dev;
 	struct vb_request request;
 	vb_visit_blocks_fn visit;
+	struct task_struct *visitor;
 	bool busy;
 	bool paused;
 	bool reports;
@@ -64,6 +66,16 @@ bool vb_reporting_releases(struct virtio_balloon *vb);
  * May sleep.
  */
 void vb_reporting_start(struct virtio_balloon *vb);
+
+/**
+ * vb_reporting_is_on() - whether free pages are reported to the host
+ * @vb: the balloon
+ *
+ * For the worker.
+ *
+ * Return: true from vb_reporting_start() to vb_reporting_stop(), if the host asks for it.
+ */
+bool vb_reporting_is_on(struct virtio_balloon *vb);
 
 /**
  * vb_reporting_stop() - report no more free pages
@@ -112,8 +124,7 @@ void vb_reporting_leave(struct virtio_balloon *vb);
 /**
  * vb_reporting_run_pass() - go through the free blocks once
  * @vb: the balloon, which has joined
- * @visit: gets them, instead of the host.  A pass that the kernel has begun by
- *	itself may call it, too, at the same time.
+ * @visit: gets them, instead of the host
  *
  * May sleep.  For one thread at a time.
  */
