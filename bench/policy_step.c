@@ -42,21 +42,16 @@ struct host {
 	struct policy_state *state;
 };
 
-static uint32_t shape_count(void)
-{
-	uint32_t count = 0;
-
-	while (trace_shapes[count].name)
-		count++;
-	return count;
-}
-
 static bool open_place(struct place *place, const struct asked *asked, uint32_t number)
 {
 	uint32_t left = asked->guests - number * WORLD_GUESTS;
 
-	place->trace = trace_new(&trace_shapes[number % shape_count()], asked->seed + number,
-				 left < WORLD_GUESTS ? left : WORLD_GUESTS, asked->seconds);
+	place->trace = trace_new(&(struct trace_plan){
+		.shape = &trace_shapes[number % TRACE_PLAIN_SHAPES],
+		.seed = asked->seed + number,
+		.guests = left < WORLD_GUESTS ? left : WORLD_GUESTS,
+		.seconds = asked->seconds,
+	});
 	return place->trace && world_init(&place->world, place->trace);
 }
 
@@ -121,11 +116,8 @@ static void live(struct host *host)
 {
 	for (uint32_t i = 0; i < host->place_count; i++) {
 		struct sim_world *world = &host->places[i].world;
-		const struct policy_decision *decisions = &host->decisions[i * WORLD_GUESTS];
 
-		for (uint32_t j = 0; j < world->trace->count; j++)
-			sim_guest_set_target(&world->guests[j], decisions[j].target_bytes,
-					     world->now_us);
+		world_apply(world, &host->decisions[i * WORLD_GUESTS]);
 		for (uint32_t j = 0; j < SIM_STEPS_PER_SECOND; j++)
 			world_step(world);
 	}

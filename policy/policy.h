@@ -224,7 +224,9 @@ extern const struct policy_ops policy_proxmox;
 extern const struct policy_ops policy_mom;
 extern const struct policy_ops policy_qmemman;
 extern const struct policy_ops policy_squeezed;
-/* The oracle knows the future, so only the simulator has it. */
+extern const struct policy_ops policy_maximum;
+extern const struct policy_ops policy_tmo;
+/* The clairvoyant policy knows the future, so only the simulator has it. */
 
 /* All of these, ending with NULL.  The first is the default. */
 extern const struct policy_ops *const policy_table[];

@@ -5,8 +5,8 @@
 #include "policy/policy.h"
 
 const struct policy_ops *const policy_table[] = {
-	&policy_aerostat, &policy_static, &policy_proxmox, &policy_mom, &policy_qmemman,
-	&policy_squeezed, NULL,
+	&policy_aerostat, &policy_static,  &policy_proxmox, &policy_mom, &policy_qmemman,
+	&policy_squeezed, &policy_maximum, &policy_tmo,	    NULL,
 };
 
 const struct policy_ops *policy_find(const char *name)

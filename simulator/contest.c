@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "simulator/oracle.h"
+#include "simulator/clairvoyant.h"
 
-#define MIN_CHANGE (INT64_C(1) << 20)
+#define HASTE_US INT64_C(250000)
 
 const struct policy_settings contest_settings = {
 	.budget_bytes = POLICY_UNSET,
@@ -21,6 +21,7 @@ struct contest {
 	struct score_run run;
 	struct policy_guest *guests;
 	struct policy_decision *decisions;
+	int64_t last_us;	   /* when the last step was */
 	int64_t next_us, again_us; /* when the next step is due */
 };
 
@@ -32,62 +33,49 @@ const struct policy_ops *contest_policy(size_t i)
 		count++;
 	if (i < count)
 		return policy_table[i];
-	return i == count ? &policy_oracle : NULL;
+	return i == count ? &policy_clairvoyant : NULL;
 }
 
 const struct policy_ops *contest_find(const char *name)
 {
-	return !strcmp(name, policy_oracle.name) ? &policy_oracle : policy_find(name);
+	return !strcmp(name, policy_clairvoyant.name) ? &policy_clairvoyant : policy_find(name);
 }
 
 static bool is_policy_due(const struct contest *contest)
 {
-	return contest->world.now_us >= contest->next_us ||
-	       (contest->again_us && contest->world.now_us >= contest->again_us) ||
-	       contest->world.host.recent_us >= WORLD_CRITICAL_US;
-}
+	int64_t now_us = contest->world.now_us;
 
-static void apply_decisions(struct contest *contest)
-{
-	struct sim_world *world = &contest->world;
-
-	for (uint32_t i = 0; i < world->trace->count; i++) {
-		int64_t change =
-			(int64_t)contest->decisions[i].target_bytes - world->guests[i].next_target;
-
-		if (change >= MIN_CHANGE || change <= -MIN_CHANGE)
-			contest->run.score->operations++;
-		sim_guest_set_target(&world->guests[i], contest->decisions[i].target_bytes,
-				     world->now_us);
-	}
+	return now_us >= contest->next_us || (contest->again_us && now_us >= contest->again_us) ||
+	       contest->world.host.recent_us >= WORLD_CRITICAL_US ||
+	       (now_us >= contest->last_us + HASTE_US && world_is_urgent(&contest->world));
 }
 
 static int step_policy(struct contest *contest, const struct contest_watch *watch)
 {
 	struct policy_host host;
 	struct policy_outcome outcome;
-	uint32_t count = contest->world.trace->count;
+	struct sim_world *world = &contest->world;
+	uint32_t count = world_observe(world, &host, contest->guests);
 	int ret;
 
-	contest->next_us = contest->world.now_us + SIM_STEPS_PER_SECOND * SIM_STEP_US;
-	world_observe(&contest->world, &host, contest->guests);
+	contest->last_us = world->now_us;
+	contest->next_us = world->now_us + SIM_STEPS_PER_SECOND * SIM_STEP_US;
 	ret = contest->policy->step(contest->state, &host, contest->guests, count,
 				    contest->decisions, &outcome);
 	if (ret)
 		return ret;
 	contest->again_us = outcome.again_us;
 	if (watch)
-		watch->decided(watch->data,
-			       &(struct contest_view){ &contest->world, &host, contest->guests,
-						       count, contest->decisions });
-	apply_decisions(contest);
+		watch->decided(watch->data, &(struct contest_view){ world, &host, contest->guests,
+								    count, contest->decisions });
+	contest->run.score->operations += world_apply(world, contest->decisions);
 	return 0;
 }
 
 static int begin_contest(struct contest *contest, const struct trace *trace, struct score *score)
 {
-	contest->state = contest->policy == &policy_oracle
-				 ? oracle_create(trace)
+	contest->state = contest->policy == &policy_clairvoyant
+				 ? clairvoyant_create(trace)
 				 : contest->policy->create(&contest_settings);
 	contest->guests = calloc(trace->count, sizeof(*contest->guests));
 	contest->decisions = calloc(trace->count, sizeof(*contest->decisions));

@@ -3,14 +3,15 @@
  * One policy against one trace.
  *
  * A step of the policy runs once per second, at its own again_us, and when the host's pressure
- * trigger fires.  Its decisions are set at once.  The oracle gets the trace.
+ * trigger fires or a guest takes memory back by itself.  Its decisions are set at once.  The
+ * clairvoyant policy gets the trace.
  */
 #ifndef AEROSTAT_SIM_CONTEST_H
 #define AEROSTAT_SIM_CONTEST_H
 
 #include "simulator/score.h"
 
-/* The input and the decisions of a step of the policy. */
+/* The input and the decisions of a step of the policy, in the order of world->seen. */
 struct contest_view {
 	const struct sim_world *world;
 	const struct policy_host *host;
@@ -32,7 +33,7 @@ extern const struct policy_settings contest_settings;
 int contest_run(const struct trace *trace, const struct policy_ops *policy, struct score *score,
 		const struct contest_watch *watch);
 
-/* The i-th policy that can be simulated: policy_table's, then the oracle, then NULL. */
+/* The i-th policy that can be simulated: policy_table's, then the clairvoyant policy, then NULL. */
 const struct policy_ops *contest_policy(size_t i);
 
 /* The policy of this name that can be simulated, or NULL. */

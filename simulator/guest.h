@@ -4,40 +4,34 @@
  *
  * Theory of operation
  * -------------------
- * A guest's RAM at boot is always the sum of these parts:
+ * The RAM at boot of a guest that runs is always the sum of these parts:
  *
  *   the balloon, the kernel's own, anonymous memory, page cache, zram's, and free.
  *
- * A page that was used once is resident on the host until the balloon takes it.  So a part of
- * free is `touched`, and resident = kernel + anonymous + cache + zram + touched.  Touched free
- * pages are used first; the balloon takes touched and untouched pages in proportion.
+ * A page that was used once is resident on the host until the balloon takes it, or until the guest
+ * reports it as free (pages.h).  So a part of free is `touched`, and resident = kernel + anonymous
+ * + cache + zram + touched.  Touched free pages are used first.
  *
  * A step is 100 ms.  In this order:
  *
  *  1. The driver moves towards its target at its speed, some time after the target was set.  To
- *     inflate it reclaims as any allocation does, but never kills; if nothing is left it stops.
+ *     inflate it reclaims (reclaim.h) as any allocation does, but never kills and never pulls; if
+ *     nothing is left it stops.  It gives up what cache it was asked to trim, and reports.
  *  2. Anonymous memory follows the load.  An excess is freed, starting with what is swapped out;
  *     what is missing is allocated, at up to 2 GiB/s.
  *  3. Hot memory in swap, and hot files that were dropped, are read back.
  *  4. What the load reads only once fills free memory with page cache.
  *
- * Reclaim has four grades, each used only after the one before is exhausted:
+ * The time that tasks spend in reclaim is stall.  If memory that is read back finds room only by
+ * evicting other hot memory, the guest thrashes: both are counted, and nothing is gained.  A step's
+ * stall is at most the step.  It counts as PSI's `some`, and its square (as a part of the step) as
+ * `full`, because the longer one task waits, the likelier it is that all do.
  *
- *   cache that is not read again | cold memory to swap | hot files | hot memory to swap
- *
- * Swap and disk do 150 MiB/s, zram 1 GiB/s at a third of the size, and dropping cache 4 GiB/s.
- * The time spent is stall.  If memory that is read back finds room only by evicting other hot
- * memory, the guest thrashes: both are counted, and nothing is gained.  A step's stall is at
- * most the step.  It counts as PSI's `some`, and its square (as a part of the step) as `full`,
- * because the longer one task waits, the likelier it is that all do.
- *
- * Slow swap is waited for; reclaim does not go on to the next grade.
- *
- * An allocation that finds nothing stalls for the whole step.  A guest with deflate-on-oom then
- * takes 32 MiB per step from its balloon, which its driver wants back.  Any other guest kills a
- * process after 300 ms of that: it loses seven tenths of its anonymous memory, and for 20 s its
- * load is three tenths.  The kernel allocates all the time (256 KiB per step), so a guest whose
- * balloon took too much has OOM kills although the balloon itself kills nothing.
+ * An allocation that finds nothing stalls for the whole step, and gets what relief.h says.  If that
+ * is nothing, a process is killed after 300 ms: the guest loses seven tenths of its anonymous
+ * memory, and for 20 s its load is three tenths.  The kernel allocates all the time (256 KiB per
+ * step), so a guest whose balloon took too much has OOM kills although the balloon itself kills
+ * nothing.
  *
  * Statistics are taken once per period.  Like everything that a guest reports, they are claims.
  * The in-tree driver reports them from the worker that inflates: while that is stuck, there
@@ -60,7 +54,10 @@ struct sim_counters {
 	uint64_t alloc_stalls;
 	uint64_t scan_bytes;
 	uint64_t some_us, full_us;
-	uint64_t oom_deflated_bytes;
+	uint64_t pulled_bytes;	/* taken back by itself, early or out of memory */
+	uint64_t trimmed_bytes; /* cache given up on request */
+	uint64_t reported_bytes;
+	uint64_t held_us; /* waited at the gate */
 };
 
 /* The statistics that the driver reported last. */
@@ -73,21 +70,29 @@ struct sim_statistics {
 
 struct sim_guest {
 	const struct trace_guest *traits;
-	int64_t balloon, anon, cache, zram, free; /* and the kernel's: RAM at boot */
-	int64_t touched;			  /* of free */
-	int64_t swapped;			  /* anonymous, in swap of either kind */
-	int64_t dropped;			  /* hot files that reclaim dropped */
-	int64_t leaked;				  /* of a leak: what a kill ended */
-	int64_t target, next_target;		  /* what the driver works towards now, and later */
-	int64_t next_target_us;			  /* when next_target takes effect */
-	int64_t down_until_us;			  /* after a kill */
+	bool running;
+	int64_t balloon, kernel, anon, cache, zram, free; /* RAM at boot, while it runs */
+	int64_t touched;				  /* of free */
+	int64_t swapped;				  /* anonymous, in swap of either kind */
+	int64_t dropped;				  /* hot files that reclaim dropped */
+	int64_t leaked;					  /* of a leak: what a kill ended */
+	int64_t target, next_target; /* what the driver works towards now, and later */
+	int64_t next_target_us;	     /* when next_target takes effect */
+	int64_t down_until_us;	     /* after a kill */
 	int64_t next_statistics_us;
-	unsigned int starved; /* steps in which an allocation found nothing */
-	bool stuck;	      /* the driver inflates and does not find enough memory */
+	int64_t credit, ceiling; /* of the gate (relief.h); INT64_MAX: none */
+	int64_t held_since_us;	 /* since when the gate holds an acknowledgement back; 0: not */
+	int64_t rest_until_us;	 /* after relief, the driver does not inflate before this time */
+	int64_t trim;		 /* cache that it was asked to give up and still has */
+	unsigned int starved;	 /* steps in which an allocation found nothing */
+	bool stuck;		 /* the driver inflates and does not find enough memory */
 	struct sim_counters counters;
 	struct sim_statistics told;
 	/* Of the current step. */
+	int64_t now_us;
 	int64_t swap_left, disk_left; /* bytes that can still be moved */
+	double pull_left_us;	      /* time in which the driver can still pull */
+	bool dead;		      /* its driver hangs */
 	double stall_us;
 };
 
@@ -96,11 +101,26 @@ static inline int64_t min_i64(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* The guest at the start of the trace; @index (from 0) spreads the times of statistics. */
-void sim_guest_init(struct sim_guest *guest, const struct trace_guest *traits, uint32_t index);
+/* A guest that does not run yet. */
+void sim_guest_init(struct sim_guest *guest, const struct trace_guest *traits);
+
+/* Boots the guest with the load of @step.  Its first statistics are due at @first_us. */
+void sim_guest_start(struct sim_guest *guest, uint32_t step, int64_t first_us);
+
+/* Ends the guest: the host has all of its memory back. */
+void sim_guest_stop(struct sim_guest *guest);
 
 /* The host sets a target, which the driver acts on after its delay. */
 void sim_guest_set_target(struct sim_guest *guest, uint64_t bytes, int64_t now_us);
+
+/*
+ * What the guest may take back by itself until the next call, if its device has a gate, and up to
+ * which size.  POLICY_UNSET: without bound.
+ */
+void sim_guest_set_gate(struct sim_guest *guest, uint64_t credit, uint64_t ceiling);
+
+/* Asks the guest to give up page cache, if it can.  Replaces an earlier request. */
+void sim_guest_trim(struct sim_guest *guest, uint64_t bytes);
 
 /* One step (100 ms) with the load of @step; @now_us is its end. */
 void sim_guest_step(struct sim_guest *guest, uint32_t step, int64_t now_us);

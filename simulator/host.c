@@ -3,8 +3,9 @@
 
 #define MIB (INT64_C(1) << 20)
 #define MIN_CACHE (64 * MIB)
-#define SWAP_SPEED (150 * MIB)
-#define SWAP_STEP (SWAP_SPEED / SIM_STEPS_PER_SECOND)
+#define DISK_SPEED (150 * MIB)
+#define ZRAM_SPEED (1024 * MIB)
+#define ZRAM_FACTOR 3
 #define AVERAGE_STEPS 100 /* 10 s */
 #define TOUCHED_PART 200  /* a twentieth per second */
 
@@ -28,10 +29,21 @@ static int64_t preferred_cache(const struct sim_host *host)
 	return host->total / 50 > MIN_CACHE ? host->total / 50 : MIN_CACHE;
 }
 
+static int64_t host_swap_speed(const struct sim_host *host)
+{
+	return host->swap == TRACE_SWAP_ZRAM ? ZRAM_SPEED : DISK_SPEED;
+}
+
+/* The RAM that holds what is swapped out. */
+static int64_t host_zram_bytes(const struct sim_host *host)
+{
+	return host->swap == TRACE_SWAP_ZRAM ? host->swap_used / ZRAM_FACTOR : 0;
+}
+
 /* Divides unused memory between cache and free.  Returns how much is missing for MIN_CACHE. */
 static int64_t settle_host(struct sim_host *host, int64_t used)
 {
-	int64_t rest = host->total - host->other - used;
+	int64_t rest = host->total - host->other - used - host_zram_bytes(host);
 
 	host->cache = min_i64(rest, preferred_cache(host));
 	host->free = rest - host->cache;
@@ -52,7 +64,7 @@ static int64_t host_swap_out(struct sim_host *host, const struct sim_guest *gues
 		moved += part;
 	}
 	host->swap_used += moved;
-	host->debt_us += moved * 1000000 / SWAP_SPEED;
+	host->debt_us += moved * 1000000 / host_swap_speed(host);
 	return moved;
 }
 
@@ -76,11 +88,11 @@ static void host_swap_in(struct sim_host *host, struct sim_slot *slot, int64_t *
 {
 	int64_t bytes = min_i64(min_i64(slot->out, slot->out / TOUCHED_PART + MIB), *room);
 
-	bytes = bytes > 0 ? min_i64(bytes, SWAP_STEP) : 0;
+	bytes = bytes > 0 ? min_i64(bytes, host_swap_speed(host) / SIM_STEPS_PER_SECOND) : 0;
 	slot->out -= bytes;
 	host->swap_used -= bytes;
 	*room -= bytes;
-	slot->waited_us = bytes * 1000000 / SWAP_SPEED;
+	slot->waited_us = bytes * 1000000 / host_swap_speed(host);
 }
 
 /* Drops from swap the pages that the balloon has taken since. */
@@ -123,6 +135,7 @@ void sim_host_init(struct sim_host *host, const struct sim_guest *guests,
 	*host = (struct sim_host){
 		.total = (int64_t)trace->host_bytes,
 		.other = (int64_t)trace->other_kib[0] << 10,
+		.swap = trace->host_swap,
 		.swap_total = (int64_t)trace->host_swap_bytes,
 	};
 	settle_host(host, all_bytes_in_ram(guests, slots, trace->count));
@@ -133,14 +146,14 @@ void sim_host_step(struct sim_host *host, struct sim_guest *guests, struct sim_s
 {
 	uint32_t count = trace->count;
 	int64_t missing, room;
-	uint32_t tries = 2 * count;
+	uint32_t tries = 2 * count + 20;
 
 	host->other = (int64_t)trace->other_kib[step] << 10;
 	for (uint32_t i = 0; i < count; i++)
 		drop_freed_swap(host, &guests[i], &slots[i]);
 	missing = settle_host(host, all_bytes_in_ram(guests, slots, count));
 	while (missing > 0 && tries--) {
-		/* One MiB more, because the division rounds down. */
+		/* One MiB more, because the division rounds down.  zram gets some of it back. */
 		if (host_swap_out(host, guests, slots, count, missing + MIB) < missing)
 			kill_largest(host, guests, slots, count, now_us);
 		missing = settle_host(host, all_bytes_in_ram(guests, slots, count));
@@ -162,7 +175,8 @@ bool sim_host_balanced(const struct sim_host *host, const struct sim_guest *gues
 			return false;
 		out += slots[i].out;
 	}
-	return all_bytes_in_ram(guests, slots, count) + host->other + host->cache + host->free ==
+	return all_bytes_in_ram(guests, slots, count) + host->other + host->cache + host->free +
+			       host_zram_bytes(host) ==
 		       host->total &&
 	       host->cache >= 0 && host->free >= 0 && out == host->swap_used &&
 	       out <= host->swap_total;

@@ -5,12 +5,12 @@
  * Theory of operation
  * -------------------
  * The host's RAM is always the sum of what its other programs use, the part of the guests'
- * memory that is not swapped out, page cache, and free.  Guests use what they were given without
- * asking, so the host sees it at the end of each step.  It then
+ * memory that is not swapped out, zram's, page cache, and free.  Guests use what they were given
+ * without asking, so the host sees it at the end of each step.  It then
  *
  *  1. shrinks its page cache, down to 64 MiB; it prefers 2 % of RAM;
- *  2. swaps guests out in proportion to their size, at 150 MiB/s; anything beyond that stalls
- *     the host's programs;
+ *  2. swaps guests out in proportion to their size, at 150 MiB/s to disk, or at 1 GiB/s to zram,
+ *     where they still take a third; anything beyond that stalls the host's programs;
  *  3. if swap is full, kills the largest guest, which then reboots.  A policy must prevent that.
  *
  * A guest touches a twentieth of what the host swapped out of it per second.  That is read back as
@@ -37,8 +37,9 @@ struct sim_slot {
 
 struct sim_host {
 	int64_t total, other, cache, free;
-	int64_t swap_total, swap_used;
-	int64_t debt_us; /* stalls that still have to pass */
+	enum trace_swap swap;
+	int64_t swap_total, swap_used; /* what is used counts uncompressed */
+	int64_t debt_us;	       /* stalls that still have to pass */
 	double pressure;
 	int64_t recent_us; /* stalled since the last world_observe() */
 	uint64_t guests_killed;

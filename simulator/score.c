@@ -62,7 +62,7 @@ void score_fair(const double *weights, double *needs, uint32_t count, double bud
 static void judge_fairness(struct score_run *run, const struct sim_world *world)
 {
 	const struct trace *trace = world->trace;
-	double weights[TRACE_GUESTS_MAX], sum = 0, wrong = 0, off;
+	double weights[TRACE_GUESTS_MAX] = { 0 }, sum = 0, wrong = 0, off;
 
 	for (uint32_t i = 0; i < trace->count; i++) {
 		double actual = (double)sim_guest_actual(&world->guests[i]);
@@ -77,7 +77,7 @@ static void judge_fairness(struct score_run *run, const struct sim_world *world)
 		wrong += off < 0 ? -off : off;
 		sum += run->fair[i];
 	}
-	run->score->unfair_sum += wrong / 2 / sum;
+	run->score->unfair_sum += sum > 0 ? wrong / 2 / sum : 0;
 	run->score->unfair_count++;
 }
 
@@ -105,9 +105,16 @@ void score_step(struct score_run *run, const struct sim_world *world)
 		score->min_available_bytes = available;
 	if ((uint64_t)world->host.swap_used > score->host_swap_peak_bytes)
 		score->host_swap_peak_bytes = (uint64_t)world->host.swap_used;
-	for (uint32_t i = 0; i < world->trace->count; i++)
-		score->returned_byte_s += step_s * (double)world->guests[i].balloon;
-	score->guest_s += step_s * world->trace->count;
+	for (uint32_t i = 0; i < world->trace->count; i++) {
+		const struct sim_guest *guest = &world->guests[i];
+
+		if (!guest->running)
+			continue;
+		score->returned_byte_s += step_s * (double)guest->balloon;
+		score->boot_byte_s += step_s * (double)guest->traits->boot_bytes;
+		score->resident_byte_s += step_s * (double)sim_guest_resident(guest);
+		score->guest_s += step_s;
+	}
 	watch_bursts(run, world);
 	if (world->step % SIM_STEPS_PER_SECOND == 0)
 		judge_fairness(run, world);
@@ -144,6 +151,10 @@ void score_finish(struct score_run *run, const struct sim_world *world)
 		score->oom_kills += counters->oom_kills;
 		score->full_s += 1e-6 * (double)counters->full_us + host_s;
 		score->some_s += 1e-6 * (double)counters->some_us + host_s;
+		score->host_s += host_s;
+		score->pulled_bytes += counters->pulled_bytes;
+		score->trimmed_bytes += counters->trimmed_bytes;
+		score->held_s += 1e-6 * (double)counters->held_us;
 		score->major_faults += counters->major_faults;
 		score->swap_bytes += counters->swap_in_bytes + counters->swap_out_bytes;
 	}
@@ -157,6 +168,12 @@ void score_add(struct score *sum, const struct score *score)
 	sum->guests_lost += score->guests_lost;
 	sum->full_s += score->full_s;
 	sum->some_s += score->some_s;
+	sum->host_s += score->host_s;
+	sum->pulled_bytes += score->pulled_bytes;
+	sum->trimmed_bytes += score->trimmed_bytes;
+	sum->held_s += score->held_s;
+	sum->boot_byte_s += score->boot_byte_s;
+	sum->resident_byte_s += score->resident_byte_s;
 	sum->major_faults += score->major_faults;
 	sum->swap_bytes += score->swap_bytes;
 	if (score->host_swap_peak_bytes > sum->host_swap_peak_bytes)
@@ -192,6 +209,11 @@ double score_relief_s(const struct score *score, double percentile)
 double score_returned_gib_h(const struct score *score)
 {
 	return score->returned_byte_s / GIB_H;
+}
+
+double score_spare(const struct score *score)
+{
+	return score->boot_byte_s > 0 ? 1 - score->resident_byte_s / score->boot_byte_s : 0;
 }
 
 double score_unfairness(const struct score *score)

@@ -15,7 +15,11 @@
  * nothing is left.  It is half of the sum of the differences, as a part of what was divided; 0 if
  * no guest lacks memory.
  *
- * Returned is the memory in the balloons, over time.
+ * Spare is the part of the guests' RAM at boot that costs the host nothing: what is not resident,
+ * in RAM or in the host's swap.
+ *
+ * Returned is the memory in the balloons, over time.  It says little: it misses what guests freed
+ * by themselves, and counts what they never used.
  */
 #ifndef AEROSTAT_SIM_SCORE_H
 #define AEROSTAT_SIM_SCORE_H
@@ -29,12 +33,16 @@ struct score {
 	uint64_t oom_kills;
 	uint64_t guests_lost;  /* guests that the host killed */
 	double full_s, some_s; /* stalled, in the guest or by the host */
+	double host_s;	       /* the part of both that the host is the cause of */
 	uint64_t major_faults;
 	uint64_t swap_bytes; /* the guests', in and out */
 	uint64_t host_swap_peak_bytes;
 	uint64_t min_available_bytes; /* on the host */
 	double returned_byte_s;
-	double guest_s;	     /* number of guests times seconds */
+	double boot_byte_s, resident_byte_s;
+	double guest_s; /* number of guests times seconds */
+	uint64_t pulled_bytes, trimmed_bytes;
+	double held_s;	     /* pulls waited at the gate */
 	uint64_t operations; /* new targets that differ from the old by 1 MiB or more */
 	double unfair_sum;
 	uint64_t unfair_count;
@@ -72,6 +80,9 @@ double score_relief_s(const struct score *score, double percentile);
 
 /* The memory returned to the host, in GiB·h. */
 double score_returned_gib_h(const struct score *score);
+
+/* The spare part of the guests' RAM, 0…1. */
+double score_spare(const struct score *score);
 
 /* The average unfairness, 0…1. */
 double score_unfairness(const struct score *score);

@@ -14,16 +14,19 @@
 #include <unistd.h>
 
 #include "aerostat/verbs.h"
-#include "simulator/oracle.h"
+#include "simulator/clairvoyant.h"
 
 #define TRACES 100
 #define GUESTS 6
 #define SHORTEST_S 30
+#define SLACK_MIN 0.1
+#define SLACK_MAX 10.0
 
 /* The values of the options as they were given. */
 struct simulate_options {
 	char **policies;
-	char *traces, *seed, *guests, *seconds, *shape, *plot, *record, *recording;
+	char *traces, *seed, *guests, *seconds, *shape, *fleet, *slack, *plot, *record, *recording;
+	gboolean wide;
 };
 
 static void simulate_options_clear(struct simulate_options *args)
@@ -34,6 +37,8 @@ static void simulate_options_clear(struct simulate_options *args)
 	g_free(args->guests);
 	g_free(args->seconds);
 	g_free(args->shape);
+	g_free(args->fleet);
+	g_free(args->slack);
 	g_free(args->plot);
 	g_free(args->record);
 	g_free(args->recording);
@@ -92,12 +97,43 @@ static bool parse_shape(struct context *ctx, const struct verb *verb, const char
 	return false;
 }
 
+static bool parse_fleet(struct context *ctx, const struct verb *verb, const char *text,
+			const struct fleet **fleet, int *code)
+{
+	g_autoptr(GString) names = g_string_new(NULL);
+
+	*fleet = text ? fleet_find(text) : &fleets[0];
+	if (*fleet)
+		return true;
+	for (const struct fleet *one = fleets; one->name; one++)
+		g_string_append_printf(names, "%s%s", one == fleets ? "" : ", ", one->name);
+	*code = cli_usage(ctx, verb, "fleet '%s' is not known; there are: %s", text, names->str);
+	return false;
+}
+
+static bool parse_slack(struct context *ctx, const struct verb *verb, const char *text,
+			double *slack, int *code)
+{
+	char *end;
+
+	if (!text)
+		return true;
+	*slack = g_ascii_strtod(text, &end);
+	if (end != text && !*end && *slack >= SLACK_MIN && *slack <= SLACK_MAX)
+		return true;
+	*code = cli_usage(ctx, verb, "slack '%s' is not a number from %.1f to %.0f", text,
+			  SLACK_MIN, SLACK_MAX);
+	return false;
+}
+
 static bool parse_simulate_options(struct context *ctx, const struct verb *verb,
 				   const struct simulate_options *args, struct simulate *asked,
 				   int *code)
 {
 	if (!parse_policies(ctx, verb, args->policies, asked->policies, code) ||
 	    !parse_shape(ctx, verb, args->shape, &asked->shape, code) ||
+	    !parse_fleet(ctx, verb, args->fleet, &asked->fleet, code) ||
+	    !parse_slack(ctx, verb, args->slack, &asked->slack, code) ||
 	    !verb_parse_number(ctx, verb, "traces", args->traces, 1, 100000, &asked->traces,
 			       code) ||
 	    !verb_parse_number(ctx, verb, "seed", args->seed, 0, 1000000000, &asked->seed, code) ||
@@ -106,18 +142,19 @@ static bool parse_simulate_options(struct context *ctx, const struct verb *verb,
 	    !verb_parse_number(ctx, verb, "seconds", args->seconds, SHORTEST_S, 3600,
 			       &asked->seconds, code))
 		return false;
+	asked->wide = args->wide;
 	asked->plot_path = args->plot;
 	asked->record_path = args->record;
 	if (!args->recording)
 		return true;
-	if (g_ptr_array_find(asked->policies, &policy_oracle, NULL)) {
-		*code = cli_usage(
-			ctx, verb,
-			"policy 'oracle' cannot replay a recording: it needs to know the future");
+	if (g_ptr_array_find(asked->policies, &policy_clairvoyant, NULL)) {
+		*code = cli_usage(ctx, verb,
+				  "policy 'clairvoyant' cannot replay a recording: it needs to "
+				  "know the future");
 		return false;
 	}
 	if (!args->traces && !args->seed && !args->guests && !args->seconds && !args->shape &&
-	    !args->plot && !args->record)
+	    !args->fleet && !args->slack && !args->wide && !args->plot && !args->record)
 		return true;
 	*code = cli_usage(
 		ctx, verb,
@@ -139,8 +176,9 @@ static void capture_guest_point(struct trace_capture *capture, const struct cont
 				guint i)
 {
 	const struct sim_world *world = view->world;
-	const struct sim_guest *guest = &world->guests[i];
-	double stalled_s = 1e-6 * (double)(guest->counters.full_us + world->slots[i].stall_us);
+	guint place = world->seen[i];
+	const struct sim_guest *guest = &world->guests[place];
+	double stalled_s = 1e-6 * (double)(guest->counters.full_us + world->slots[place].stall_us);
 	const double *times = (const double *)capture->plot->times->data;
 	guint now = capture->plot->times->len - 1;
 	double passed = now ? times[now] - times[now - 1] : 1;
@@ -148,13 +186,23 @@ static void capture_guest_point(struct trace_capture *capture, const struct cont
 		.need = (double)trace_need(guest->traits, world->step),
 		.target = (double)view->decisions[i].target_bytes,
 		.actual = (double)sim_guest_actual(guest),
-		.stall = MIN(1, (stalled_s - capture->stalled_s[i]) / passed),
-		.killed = guest->counters.oom_kills > capture->kills[i],
+		.stall = MIN(1, (stalled_s - capture->stalled_s[place]) / passed),
+		.killed = guest->counters.oom_kills > capture->kills[place],
 	};
 
-	capture->stalled_s[i] = stalled_s;
-	capture->kills[i] = guest->counters.oom_kills;
-	g_array_append_val(capture->plot->guests[i], point);
+	capture->stalled_s[place] = stalled_s;
+	capture->kills[place] = guest->counters.oom_kills;
+	g_array_append_val(capture->plot->guests[place], point);
+}
+
+/* The plot needs a point of each guest: nothing of one that does not run. */
+static void capture_absent_guests(struct trace_capture *capture, const struct sim_world *world)
+{
+	const struct plot_point nothing = { .need = NAN, .target = NAN, .actual = NAN };
+
+	for (guint i = 0; i < world->trace->count; i++)
+		if (!world->guests[i].running)
+			g_array_append_val(capture->plot->guests[i], nothing);
 }
 
 static void capture_step(void *data, const struct contest_view *view)
@@ -175,6 +223,7 @@ static void capture_step(void *data, const struct contest_view *view)
 	g_array_append_val(capture->plot->available, available);
 	for (guint i = 0; i < view->count; i++)
 		capture_guest_point(capture, view, i);
+	capture_absent_guests(capture, view->world);
 }
 
 static struct plot *plot_new_for_trace(const struct trace *trace, const struct policy_ops *policy)
@@ -230,7 +279,7 @@ static const struct trace_shape *trace_shape_at(const struct results *results, u
 						size_t *index)
 {
 	*index = results->asked->shape ? (size_t)(results->asked->shape - trace_shapes)
-				       : n % results->shapes;
+				       : n % TRACE_PLAIN_SHAPES;
 	return &trace_shapes[*index];
 }
 
@@ -238,11 +287,18 @@ static struct trace *make_numbered_trace(const struct results *results, unsigned
 					 size_t *index)
 {
 	const struct simulate *asked = results->asked;
-	struct trace *trace = trace_new(trace_shape_at(results, n, index), asked->seed + n,
-					asked->guests, asked->seconds);
+	struct trace *trace = trace_new(&(struct trace_plan){
+		.shape = trace_shape_at(results, n, index),
+		.seed = asked->seed + n,
+		.guests = asked->guests,
+		.seconds = asked->seconds,
+		.slack = asked->slack,
+		.wide = asked->wide,
+	});
 
 	if (!trace)
 		g_error("out of memory");
+	fleet_equip(asked->fleet, trace);
 	return trace;
 }
 
@@ -317,6 +373,12 @@ static int run_simulate(struct context *ctx, const struct verb *verb, int argc, 
 		  "length of each trace (default: 240)", "S" },
 		{ "shape", 0, 0, G_OPTION_ARG_STRING, &given.shape, "run only traces of this shape",
 		  "NAME" },
+		{ "fleet", 0, 0, G_OPTION_ARG_STRING, &given.fleet,
+		  "what the guests' drivers and devices can do (default: drawn)", "NAME" },
+		{ "slack", 0, 0, G_OPTION_ARG_STRING, &given.slack,
+		  "give the guests this many times the peak of their needs (default: drawn)", "N" },
+		{ "wide", 0, 0, G_OPTION_ARG_NONE, &given.wide,
+		  "guests of 512 MiB to 64 GiB that start and stop; any host swap", NULL },
 		{ "plot", 0, 0, G_OPTION_ARG_FILENAME, &given.plot,
 		  "draw the first trace under the first policy", "FILE.svg" },
 		{ "record", 0, 0, G_OPTION_ARG_FILENAME, &given.record,
@@ -351,14 +413,15 @@ const struct verb verb_simulate = {
 	.details =
 		"Runs policies that move memory between guests over seeded traces of a host whose "
 		"guests reclaim,\n"
-		"swap, stall and kill, and compares them: Aerostat's, five others, and an oracle "
-		"that knows the\n"
+		"swap, stall and kill, and compares them: Aerostat's, others', and one that "
+		"knows the\n"
 		"future. Nothing real is changed. With --recording, a policy sees what was "
 		"recorded "
 		"on a real host,\n"
 		"and must decide what was decided then.",
 	.examples =
 		"  aerostat simulate --traces 200\n"
+		"  aerostat simulate --fleet ours --slack 0.9\n"
 		"  aerostat simulate --policy aerostat --policy proxmox --shape bursts --seed 7\n"
 		"  aerostat simulate -p aerostat --shape build --traces 1 --plot build.svg\n"
 		"  aerostat simulate --recording monday.jsonl\n",

@@ -6,12 +6,16 @@
 #include "aerostat/cli.h"
 #include "recording/recording.h"
 #include "simulator/contest.h"
+#include "simulator/fleet.h"
 
 /* What the command line asks for. */
 struct simulate {
 	GPtrArray *policies; /* const struct policy_ops * */
 	unsigned int traces, seed, guests, seconds;
 	const struct trace_shape *shape; /* NULL: all shapes in turn */
+	const struct fleet *fleet;
+	double slack; /* as in struct trace_plan */
+	bool wide;
 	const char *plot_path;
 	const char *record_path;
 };

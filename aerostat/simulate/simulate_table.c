@@ -76,6 +76,26 @@ static double operations(const struct score *score)
 	return (double)score->operations;
 }
 
+static double host_full_s(const struct score *score)
+{
+	return score->host_s;
+}
+
+static double spare_percent(const struct score *score)
+{
+	return 100 * score_spare(score);
+}
+
+static double pulled_gib(const struct score *score)
+{
+	return (double)score->pulled_bytes / GIB;
+}
+
+static double trimmed_gib(const struct score *score)
+{
+	return (double)score->trimmed_bytes / GIB;
+}
+
 static double unfair_percent(const struct score *score)
 {
 	return 100 * score_unfairness(score);
@@ -85,6 +105,7 @@ static const struct figure figures[] = {
 	{ "oom_kills", "processes killed in guests", 0, oom_kills },
 	{ "guests_lost", "guests killed by the host", 0, guests_lost },
 	{ "psi_full_s", "stalled, PSI full, s", 1, psi_full_s },
+	{ "host_full_s", "of that, by the host, s", 1, host_full_s },
 	{ "psi_some_s", "stalled, PSI some, s", 1, psi_some_s },
 	{ "major_faults", "major faults", 0, major_faults },
 	{ "swap_gib", "swapped in and out, GiB", 1, swap_gib },
@@ -93,6 +114,9 @@ static const struct figure figures[] = {
 	{ "unrelieved_percent", "bursts never relieved, %", 1, unrelieved_percent },
 	{ "host_min_mib", "least available on the host, MiB", 0, host_min_mib },
 	{ "host_swap_mib", "most swapped by the host, MiB", 0, host_swap_mib },
+	{ "spare_percent", "spare, % of all guests' RAM", 1, spare_percent },
+	{ "pulled_gib", "taken back by guests, GiB", 1, pulled_gib },
+	{ "trimmed_gib", "cache trimmed, GiB", 1, trimmed_gib },
 	{ "returned_gib_h", "returned, GiB·h", 2, score_returned_gib_h },
 	{ "operations", "targets set", 0, operations },
 	{ "unfair_percent", "unfairness, %", 2, unfair_percent },
@@ -119,31 +143,15 @@ static struct score *sums_of(const struct results *results)
 	return sums;
 }
 
-/* The oracle's sum; NULL if it did not run. */
-static const struct score *oracle_of(const struct results *results, const struct score *sums)
-{
-	for (guint i = 0; i < results->asked->policies->len; i++)
-		if (!strcmp(policy_at(results, i)->name, "oracle"))
-			return &sums[i];
-	return NULL;
-}
-
-static double of_oracle_percent(const struct score *score, const struct score *oracle)
-{
-	return oracle && oracle->returned_byte_s > 0
-		       ? 100 * score->returned_byte_s / oracle->returned_byte_s
-		       : NAN;
-}
-
 static void print_table_head(const struct results *results)
 {
 	const struct simulate *asked = results->asked;
 
-	printf("%u trace%s of %s, %u guest%s, %u s each; seeds %u to %u\n\n", asked->traces,
-	       asked->traces == 1 ? "" : "s",
+	printf("%u trace%s of %s, %u guest%s, %u s each; seeds %u to %u; fleet %s\n\n",
+	       asked->traces, asked->traces == 1 ? "" : "s",
 	       asked->shape ? asked->shape->name : "all shapes in turn", asked->guests,
 	       asked->guests == 1 ? "" : "s", asked->seconds, asked->seed,
-	       asked->seed + asked->traces - 1);
+	       asked->seed + asked->traces - 1, asked->fleet->name);
 	printf("%-33s", "");
 	for (guint i = 0; i < asked->policies->len; i++)
 		printf(" %11s", policy_at(results, i)->name);
@@ -167,18 +175,11 @@ static void print_figure_row(const struct figure *figure, const struct score *su
 void results_print(const struct results *results)
 {
 	g_autofree struct score *sums = sums_of(results);
-	const struct score *oracle = oracle_of(results, sums);
 	guint count = results->asked->policies->len;
 
 	print_table_head(results);
 	for (size_t i = 0; i < G_N_ELEMENTS(figures); i++)
 		print_figure_row(&figures[i], sums, count);
-	if (!oracle)
-		return;
-	print_row_title("returned, % of the oracle's");
-	for (guint i = 0; i < count; i++)
-		printf(" %11.1f", of_oracle_percent(&sums[i], oracle));
-	putchar('\n');
 }
 
 static json_t *json_real_or_null(double value)
@@ -219,19 +220,18 @@ void results_print_json(const struct results *results)
 {
 	const struct simulate *asked = results->asked;
 	g_autofree struct score *sums = sums_of(results);
-	const struct score *oracle = oracle_of(results, sums);
 	json_t *policies = json_array();
 
 	for (guint i = 0; i < asked->policies->len; i++) {
 		json_t *one = score_json(&sums[i]);
 
 		json_object_set_new(one, "policy", json_string(policy_at(results, i)->name));
-		json_object_set_new(one, "of_oracle_percent",
-				    json_real_or_null(of_oracle_percent(&sums[i], oracle)));
 		json_object_set_new(one, "shapes", shapes_json(results, i));
 		json_array_append_new(policies, one);
 	}
-	cli_print_json(json_pack("{s:i, s:i, s:i, s:i, s:o}", "traces", (int)asked->traces, "seed",
-				 (int)asked->seed, "guests", (int)asked->guests, "seconds",
-				 (int)asked->seconds, "policies", policies));
+	cli_print_json(json_pack("{s:i, s:i, s:i, s:i, s:s, s:f, s:b, s:o}", "traces",
+				 (int)asked->traces, "seed", (int)asked->seed, "guests",
+				 (int)asked->guests, "seconds", (int)asked->seconds, "fleet",
+				 asked->fleet->name, "slack", asked->slack, "wide",
+				 (int)asked->wide, "policies", policies));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Traces, contests, the oracle and scores. */
+/* Traces, contests, the clairvoyant policy and scores. */
 #include "simulator/contest.h"
 
 #include <setjmp.h>
@@ -9,14 +9,16 @@
 
 #include <cmocka.h>
 
-#include "simulator/oracle.h"
+#include "simulator/clairvoyant.h"
+#include "simulator/fleet.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define SEED 42
 
 static struct trace *make(const char *shape, uint64_t seed)
 {
-	struct trace *trace = trace_new(trace_shape_find(shape), seed, 5, 120);
+	struct trace *trace = trace_new(&(struct trace_plan){
+		.shape = trace_shape_find(shape), .seed = seed, .guests = 5, .seconds = 120 });
 
 	assert_non_null(trace);
 	return trace;
@@ -85,6 +87,58 @@ static void bursts_are_seconds_of_much_more(void **state)
 			    trace_need(guest, burst->first - 1) + guest->boot_bytes / 10);
 	}
 	trace_free(trace);
+}
+
+static struct trace *make_wide(uint64_t seed, double slack)
+{
+	struct trace *trace =
+		trace_new(&(struct trace_plan){ .shape = &trace_shapes[seed % TRACE_PLAIN_SHAPES],
+						.seed = seed,
+						.guests = 20,
+						.seconds = 120,
+						.slack = slack,
+						.wide = true });
+
+	assert_non_null(trace);
+	return trace;
+}
+
+static void a_slack_changes_the_host_and_not_the_guests(void **state)
+{
+	struct trace *dense = make_wide(SEED, 0.8), *roomy = make_wide(SEED, 1.6);
+
+	(void)state;
+	assert_int_equal(roomy->budget_bytes / MIB, 2 * dense->budget_bytes / MIB);
+	assert_true(roomy->host_bytes > dense->host_bytes);
+	for (uint32_t i = 0; i < dense->count; i++)
+		assert_memory_equal(dense->guests[i].loads, roomy->guests[i].loads,
+				    dense->steps * sizeof(struct trace_load));
+	trace_free(dense);
+	trace_free(roomy);
+}
+
+static void guests_of_a_wide_trace_come_and_go(void **state)
+{
+	uint32_t late = 0, early = 0;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 10; seed++) {
+		struct trace *trace = make_wide(seed, 0);
+
+		for (uint32_t i = 0; i < trace->count; i++) {
+			const struct trace_guest *guest = &trace->guests[i];
+
+			late += guest->first_step > 0;
+			early += guest->end_step < trace->steps;
+			assert_true(guest->first_step < guest->end_step);
+			if (guest->first_step)
+				assert_int_equal(trace_need(guest, guest->first_step - 1), 0);
+			assert_in_range(guest->boot_bytes, 512 * MIB, 65536 * MIB);
+		}
+		trace_free(trace);
+	}
+	assert_in_range(late, 30, 100);
+	assert_in_range(early, 30, 100);
 }
 
 static void every_shape_has_its_fault(void **state)
@@ -192,7 +246,11 @@ static void no_taking_is_found_in_vain_where_all_memory_comes_back(void **state)
 
 	(void)state;
 	for (uint64_t seed = 1; seed <= 200; seed++) {
-		struct trace *trace = trace_new(&trace_shapes[seed % 10], seed, 6, 240);
+		struct trace *trace =
+			trace_new(&(struct trace_plan){ .shape = &trace_shapes[seed % 10],
+							.seed = seed,
+							.guests = 6,
+							.seconds = 240 });
 		struct score score;
 
 		score_init(&score);
@@ -210,6 +268,76 @@ static void check_open_gates(void *data, const struct contest_view *view)
 		assert_int_equal(view->decisions[i].credit_bytes, POLICY_UNSET);
 		assert_int_equal(view->decisions[i].ceiling_bytes, POLICY_UNSET);
 	}
+}
+
+static void check_presence(void *data, const struct contest_view *view)
+{
+	uint32_t *least = data, running = 0;
+
+	assert_true(world_balanced(view->world));
+	for (uint32_t i = 0; i < view->world->trace->count; i++)
+		running += view->world->guests[i].running;
+	assert_int_equal(view->count, running);
+	for (size_t i = 0; i < view->count; i++)
+		assert_int_equal(view->guests[i].id, view->world->seen[i] + 1);
+	*least = running < *least ? running : *least;
+}
+
+static void a_policy_sees_the_guests_that_run(void **state)
+{
+	struct trace *trace = make_wide(SEED, 1);
+
+	(void)state;
+	for (size_t i = 0; contest_policy(i); i++) {
+		uint32_t least = trace->count;
+		const struct contest_watch watch = { check_presence, &least };
+		struct score score;
+
+		score_init(&score);
+		assert_int_equal(contest_run(trace, contest_policy(i), &score, &watch), 0);
+		assert_true(least < trace->count);
+	}
+	trace_free(trace);
+}
+
+static struct score contest_of_fleet(const char *fleet, const struct policy_ops *policy)
+{
+	struct score sum;
+
+	score_init(&sum);
+	for (uint64_t seed = SEED; seed < SEED + 10; seed++) {
+		struct trace *trace = make("bursts", seed);
+		struct score score;
+
+		fleet_equip(fleet_find(fleet), trace);
+		score = contest(trace, policy);
+		score_add(&sum, &score);
+		trace_free(trace);
+	}
+	return sum;
+}
+
+static void each_ability_of_a_fleet_is_worth_something(void **state)
+{
+	struct score drawn = contest_of_fleet("drawn", &policy_static);
+	struct score reporting = contest_of_fleet("reporting", &policy_static);
+	struct score stock = contest_of_fleet("stock", &policy_static);
+	struct score ours = contest_of_fleet("ours", &policy_static);
+
+	(void)state;
+	assert_true(score_spare(&reporting) > score_spare(&drawn) + 0.05);
+	assert_true(drawn.oom_kills > 0);
+	assert_int_equal(stock.oom_kills, 0);
+	assert_true(ours.full_s < stock.full_s / 4);
+	assert_true(ours.pulled_bytes > stock.pulled_bytes);
+}
+
+static void only_guests_that_can_be_trimmed_are_trimmed(void **state)
+{
+	(void)state;
+	assert_int_equal(contest_of_fleet("stock", &policy_tmo).trimmed_bytes, 0);
+	assert_true(contest_of_fleet("ours", &policy_tmo).trimmed_bytes > 0);
+	assert_int_equal(contest_of_fleet("ours", &policy_maximum).trimmed_bytes, 0);
 }
 
 static void no_policy_bounds_a_guest_that_has_no_gate(void **state)
@@ -248,37 +376,38 @@ static void no_policy_creates_or_loses_memory(void **state)
 	}
 }
 
-static void the_oracle_needs_no_kill_where_there_is_room(void **state)
+static void the_clairvoyant_needs_no_kill_where_there_is_room(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 0; seed < 20; seed++) {
 		struct trace *trace = make("bursts", seed);
-		struct score oracle, other;
+		struct score clairvoyant, other;
 
 		trace->budget_bytes += 512 * MIB;
 		trace->host_bytes += 512 * MIB;
-		oracle = contest(trace, &policy_oracle);
+		clairvoyant = contest(trace, &policy_clairvoyant);
 		other = contest(trace, &policy_static);
-		assert_int_equal(oracle.oom_kills, 0);
-		assert_int_equal(oracle.guests_lost, 0);
-		assert_true(oracle.full_s <= other.full_s + 1);
-		assert_true(score_returned_gib_h(&oracle) > score_returned_gib_h(&other));
+		assert_int_equal(clairvoyant.oom_kills, 0);
+		assert_int_equal(clairvoyant.guests_lost, 0);
+		assert_true(clairvoyant.full_s <= other.full_s + 1);
+		assert_true(score_returned_gib_h(&clairvoyant) > score_returned_gib_h(&other));
 		trace_free(trace);
 	}
 }
 
-static void an_oracle_without_a_trace_changes_nothing(void **state)
+static void a_clairvoyant_without_a_trace_changes_nothing(void **state)
 {
-	struct policy_state *oracle = policy_oracle.create(&contest_settings);
+	struct policy_state *clairvoyant = policy_clairvoyant.create(&contest_settings);
 	struct policy_host host = { .now_us = 1 };
 	struct policy_guest guest = { .id = 9, .target_bytes = 77 };
 	struct policy_decision decision;
 	struct policy_outcome outcome;
 
 	(void)state;
-	assert_int_equal(policy_oracle.step(oracle, &host, &guest, 1, &decision, &outcome), 0);
+	assert_int_equal(
+		policy_clairvoyant.step(clairvoyant, &host, &guest, 1, &decision, &outcome), 0);
 	assert_int_equal(decision.target_bytes, 77);
-	policy_oracle.destroy(oracle);
+	policy_clairvoyant.destroy(clairvoyant);
 }
 
 static void assert_fair(const double weights[3], const double needs[3], double budget,
@@ -366,12 +495,12 @@ static void names_find_policies(void **state)
 	const struct policy_ops *last = NULL;
 
 	(void)state;
-	assert_ptr_equal(contest_find("oracle"), &policy_oracle);
+	assert_ptr_equal(contest_find("clairvoyant"), &policy_clairvoyant);
 	assert_ptr_equal(contest_find("static"), &policy_static);
 	assert_null(contest_find("party"));
 	for (size_t i = 0; contest_policy(i); i++)
 		last = contest_policy(i);
-	assert_ptr_equal(last, &policy_oracle);
+	assert_ptr_equal(last, &policy_clairvoyant);
 	assert_null(trace_shape_find("party"));
 }
 
@@ -381,14 +510,19 @@ int main(void)
 		cmocka_unit_test(a_seed_makes_one_trace),
 		cmocka_unit_test(a_trace_is_tight_and_possible),
 		cmocka_unit_test(bursts_are_seconds_of_much_more),
+		cmocka_unit_test(a_slack_changes_the_host_and_not_the_guests),
+		cmocka_unit_test(guests_of_a_wide_trace_come_and_go),
 		cmocka_unit_test(every_shape_has_its_fault),
 		cmocka_unit_test(a_seed_gives_one_score),
 		cmocka_unit_test(no_guest_has_what_it_wants_while_it_has_not),
 		cmocka_unit_test(no_taking_is_found_in_vain_where_all_memory_comes_back),
+		cmocka_unit_test(a_policy_sees_the_guests_that_run),
+		cmocka_unit_test(each_ability_of_a_fleet_is_worth_something),
+		cmocka_unit_test(only_guests_that_can_be_trimmed_are_trimmed),
 		cmocka_unit_test(no_policy_bounds_a_guest_that_has_no_gate),
 		cmocka_unit_test(no_policy_creates_or_loses_memory),
-		cmocka_unit_test(the_oracle_needs_no_kill_where_there_is_room),
-		cmocka_unit_test(an_oracle_without_a_trace_changes_nothing),
+		cmocka_unit_test(the_clairvoyant_needs_no_kill_where_there_is_room),
+		cmocka_unit_test(a_clairvoyant_without_a_trace_changes_nothing),
 		cmocka_unit_test(fair_is_weighted_max_min),
 		cmocka_unit_test(scores_add_up),
 		cmocka_unit_test(relief_is_read_off_the_bins),

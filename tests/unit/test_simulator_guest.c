@@ -41,7 +41,8 @@ static void set_up(struct rig *rig)
 
 static void begin(struct rig *rig)
 {
-	sim_guest_init(&rig->guest, &rig->traits, 0);
+	sim_guest_init(&rig->guest, &rig->traits);
+	sim_guest_start(&rig->guest, 0, 0);
 }
 
 static int64_t now(const struct rig *rig)
@@ -245,14 +246,205 @@ static void with_deflate_on_oom_it_takes_from_the_balloon(void **state)
 
 	(void)state;
 	rig.traits.start_bytes = 400 * MIB;
-	rig.traits.deflate_on_oom = true;
+	rig.traits.abilities = POLICY_CAN_RELIEVE;
 	begin(&rig);
 	load(&rig, 500, 0, 0);
 	run(&rig, 20);
 	assert_int_equal(rig.guest.counters.oom_kills, 0);
-	assert_true(rig.guest.counters.oom_deflated_bytes >= 150 * MIB);
+	assert_true(rig.guest.counters.pulled_bytes >= 150 * MIB);
 	assert_in_range(rig.guest.anon, 480 * MIB, 500 * MIB);
 	assert_true(sim_guest_actual(&rig.guest) > 540 * MIB);
+}
+
+/* The in-tree driver inflates again at the next target, ours after 5 s. */
+static void after_relief_the_driver_rests(void **state)
+{
+	(void)state;
+	for (int own = 0; own <= 1; own++) {
+		RIG(rig);
+		int64_t size;
+
+		rig.traits.own_driver = own;
+		rig.traits.start_bytes = 400 * MIB;
+		rig.traits.abilities = POLICY_CAN_RELIEVE;
+		begin(&rig);
+		load(&rig, 500, 0, 0);
+		run(&rig, 20);
+		load(&rig, 100, 0, 0);
+		size = sim_guest_actual(&rig.guest);
+		run(&rig, 20);
+		assert_int_equal(sim_guest_actual(&rig.guest), size);
+		run(&rig, 60);
+		assert_int_equal(sim_guest_actual(&rig.guest) < size, own);
+		target(&rig, 401);
+		run(&rig, 10);
+		assert_int_equal(sim_guest_actual(&rig.guest), 401 * MIB);
+	}
+}
+
+/* A sixteenth of free memory or 128 MiB in 2 s; 15 % of it is in small blocks. */
+static void what_is_freed_is_reported_but_for_small_blocks(void **state)
+{
+	RIG(rig);
+
+	(void)state;
+	rig.traits.abilities = POLICY_CAN_REPORT;
+	load(&rig, 600, 0, 0);
+	begin(&rig);
+	load(&rig, 100, 0, 0);
+	run(&rig, 20);
+	assert_in_range(sim_guest_resident(&rig.guest), (664 - 125) * MIB, (664 - 119) * MIB);
+	run(&rig, 200);
+	assert_in_range(sim_guest_resident(&rig.guest), 164 * MIB + 860 * MIB * 14 / 100,
+			164 * MIB + 860 * MIB * 16 / 100);
+	assert_int_equal(sim_guest_actual(&rig.guest), 1024 * MIB);
+}
+
+static void set_pulling(struct rig *rig)
+{
+	rig->traits.own_driver = true;
+	rig->traits.abilities = POLICY_CAN_PULL | POLICY_CAN_GATE | POLICY_CAN_TRIM;
+	rig->traits.start_bytes = 400 * MIB;
+	rig->traits.swap = TRACE_SWAP_DISK;
+	rig->traits.swap_bytes = 512 * MIB;
+}
+
+/* 64 MiB take 3 ms and 15.6 ms, so 300 MiB take 5 of these. */
+static void a_pull_comes_before_swap(void **state)
+{
+	RIG(rig);
+
+	(void)state;
+	set_pulling(&rig);
+	begin(&rig);
+	load(&rig, 300, 300, 0);
+	run(&rig, 10);
+	assert_int_equal(rig.guest.anon, 600 * MIB);
+	assert_int_equal(rig.guest.counters.swap_out_bytes, 0);
+	assert_int_equal(rig.guest.counters.pulled_bytes, 5 * 64 * MIB);
+	assert_in_range(rig.guest.counters.some_us, 5 * 18000, 5 * 19000);
+}
+
+static void reading_files_once_does_not_pull(void **state)
+{
+	RIG(rig);
+
+	(void)state;
+	set_pulling(&rig);
+	begin(&rig);
+	for (int i = 0; i < STEPS; i++)
+		rig.loads[i].read_kib = 100 * 1024;
+	run(&rig, 50);
+	load(&rig, 150, 0, 0);
+	run(&rig, 50);
+	assert_int_equal(rig.guest.counters.pulled_bytes, 0);
+}
+
+static void inflation_does_not_pull(void **state)
+{
+	RIG(rig);
+
+	(void)state;
+	set_pulling(&rig);
+	load(&rig, 100, 100, 0);
+	begin(&rig);
+	run(&rig, 5);
+	target(&rig, 280);
+	run(&rig, 30);
+	assert_in_range(rig.guest.counters.pulled_bytes, 0, 64 * MIB);
+}
+
+/* With credit at once; then a block for each 5 s, and above the ceiling none. */
+static void the_gate_holds_back_what_is_beyond_the_credit(void **state)
+{
+	RIG(rig);
+
+	(void)state;
+	set_pulling(&rig);
+	begin(&rig);
+	sim_guest_set_gate(&rig.guest, 100 * MIB, 600 * MIB);
+	load(&rig, 800, 0, 0);
+	run(&rig, 20);
+	assert_int_equal(rig.guest.counters.pulled_bytes, 100 * MIB);
+	assert_true(rig.guest.counters.held_us > 0);
+	run(&rig, 50);
+	assert_int_equal(rig.guest.counters.pulled_bytes, 164 * MIB);
+	sim_guest_set_gate(&rig.guest, POLICY_UNSET, 600 * MIB);
+	run(&rig, 100);
+	assert_int_equal(sim_guest_actual(&rig.guest), 600 * MIB);
+}
+
+/* What waits in the OOM path is given after the wait, whatever the credit and the ceiling are. */
+static void the_gate_lets_a_guest_out_of_memory_wait_and_live(void **state)
+{
+	RIG(rig);
+
+	(void)state;
+	set_pulling(&rig);
+	rig.traits.swap = TRACE_SWAP_NONE;
+	rig.traits.swap_bytes = 0;
+	rig.traits.abilities |= POLICY_CAN_RELIEVE;
+	begin(&rig);
+	sim_guest_set_gate(&rig.guest, 0, 400 * MIB);
+	load(&rig, 400, 0, 0);
+	run(&rig, 40);
+	assert_int_equal(rig.guest.counters.pulled_bytes, 0);
+	assert_int_equal(rig.guest.counters.oom_kills, 0);
+	run(&rig, 80);
+	assert_int_equal(rig.guest.counters.oom_kills, 0);
+	assert_int_equal(rig.guest.counters.pulled_bytes, 128 * MIB);
+	assert_int_equal(rig.guest.anon, 400 * MIB);
+}
+
+static void a_device_without_a_gate_holds_nothing_back(void **state)
+{
+	RIG(rig);
+
+	(void)state;
+	set_pulling(&rig);
+	rig.traits.abilities &= ~(uint64_t)POLICY_CAN_GATE;
+	begin(&rig);
+	sim_guest_set_gate(&rig.guest, 0, 0);
+	load(&rig, 600, 0, 0);
+	run(&rig, 10);
+	assert_int_equal(rig.guest.anon, 600 * MIB);
+}
+
+static void a_trim_takes_useless_cache_first_and_no_size(void **state)
+{
+	RIG(rig);
+
+	(void)state;
+	set_pulling(&rig);
+	rig.traits.start_bytes = 1024 * MIB;
+	load(&rig, 100, 0, 100);
+	begin(&rig);
+	rig.loads[0].read_kib = 200 * 1024;
+	run(&rig, 1);
+	assert_int_equal(rig.guest.cache, 300 * MIB);
+	sim_guest_trim(&rig.guest, 200 * MIB);
+	run(&rig, 5);
+	assert_int_equal(rig.guest.cache, 100 * MIB);
+	assert_int_equal(rig.guest.counters.refault_bytes, 0);
+	assert_int_equal(rig.guest.counters.trimmed_bytes, 200 * MIB);
+	assert_int_equal(sim_guest_actual(&rig.guest), 1024 * MIB);
+	sim_guest_trim(&rig.guest, 50 * MIB);
+	run(&rig, 10);
+	assert_int_equal(rig.guest.cache, 100 * MIB);
+	assert_int_equal(rig.guest.counters.refault_bytes, 50 * MIB);
+}
+
+static void a_guest_that_stops_holds_nothing(void **state)
+{
+	RIG(rig);
+
+	(void)state;
+	begin(&rig);
+	run(&rig, 5);
+	sim_guest_stop(&rig.guest);
+	run(&rig, 5);
+	assert_int_equal(sim_guest_resident(&rig.guest), 0);
+	assert_int_equal(sim_guest_actual(&rig.guest), 0);
 }
 
 static void what_is_pressed_too_far_dies_of_the_kernels_own_allocations(void **state)
@@ -421,15 +613,15 @@ static void a_stuck_driver_tells_nothing_unless_it_is_ours(void **state)
 		int64_t taken;
 
 		rig.traits.own_driver = own;
-		rig.traits.deflate_on_oom = true;
+		rig.traits.abilities = POLICY_CAN_RELIEVE;
 		load(&rig, 700, 0, 0);
 		begin(&rig);
 		target(&rig, 100);
-		run(&rig, 5);
+		run(&rig, 3);
 		assert_true(rig.guest.stuck);
 		taken = rig.guest.told.taken_us;
 		run(&rig, 20);
-		assert_true(rig.guest.stuck);
+		assert_int_equal(rig.guest.stuck, !own); /* ours rests after the relief */
 		assert_int_equal(rig.guest.told.taken_us > taken, own);
 	}
 }
@@ -447,6 +639,16 @@ int main(void)
 		cmocka_unit_test(files_that_are_new_are_no_refaults),
 		cmocka_unit_test(without_swap_it_kills_after_300_ms),
 		cmocka_unit_test(with_deflate_on_oom_it_takes_from_the_balloon),
+		cmocka_unit_test(after_relief_the_driver_rests),
+		cmocka_unit_test(what_is_freed_is_reported_but_for_small_blocks),
+		cmocka_unit_test(a_pull_comes_before_swap),
+		cmocka_unit_test(reading_files_once_does_not_pull),
+		cmocka_unit_test(inflation_does_not_pull),
+		cmocka_unit_test(the_gate_holds_back_what_is_beyond_the_credit),
+		cmocka_unit_test(the_gate_lets_a_guest_out_of_memory_wait_and_live),
+		cmocka_unit_test(a_device_without_a_gate_holds_nothing_back),
+		cmocka_unit_test(a_trim_takes_useless_cache_first_and_no_size),
+		cmocka_unit_test(a_guest_that_stops_holds_nothing),
 		cmocka_unit_test(what_is_pressed_too_far_dies_of_the_kernels_own_allocations),
 		cmocka_unit_test(swapping_what_is_hot_is_thrashing),
 		cmocka_unit_test(zram_costs_a_third),

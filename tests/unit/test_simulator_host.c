@@ -33,6 +33,7 @@ static void set_up(struct rig *rig, uint64_t host_mib, uint64_t swap_mib)
 			.inflate_bytes_s = 1000 * MIB,
 			.deflate_bytes_s = 1000 * MIB,
 			.period_us = 1000000,
+			.end_step = STEPS,
 			.loads = rig->loads[i],
 		};
 		for (int step = 0; step < STEPS; step++)
@@ -44,6 +45,7 @@ static void set_up(struct rig *rig, uint64_t host_mib, uint64_t swap_mib)
 				     .count = 2,
 				     .guests = rig->guests,
 				     .host_bytes = host_mib * MIB,
+				     .host_swap = TRACE_SWAP_DISK,
 				     .host_swap_bytes = swap_mib * MIB,
 				     .other_kib = rig->other };
 	assert_true(world_init(&rig->world, &rig->trace));
@@ -180,6 +182,77 @@ static void before_the_first_answer_nothing_is_known(void **state)
 	world_clear(&rig.world);
 }
 
+/* A third stays in RAM, so more than what is missing is moved; and it is seven times as fast. */
+static void zram_of_the_host_costs_a_third(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	set_up(&rig, 2048, 1024);
+	rig.trace.host_swap = rig.world.host.swap = TRACE_SWAP_ZRAM;
+	run(&rig, 10);
+	for (int step = 0; step < STEPS; step++)
+		rig.other[step] = 600 * 1024;
+	run(&rig, 1);
+	assert_in_range(rig.world.host.swap_used, 144 * MIB * 3 / 2, 160 * MIB * 3 / 2);
+	run(&rig, 9);
+	assert_true(rig.world.slots[0].stall_us < 500000);
+	world_clear(&rig.world);
+}
+
+/* Both guests want all of their RAM, and there is room for half of that. */
+static uint64_t guests_lost_to_pulls(bool gated)
+{
+	struct rig rig;
+	uint64_t lost;
+
+	set_up(&rig, 1800, 100);
+	world_clear(&rig.world);
+	for (int i = 0; i < 2; i++) {
+		rig.guests[i].own_driver = true;
+		rig.guests[i].abilities = POLICY_CAN_PULL | (gated ? POLICY_CAN_GATE : 0);
+		rig.guests[i].swap = TRACE_SWAP_DISK;
+		rig.guests[i].swap_bytes = 1024 * MIB;
+		rig.guests[i].start_bytes = 800 * MIB;
+		for (int step = 20; step < STEPS; step++)
+			rig.loads[i][step].hot_kib = 930 * 1024;
+	}
+	assert_true(world_init(&rig.world, &rig.trace));
+	for (int second = 0; second < 20; second++) {
+		for (int i = 0; i < 2; i++)
+			sim_guest_set_gate(&rig.world.guests[i], 0, 840 * MIB);
+		run(&rig, 10);
+	}
+	lost = rig.world.host.guests_killed;
+	world_clear(&rig.world);
+	return lost;
+}
+
+static void pulls_can_lose_a_guest_to_the_host_unless_they_are_gated(void **state)
+{
+	(void)state;
+	assert_true(guests_lost_to_pulls(false) > 0);
+	assert_int_equal(guests_lost_to_pulls(true), 0);
+}
+
+static void a_guest_that_ends_gives_all_back(void **state)
+{
+	struct rig rig;
+	struct policy_host host;
+	struct policy_guest guests[2];
+
+	(void)state;
+	set_up(&rig, 4096, 0);
+	rig.guests[0].end_step = 20;
+	run(&rig, 20);
+	assert_int_equal(world_observe(&rig.world, &host, guests), 2);
+	run(&rig, 1);
+	assert_int_equal(world_observe(&rig.world, &host, guests), 1);
+	assert_int_equal(guests[0].id, 2);
+	assert_int_equal(host.available_bytes, (4096 - 100 - 764) * MIB);
+	world_clear(&rig.world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +262,9 @@ int main(void)
 		cmocka_unit_test(with_swap_full_the_largest_guest_dies),
 		cmocka_unit_test(the_balloon_gives_to_the_host),
 		cmocka_unit_test(before_the_first_answer_nothing_is_known),
+		cmocka_unit_test(zram_of_the_host_costs_a_third),
+		cmocka_unit_test(pulls_can_lose_a_guest_to_the_host_unless_they_are_gated),
+		cmocka_unit_test(a_guest_that_ends_gives_all_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

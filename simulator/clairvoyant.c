@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "simulator/oracle.h"
+#include "simulator/clairvoyant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ struct policy_state {
 	const struct trace *trace;
 };
 
-struct policy_state *oracle_create(const struct trace *trace)
+struct policy_state *clairvoyant_create(const struct trace *trace)
 {
 	struct policy_state *state = calloc(1, sizeof(*state));
 
@@ -22,24 +22,25 @@ struct policy_state *oracle_create(const struct trace *trace)
 	return state;
 }
 
-static struct policy_state *oracle_create_unused(const struct policy_settings *settings)
+static struct policy_state *clairvoyant_create_unused(const struct policy_settings *settings)
 {
 	(void)settings;
-	return oracle_create(NULL);
+	return clairvoyant_create(NULL);
 }
 
-static void oracle_destroy(struct policy_state *state)
+static void clairvoyant_destroy(struct policy_state *state)
 {
 	free(state);
 }
 
-static void oracle_configure(struct policy_state *state, const struct policy_settings *settings)
+static void clairvoyant_configure(struct policy_state *state,
+				  const struct policy_settings *settings)
 {
 	(void)state;
 	(void)settings;
 }
 
-static bool oracle_moves_guest(const struct trace_guest *guest, uint32_t step)
+static bool clairvoyant_moves_guest(const struct trace_guest *guest, uint32_t step)
 {
 	return guest->fault != TRACE_DEAD_DRIVER || step < guest->fault_step;
 }
@@ -55,8 +56,8 @@ static uint32_t steps_ahead(const struct trace *trace, const struct trace_guest 
 	return (uint32_t)(us / SIM_STEP_US);
 }
 
-static uint64_t oracle_need_ahead(const struct trace *trace, const struct trace_guest *guest,
-				  uint32_t step)
+static uint64_t clairvoyant_need_ahead(const struct trace *trace, const struct trace_guest *guest,
+				       uint32_t step)
 {
 	uint32_t ahead = steps_ahead(trace, guest);
 	uint64_t most = 0, need;
@@ -69,13 +70,13 @@ static uint64_t oracle_need_ahead(const struct trace *trace, const struct trace_
 }
 
 /* The part of all need above the floors that the budget covers, 0…1. */
-static double oracle_part(const struct trace *trace, const struct policy_guest *guests,
-			  const struct policy_decision *decisions, uint32_t step)
+static double clairvoyant_part(const struct trace *trace, const struct policy_guest *guests,
+			       const struct policy_decision *decisions, uint32_t step)
 {
 	double rest = (double)trace->budget_bytes, needs = 0, floors = 0;
 
 	for (uint32_t i = 0; i < trace->count; i++) {
-		if (!oracle_moves_guest(&trace->guests[i], step)) {
+		if (!clairvoyant_moves_guest(&trace->guests[i], step)) {
 			rest -= (double)guests[i].actual_bytes;
 			continue;
 		}
@@ -92,7 +93,7 @@ static void foresee_needs(const struct trace *trace, const struct policy_guest *
 {
 	const struct trace_guest *traits = &trace->guests[guest->id - 1];
 	uint64_t floor = floor_bytes(guest->boot_bytes);
-	uint64_t need = oracle_need_ahead(trace, traits, step);
+	uint64_t need = clairvoyant_need_ahead(trace, traits, step);
 
 	*decision = (struct policy_decision){
 		.target_bytes = guest->target_bytes,
@@ -109,9 +110,9 @@ static void foresee_needs(const struct trace *trace, const struct policy_guest *
 		 (double)need / (double)MIB);
 }
 
-static int oracle_step(struct policy_state *state, const struct policy_host *host,
-		       const struct policy_guest *guests, size_t count,
-		       struct policy_decision *decisions, struct policy_outcome *outcome)
+static int clairvoyant_step(struct policy_state *state, const struct policy_host *host,
+			    const struct policy_guest *guests, size_t count,
+			    struct policy_decision *decisions, struct policy_outcome *outcome)
 {
 	const struct trace *trace = state->trace;
 	uint32_t now = (uint32_t)(host->now_us / SIM_STEP_US) - 1;
@@ -131,9 +132,9 @@ static int oracle_step(struct policy_state *state, const struct policy_host *hos
 	if (!trace)
 		return 0;
 	outcome->budget_bytes = trace->budget_bytes;
-	part = oracle_part(trace, guests, decisions, now);
+	part = clairvoyant_part(trace, guests, decisions, now);
 	for (size_t i = 0; i < count; i++) {
-		if (!oracle_moves_guest(&trace->guests[i], now))
+		if (!clairvoyant_moves_guest(&trace->guests[i], now))
 			continue;
 		floor = decisions[i].floor_bytes;
 		decisions[i].target_bytes =
@@ -145,11 +146,11 @@ static int oracle_step(struct policy_state *state, const struct policy_host *hos
 	return 0;
 }
 
-const struct policy_ops policy_oracle = {
-	.name = "oracle",
-	.help = "knows the future: a yardstick, not a policy",
-	.create = oracle_create_unused,
-	.destroy = oracle_destroy,
-	.configure = oracle_configure,
-	.step = oracle_step,
+const struct policy_ops policy_clairvoyant = {
+	.name = "clairvoyant",
+	.help = "knows the future of all loads: a yardstick, not a policy",
+	.create = clairvoyant_create_unused,
+	.destroy = clairvoyant_destroy,
+	.configure = clairvoyant_configure,
+	.step = clairvoyant_step,
 };
