@@ -40,9 +40,19 @@ static void clairvoyant_configure(struct policy_state *state,
 	(void)settings;
 }
 
-static bool clairvoyant_moves_guest(const struct trace_guest *guest, uint32_t step)
+/* Those that do not run have no entry in a policy's input, so its order is not the trace's. */
+static const struct trace_guest *traits_of(const struct trace *trace,
+					   const struct policy_guest *guest)
 {
-	return guest->fault != TRACE_DEAD_DRIVER || step < guest->fault_step;
+	return &trace->guests[guest->id - 1];
+}
+
+static bool clairvoyant_moves_guest(const struct trace *trace, const struct policy_guest *guest,
+				    uint32_t step)
+{
+	const struct trace_guest *traits = traits_of(trace, guest);
+
+	return traits->fault != TRACE_DEAD_DRIVER || step < traits->fault_step;
 }
 
 /* Before its driver hangs, a guest must get all that it will ever need. */
@@ -71,12 +81,12 @@ static uint64_t clairvoyant_need_ahead(const struct trace *trace, const struct t
 
 /* The part of all need above the floors that the budget covers, 0…1. */
 static double clairvoyant_part(const struct trace *trace, const struct policy_guest *guests,
-			       const struct policy_decision *decisions, uint32_t step)
+			       size_t count, const struct policy_decision *decisions, uint32_t step)
 {
 	double rest = (double)trace->budget_bytes, needs = 0, floors = 0;
 
-	for (uint32_t i = 0; i < trace->count; i++) {
-		if (!clairvoyant_moves_guest(&trace->guests[i], step)) {
+	for (size_t i = 0; i < count; i++) {
+		if (!clairvoyant_moves_guest(trace, &guests[i], step)) {
 			rest -= (double)guests[i].actual_bytes;
 			continue;
 		}
@@ -91,7 +101,7 @@ static double clairvoyant_part(const struct trace *trace, const struct policy_gu
 static void foresee_needs(const struct trace *trace, const struct policy_guest *guest,
 			  uint32_t step, struct policy_decision *decision)
 {
-	const struct trace_guest *traits = &trace->guests[guest->id - 1];
+	const struct trace_guest *traits = traits_of(trace, guest);
 	uint64_t floor = floor_bytes(guest->boot_bytes);
 	uint64_t need = clairvoyant_need_ahead(trace, traits, step);
 
@@ -132,9 +142,9 @@ static int clairvoyant_step(struct policy_state *state, const struct policy_host
 	if (!trace)
 		return 0;
 	outcome->budget_bytes = trace->budget_bytes;
-	part = clairvoyant_part(trace, guests, decisions, now);
+	part = clairvoyant_part(trace, guests, count, decisions, now);
 	for (size_t i = 0; i < count; i++) {
-		if (!clairvoyant_moves_guest(&trace->guests[i], now))
+		if (!clairvoyant_moves_guest(trace, &guests[i], now))
 			continue;
 		floor = decisions[i].floor_bytes;
 		decisions[i].target_bytes =

@@ -113,8 +113,9 @@ static void update_average(double *share, int64_t stalled_us)
 	*share += ((double)stalled_us / (double)SIM_STEP_US - *share) / AVERAGE_STEPS;
 }
 
-/* Lets stalled time pass; all guests wait with the host. */
-static void account_host_stall(struct sim_host *host, struct sim_slot *slots, uint32_t count)
+/* Lets stalled time pass; all guests that run wait with the host. */
+static void account_host_stall(struct sim_host *host, const struct sim_guest *guests,
+			       struct sim_slot *slots, uint32_t count)
 {
 	int64_t stalled = min_i64(host->debt_us, SIM_STEP_US);
 
@@ -122,7 +123,8 @@ static void account_host_stall(struct sim_host *host, struct sim_slot *slots, ui
 	host->recent_us += stalled;
 	update_average(&host->pressure, stalled);
 	for (uint32_t i = 0; i < count; i++) {
-		int64_t both = min_i64(stalled + slots[i].waited_us, SIM_STEP_US);
+		int64_t both =
+			guests[i].running ? min_i64(stalled + slots[i].waited_us, SIM_STEP_US) : 0;
 
 		slots[i].stall_us += (uint64_t)both;
 		update_average(&slots[i].stall, both);
@@ -162,7 +164,7 @@ void sim_host_step(struct sim_host *host, struct sim_guest *guests, struct sim_s
 	for (uint32_t i = 0; i < count; i++)
 		host_swap_in(host, &slots[i], &room);
 	settle_host(host, all_bytes_in_ram(guests, slots, count));
-	account_host_stall(host, slots, count);
+	account_host_stall(host, guests, slots, count);
 }
 
 bool sim_host_balanced(const struct sim_host *host, const struct sim_guest *guests,

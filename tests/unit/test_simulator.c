@@ -395,6 +395,33 @@ static void the_clairvoyant_needs_no_kill_where_there_is_room(void **state)
 	}
 }
 
+/* The first guest's driver hangs, and it has ended; the second and third must still move. */
+static void a_clairvoyant_moves_the_guests_that_run(void **state)
+{
+	struct trace *trace = make("dead", SEED);
+	struct policy_state *clairvoyant = clairvoyant_create(trace);
+	struct policy_host host = { .now_us = 100 * SIM_STEP_US };
+	struct policy_guest guests[2] = { { 0 } };
+	struct policy_decision decisions[2];
+	struct policy_outcome outcome;
+
+	(void)state;
+	trace->guests[0].fault_step = 0;
+	trace->budget_bytes = trace->guests[1].boot_bytes + trace->guests[2].boot_bytes;
+	for (uint64_t i = 0; i < 2; i++)
+		guests[i] = (struct policy_guest){ .id = i + 2,
+						   .boot_bytes = trace->guests[i + 1].boot_bytes,
+						   .actual_bytes = trace->guests[i + 1].boot_bytes,
+						   .target_bytes = 1 };
+	assert_int_equal(
+		policy_clairvoyant.step(clairvoyant, &host, guests, 2, decisions, &outcome), 0);
+	assert_false(outcome.overcommitted);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(decisions[i].target_bytes, decisions[i].need_bytes);
+	policy_clairvoyant.destroy(clairvoyant);
+	trace_free(trace);
+}
+
 static void a_clairvoyant_without_a_trace_changes_nothing(void **state)
 {
 	struct policy_state *clairvoyant = policy_clairvoyant.create(&contest_settings);
@@ -522,6 +549,7 @@ int main(void)
 		cmocka_unit_test(no_policy_bounds_a_guest_that_has_no_gate),
 		cmocka_unit_test(no_policy_creates_or_loses_memory),
 		cmocka_unit_test(the_clairvoyant_needs_no_kill_where_there_is_room),
+		cmocka_unit_test(a_clairvoyant_moves_the_guests_that_run),
 		cmocka_unit_test(a_clairvoyant_without_a_trace_changes_nothing),
 		cmocka_unit_test(fair_is_weighted_max_min),
 		cmocka_unit_test(scores_add_up),

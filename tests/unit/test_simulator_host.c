@@ -253,6 +253,23 @@ static void a_guest_that_ends_gives_all_back(void **state)
 	world_clear(&rig.world);
 }
 
+static void a_guest_that_does_not_run_does_not_stall(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	set_up(&rig, 2048, 1024);
+	rig.guests[0].end_step = 5;
+	run(&rig, 10);
+	for (int step = 0; step < STEPS; step++)
+		rig.other[step] = 1500 * 1024;
+	run(&rig, 20);
+	assert_true(rig.world.slots[1].stall_us > 0);
+	assert_int_equal(rig.world.slots[0].stall_us, 0);
+	assert_true(rig.world.slots[0].stall == 0);
+	world_clear(&rig.world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +282,7 @@ int main(void)
 		cmocka_unit_test(zram_of_the_host_costs_a_third),
 		cmocka_unit_test(pulls_can_lose_a_guest_to_the_host_unless_they_are_gated),
 		cmocka_unit_test(a_guest_that_ends_gives_all_back),
+		cmocka_unit_test(a_guest_that_does_not_run_does_not_stall),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
