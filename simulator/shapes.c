@@ -270,6 +270,23 @@ static void fill_liar(struct trace *trace, struct sim_random *random)
 		   sim_random_chance(random, 0.7) ? TRACE_POOR_LIAR : TRACE_RICH_LIAR);
 }
 
+/* About every half minute all guests need more at once, as after an hourly job or a lost link. */
+static void fill_herd(struct trace *trace, struct sim_random *random)
+{
+	uint32_t at = SECONDS(sim_random_between(random, 5, 30)), first, length;
+
+	fill_quiet_load(trace, random);
+	while (at + SECONDS(15) < trace->steps) {
+		for (uint32_t i = 0; i < trace->count; i++) {
+			first = at + SECONDS(sim_random_between(random, 0, 1));
+			length = SECONDS(sim_random_between(random, 3, 8));
+			add_burst(trace, i, first, first + length, SECONDS(0.5),
+				  sim_random_between(random, 0.1, 0.4));
+		}
+		at += SECONDS(sim_random_between(random, 15, 45));
+	}
+}
+
 const struct trace_shape trace_shapes[] = {
 	{ "idle", "hardly anything happens", fill_idle },
 	{ "diurnal", "each guest has its day, at its own hours", fill_diurnal },
@@ -281,5 +298,6 @@ const struct trace_shape trace_shapes[] = {
 	{ "dead", "one guest's balloon driver hangs", fill_dead },
 	{ "frozen", "one guest's statistics stay as they are", fill_frozen },
 	{ "liar", "one guest's statistics are forged", fill_liar },
+	{ "herd", "all guests burst in the same seconds", fill_herd },
 	{ NULL, NULL, NULL },
 };

@@ -103,6 +103,24 @@ static struct trace *make_wide(uint64_t seed, double slack)
 	return trace;
 }
 
+/* At some moment all guests are in a burst, which hardly happens by chance. */
+static void guests_of_a_herd_burst_together(void **state)
+{
+	struct trace *trace = make("herd", SEED);
+	uint32_t most = 0;
+
+	(void)state;
+	for (uint32_t step = 0; step < trace->steps; step++) {
+		uint32_t bursting = 0;
+
+		for (uint32_t i = 0; i < trace->burst_count; i++)
+			bursting += step >= trace->bursts[i].first && step <= trace->bursts[i].last;
+		most = bursting > most ? bursting : most;
+	}
+	assert_int_equal(most, trace->count);
+	trace_free(trace);
+}
+
 static void a_slack_changes_the_host_and_not_the_guests(void **state)
 {
 	struct trace *dense = make_wide(SEED, 0.8), *roomy = make_wide(SEED, 1.6);
@@ -537,6 +555,7 @@ int main(void)
 		cmocka_unit_test(a_seed_makes_one_trace),
 		cmocka_unit_test(a_trace_is_tight_and_possible),
 		cmocka_unit_test(bursts_are_seconds_of_much_more),
+		cmocka_unit_test(guests_of_a_herd_burst_together),
 		cmocka_unit_test(a_slack_changes_the_host_and_not_the_guests),
 		cmocka_unit_test(guests_of_a_wide_trace_come_and_go),
 		cmocka_unit_test(every_shape_has_its_fault),

@@ -340,20 +340,6 @@ static void reading_files_once_does_not_pull(void **state)
 	assert_int_equal(rig.guest.counters.pulled_bytes, 0);
 }
 
-static void inflation_does_not_pull(void **state)
-{
-	RIG(rig);
-
-	(void)state;
-	set_pulling(&rig);
-	load(&rig, 100, 100, 0);
-	begin(&rig);
-	run(&rig, 5);
-	target(&rig, 280);
-	run(&rig, 30);
-	assert_in_range(rig.guest.counters.pulled_bytes, 0, 64 * MIB);
-}
-
 /* With credit at once; then a block for each 5 s, and above the ceiling none. */
 static void the_gate_holds_back_what_is_beyond_the_credit(void **state)
 {
@@ -432,6 +418,18 @@ static void a_trim_takes_useless_cache_first_and_no_size(void **state)
 	run(&rig, 10);
 	assert_int_equal(rig.guest.cache, 100 * MIB);
 	assert_int_equal(rig.guest.counters.refault_bytes, 50 * MIB);
+}
+
+static void who_cannot_trim_keeps_its_cache(void **state)
+{
+	RIG(rig);
+
+	(void)state;
+	load(&rig, 100, 0, 100);
+	begin(&rig);
+	sim_guest_trim(&rig.guest, 100 * MIB);
+	run(&rig, 5);
+	assert_int_equal(rig.guest.counters.trimmed_bytes, 0);
 }
 
 static void a_guest_that_stops_holds_nothing(void **state)
@@ -643,11 +641,11 @@ int main(void)
 		cmocka_unit_test(what_is_freed_is_reported_but_for_small_blocks),
 		cmocka_unit_test(a_pull_comes_before_swap),
 		cmocka_unit_test(reading_files_once_does_not_pull),
-		cmocka_unit_test(inflation_does_not_pull),
 		cmocka_unit_test(the_gate_holds_back_what_is_beyond_the_credit),
 		cmocka_unit_test(the_gate_lets_a_guest_out_of_memory_wait_and_live),
 		cmocka_unit_test(a_device_without_a_gate_holds_nothing_back),
 		cmocka_unit_test(a_trim_takes_useless_cache_first_and_no_size),
+		cmocka_unit_test(who_cannot_trim_keeps_its_cache),
 		cmocka_unit_test(a_guest_that_stops_holds_nothing),
 		cmocka_unit_test(what_is_pressed_too_far_dies_of_the_kernels_own_allocations),
 		cmocka_unit_test(swapping_what_is_hot_is_thrashing),
