@@ -131,8 +131,23 @@ static void account_host_stall(struct sim_host *host, const struct sim_guest *gu
 	}
 }
 
-void sim_host_init(struct sim_host *host, const struct sim_guest *guests,
-		   const struct sim_slot *slots, const struct trace *trace)
+/* Swaps out, and kills, until the guests fit; then divides what is left. */
+static void make_host_room(struct sim_host *host, struct sim_guest *guests, struct sim_slot *slots,
+			   uint32_t count, int64_t now_us)
+{
+	int64_t missing = settle_host(host, all_bytes_in_ram(guests, slots, count));
+	uint32_t tries = 2 * count + 20;
+
+	while (missing > 0 && tries--) {
+		/* One MiB more, because the division rounds down.  zram gets some of it back. */
+		if (host_swap_out(host, guests, slots, count, missing + MIB) < missing)
+			kill_largest(host, guests, slots, count, now_us);
+		missing = settle_host(host, all_bytes_in_ram(guests, slots, count));
+	}
+}
+
+void sim_host_init(struct sim_host *host, struct sim_guest *guests, struct sim_slot *slots,
+		   const struct trace *trace)
 {
 	*host = (struct sim_host){
 		.total = (int64_t)trace->host_bytes,
@@ -140,26 +155,19 @@ void sim_host_init(struct sim_host *host, const struct sim_guest *guests,
 		.swap = trace->host_swap,
 		.swap_total = (int64_t)trace->host_swap_bytes,
 	};
-	settle_host(host, all_bytes_in_ram(guests, slots, trace->count));
+	make_host_room(host, guests, slots, trace->count, 0);
 }
 
 void sim_host_step(struct sim_host *host, struct sim_guest *guests, struct sim_slot *slots,
 		   const struct trace *trace, uint32_t step, int64_t now_us)
 {
 	uint32_t count = trace->count;
-	int64_t missing, room;
-	uint32_t tries = 2 * count + 20;
+	int64_t room;
 
 	host->other = (int64_t)trace->other_kib[step] << 10;
 	for (uint32_t i = 0; i < count; i++)
 		drop_freed_swap(host, &guests[i], &slots[i]);
-	missing = settle_host(host, all_bytes_in_ram(guests, slots, count));
-	while (missing > 0 && tries--) {
-		/* One MiB more, because the division rounds down.  zram gets some of it back. */
-		if (host_swap_out(host, guests, slots, count, missing + MIB) < missing)
-			kill_largest(host, guests, slots, count, now_us);
-		missing = settle_host(host, all_bytes_in_ram(guests, slots, count));
-	}
+	make_host_room(host, guests, slots, count, now_us);
 	room = host->free;
 	for (uint32_t i = 0; i < count; i++)
 		host_swap_in(host, &slots[i], &room);

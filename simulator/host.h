@@ -45,9 +45,9 @@ struct sim_host {
 	uint64_t guests_killed;
 };
 
-/* The host at the start of the trace; its guests are set up already. */
-void sim_host_init(struct sim_host *host, const struct sim_guest *guests,
-		   const struct sim_slot *slots, const struct trace *trace);
+/* The host at the start of the trace; its guests are set up already.  Finds memory for them. */
+void sim_host_init(struct sim_host *host, struct sim_guest *guests, struct sim_slot *slots,
+		   const struct trace *trace);
 
 /* The end of a step at @now_us, after the guests' step: finds memory for them. */
 void sim_host_step(struct sim_host *host, struct sim_guest *guests, struct sim_slot *slots,

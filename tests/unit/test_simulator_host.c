@@ -270,6 +270,25 @@ static void a_guest_that_does_not_run_does_not_stall(void **state)
 	world_clear(&rig.world);
 }
 
+static void a_host_that_is_too_small_shows_what_is_true_from_the_start(void **state)
+{
+	struct rig rig;
+	struct policy_host host;
+	struct policy_guest guests[2];
+
+	(void)state;
+	set_up(&rig, 1200, 1024);
+	assert_true(world_balanced(&rig.world));
+	world_observe(&rig.world, &host, guests);
+	assert_in_range(host.available_bytes, 0, 1200 * MIB);
+	assert_true(host.swap_used_bytes > 0);
+	world_clear(&rig.world);
+	set_up(&rig, 1200, 0);
+	assert_true(world_balanced(&rig.world));
+	assert_true(rig.world.host.guests_killed > 0);
+	world_clear(&rig.world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +302,7 @@ int main(void)
 		cmocka_unit_test(pulls_can_lose_a_guest_to_the_host_unless_they_are_gated),
 		cmocka_unit_test(a_guest_that_ends_gives_all_back),
 		cmocka_unit_test(a_guest_that_does_not_run_does_not_stall),
+		cmocka_unit_test(a_host_that_is_too_small_shows_what_is_true_from_the_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
