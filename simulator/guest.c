@@ -252,8 +252,6 @@ void sim_guest_init(struct sim_guest *guest, const struct trace_guest *traits)
 		.traits = traits,
 		.target = (int64_t)traits->start_bytes,
 		.next_target = (int64_t)traits->start_bytes,
-		.credit = INT64_MAX,
-		.ceiling = INT64_MAX,
 	};
 }
 
@@ -293,14 +291,6 @@ void sim_guest_set_target(struct sim_guest *guest, uint64_t bytes, int64_t now_u
 	guest->next_target_us = now_us + guest->traits->late_us;
 	if (!guest->traits->own_driver)
 		guest->rest_until_us = 0;
-}
-
-void sim_guest_set_gate(struct sim_guest *guest, uint64_t credit, uint64_t ceiling)
-{
-	bool gated = guest->traits->abilities & POLICY_CAN_GATE;
-
-	guest->credit = gated && credit < INT64_MAX ? (int64_t)credit : INT64_MAX;
-	guest->ceiling = gated && ceiling < INT64_MAX ? (int64_t)ceiling : INT64_MAX;
 }
 
 void sim_guest_trim(struct sim_guest *guest, uint64_t bytes)

@@ -80,12 +80,13 @@ struct sim_guest {
 	int64_t next_target_us;	     /* when next_target takes effect */
 	int64_t down_until_us;	     /* after a kill */
 	int64_t next_statistics_us;
-	int64_t credit, ceiling; /* of the gate (relief.h); INT64_MAX: none */
-	int64_t held_since_us;	 /* since when the gate holds an acknowledgement back; 0: not */
-	int64_t rest_until_us;	 /* after relief, the driver does not inflate before this time */
-	int64_t trim;		 /* cache that it was asked to give up and still has */
-	unsigned int starved;	 /* steps in which an allocation found nothing */
-	bool stuck;		 /* the driver inflates and does not find enough memory */
+	int64_t allowed, ceiling; /* the sizes up to which the gate lets it take memory back, */
+	int64_t credit_until_us;  /* before this time (relief.h) */
+	int64_t held_since_us;	  /* since when the gate holds an acknowledgement back; 0: not */
+	int64_t rest_until_us;	  /* after relief, the driver does not inflate before this time */
+	int64_t trim;		  /* cache that it was asked to give up and still has */
+	unsigned int starved;	  /* steps in which an allocation found nothing */
+	bool stuck;		  /* the driver inflates and does not find enough memory */
 	struct sim_counters counters;
 	struct sim_statistics told;
 	/* Of the current step. */
@@ -112,12 +113,6 @@ void sim_guest_stop(struct sim_guest *guest);
 
 /* The host sets a target, which the driver acts on after its delay. */
 void sim_guest_set_target(struct sim_guest *guest, uint64_t bytes, int64_t now_us);
-
-/*
- * What the guest may take back by itself until the next call, if its device has a gate, and up to
- * which size.  POLICY_UNSET: without bound.
- */
-void sim_guest_set_gate(struct sim_guest *guest, uint64_t credit, uint64_t ceiling);
 
 /* Asks the guest to give up page cache, if it can.  Replaces an earlier request. */
 void sim_guest_trim(struct sim_guest *guest, uint64_t bytes);

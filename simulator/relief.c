@@ -10,27 +10,47 @@
 #define OWN_OOM_BLOCK (64 * SIM_MIB)
 #define OWN_PAUSE_US INT64_C(5000000)
 
-/* How much of @bytes the device acknowledges now. */
-static int64_t pass_gate(struct sim_guest *guest, int64_t bytes, bool out_of_memory)
+static int64_t guest_size(const struct sim_guest *guest)
 {
-	int64_t size = (int64_t)guest->traits->boot_bytes - guest->balloon;
-	int64_t below = max_zero(guest->ceiling - size);
-	int64_t free = min_i64(guest->credit, below);
+	return (int64_t)guest->traits->boot_bytes - guest->balloon;
+}
 
-	if (free > 0) {
-		bytes = min_i64(bytes, free);
-		if (guest->credit != INT64_MAX)
-			guest->credit -= bytes;
+void relief_set_gate(struct sim_guest *guest, uint64_t credit, uint64_t ceiling, int64_t now_us)
+{
+	int64_t size = guest_size(guest);
+	int64_t own = size > guest->next_target ? size : guest->next_target;
+	int64_t room = (int64_t)guest->traits->boot_bytes - own;
+
+	guest->credit_until_us = 0;
+	if (!(guest->traits->abilities & POLICY_CAN_GATE) || credit == POLICY_UNSET)
+		return;
+	guest->credit_until_us = now_us + RELIEF_CREDIT_US;
+	guest->ceiling = ceiling < INT64_MAX ? (int64_t)ceiling : INT64_MAX;
+	guest->allowed = own + (credit < (uint64_t)room ? (int64_t)credit : room);
+	if (guest->allowed > guest->ceiling)
+		guest->allowed = guest->ceiling > own ? guest->ceiling : own;
+}
+
+/* How much of @bytes the device acknowledges now. */
+static int64_t pass_gate(struct sim_guest *guest, int64_t bytes)
+{
+	int64_t size = guest_size(guest), wait;
+
+	if (guest->now_us >= guest->credit_until_us || size < guest->allowed) {
 		guest->held_since_us = 0;
-		return bytes;
+		return guest->now_us < guest->credit_until_us
+			       ? min_i64(bytes, guest->allowed - size)
+			       : bytes;
 	}
 	if (!guest->held_since_us)
 		guest->held_since_us = guest->now_us;
 	guest->counters.held_us += (uint64_t)SIM_STEP_US;
-	if (guest->now_us - guest->held_since_us < RELIEF_HOLD_US || (!below && !out_of_memory))
+	wait = size < guest->ceiling ? RELIEF_HOLD_US : RELIEF_CEILING_HOLD_US;
+	if (guest->now_us - guest->held_since_us < wait)
 		return 0;
-	guest->held_since_us = guest->now_us;
-	return out_of_memory ? bytes : min_i64(bytes, below);
+	guest->held_since_us = 0;
+	guest->allowed += RELIEF_STEP_BYTES;
+	return min_i64(bytes, RELIEF_STEP_BYTES);
 }
 
 static void give_back(struct sim_guest *guest, int64_t bytes)
@@ -46,7 +66,7 @@ static void give_back(struct sim_guest *guest, int64_t bytes)
 void relief_pull(struct sim_guest *guest, int64_t bytes)
 {
 	while (pages_usable(guest) < bytes && guest->pull_left_us > 0 && guest->balloon > 0) {
-		int64_t block = pass_gate(guest, min_i64(PULL_BLOCK, guest->balloon), false);
+		int64_t block = pass_gate(guest, min_i64(PULL_BLOCK, guest->balloon));
 		double us = PULL_US + 1e6 * (double)block / (double)PULL_SPEED;
 
 		if (!block) {
@@ -65,6 +85,8 @@ bool relief_out_of_memory(struct sim_guest *guest)
 
 	if (!(guest->traits->abilities & POLICY_CAN_RELIEVE) || guest->dead || !guest->balloon)
 		return false;
-	give_back(guest, pass_gate(guest, min_i64(block, guest->balloon), true));
-	return true;
+	block = pass_gate(guest, min_i64(block, guest->balloon));
+	if (block)
+		give_back(guest, block);
+	return block || guest->now_us - guest->held_since_us < RELIEF_PATIENCE_US;
 }

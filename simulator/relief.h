@@ -17,18 +17,24 @@
  * The gate
  * --------
  * A driver that must tell the host first may use a page of the balloon only once the device has
- * acknowledged that.  A gated device does so at once up to the guest's credit, as long as the size
- * stays below the ceiling.  Beyond that, it holds the acknowledgement back until there is credit,
- * at most for RELIEF_HOLD_US: the OOM path may be what waits.  A pull beyond the ceiling has no end
- * of waiting, because there the tasks can still reclaim.
+ * acknowledged that.  As in device/gate.c, a gated device does so at once up to the guest's credit.
+ * Beyond that, each RELIEF_STEP_BYTES wait for RELIEF_HOLD_US, and ten times as long at the
+ * ceiling.  A credit is in effect for RELIEF_CREDIT_US.  Meanwhile the tasks reclaim, except those
+ * that are out of memory: they wait until the driver gives up, after RELIEF_PATIENCE_US.
  */
 #ifndef AEROSTAT_SIM_RELIEF_H
 #define AEROSTAT_SIM_RELIEF_H
 
 #include "simulator/guest.h"
 
-/* Slow enough that a swap on disk (150 MiB/s) keeps up with ten guests in need. */
-#define RELIEF_HOLD_US INT64_C(5000000)
+#define RELIEF_HOLD_US INT64_C(500000)
+#define RELIEF_CEILING_HOLD_US (10 * RELIEF_HOLD_US)
+#define RELIEF_STEP_BYTES (INT64_C(16) << 20)
+#define RELIEF_CREDIT_US INT64_C(5000000)
+#define RELIEF_PATIENCE_US INT64_C(1000000)
+
+/* The host says what the guest may take back; POLICY_UNSET: without bound. */
+void relief_set_gate(struct sim_guest *guest, uint64_t credit, uint64_t ceiling, int64_t now_us);
 
 /* Pulls until @bytes are usable, or the step, the balloon or the credit is used up. */
 void relief_pull(struct sim_guest *guest, int64_t bytes);
@@ -36,7 +42,7 @@ void relief_pull(struct sim_guest *guest, int64_t bytes);
 /*
  * relief_out_of_memory - what the guest gets instead of an OOM kill
  *
- * Returns false if it gets nothing and must kill.  While the gate holds the memory back nothing is
+ * Returns false if it gets nothing and must kill.  While the driver waits at the gate nothing is
  * given, and nothing is killed.
  */
 bool relief_out_of_memory(struct sim_guest *guest);

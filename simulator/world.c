@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "simulator/relief.h"
+
 #define MIN_CHANGE (INT64_C(1) << 20)
 
 static void start_and_stop_guests(struct sim_world *world)
@@ -179,7 +181,8 @@ uint32_t world_apply(struct sim_world *world, const struct policy_decision *deci
 
 		changes += change >= MIN_CHANGE || change <= -MIN_CHANGE;
 		sim_guest_set_target(guest, decisions[i].target_bytes, world->now_us);
-		sim_guest_set_gate(guest, decisions[i].credit_bytes, decisions[i].ceiling_bytes);
+		relief_set_gate(guest, decisions[i].credit_bytes, decisions[i].ceiling_bytes,
+				world->now_us);
 		if (decisions[i].trim_bytes)
 			sim_guest_trim(guest, decisions[i].trim_bytes);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Each rule of the guest's model by a small example: a guest of 1 GiB, hand-made loads. */
-#include "simulator/guest.h"
+#include "simulator/relief.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -340,7 +340,13 @@ static void reading_files_once_does_not_pull(void **state)
 	assert_int_equal(rig.guest.counters.pulled_bytes, 0);
 }
 
-/* With credit at once; then a block for each 5 s, and above the ceiling none. */
+static void set_gate(struct rig *rig, int64_t credit_mib, int64_t ceiling_mib)
+{
+	relief_set_gate(&rig->guest, (uint64_t)(credit_mib * MIB), (uint64_t)(ceiling_mib * MIB),
+			now(rig));
+}
+
+/* With credit at once; then 16 MiB for each half of a second, while the tasks reclaim. */
 static void the_gate_holds_back_what_is_beyond_the_credit(void **state)
 {
 	RIG(rig);
@@ -348,38 +354,70 @@ static void the_gate_holds_back_what_is_beyond_the_credit(void **state)
 	(void)state;
 	set_pulling(&rig);
 	begin(&rig);
-	sim_guest_set_gate(&rig.guest, 100 * MIB, 600 * MIB);
+	set_gate(&rig, 100, 1024);
 	load(&rig, 800, 0, 0);
-	run(&rig, 20);
+	run(&rig, 5);
 	assert_int_equal(rig.guest.counters.pulled_bytes, 100 * MIB);
+	assert_true(rig.guest.counters.swap_out_bytes > 0);
 	assert_true(rig.guest.counters.held_us > 0);
-	run(&rig, 50);
-	assert_int_equal(rig.guest.counters.pulled_bytes, 164 * MIB);
-	sim_guest_set_gate(&rig.guest, POLICY_UNSET, 600 * MIB);
-	run(&rig, 100);
-	assert_int_equal(sim_guest_actual(&rig.guest), 600 * MIB);
+	run(&rig, 40);
+	assert_in_range(rig.guest.counters.pulled_bytes, (100 + 6 * 16) * MIB,
+			(100 + 8 * 16) * MIB);
 }
 
-/* What waits in the OOM path is given after the wait, whatever the credit and the ceiling are. */
-static void the_gate_lets_a_guest_out_of_memory_wait_and_live(void **state)
+/* 16 MiB for each 5 s, as long as the credit is renewed. */
+static void at_its_ceiling_a_guest_waits_ten_times_as_long(void **state)
 {
 	RIG(rig);
 
 	(void)state;
 	set_pulling(&rig);
-	rig.traits.swap = TRACE_SWAP_NONE;
-	rig.traits.swap_bytes = 0;
-	rig.traits.abilities |= POLICY_CAN_RELIEVE;
+	rig.traits.start_bytes = 450 * MIB;
 	begin(&rig);
-	sim_guest_set_gate(&rig.guest, 0, 400 * MIB);
-	load(&rig, 400, 0, 0);
-	run(&rig, 40);
+	load(&rig, 800, 0, 0);
+	for (int i = 0; i < 9; i++) {
+		set_gate(&rig, 500, 450);
+		run(&rig, 5);
+	}
+	assert_int_equal(sim_guest_actual(&rig.guest), 450 * MIB);
+	set_gate(&rig, 500, 450);
+	run(&rig, 10);
+	assert_int_equal(sim_guest_actual(&rig.guest), 466 * MIB);
+}
+
+static void the_gate_opens_when_its_credit_is_not_renewed(void **state)
+{
+	RIG(rig);
+
+	(void)state;
+	set_pulling(&rig);
+	begin(&rig);
+	set_gate(&rig, 0, 400);
+	load(&rig, 800, 0, 0);
+	run(&rig, 49);
 	assert_int_equal(rig.guest.counters.pulled_bytes, 0);
-	assert_int_equal(rig.guest.counters.oom_kills, 0);
-	run(&rig, 80);
-	assert_int_equal(rig.guest.counters.oom_kills, 0);
-	assert_int_equal(rig.guest.counters.pulled_bytes, 128 * MIB);
-	assert_int_equal(rig.guest.anon, 400 * MIB);
+	run(&rig, 10);
+	assert_true(rig.guest.counters.pulled_bytes > RELIEF_STEP_BYTES * 4);
+}
+
+/* Its driver gives up after a second: it waits half of that, and 5 s at the ceiling. */
+static void a_guest_out_of_memory_lives_unless_it_is_at_its_ceiling(void **state)
+{
+	(void)state;
+	for (int low = 0; low <= 1; low++) {
+		RIG(rig);
+
+		set_pulling(&rig);
+		rig.traits.swap = TRACE_SWAP_NONE;
+		rig.traits.swap_bytes = 0;
+		rig.traits.abilities |= POLICY_CAN_RELIEVE;
+		begin(&rig);
+		set_gate(&rig, 0, low ? 400 : 1024);
+		load(&rig, 400, 0, 0);
+		run(&rig, 40);
+		assert_int_equal(rig.guest.counters.oom_kills > 0, low);
+		assert_int_equal(rig.guest.counters.pulled_bytes >= 80 * MIB, !low);
+	}
 }
 
 static void a_device_without_a_gate_holds_nothing_back(void **state)
@@ -390,7 +428,7 @@ static void a_device_without_a_gate_holds_nothing_back(void **state)
 	set_pulling(&rig);
 	rig.traits.abilities &= ~(uint64_t)POLICY_CAN_GATE;
 	begin(&rig);
-	sim_guest_set_gate(&rig.guest, 0, 0);
+	set_gate(&rig, 0, 0);
 	load(&rig, 600, 0, 0);
 	run(&rig, 10);
 	assert_int_equal(rig.guest.anon, 600 * MIB);
@@ -642,7 +680,9 @@ int main(void)
 		cmocka_unit_test(a_pull_comes_before_swap),
 		cmocka_unit_test(reading_files_once_does_not_pull),
 		cmocka_unit_test(the_gate_holds_back_what_is_beyond_the_credit),
-		cmocka_unit_test(the_gate_lets_a_guest_out_of_memory_wait_and_live),
+		cmocka_unit_test(at_its_ceiling_a_guest_waits_ten_times_as_long),
+		cmocka_unit_test(the_gate_opens_when_its_credit_is_not_renewed),
+		cmocka_unit_test(a_guest_out_of_memory_lives_unless_it_is_at_its_ceiling),
 		cmocka_unit_test(a_device_without_a_gate_holds_nothing_back),
 		cmocka_unit_test(a_trim_takes_useless_cache_first_and_no_size),
 		cmocka_unit_test(who_cannot_trim_keeps_its_cache),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The host's rules: two guests of 1 GiB, on hosts that have room for them or not. */
+#include "simulator/relief.h"
 #include "simulator/world.h"
 
 #include <setjmp.h>
@@ -220,7 +221,7 @@ static uint64_t guests_lost_to_pulls(bool gated)
 	assert_true(world_init(&rig.world, &rig.trace));
 	for (int second = 0; second < 20; second++) {
 		for (int i = 0; i < 2; i++)
-			sim_guest_set_gate(&rig.world.guests[i], 0, 840 * MIB);
+			relief_set_gate(&rig.world.guests[i], 0, 840 * MIB, rig.world.now_us);
 		run(&rig, 10);
 	}
 	lost = rig.world.host.guests_killed;
