@@ -45,6 +45,7 @@
 #include "policy/constants.h"
 #include "policy/grant.h"
 #include "policy/limit.h"
+#include "policy/loan.h"
 #include "policy/numbers.h"
 #include "policy/pace.h"
 #include "policy/policy.h"
@@ -54,6 +55,7 @@
 struct policy_state {
 	struct policy_settings settings;
 	struct histories histories;
+	struct pool pool;
 	struct view *views;
 	struct share *shares;
 	size_t room; /* of both arrays; shares has twice as many */
@@ -259,6 +261,7 @@ static int aerostat_step(struct policy_state *state, const struct policy_host *h
 		.seconds = seconds_since(state, host->now_us),
 		.limit_count = host->group_count + 1,
 	};
+	struct budget budget;
 
 	if (grow_step_arrays(state, count, round.limit_count) < 0 ||
 	    histories_match(&state->histories, guests, count) < 0)
@@ -268,11 +271,16 @@ static int aerostat_step(struct policy_state *state, const struct policy_host *h
 	round.grants = count ? state->shares + count : NULL;
 	round.limits = state->limits;
 	fill_views(state, &round, guests, decisions);
-	limit_fill_all(&round, budget_compute(host, &state->settings, guests, count));
+	loan_follow_growth(&state->pool, &round);
+	budget = budget_compute(host, &state->settings, guests, count);
+	if (budget.bytes != POLICY_UNSET && !host->critical)
+		budget.bytes = saturating_add(budget.bytes, loan_bytes(&state->pool, &round));
+	limit_fill_all(&round, budget);
 	limit_divide_all(&round);
 	find_urgent_guests(&round);
 	choose_targets(&round);
 	grant_free_memory(&round);
+	loan_set_credits(&round);
 	fill_outcome(&round, outcome);
 	state->last_us = host->now_us;
 	return 0;

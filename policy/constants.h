@@ -22,10 +22,11 @@
 #define FROZEN_BYTES (32 * MIB) /* no number of a guest ignores a balloon that moves further */
 
 /* Need (need.c) */
-#define DEMAND_FALL_S 120.0  /* most batch jobs come back within two minutes, or not at all */
-#define KILL_HOLD_S 300.0    /* a killed service is up again and warm by then */
-#define SWAP_FORGET_S 600.0  /* what was not read back for ten minutes is not missed */
-#define CACHE_FORGET_S 600.0 /* nor is cache that caused no faults for as long */
+#define DEMAND_FALL_S 120.0	/* most batch jobs come back within two minutes, or not at all */
+#define DEMAND_FALL_PULL_S 20.0 /* a guest that can take memory back need not keep it so long */
+#define KILL_HOLD_S 300.0	/* a killed service is up again and warm by then */
+#define SWAP_FORGET_S 600.0	/* what was not read back for ten minutes is not missed */
+#define CACHE_FORGET_S 600.0	/* nor is cache that caused no faults for as long */
 
 /* Reserve (reserve.c) */
 #define RESERVE_PART 0.15	      /* of the demand: a large guest's usual swing */
@@ -70,15 +71,38 @@
 #define GROUP_RESERVE_SMALL_PART 8     /* but at most this part of a small limit */
 #define GROUP_OWN_BYTES (64 * MIB)     /* what a VMM uses itself, where that is not known */
 
+/* Pool (pool.c) */
+#define POOL_SLOT_US (SECOND_US / 2) /* POOL_SLOTS of them: until growth is seen and answered */
+#define POOL_RARE 0.002		     /* rarer growth is not prepared for, */
+#define POOL_PART 0.6		     /* and of that this part, as the reserve helps, too */
+#define POOL_PRIOR_PART 0.15	     /* of the largest guest: assumed as long as nothing is known */
+#define POOL_PRIOR_US (10 * MINUTE_US)
+
+/* Loan (loan.c) */
+#define LOAN_UNGATED_PART 0.8 /* of what a guest does not use and may use at any time */
+
+/* Trim (trim.c) */
+#define TRIM_PART_PER_S 0.02		 /* of the cold cache, in quiet times */
+#define TRIM_SHORT_PART_PER_S 0.25	 /* and when the host is short, */
+#define TRIM_SHORT_PART 4		 /* with less than 1/4 of its RAM available */
+#define TRIM_BACKOFF_US (10 * SECOND_US) /* after harm */
+#define TRIM_PSI_SHARE 0.01		 /* of the time that tasks wait for memory: harm */
+#define TRIM_REFAULT_BYTES_PER_S                                                                   \
+	((double)MIB) /* of cache that was dropped and read again: harm                            \
+		       */
+
 /* Division (divide.c) */
 #define IDLE_COST 4.0 /* an idle byte costs as 4 used ones: 1 / (1 - a tax of 75 %), as ESXi's */
 
 /* Pace (pace.c) */
-#define CALM_US (30 * SECOND_US)	/* the usual gap within one burst is shorter */
-#define STEP_PART 20			/* 1/20 of the size per step: reclaim keeps up */
-#define STEP_BYTES_PER_S (64 * MIB)	/* half of what a stock driver takes without harm */
-#define HURRY_FACTOR 4			/* steps are larger when a guest in distress waits */
-#define BAND_BYTES (32 * MIB)		/* a smaller change is not worth an operation */
+#define CALM_US (30 * SECOND_US) /* the usual gap within one burst is shorter */
+#define CALM_PULL_US (10 * SECOND_US)
+#define LAZY_PART 4		    /* nobody is shrunk while 1/4 of the host's RAM is available */
+#define STEP_PART 20		    /* 1/20 of the size per step: reclaim keeps up */
+#define STEP_BYTES_PER_S (64 * MIB) /* half of what a stock driver takes without harm */
+#define HURRY_FACTOR 4		    /* steps are larger when a guest in distress waits */
+#define BAND_BYTES (32 * MIB)	    /* a smaller change is not worth an operation */
+#define BAND_PULL_PART 33
 #define BAND_PART 100			/* nor is one of less than 1/100 */
 #define CONFIRM_SLACK_BYTES (2 * MIB)	/* a driver that takes huge pages may stop this far away */
 #define ROUND_BYTES MIB			/* targets are whole MiB, because people read them */

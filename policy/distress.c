@@ -34,6 +34,9 @@ static bool faults_are_unusual(struct symptoms *symptoms, double faults, double 
 
 void symptoms_update(struct symptoms *symptoms, const struct change *change, int64_t taken_us)
 {
+	double waiting = change_rate(change, COUNTER_PSI_SOME) / (double)SECOND_US;
+	double refaults = change_rate(change, COUNTER_REFAULT);
+
 	if (change->counters[COUNTER_OOM_KILLS] > 0)
 		symptoms->killed_us = taken_us;
 	symptoms->stalling = change_rate(change, COUNTER_ALLOC_STALLS) > STALLS_PER_S &&
@@ -41,12 +44,12 @@ void symptoms_update(struct symptoms *symptoms, const struct change *change, int
 	symptoms->swapping = change_rate(change, COUNTER_SWAP_IN) > SWAP_IN_BYTES_PER_S;
 	symptoms->faulting = faults_are_unusual(symptoms, change_rate(change, COUNTER_MAJOR_FAULTS),
 						change->seconds);
-	symptoms->waiting = change_rate(change, COUNTER_PSI_SOME) > PSI_SHARE * (double)SECOND_US;
-}
-
-bool symptoms_refaulting(const struct symptoms *symptoms)
-{
-	return symptoms->faulting && !symptoms->swapping;
+	symptoms->waiting = waiting > PSI_SHARE;
+	/* Drivers that do not report refaults show them as faults without reading from swap. */
+	symptoms->refaulting =
+		refaults > TRIM_REFAULT_BYTES_PER_S || (symptoms->faulting && !symptoms->swapping);
+	if (waiting > TRIM_PSI_SHARE || symptoms->refaulting)
+		symptoms->hurt_us = taken_us;
 }
 
 uint64_t distress_margin(uint64_t demand)

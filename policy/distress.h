@@ -9,7 +9,9 @@
 struct symptoms {
 	int64_t killed_us;   /* when an OOM kill was last seen; 0: never */
 	double usual_faults; /* major faults per second, averaged; below 0: not known yet */
+	int64_t hurt_us;     /* when tasks last waited for memory, or read files again; 0: never */
 	bool stalling, swapping, faulting, waiting;
+	bool refaulting; /* the guest reads back files that it had to drop */
 };
 
 struct distress {
@@ -23,9 +25,6 @@ void symptoms_reset(struct symptoms *symptoms);
 
 /* Reads the signs off what changed between two samples, the later taken at @taken_us. */
 void symptoms_update(struct symptoms *symptoms, const struct change *change, int64_t taken_us);
-
-/* Whether the guest reads back files that it had to drop. */
-bool symptoms_refaulting(const struct symptoms *symptoms);
 
 /*
  * distress_judge - whether a guest is in distress

@@ -160,3 +160,18 @@ void grant_free_memory(struct round *round)
 		raise_targets(round);
 	}
 }
+
+void grant_credits(struct round *round)
+{
+	for (size_t k = 0; k < round->count; k++) {
+		struct view *view = &round->views[k];
+		uint64_t has = max_u64(view->actual, view->target);
+
+		view->request =
+			view->ceiling == POLICY_UNSET ? 0 : saturating_sub(view->ceiling, has);
+	}
+	grant_requests(round, 0);
+	for (size_t k = 0; k < round->count; k++)
+		if (round->views[k].ceiling != POLICY_UNSET)
+			round->views[k].credit = round->views[k].request;
+}

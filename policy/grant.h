@@ -11,4 +11,7 @@ uint64_t grant_urgent_bytes(const struct view *view);
 /* Raises targets as far as the budget exceeds what all guests use. */
 void grant_free_memory(struct round *round);
 
+/* Divides what is then left as credits, up to the guests' ceilings; POLICY_UNSET: none. */
+void grant_credits(struct round *round);
+
 #endif

@@ -21,6 +21,8 @@ struct history {
 	struct symptoms symptoms;
 	struct pace pace;
 	struct cost cost;
+	uint64_t actual;	  /* its size in the last step; 0: no last step */
+	uint64_t resident;	  /* in the last step; POLICY_UNSET: not known, or no last step */
 	enum situation situation; /* of the last step, where memory is shortest for it */
 };
 

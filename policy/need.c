@@ -62,7 +62,7 @@ static void raise_number(double *number, uint64_t bytes)
 		*number = floor;
 }
 
-void need_note_kill(struct need *need, uint64_t bytes)
+void need_note_proof(struct need *need, uint64_t bytes)
 {
 	raise_number(&need->demand, bytes);
 }
@@ -81,12 +81,12 @@ static void hold_demand_after_kill(struct need *need, const struct change *chang
 }
 
 /* How much of its excess over need demand keeps, 0…1. */
-static double demand_decay(const struct need *need, double seconds)
+static double demand_decay(const struct need *need, double seconds, double fall_s)
 {
-	return need->held_s > 0 ? 1 : decay_factor(seconds, DEMAND_FALL_S);
+	return need->held_s > 0 ? 1 : decay_factor(seconds, fall_s);
 }
 
-double need_update(struct need *need, uint64_t bytes, const struct change *change)
+double need_update(struct need *need, uint64_t bytes, const struct change *change, double fall_s)
 {
 	double grown = bytes > need->bytes ? (double)(bytes - need->bytes) : 0;
 	double now;
@@ -97,7 +97,7 @@ double need_update(struct need *need, uint64_t bytes, const struct change *chang
 	now = need_current(need);
 	hold_demand_after_kill(need, change);
 	if (now < need->demand)
-		now += (need->demand - now) * demand_decay(need, change->seconds);
+		now += (need->demand - now) * demand_decay(need, change->seconds, fall_s);
 	need->demand = now;
 	return grown / change->seconds;
 }

@@ -25,13 +25,14 @@ void need_start(struct need *need, uint64_t bytes);
  * need_update - a further sample
  * @bytes: the need by this sample
  * @change: what changed since the last sample
+ * @fall_s: the time constant with which demand falls
  *
  * Returns by how many bytes per second need grew, without the hidden need; at least 0.
  */
-double need_update(struct need *need, uint64_t bytes, const struct change *change);
+double need_update(struct need *need, uint64_t bytes, const struct change *change, double fall_s);
 
-/* The guest's OOM killer ran: raises demand to at least @bytes. */
-void need_note_kill(struct need *need, uint64_t bytes);
+/* The guest showed that it needs @bytes: its OOM killer ran, or it took memory back. */
+void need_note_proof(struct need *need, uint64_t bytes);
 
 /* The guest reads back files that it dropped: counts its @cache bytes as in use. */
 void need_note_hot_cache(struct need *need, uint64_t cache);

@@ -36,7 +36,7 @@
 
 uint64_t pace_dead_band(const struct view *view)
 {
-	return max_u64(BAND_BYTES, view->current / BAND_PART);
+	return max_u64(BAND_BYTES, view->current / (view->calls_back ? BAND_PULL_PART : BAND_PART));
 }
 
 static void back_off(struct pace *pace, enum policy_reason why, uint64_t back, int64_t now_us)
@@ -192,6 +192,13 @@ static bool is_worth_taking(const struct view *view)
 	return excess_bytes(view) > pace_dead_band(view);
 }
 
+/* Whether so much of the host's RAM is available that taking more is of no use. */
+static bool is_host_at_ease(const struct round *round)
+{
+	return round->host->available_bytes != POLICY_UNSET &&
+	       round->host->available_bytes > round->host->total_bytes / LAZY_PART;
+}
+
 bool pace_can_give(const struct view *view)
 {
 	return !view->protection && !view->distress.pressured && is_worth_taking(view);
@@ -199,13 +206,16 @@ bool pace_can_give(const struct view *view)
 
 enum policy_reason pace_refusal(const struct view *view, const struct round *round)
 {
-	bool calm = round->host->now_us - view->history->pace.calm_us >= CALM_US;
+	int64_t patience = view->calls_back ? CALM_PULL_US : CALM_US;
+	bool calm = round->host->now_us - view->history->pace.calm_us >= patience;
 
 	if (view->protection || view->current > view->high)
 		return view->protection;
 	if (view->distress.pressured &&
 	    (view->binding->givers || view->binding->situation <= SITUATION_IDLE))
 		return POLICY_REASON_DISTRESS;
+	if (is_host_at_ease(round) && !view->binding->over_budget && view->calls_back)
+		return POLICY_REASON_SURPLUS;
 	if (calm || round->host->critical || view->binding->situation >= SITUATION_SHORT)
 		return POLICY_REASON_NONE;
 	/* The kernel does not wait: it kills at the limit. */
@@ -225,6 +235,8 @@ static uint64_t step_limit(const struct view *view, const struct round *round)
 		return way;
 	if (must_hurry(view))
 		limit *= HURRY_FACTOR;
+	if (view->calls_back)
+		limit = way;
 	return min_u64(limit, way > pace_dead_band(view) ? way / 2 : way);
 }
 

@@ -56,14 +56,14 @@ void growth_record_relief(struct growth *growth, double seconds)
 	growth->relief_s = old + (seconds - old) * RELIEF_NEW_PART;
 }
 
-double growth_p99(const struct growth *growth)
+double growth_exceeded(const struct growth *growth, double part)
 {
 	double all = 0, above = 0, limit = GROWTH_MIN_BYTES_PER_S;
 	int class = GROWTH_CLASSES;
 
 	for (int i = 0; i < GROWTH_CLASSES; i++)
 		all += (double)growth->seconds[i];
-	while (class > 0 && above <= all * GROWTH_RARE)
+	while (class > 0 && above <= all * part)
 		above += (double)growth->seconds[--class];
 	for (int i = 0; i < class; i++)
 		limit *= CLASS_FACTOR;
@@ -82,7 +82,7 @@ static uint64_t floor_above_demand(uint64_t demand)
 uint64_t reserve_for(double demand, const struct growth *growth)
 {
 	double relief = growth->relief_s > 0 ? growth->relief_s : RELIEF_FIRST_S;
-	double burst = growth_p99(growth) * relief;
+	double burst = growth_exceeded(growth, GROWTH_RARE) * relief;
 	uint64_t reserve = max_u64(RESERVE_MIN_BYTES, (uint64_t)(demand * RESERVE_PART));
 
 	reserve = max_u64(reserve, floor_above_demand((uint64_t)demand));

@@ -19,8 +19,8 @@ void growth_record(struct growth *growth, double bytes_per_s, double seconds);
 /* Adds a measured time from the sample that showed the need until the guest had it. */
 void growth_record_relief(struct growth *growth, double seconds);
 
-/* The growth, in bytes per second, that the guest exceeds 1 % of the time; 0: none seen. */
-double growth_p99(const struct growth *growth);
+/* The growth, in bytes per second, that is exceeded for this part of the time; 0: none seen. */
+double growth_exceeded(const struct growth *growth, double part);
 
 /* The reserve, in bytes, of a guest with a demand of @demand bytes. */
 uint64_t reserve_for(double demand, const struct growth *growth);

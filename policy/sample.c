@@ -55,6 +55,7 @@ static void sample_read(struct sample *sample, const struct policy_guest *guest)
 			[COUNTER_ALLOC_STALLS] = guest->alloc_stalls,
 			[COUNTER_DIRECT_SCAN] = guest->direct_scan_bytes,
 			[COUNTER_PSI_SOME] = guest->psi_some_us,
+			[COUNTER_REFAULT] = guest->refault_bytes,
 		},
 		.levels = {
 			[LEVEL_AVAILABLE] = guest->available_bytes,

@@ -13,6 +13,7 @@ enum counter {
 	COUNTER_ALLOC_STALLS,
 	COUNTER_DIRECT_SCAN, /* bytes */
 	COUNTER_PSI_SOME,    /* microseconds */
+	COUNTER_REFAULT,     /* bytes */
 	COUNTERS
 };
 

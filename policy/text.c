@@ -19,6 +19,7 @@
 #include "policy/constants.h"
 #include "policy/numbers.h"
 #include "policy/pace.h"
+#include "policy/trim.h"
 
 #define DIGITS_MAX 20
 
@@ -73,7 +74,7 @@ static void append_hidden_need(struct line *line, const struct need *need)
 static void append_guest_numbers(struct line *line, const struct view *view)
 {
 	const struct need *need = &view->history->need;
-	double growth = growth_p99(&view->history->growth);
+	double growth = growth_exceeded(&view->history->growth, GROWTH_RARE);
 
 	if (!need->known) {
 		append_text(line, "need not known, has ");
@@ -272,8 +273,9 @@ void text_fill_decision(struct view *view, const struct round *round)
 
 	*decision = (struct policy_decision){
 		.target_bytes = view->target,
-		.credit_bytes = POLICY_UNSET,
-		.ceiling_bytes = POLICY_UNSET,
+		.credit_bytes = view->credit,
+		.ceiling_bytes = view->ceiling,
+		.trim_bytes = trim_bytes(view, round),
 		.need_bytes = known ? view->history->need.bytes : POLICY_UNSET,
 		.demand_bytes = known ? view->demand : POLICY_UNSET,
 		.reserve_bytes = known ? view->reserve : POLICY_UNSET,

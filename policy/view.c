@@ -56,6 +56,25 @@ static void fill_bounds(struct view *view)
 		view->weight = WEIGHT_MAX;
 	view->movable = rules->mode == POLICY_AUTO && view->guest->reachable &&
 			view->guest->has_driver && !view->guest->cannot_shrink;
+	view->calls_back = view->guest->abilities & POLICY_CAN_PULL;
+}
+
+/*
+ * A guest that is above its target, and has grown since the last step, took memory back by itself.
+ * It needs what it has now, and keeps it: its size becomes its target.
+ */
+static void follow_pull(struct view *view)
+{
+	struct history *history = view->history;
+	bool grew = history->actual && view->actual > history->actual + CONFIRM_SLACK_BYTES;
+	bool may = view->guest->abilities & (POLICY_CAN_PULL | POLICY_CAN_RELIEVE);
+
+	history->actual = view->actual;
+	if (!may || !grew || !view->movable || view->actual <= view->current + CONFIRM_SLACK_BYTES)
+		return;
+	view->pulled = view->actual - view->current;
+	view->current = view->actual;
+	need_note_proof(&history->need, view->actual);
 }
 
 /* Whether the last statistics say what the guest needs. */
@@ -69,14 +88,17 @@ static void follow_change(struct view *view, uint64_t need, const struct change 
 	const struct policy_guest *guest = view->guest;
 	struct history *history = view->history;
 
-	growth_record(&history->growth, need_update(&history->need, need, change), change->seconds);
-	if (symptoms_refaulting(&history->symptoms) && guest->cache_bytes != POLICY_UNSET)
+	growth_record(&history->growth,
+		      need_update(&history->need, need, change,
+				  view->calls_back ? DEMAND_FALL_PULL_S : DEMAND_FALL_S),
+		      change->seconds);
+	if (history->symptoms.refaulting && guest->cache_bytes != POLICY_UNSET)
 		need_note_hot_cache(&history->need,
 				    min_u64(guest->cache_bytes, guest->actual_then_bytes));
 	if (change->counters[COUNTER_OOM_KILLS] > 0)
-		need_note_kill(&history->need,
-			       min_u64(saturating_add(guest->actual_then_bytes, view->cushion),
-				       view->high));
+		need_note_proof(&history->need,
+				min_u64(saturating_add(guest->actual_then_bytes, view->cushion),
+					view->high));
 }
 
 static void follow_sample(struct view *view, const struct round *round)
@@ -197,6 +219,7 @@ void view_fill(struct view *view, const struct round *round)
 		view->usable = view->guest->reachable && !view->claims && !view->silent &&
 			       sample_is_fresh(view->guest, round->host->now_us);
 	}
+	follow_pull(view);
 	fill_want(view);
 	fill_distress(view, round);
 	pace_update(view, round);

@@ -43,13 +43,15 @@ struct view {
 	uint64_t floor;	    /* floor_bytes() of its RAM at boot */
 	uint64_t low, high; /* the bounds of its target */
 	uint64_t actual;    /* its size */
-	uint64_t current;   /* its target before this step */
+	uint64_t current;   /* its target before this step, or what it has taken back */
+	uint64_t pulled;    /* how much of that it took back since the last step */
 	double weight;
 
-	bool movable;			/* its target may be changed at all */
-	bool silent;			/* its statistics do not show what is available */
-	bool claims;			/* its statistics cannot be true */
-	bool usable;			/* its statistics are recent and may be true */
+	bool movable;	 /* its target may be changed at all */
+	bool calls_back; /* it takes memory back before it is short (POLICY_CAN_PULL) */
+	bool silent;	 /* its statistics do not show what is available */
+	bool claims;	 /* its statistics cannot be true */
+	bool usable;	 /* its statistics are recent and may be true */
 	uint64_t demand, reserve, want; /* if history->need.known; else its current target */
 	uint64_t burst;			/* the reserve that its own history calls for */
 	uint64_t cushion;		/* the reserve that its maximum calls for */
@@ -62,6 +64,7 @@ struct view {
 	uint64_t asked;		       /* how much more it wants in this turn of grant.c */
 	uint64_t request;	       /* and how much of that it can have */
 	uint64_t target;	       /* its target after this step */
+	uint64_t credit, ceiling;      /* what it may take back by itself, and up to which size */
 };
 
 /* One step of the policy. */

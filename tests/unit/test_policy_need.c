@@ -45,7 +45,7 @@ static void demand_rises_at_once(void **state)
 	struct change change = quiet(1);
 
 	(void)state;
-	assert_true(need_update(&need, 400 * MIB, &change) == 300.0 * (double)MIB);
+	assert_true(need_update(&need, 400 * MIB, &change, DEMAND_FALL_S) == 300.0 * (double)MIB);
 	assert_int_equal(demand_mib(&need), 400);
 }
 
@@ -55,7 +55,7 @@ static void demand_falls_within_two_minutes(void **state)
 	struct change change = quiet(120);
 
 	(void)state;
-	assert_true(need_update(&need, 200 * MIB, &change) == 0);
+	assert_true(need_update(&need, 200 * MIB, &change, DEMAND_FALL_S) == 0);
 	assert_int_equal(demand_mib(&need), 200 + 800 * E_TO_MINUS_1);
 }
 
@@ -66,10 +66,10 @@ static void demand_of_a_guest_that_killed_is_held_for_a_while(void **state)
 
 	(void)state;
 	kill.counters[COUNTER_OOM_KILLS] = 1;
-	need_update(&need, 200 * MIB, &kill);
-	need_update(&need, 200 * MIB, &later);
+	need_update(&need, 200 * MIB, &kill, DEMAND_FALL_S);
+	need_update(&need, 200 * MIB, &later, DEMAND_FALL_S);
 	assert_int_equal(demand_mib(&need), 800);
-	need_update(&need, 200 * MIB, &much_later);
+	need_update(&need, 200 * MIB, &much_later, DEMAND_FALL_S);
 	assert_int_equal(demand_mib(&need), 200 + 600 * E_TO_MINUS_1);
 }
 
@@ -80,7 +80,7 @@ static void what_was_swapped_out_is_needed(void **state)
 
 	(void)state;
 	change.counters[COUNTER_SWAP_OUT] = 200.0 * (double)MIB;
-	need_update(&need, 300 * MIB, &change);
+	need_update(&need, 300 * MIB, &change, DEMAND_FALL_S);
 	assert_int_equal(demand_mib(&need), 500);
 }
 
@@ -92,8 +92,8 @@ static void what_was_read_back_is_no_longer_hidden(void **state)
 	(void)state;
 	out.counters[COUNTER_SWAP_OUT] = 200.0 * (double)MIB;
 	in.counters[COUNTER_SWAP_IN] = 300.0 * (double)MIB;
-	need_update(&need, 300 * MIB, &out);
-	need_update(&need, 500 * MIB, &in);
+	need_update(&need, 300 * MIB, &out, DEMAND_FALL_S);
+	need_update(&need, 500 * MIB, &in, DEMAND_FALL_S);
 	assert_true(need.swapped == 0);
 }
 
@@ -104,8 +104,8 @@ static void what_stays_swapped_is_forgotten(void **state)
 
 	(void)state;
 	out.counters[COUNTER_SWAP_OUT] = 800.0 * (double)MIB;
-	need_update(&need, 0, &out);
-	need_update(&need, 0, &later);
+	need_update(&need, 0, &out, DEMAND_FALL_S);
+	need_update(&need, 0, &later, DEMAND_FALL_S);
 	assert_true(need.swapped == 800.0 * (double)MIB * E_TO_MINUS_1);
 }
 
@@ -116,7 +116,7 @@ static void a_reset_forgets_swap_but_no_demand(void **state)
 
 	(void)state;
 	out.counters[COUNTER_SWAP_OUT] = 200.0 * (double)MIB;
-	need_update(&need, 500 * MIB, &out);
+	need_update(&need, 500 * MIB, &out, DEMAND_FALL_S);
 	need_start(&need, 100 * MIB);
 	assert_true(need.swapped == 0);
 	assert_int_equal(demand_mib(&need), 700);
@@ -129,13 +129,13 @@ static void cache_in_use_is_needed_and_forgotten(void **state)
 
 	(void)state;
 	need_note_hot_cache(&need, 400 * MIB);
-	need_update(&need, 300 * MIB, &change);
+	need_update(&need, 300 * MIB, &change, DEMAND_FALL_S);
 	assert_int_equal(demand_mib(&need), 700);
 	need_note_hot_cache(&need,
 			    100 * MIB); /* of what it has dropped since, nothing is forgotten */
-	need_update(&need, 300 * MIB, &change);
+	need_update(&need, 300 * MIB, &change, DEMAND_FALL_S);
 	assert_int_equal(demand_mib(&need), 700);
-	need_update(&need, 300 * MIB, &later);
+	need_update(&need, 300 * MIB, &later, DEMAND_FALL_S);
 	assert_in_range(need.cached / (double)MIB, 149, 150); /* 400 * E_TO_MINUS_1 */
 	need_start(&need, 300 * MIB);
 	assert_true(need.cached == 0);

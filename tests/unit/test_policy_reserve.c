@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "policy/constants.h"
 #include "policy/reserve.h"
 
 #include <setjmp.h>
@@ -54,7 +55,8 @@ static void covers_the_growth_until_relief(void **state)
 	(void)state;
 	growth_record(&growth, 200.0 * (double)MIB, 1);
 	/* Within a class of 19 %. */
-	assert_true(mib(growth_p99(&growth)) >= 200 && mib(growth_p99(&growth)) < 238);
+	assert_true(mib(growth_exceeded(&growth, GROWTH_RARE)) >= 200 &&
+		    mib(growth_exceeded(&growth, GROWTH_RARE)) < 238);
 	/* Twice that: two seconds until relief, before any was measured. */
 	assert_in_range(reserve_mib(610, &growth), 400, 476);
 }
@@ -67,10 +69,10 @@ static void forgets_growth_that_is_rarer_than_one_percent(void **state)
 	growth_record(&growth, 200.0 * (double)MIB, 1);
 	for (int second = 0; second < 90; second++)
 		growth_record(&growth, 0, 1);
-	assert_true(growth_p99(&growth) > 0);
+	assert_true(growth_exceeded(&growth, GROWTH_RARE) > 0);
 	for (int second = 0; second < 20; second++)
 		growth_record(&growth, 0, 1);
-	assert_true(growth_p99(&growth) == 0);
+	assert_true(growth_exceeded(&growth, GROWTH_RARE) == 0);
 }
 
 static void takes_the_99th_percentile_not_the_largest(void **state)
@@ -83,7 +85,8 @@ static void takes_the_99th_percentile_not_the_largest(void **state)
 		growth_record(&growth, 50.0 * (double)MIB, 1);
 	for (int second = 0; second < 200; second++)
 		growth_record(&growth, 0, 1);
-	assert_true(mib(growth_p99(&growth)) >= 50 && mib(growth_p99(&growth)) < 60);
+	assert_true(mib(growth_exceeded(&growth, GROWTH_RARE)) >= 50 &&
+		    mib(growth_exceeded(&growth, GROWTH_RARE)) < 60);
 }
 
 static void growth_fades_with_an_hour(void **state)
