@@ -21,6 +21,7 @@ static const char *const kind_names[EVENT_KINDS] = {
 	[EVENT_RESIZE_PROGRESS] = "resize-progress",
 	[EVENT_RESIZE_RESULT] = "resize-result",
 	[EVENT_RELOAD] = "reload",
+	[EVENT_PULL] = "pull",
 };
 
 struct listener {

@@ -23,6 +23,7 @@ enum event_kind {
 	EVENT_RESIZE_PROGRESS, /* how far a size is that a person set through the API */
 	EVENT_RESIZE_RESULT,   /* how that ended */
 	EVENT_RELOAD,	       /* another configuration is in force */
+	EVENT_PULL,	       /* a guest took memory back by itself */
 	EVENT_KINDS
 };
 /* The name of @kind in the API, such as "guest-found"; "unknown" for any other number. */

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "aerostatd/managed.h"
 
+#include "hypervisor/pull_watch.h"
+
 #include <string.h>
+
+#define PAGE_BYTES UINT64_C(4096)
+#define TRIM_LEAST_BYTES (UINT64_C(1) << 20) /* that devices accept */
 
 /* A size, and the maximum at which it was noted. */
 struct noted_size {
@@ -31,6 +36,11 @@ struct managed_private {
 
 	struct size_watch watch;
 	struct saved_guest *heritage; /* NULL: none */
+
+	char *control; /* its device's control socket, if that reports pulls; or NULL */
+	struct pull_watch *pull_watch;
+	uint64_t pulled_bytes; /* that managed_take_pulled() has returned */
+	bool is_bounded;       /* it was sent a credit */
 };
 
 struct managed *managed_new(uint64_t id, const hv_guest *found, void *owner)
@@ -55,6 +65,7 @@ struct managed *managed_new(uint64_t id, const hv_guest *found, void *owner)
 		.uuid = g_strdup(found->uuid),
 		.libvirt_id = found->id,
 		.autodeflate = -1,
+		.free_page_reporting = -1,
 		.held_bytes = HV_UNSET,
 		.before_bytes = HV_UNSET,
 		.seen.target_bytes = HV_UNSET,
@@ -70,6 +81,8 @@ void managed_free(gpointer data)
 {
 	struct managed *guest = data;
 
+	pull_watch_free(guest->private->pull_watch);
+	g_free(guest->private->control);
 	worker_free(guest->private->worker);
 	saved_guest_free(guest->private->heritage);
 	g_free(guest->private);
@@ -162,7 +175,41 @@ static void take_identity(struct managed *guest, const hv_info *info)
 	guest->state = info->state;
 	guest->driver = info->driver;
 	guest->autodeflate = info->autodeflate;
+	guest->free_page_reporting = info->free_page_reporting;
+	g_free(guest->private->control);
+	guest->private->control = g_strdup(info->control);
 	guest->has_balloon = info->has_balloon;
+}
+
+_Static_assert((int)HV_CAN_REPORT == (int)POLICY_CAN_REPORT &&
+		       (int)HV_CAN_RELIEVE == (int)POLICY_CAN_RELIEVE &&
+		       (int)HV_CAN_PULL == (int)POLICY_CAN_PULL &&
+		       (int)HV_CAN_TRIM == (int)POLICY_CAN_TRIM &&
+		       (int)HV_CAN_GATE == (int)POLICY_CAN_GATE,
+	       "the masks are the same");
+
+static uint64_t find_abilities(const struct hv_info *info, const struct hv_stats *stats)
+{
+	uint64_t abilities = info->abilities;
+
+	if (info->driver == HV_DRIVER_ABSENT)
+		return 0;
+	/* What the driver acknowledged is not known, as over libvirt.  Only Linux reports what is
+	 * available, and its driver acknowledges both. */
+	if (info->driver == HV_DRIVER_UNKNOWN && stats->value[HV_STAT_USABLE] != HV_UNSET) {
+		abilities |= info->free_page_reporting > 0 ? POLICY_CAN_REPORT : 0;
+		abilities |= info->autodeflate > 0 ? POLICY_CAN_RELIEVE : 0;
+	}
+	return abilities;
+}
+
+/* The drivers count refaults in pages. */
+static uint64_t find_refaults(const struct hv_stats *stats)
+{
+	uint64_t pages = stats->value[HV_STAT_REFAULTS_FILE];
+
+	return pages == HV_UNSET ? POLICY_UNSET
+				 : MIN(pages, UINT64_MAX / 2 / PAGE_BYTES) * PAGE_BYTES;
 }
 
 static void take_numbers(struct managed *guest, const struct worker_sample *sample)
@@ -198,9 +245,8 @@ static void take_numbers(struct managed *guest, const struct worker_sample *samp
 	seen->direct_scan_bytes = value[HV_STAT_DIRECT_SCANS];
 	seen->psi_some_us = value[HV_STAT_PSI_SOME];
 	seen->psi_full_us = value[HV_STAT_PSI_FULL];
-	/* No driver reports these yet. */
-	seen->refault_bytes = POLICY_UNSET;
-	seen->pulled_bytes = POLICY_UNSET;
+	seen->refault_bytes = find_refaults(&sample->stats);
+	seen->abilities = find_abilities(sample->info, &sample->stats);
 }
 
 /* The own and held sizes, at the present maximum. */
@@ -289,6 +335,7 @@ enum managed_change managed_take_sample(struct managed *guest, const struct work
 	take_numbers(guest, sample);
 	follow_maximum(guest, max_bytes, sample->answered_us);
 	resized = follow_size(guest, sample);
+	guest->seen.pulled_bytes = p->watch.pulled_bytes;
 	return first ? MANAGED_FIRST_ANSWER : resized ? MANAGED_RESIZED : MANAGED_UNCHANGED;
 }
 
@@ -539,6 +586,53 @@ bool managed_needs_reminder(const struct managed *guest, int64_t now_us)
 	       guest->seen.rules.mode == POLICY_AUTO && !size_watch_is_suspicious(watch) &&
 	       watch->actual_bytes + ARRIVED_BYTES < watch->target_bytes &&
 	       now_us - MAX(watch->moved_us, p->watch.set_us) >= REMIND_US;
+}
+
+/*
+ * The loan
+ */
+
+void managed_watch_pulls(struct managed *guest, void (*pulled)(void *guest))
+{
+	struct managed_private *p = guest->private;
+
+	if (p->pull_watch && p->control && pull_watch_is_open(p->pull_watch))
+		return;
+	g_clear_pointer(&p->pull_watch, pull_watch_free);
+	if (p->control)
+		p->pull_watch = pull_watch_new(p->control, pulled, guest);
+}
+
+uint64_t managed_take_pulled(struct managed *guest)
+{
+	struct managed_private *p = guest->private;
+	uint64_t more_bytes = p->watch.pulled_bytes - p->pulled_bytes;
+
+	p->pulled_bytes = p->watch.pulled_bytes;
+	return more_bytes;
+}
+
+void managed_send_loan(struct managed *guest)
+{
+	const struct policy_decision *decision = &guest->decision;
+	const struct policy_guest *seen = &guest->seen;
+	struct managed_private *p = guest->private;
+	bool is_ours = seen->rules.mode == POLICY_AUTO && seen->reachable;
+	bool bounds = is_ours && seen->abilities & POLICY_CAN_GATE &&
+		      decision->credit_bytes != POLICY_UNSET;
+
+	if (!p->worker)
+		return;
+	if (bounds)
+		worker_request_credit(p->worker, decision->credit_bytes, decision->ceiling_bytes);
+	else if (p->is_bounded)
+		worker_request_credit(p->worker, HV_UNSET, HV_UNSET);
+	p->is_bounded = bounds;
+	if (is_ours && seen->abilities & POLICY_CAN_TRIM &&
+	    decision->trim_bytes >= TRIM_LEAST_BYTES) {
+		worker_request_trim(p->worker, decision->trim_bytes);
+		guest->trims_bytes += decision->trim_bytes;
+	}
 }
 
 uint64_t managed_target(const struct managed *guest)

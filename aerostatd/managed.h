@@ -15,8 +15,9 @@
  * whose size a person has chosen is left at that.
  *
  * All changes of a struct managed (manager.h) happen in managed.c; the other files read it.
- * Nothing here does I/O except managed_send_target() and managed_start_restore(), which leave a
- * request with the guest's worker.
+ * Nothing here does I/O except managed_send_target(), managed_send_loan() and
+ * managed_start_restore(), which leave a request with the guest's worker, and
+ * managed_watch_pulls(), which connects to its device.
  */
 #ifndef AEROSTATD_MANAGED_H
 #define AEROSTATD_MANAGED_H
@@ -178,6 +179,21 @@ bool managed_forget_unset(struct managed *guest);
 
 /* Whether it stands still below its target and should be sent it again. */
 bool managed_needs_reminder(const struct managed *guest, int64_t now_us);
+
+/*
+ * What it takes back by itself, and gives up
+ */
+
+/* Calls @pulled with the guest when its device reports that it takes memory back by itself, if its
+ * device does that.  Repeated after each answer, as the connection may be lost. */
+void managed_watch_pulls(struct managed *guest, void (*pulled)(void *guest));
+
+/* What it took back since the last call that returned other than 0. */
+uint64_t managed_take_pulled(struct managed *guest);
+
+/* Requests the credit and the trim that were decided for it, or that its gate be opened if none
+ * was. */
+void managed_send_loan(struct managed *guest);
 
 /* Its last target; HV_UNSET if there is none, or somebody else has set another. */
 uint64_t managed_target(const struct managed *guest);

@@ -227,6 +227,27 @@ static const char *explain_delay(struct manager *manager, const struct managed *
 	return NULL;
 }
 
+static void on_pulled(void *data)
+{
+	const struct managed *guest = data;
+	struct manager *manager = managed_owner(guest);
+
+	if (!manager->stop.stopped)
+		round_hurry(manager->round);
+}
+
+/* Reports what the guest took back by itself, and waits for the next time. */
+static void follow_pulls(struct manager *manager, struct managed *guest)
+{
+	uint64_t bytes = managed_take_pulled(guest), actual = guest->seen.actual_bytes;
+
+	if (bytes >> 20)
+		events_add(manager->status.events, EVENT_PULL, guest->name,
+			   actual - MIN(actual, bytes), actual,
+			   "took back %" G_GUINT64_FORMAT " MiB by itself", bytes >> 20);
+	managed_watch_pulls(guest, on_pulled);
+}
+
 static void on_sampled(void *data, const struct worker_sample *sample)
 {
 	struct managed *guest = data;
@@ -279,6 +300,7 @@ static void on_sampled(void *data, const struct worker_sample *sample)
 		saved_guest_free(known);
 		break;
 	}
+	follow_pulls(manager, guest);
 	if (managed_has_learned_period(guest))
 		guests_touch(manager->guests);
 	if (was_lost && !guest->problem)

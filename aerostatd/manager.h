@@ -82,7 +82,8 @@ struct managed {
 	enum hv_state state;
 	enum hv_driver driver;
 	enum hv_obstacle obstacle;
-	int autodeflate; /* deflate-on-oom: 1 on, 0 off, -1 unknown */
+	int autodeflate;	 /* deflate-on-oom: 1 on, 0 off, -1 unknown */
+	int free_page_reporting; /* likewise */
 	bool has_balloon;
 	char *problem;		  /* why it cannot be used now; NULL: it can */
 	bool mode_by_person;	  /* a person chose its mode, seen.rules.mode */
@@ -93,6 +94,7 @@ struct managed {
 	struct policy_decision decision; /* the last one; before the first, its text is "" */
 	char *limit_path; /* of the cgroup of decision.limit_group, printable; NULL if that is 0 */
 	GQueue history;	  /* struct managed_past *, newest first, at most HISTORY_KEPT */
+	uint64_t trims_bytes; /* the page cache that it was asked to give up */
 	uint64_t times_set, times_failed; /* targets sent and refused since it was found */
 	struct managed_private *private;  /* managed.c's own */
 };

@@ -147,6 +147,7 @@ static void carry_out_step(struct round *round, const struct step *step)
 	for (size_t i = 0; i < step->count; i++) {
 		struct managed *guest = step->guests[i];
 
+		managed_send_loan(guest);
 		if (managed_wants_target(guest) && guests_can_keep(guest)) {
 			managed_add_history(guest);
 			events_add(round->context.status->events, EVENT_TARGET, guest->name,
@@ -300,9 +301,15 @@ void round_note_answer(struct round *round, const struct managed *guest)
 
 void round_hurry(struct round *round)
 {
-	if (!round->open && round->tick &&
-	    g_get_monotonic_time() - round->context.status->round_us >= HURRY_US)
+	int64_t due_us = round->context.status->round_us + HURRY_US;
+	int64_t wait_us = round->open ? HURRY_US : due_us - g_get_monotonic_time();
+
+	if (!round->tick)
+		return;
+	if (wait_us <= 0)
 		open_round(round);
+	else if (!round->again)
+		round->again = g_timeout_add((guint)(wait_us / 1000 + 1), on_again, round);
 }
 
 static gboolean on_tick(gpointer data)

@@ -39,7 +39,7 @@ void round_free(struct round *round);
 /* Opens no more rounds, and sends no more targets. */
 void round_stop(struct round *round);
 
-/* Opens a round now, unless one is open or the last one was less than 250 ms ago. */
+/* Opens a round now, or as soon as none is open and the last one was 250 ms ago. */
 void round_hurry(struct round *round);
 
 /* @guest has answered, or is about to go: the open round does not wait for it any longer.  This

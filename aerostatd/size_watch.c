@@ -22,6 +22,7 @@ void size_watch_init(struct size_watch *watch)
 		.target_bytes = HV_UNSET,
 		.actual_bytes = HV_UNSET,
 		.closest_bytes = HV_UNSET,
+		.pulls_from_bytes = HV_UNSET,
 	};
 	for (int i = 0; i < HV_STAT_COUNT; i++)
 		watch->counters[i] = HV_UNSET;
@@ -102,15 +103,18 @@ static void skip_unseen_time(struct size_watch *watch, int64_t heard_us)
 		watch->moved_us += still_us - REPORT_US;
 }
 
-/* Notices boots. */
-static void follow_generation(struct size_watch *watch, const struct size_sight *sight)
+/* Notices boots.  @continued: the counters prove that the kernel is the same. */
+static void follow_generation(struct size_watch *watch, const struct size_sight *sight,
+			      bool *continued)
 {
 	bool fresh = sight->now_us - sight->heard_us <= SILENT_US;
-	bool continued, back = take_counters(watch, sight->stats, &continued);
+	bool back = take_counters(watch, sight->stats, continued);
 	bool gap_ends = fresh && watch->silent && watch->heard;
 
-	if (back || sight->driver_absent || (gap_ends && !continued))
+	if (back || sight->driver_absent || (gap_ends && !*continued)) {
 		start_approach(watch);
+		watch->pulls_from_bytes = HV_UNSET;
+	}
 	/* Until now its size was nobody's choice. */
 	if (back || sight->driver_absent || gap_ends) {
 		watch->refills = watch->booted = true;
@@ -152,6 +156,23 @@ static bool has_left_target(struct size_watch *watch, uint64_t actual, int64_t n
 	return distance > watch->closest_bytes + ARRIVED_BYTES;
 }
 
+/* Counts what the guest, which had @before, took back beyond its target.  @continued as above. */
+static void follow_pulls(struct size_watch *watch, const struct size_sight *sight, uint64_t before,
+			 bool continued)
+{
+	uint64_t actual = sight->actual_bytes;
+	bool grew = before != HV_UNSET && actual > before && sight->now_us >= watch->course_us;
+
+	if (sight->grows_alone && grew && watch->target_bytes != HV_UNSET &&
+	    actual > watch->target_bytes && watch->pulls_from_bytes == HV_UNSET)
+		watch->pulls_from_bytes = MAX(before, watch->target_bytes);
+	/* A guest that is booting has grown, too, and has not reported since. */
+	if (watch->pulls_from_bytes == HV_UNSET || !continued || sight->heard_us < watch->moved_us)
+		return;
+	watch->pulled_bytes += actual - MIN(actual, watch->pulls_from_bytes);
+	watch->pulls_from_bytes = HV_UNSET;
+}
+
 /* Whether the size has been the same for @us before @until_us, and the maximum is known, too. */
 static bool stands_still(const struct size_watch *watch, int64_t until_us, int64_t us)
 {
@@ -160,10 +181,11 @@ static bool stands_still(const struct size_watch *watch, int64_t until_us, int64
 
 bool size_watch_take(struct size_watch *watch, const struct size_sight *sight)
 {
-	uint64_t actual = sight->actual_bytes;
+	uint64_t actual = sight->actual_bytes, before = watch->actual_bytes;
 	bool above = actual > watch->target_bytes;
+	bool continued;
 
-	follow_generation(watch, sight);
+	follow_generation(watch, sight, &continued);
 	if (watch->actual_bytes == HV_UNSET)
 		watch->moved_us = sight->info_us;
 	else if (actual != watch->actual_bytes)
@@ -171,6 +193,7 @@ bool size_watch_take(struct size_watch *watch, const struct size_sight *sight)
 	watch->refills |= watch->actual_bytes != HV_UNSET && actual > watch->actual_bytes;
 	watch->actual_bytes = actual;
 	watch->info_us = sight->info_us;
+	follow_pulls(watch, sight, before, continued && !sight->driver_absent);
 	if (size_watch_is_settled(watch, sight->now_us))
 		watch->refills = watch->booted = false;
 	watch->away = watch->target_bytes != HV_UNSET &&

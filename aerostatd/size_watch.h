@@ -27,6 +27,7 @@
  * A pause that is too short for that does not count as standing still, either: each report of the
  * statistics counts as one second at most.
  * With deflate-on-oom, a guest above its target may have grown by itself, so nobody is suspected.
+ * What it took back is counted once a report of the statistics proves that it has not booted.
  *
  * No I/O and no clock.
  */
@@ -43,21 +44,23 @@
 #define SILENT_US (2 * G_USEC_PER_SEC)
 
 struct size_watch {
-	uint64_t target_bytes;	/* the last that we set; HV_UNSET: none, or another's since */
-	int64_t set_us;		/* when it was set */
-	int64_t course_us;	/* until then the guest may be on its way to the one before */
-	uint64_t actual_bytes;	/* in the last sample; HV_UNSET: there was none */
-	uint64_t from_bytes;	/* the farthest from the target that the guest was */
-	uint64_t closest_bytes; /* the closest it has come since; HV_UNSET: no closer yet */
-	int side;		/* of its target: 1 above, -1 below, 0 not known yet */
-	int64_t moved_us;	/* when its size last changed */
-	int64_t info_us;	/* when its maximum was last read */
-	bool away;		/* it had come closer than it is now */
-	bool refills;		/* its balloon has emptied, and may fill again */
-	bool booted;		/* the same, because it has booted, or may have */
-	bool silent;		/* its last statistics were old */
-	bool heard;		/* it has sent statistics */
-	int64_t heard_us;	/* when it last did */
+	uint64_t target_bytes;	   /* the last that we set; HV_UNSET: none, or another's since */
+	int64_t set_us;		   /* when it was set */
+	int64_t course_us;	   /* until then the guest may be on its way to the one before */
+	uint64_t actual_bytes;	   /* in the last sample; HV_UNSET: there was none */
+	uint64_t from_bytes;	   /* the farthest from the target that the guest was */
+	uint64_t closest_bytes;	   /* the closest it has come since; HV_UNSET: no closer yet */
+	int side;		   /* of its target: 1 above, -1 below, 0 not known yet */
+	int64_t moved_us;	   /* when its size last changed */
+	int64_t info_us;	   /* when its maximum was last read */
+	bool away;		   /* it had come closer than it is now */
+	bool refills;		   /* its balloon has emptied, and may fill again */
+	uint64_t pulled_bytes;	   /* what it took back by itself since it was first seen */
+	uint64_t pulls_from_bytes; /* where a growth began that is not counted yet; HV_UNSET */
+	bool booted;		   /* the same, because it has booted, or may have */
+	bool silent;		   /* its last statistics were old */
+	bool heard;		   /* it has sent statistics */
+	int64_t heard_us;	   /* when it last did */
 	uint64_t counters[HV_STAT_COUNT]; /* the last known values */
 };
 

@@ -31,6 +31,9 @@ struct worker {
 	uint64_t target_bytes;
 	struct saved_guest *saved; /* of the restore request */
 	int64_t restore_deadline;
+	bool credit_requested;
+	uint64_t credit_bytes, ceiling_bytes;
+	uint64_t trim_bytes; /* 0: none is requested */
 	bool note_requested, note_chosen;
 	char *note; /* that it is to have; NULL: none */
 
@@ -44,6 +47,7 @@ struct worker {
 	int before_period_s;	      /* the same, if it may have been changed since; or -1 */
 	bool period_known;	      /* it was asked for, whether or not there was an answer */
 	bool period_set;	      /* by this worker */
+	bool is_bounded;	      /* a credit was set */
 	struct hv_host_cost measured; /* bytes is HV_UNSET if it must be measured again */
 	uint64_t measured_rss_bytes;  /* the RSS at that time */
 	bool note_known;	      /* note_there is what the guest has */
@@ -286,6 +290,7 @@ static hv_info copy_info(const hv_info *info)
 
 	copy.name = g_strdup(info->name);
 	copy.uuid = g_strdup(info->uuid);
+	copy.control = g_strdup(info->control);
 	copy.version = g_strdup(info->version);
 	return copy;
 }
@@ -362,10 +367,43 @@ static void serve_note(struct worker *worker)
 		worker->note_late = true;
 }
 
+static void serve_credit(struct worker *worker)
+{
+	uint64_t credit_bytes, ceiling_bytes;
+
+	g_mutex_lock(&worker->lock);
+	credit_bytes = worker->credit_bytes;
+	ceiling_bytes = worker->ceiling_bytes;
+	g_mutex_unlock(&worker->lock);
+	worker->is_bounded = credit_bytes != HV_UNSET;
+	hv_guest_credit_set(worker->guest, hv_deadline_ms(WORKER_CALL_MS), credit_bytes,
+			    ceiling_bytes, NULL);
+}
+
+static void serve_trim(struct worker *worker)
+{
+	uint64_t bytes;
+
+	g_mutex_lock(&worker->lock);
+	bytes = worker->trim_bytes;
+	worker->trim_bytes = 0;
+	g_mutex_unlock(&worker->lock);
+	hv_guest_trim(worker->guest, hv_deadline_ms(WORKER_CALL_MS), bytes, NULL);
+}
+
+static void open_gate(struct worker *worker)
+{
+	if (worker->is_bounded)
+		hv_guest_credit_set(worker->guest, hv_deadline_ms(WORKER_CALL_MS), HV_UNSET,
+				    HV_UNSET, NULL);
+	worker->is_bounded = false;
+}
+
 static void serve_restore(struct worker *worker)
 {
 	struct reply *reply = new_reply(worker, REPLY_RESTORED);
 
+	open_gate(worker);
 	worker->note_late = false;
 	reply->outcome = restore_guest(worker->guest, worker->saved, worker->restore_deadline,
 				       &worker->cancelled, &reply->error);
@@ -376,7 +414,15 @@ static void serve_restore(struct worker *worker)
  * The thread: requests
  */
 
-enum request { REQUEST_END, REQUEST_RESTORE, REQUEST_NOTE, REQUEST_TARGET, REQUEST_SAMPLE };
+enum request {
+	REQUEST_END,
+	REQUEST_RESTORE,
+	REQUEST_NOTE,
+	REQUEST_TARGET,
+	REQUEST_CREDIT,
+	REQUEST_SAMPLE,
+	REQUEST_TRIM,
+};
 
 /* Waits for the next request; of several it returns the most important one. */
 static enum request wait_for_request(struct worker *worker, bool *manage, uint64_t *target_bytes)
@@ -400,10 +446,16 @@ static enum request wait_for_request(struct worker *worker, bool *manage, uint64
 			*target_bytes = worker->target_bytes;
 			return REQUEST_TARGET;
 		}
+		if (worker->credit_requested) {
+			worker->credit_requested = false;
+			return REQUEST_CREDIT;
+		}
 		if (worker->sample_requested) {
 			worker->sample_requested = false;
 			return REQUEST_SAMPLE;
 		}
+		if (worker->trim_bytes)
+			return REQUEST_TRIM;
 		g_cond_wait(&worker->requested, &worker->lock);
 	}
 }
@@ -426,6 +478,12 @@ static gpointer serve_requests(gpointer data)
 			break;
 		case REQUEST_TARGET:
 			serve_target(worker, target_bytes);
+			break;
+		case REQUEST_CREDIT:
+			serve_credit(worker);
+			break;
+		case REQUEST_TRIM:
+			serve_trim(worker);
 			break;
 		case REQUEST_RESTORE:
 			serve_restore(worker);
@@ -499,6 +557,24 @@ void worker_request_target(struct worker *worker, uint64_t target_bytes)
 	g_mutex_unlock(&worker->lock);
 }
 
+void worker_request_credit(struct worker *worker, uint64_t credit_bytes, uint64_t ceiling_bytes)
+{
+	g_mutex_lock(&worker->lock);
+	worker->credit_requested = true;
+	worker->credit_bytes = credit_bytes;
+	worker->ceiling_bytes = ceiling_bytes;
+	g_cond_signal(&worker->requested);
+	g_mutex_unlock(&worker->lock);
+}
+
+void worker_request_trim(struct worker *worker, uint64_t bytes)
+{
+	g_mutex_lock(&worker->lock);
+	worker->trim_bytes = bytes;
+	g_cond_signal(&worker->requested);
+	g_mutex_unlock(&worker->lock);
+}
+
 void worker_request_note(struct worker *worker, const char *note)
 {
 	g_mutex_lock(&worker->lock);
@@ -539,6 +615,8 @@ void worker_request_restore(struct worker *worker, const struct saved_guest *sav
 	worker->target_requested = false;
 	/* A sample after the restore would set the statistics period again. */
 	worker->sample_requested = false;
+	worker->credit_requested = false;
+	worker->trim_bytes = 0;
 	/* A note that was left after it would say that the guest has to be restored. */
 	worker->note_requested = false;
 	worker->restore_requested = true;

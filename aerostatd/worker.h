@@ -73,12 +73,20 @@ void worker_request_sample(struct worker *worker);
 /* Requests a target; one that was requested before and not yet set is replaced. */
 void worker_request_target(struct worker *worker, uint64_t target_bytes);
 
+/* Requests a credit, hv_guest_credit_set(), in place of one that is not yet set.  There is no
+ * reply: the gate opens by itself soon after credits fail. */
+void worker_request_credit(struct worker *worker, uint64_t credit_bytes, uint64_t ceiling_bytes);
+
+/* Requests a trim, hv_guest_trim(), in place of one that was not yet asked for.  No reply. */
+void worker_request_trim(struct worker *worker, uint64_t bytes);
+
 /*
  * worker_request_restore - restore the guest as it was saved (restore.h)
  * @saved: copied
  *
- * A sample, note or target that was requested before and is not yet served is dropped, and until
- * the reply no other request may follow.  worker_free() cancels the request.
+ * Whatever was requested before and is not yet served is dropped, and until the reply no other
+ * request may follow.  The gate is opened first, if this worker has bounded the guest.
+ * worker_free() cancels the request.
  */
 void worker_request_restore(struct worker *worker, const struct saved_guest *saved);
 

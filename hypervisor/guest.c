@@ -55,6 +55,7 @@ void hv_info_clear(struct hv_info *info)
 {
 	g_clear_pointer(&info->name, g_free);
 	g_clear_pointer(&info->uuid, g_free);
+	g_clear_pointer(&info->control, g_free);
 	g_clear_pointer(&info->version, g_free);
 }
 
@@ -207,6 +208,18 @@ bool hv_guest_note_get(struct hv_guest *guest, int64_t deadline, char **note, GE
 bool hv_guest_note_set(struct hv_guest *guest, int64_t deadline, const char *note, GError **error)
 {
 	return CALL(guest, note_set, "leaving a note", false, error, deadline, note);
+}
+
+bool hv_guest_credit_set(struct hv_guest *guest, int64_t deadline, uint64_t credit_bytes,
+			 uint64_t ceiling_bytes, GError **error)
+{
+	return CALL(guest, credit_set, "bounding what it takes back", false, error, deadline,
+		    credit_bytes, ceiling_bytes);
+}
+
+bool hv_guest_trim(struct hv_guest *guest, int64_t deadline, uint64_t bytes, GError **error)
+{
+	return CALL(guest, trim, "trimming its cache", false, error, deadline, bytes);
 }
 
 void hv_guest_close(struct hv_guest *guest)

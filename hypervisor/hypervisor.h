@@ -88,6 +88,18 @@ enum hv_obstacle {
 /* @obstacle for people, e.g. "a host device (VFIO) pins its memory"; "" for none. */
 const char *hv_obstacle_text(enum hv_obstacle obstacle);
 
+/*
+ * What the guest and its device do with memory beyond the balloon's size; a bit mask.  Only what
+ * the driver is known to have acknowledged.
+ */
+enum hv_ability {
+	HV_CAN_REPORT = 1 << 0,	 /* it reports free pages, which the host gets at once */
+	HV_CAN_RELIEVE = 1 << 1, /* it deflates instead of an OOM kill */
+	HV_CAN_PULL = 1 << 2,	 /* it deflates before it has to swap (aerostat's driver) */
+	HV_CAN_TRIM = 1 << 3,	 /* it gives up page cache on request: hv_guest_trim() */
+	HV_CAN_GATE = 1 << 4,	 /* what it takes back is bounded: hv_guest_credit_set() */
+};
+
 /* Which of libvirt's two configurations a change applies to; a bit mask. */
 enum hv_scope {
 	HV_SCOPE_CURRENT = 0,	  /* a running guest: LIVE; a guest that is shut off: CONFIG */
@@ -127,6 +139,9 @@ typedef struct hv_info {
 	int autodeflate;	 /* deflate-on-oom: 1 on, 0 off, -1 unknown */
 	int free_page_reporting; /* 1 on, 0 off, -1 unknown */
 	enum hv_driver driver;
+	unsigned int abilities; /* a mask of enum hv_ability */
+	char *control; /* the control socket of its device, if that is one of aerostat's with a
+			  gate; otherwise NULL */
 	char *version; /* of the VMM, "QEMU 7.2.22"; NULL when unknown, as over libvirt */
 } hv_info;
 
@@ -162,6 +177,8 @@ enum hv_stat {
 	HV_STAT_REFAULTS_ANON,
 	HV_STAT_REFAULTS_FILE,
 	HV_STAT_FREE_SWAP,
+	HV_STAT_ANON_MEMORY,
+	HV_STAT_TRIMMED,
 	HV_STAT_RSS, /* of the VMM's process, measured on the host */
 	HV_STAT_COUNT
 };
@@ -241,6 +258,9 @@ struct hv_ops {
 	bool (*note_get)(struct hv_guest *guest, int64_t deadline, char **note, GError **error);
 	bool (*note_set)(struct hv_guest *guest, int64_t deadline, const char *note,
 			 GError **error);
+	bool (*credit_set)(struct hv_guest *guest, int64_t deadline, uint64_t credit_bytes,
+			   uint64_t ceiling_bytes, GError **error);
+	bool (*trim)(struct hv_guest *guest, int64_t deadline, uint64_t bytes, GError **error);
 	void (*close)(struct hv_guest *guest);
 };
 
@@ -350,6 +370,19 @@ bool hv_guest_note_get(struct hv_guest *guest, int64_t deadline, char **note, GE
  * migration.  A guest that is shut down and started again has none.
  */
 bool hv_guest_note_set(struct hv_guest *guest, int64_t deadline, const char *note, GError **error);
+
+/*
+ * hv_guest_credit_set - bound what the guest takes back from its balloon by itself (HV_CAN_GATE)
+ * @credit_bytes: how much; HV_UNSET: any, as before the first credit
+ * @ceiling_bytes: the size that it may reach by that; HV_UNSET: any
+ *
+ * Ends by itself a few seconds after the last call, so that no guest depends on the caller.
+ */
+bool hv_guest_credit_set(struct hv_guest *guest, int64_t deadline, uint64_t credit_bytes,
+			 uint64_t ceiling_bytes, GError **error);
+
+/* Asks the guest to give up @bytes of cold page cache, 1 MiB or more (HV_CAN_TRIM). */
+bool hv_guest_trim(struct hv_guest *guest, int64_t deadline, uint64_t bytes, GError **error);
 
 /*
  * hv_guest_close - close the connection and free the guest; NULL is allowed

@@ -468,6 +468,8 @@ static const struct hv_ops libvirt_ops = {
 	.monitor = libvirt_monitor,
 	.note_get = libvirt_note_get,
 	.note_set = libvirt_note_set,
+	.credit_set = libvirt_device_credit_set,
+	.trim = libvirt_device_trim,
 	.close = libvirt_close,
 };
 

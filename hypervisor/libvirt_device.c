@@ -118,6 +118,8 @@ void libvirt_device_add_info(struct libvirt_guest *g, int64_t deadline, struct h
 	info->autodeflate = device.autodeflate;
 	info->free_page_reporting = device.free_page_reporting;
 	info->driver = device.driver;
+	info->abilities = device.abilities;
+	info->control = g_steal_pointer(&device.control);
 }
 
 bool libvirt_device_balloon_get(struct hv_guest *guest, int64_t deadline, uint64_t *actual_bytes,
@@ -161,6 +163,40 @@ bool libvirt_device_stats_period_set(struct hv_guest *guest, int64_t deadline, i
 
 	return hv_guest_stats_period_set(g->device, deadline, period_s, HV_SCOPE_LIVE, &failed) ||
 	       libvirt_device_fail(g, deadline, failed, error);
+}
+
+/* Makes sure that the guest has a device of aerostat's. */
+static bool libvirt_device_need(struct hv_guest *guest, int64_t deadline, const char *asked,
+				GError **error)
+{
+	if (!libvirt_device_find(guest, deadline, asked, error))
+		return false;
+	if (to_libvirt_guest(guest)->device)
+		return true;
+	g_set_error(error, HV_ERROR, HV_ERROR_UNSUPPORTED, "%s: only aerostat's device can %s",
+		    guest->address, asked);
+	return false;
+}
+
+bool libvirt_device_credit_set(struct hv_guest *guest, int64_t deadline, uint64_t credit_bytes,
+			       uint64_t ceiling_bytes, GError **error)
+{
+	struct libvirt_guest *g = to_libvirt_guest(guest);
+	g_autoptr(GError) failed = NULL;
+
+	return libvirt_device_need(guest, deadline, "bound what it takes back", error) &&
+	       (hv_guest_credit_set(g->device, deadline, credit_bytes, ceiling_bytes, &failed) ||
+		libvirt_device_fail(g, deadline, failed, error));
+}
+
+bool libvirt_device_trim(struct hv_guest *guest, int64_t deadline, uint64_t bytes, GError **error)
+{
+	struct libvirt_guest *g = to_libvirt_guest(guest);
+	g_autoptr(GError) failed = NULL;
+
+	return libvirt_device_need(guest, deadline, "trim its cache", error) &&
+	       (hv_guest_trim(g->device, deadline, bytes, &failed) ||
+		libvirt_device_fail(g, deadline, failed, error));
 }
 
 /* Only balloon changes: libvirt reports the guest's lifecycle, and why a device is silent. */

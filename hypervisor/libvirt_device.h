@@ -67,6 +67,13 @@ bool libvirt_device_stats_get(struct hv_guest *guest, int64_t deadline, struct h
 bool libvirt_device_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,
 				     GError **error);
 
+/* Implements hv_ops.credit_set; without a device of aerostat's it fails. */
+bool libvirt_device_credit_set(struct hv_guest *guest, int64_t deadline, uint64_t credit_bytes,
+			       uint64_t ceiling_bytes, GError **error);
+
+/* Implements hv_ops.trim; likewise. */
+bool libvirt_device_trim(struct hv_guest *guest, int64_t deadline, uint64_t bytes, GError **error);
+
 /* As hv_guest_event_wait(): the device's balloon changes, and libvirt's events. */
 bool libvirt_device_wait_event(struct hv_guest *guest, int64_t deadline, struct hv_event *event,
 			       GError **error);

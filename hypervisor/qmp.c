@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Guests reached through a QEMU monitor socket (QMP): the operations that are
- * not in qmp_stats.c or qmp_obstacle.c, as work functions of qmp_guest.h.
+ * not in qmp_stats.c, qmp_obstacle.c or qmp_loan.c, as work functions of qmp_guest.h.
  *
  * A control socket of aerostat-device is such a guest too.  It knows only some
  * of the commands, so those that QEMU may lack or refuse are optional.
@@ -9,6 +9,7 @@
  * No thread and no connection that is not held outlives a call.
  */
 #include "hypervisor/qmp_guest.h"
+#include "hypervisor/qmp_loan.h"
 #include "hypervisor/qmp_obstacle.h"
 #include "hypervisor/qmp_stats.h"
 #include "hypervisor/qmp_wire.h"
@@ -216,31 +217,6 @@ static bool qmp_read_flag(struct qmp_guest *g, int64_t deadline, const char *nam
 	return false;
 }
 
-/* Looks for the status bit "VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready". */
-static bool qmp_read_driver(struct qmp_guest *g, int64_t deadline, enum hv_driver *driver,
-			    GError **error)
-{
-	const char *path = qmp_balloon_path(g);
-	json_auto_t *answer = NULL;
-	const json_t *bits;
-	json_t *bit;
-	size_t i;
-
-	*driver = HV_DRIVER_UNKNOWN;
-	if (!path)
-		return true;
-	if (!qmp_execute_optional(g, deadline, "x-query-virtio-status",
-				  json_pack("{s:s}", "path", path), &answer, error))
-		return false;
-	bits = json_object_get(json_object_get(answer, "status"), "statuses");
-	if (json_is_array(bits))
-		*driver = HV_DRIVER_ABSENT;
-	json_array_foreach (bits, i, bit)
-		if (json_is_string(bit) && strstr(json_string_value(bit), "DRIVER_OK"))
-			*driver = HV_DRIVER_READY;
-	return true;
-}
-
 static bool qmp_read_balloon(struct qmp_guest *g, int64_t deadline, struct hv_info *info,
 			     GError **error)
 {
@@ -256,7 +232,7 @@ static bool qmp_read_balloon(struct qmp_guest *g, int64_t deadline, struct hv_in
 	return qmp_read_flag(g, deadline, "deflate-on-oom", &info->autodeflate, error) &&
 	       qmp_read_flag(g, deadline, "free-page-reporting", &info->free_page_reporting,
 			     error) &&
-	       qmp_read_driver(g, deadline, &info->driver, error);
+	       qmp_read_driver(g, deadline, info, error);
 }
 
 static bool qmp_read_info(struct qmp_guest *g, int64_t deadline, void *arg, GError **error)
@@ -302,6 +278,8 @@ static const struct hv_ops qmp_ops = {
 	.stats_period_set = qmp_stats_period_set,
 	.obstacle = qmp_obstacle,
 	.event_wait = qmp_event_wait,
+	.credit_set = qmp_credit_set,
+	.trim = qmp_trim,
 	.close = qmp_close,
 };
 

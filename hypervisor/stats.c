@@ -57,6 +57,10 @@ const struct hv_stat_row hv_stat_table[HV_STAT_COUNT] = {
 				    "pages of cache dropped and needed again soon" },
 	[HV_STAT_FREE_SWAP] = { "free_swap", "free-swap", NO_TAG, false,
 				"the guest's swap that is free" },
+	[HV_STAT_ANON_MEMORY] = { "anon_memory", "anon-memory", NO_TAG, false,
+				  "memory of the guest's processes, without files" },
+	[HV_STAT_TRIMMED] = { "trimmed", "trimmed", NO_TAG, false,
+			      "page cache that the guest gave up on request" },
 	[HV_STAT_RSS] = { "rss", NULL, VIR_DOMAIN_MEMORY_STAT_RSS, false,
 			  "resident memory of the guest's process on the host" },
 };

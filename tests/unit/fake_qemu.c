@@ -41,6 +41,8 @@ static const char *const honest[][2] = {
 	  ", \"stat-of-the-future\": {}}, \"last-update\": 1700000000}" },
 	{ "qom-set " DEVICE " guest-stats-polling-interval", "\"return\": {}" },
 	{ "balloon", "\"return\": {}" },
+	{ "x-set-credit", "\"return\": {}" },
+	{ "x-trim", "\"return\": {}" },
 	{ "query-migrate", "\"return\": {}" },
 	{ "human-monitor-command", "\"return\": \"net0: index=0,type=nic,model=virtio-net-pci\\r\\n"
 				   " \\\\ hub: index=0,type=user,net=10.0.2.0\\r\\n\"" },
@@ -61,10 +63,15 @@ static bool fake_say(int fd, const char *text)
 static void fake_hear(struct fake *fake, const char *key, const json_t *arguments)
 {
 	const json_t *value = json_object_get(arguments, "value");
+	g_autofree char *credit = NULL;
 
 	if (json_is_integer(value))
 		g_string_append_printf(fake->heard, "%s=%" JSON_INTEGER_FORMAT "\n", key,
 				       json_integer_value(value));
+	if (g_strcmp0(key, "x-set-credit"))
+		return;
+	credit = json_dumps(arguments, JSON_COMPACT | JSON_SORT_KEYS);
+	g_string_append_printf(fake->heard, "%s %s\n", key, credit);
 }
 
 /* Answers one line; false to drop the client. */

@@ -85,6 +85,45 @@ static bool refills(uint64_t mib_s, int pause_s)
 	return resized | has_for(TARGET_MIB, 20);
 }
 
+static void what_a_guest_takes_back_by_itself_is_counted(void **state)
+{
+	(void)state;
+	deflates = true;
+	has(TARGET_MIB + 64);
+	has(TARGET_MIB + 64);
+	has(TARGET_MIB + 128);
+	has(TARGET_MIB + 128);
+	assert_int_equal(watch.pulled_bytes >> 20, 128);
+	/* It is given that as its target, and more, which is no pull. */
+	size_watch_set_target(&watch, (TARGET_MIB + 256) * MIB, now_us);
+	has_for(TARGET_MIB + 256, 5);
+	assert_int_equal(watch.pulled_bytes >> 20, 128);
+	/* Half of the way it is asked for, half of it it takes. */
+	size_watch_set_target(&watch, (TARGET_MIB + 300) * MIB, now_us);
+	has_for(TARGET_MIB + 356, 5);
+	assert_int_equal(watch.pulled_bytes >> 20, 128 + 56);
+}
+
+static void a_boot_takes_nothing_back(void **state)
+{
+	(void)state;
+	deflates = true;
+	goes_silent();
+	has_for(MAX_MIB, 2);
+	is_heard_again();
+	faults = 10;
+	refills(100, 0);
+	has_for(TARGET_MIB, 5);
+	assert_int_equal(watch.pulled_bytes, 0);
+}
+
+static void a_guest_that_does_not_deflate_by_itself_took_nothing(void **state)
+{
+	(void)state;
+	has_for(TARGET_MIB + 64, 5);
+	assert_int_equal(watch.pulled_bytes, 0);
+}
+
 static void a_balloon_that_refills_after_a_boot_is_nobodys(void **state)
 {
 	static const uint64_t rates[] = { 1000, 100, 5 };
@@ -327,6 +366,9 @@ static void a_size_is_settled_when_it_stands_still(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(what_a_guest_takes_back_by_itself_is_counted),
+		TEST(a_boot_takes_nothing_back),
+		TEST(a_guest_that_does_not_deflate_by_itself_took_nothing),
 		TEST(a_balloon_that_refills_after_a_boot_is_nobodys),
 		TEST(without_counters_a_gap_in_the_statistics_shows_a_boot),
 		TEST(a_boot_that_cannot_be_seen_may_pause_for_some_seconds),

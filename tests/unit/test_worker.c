@@ -291,6 +291,42 @@ static void a_restore_that_waits_is_cancelled_by_the_end(void **state)
 	assert_int_equal(seen.restores, 0);
 }
 
+static void a_credit_and_a_trim_are_passed_on(void **state)
+{
+	begin(*state, true);
+	worker_request_trim(seen.worker, 32 * MIB);
+	RUN_UNTIL(was_heard(*state, "x-trim=33554432\n"));
+	worker_request_credit(seen.worker, 64 * MIB, 512 * MIB);
+	RUN_UNTIL(was_heard(*state, "x-set-credit {\"ceiling\":536870912,\"credit\":67108864}\n"));
+	ask();
+	assert_int_equal(seen.samples, 1);
+}
+
+/* Whatever size it is to have. */
+static void a_guest_that_is_let_go_has_an_open_gate(void **state)
+{
+	struct saved_guest saved = {
+		.source = (char *)"qmp",
+		.address = (char *)"a",
+		.name = (char *)"a",
+		.before_bytes = HV_UNSET,
+		.before_period_s = -1,
+		.mode = -1,
+		.held_bytes = HV_UNSET,
+		.max_bytes = HV_UNSET,
+	};
+	g_autofree char *all = NULL;
+
+	begin(*state, true);
+	worker_request_credit(seen.worker, 0, HV_UNSET);
+	RUN_UNTIL(was_heard(*state, "x-set-credit {\"credit\":0}\n"));
+	worker_request_credit(seen.worker, 0, HV_UNSET);
+	worker_request_restore(seen.worker, &saved);
+	RUN_UNTIL(seen.restores == 1);
+	all = heard(*state);
+	assert_true(g_str_has_suffix(all, "x-set-credit {}\n"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -310,6 +346,8 @@ int main(void)
 		TEST(an_unchanged_guest_gets_only_its_period_back),
 		TEST(the_guest_of_a_process_that_has_ended_is_gone),
 		TEST(a_restore_that_waits_is_cancelled_by_the_end),
+		TEST(a_credit_and_a_trim_are_passed_on),
+		TEST(a_guest_that_is_let_go_has_an_open_gate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
