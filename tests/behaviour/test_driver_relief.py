@@ -95,14 +95,15 @@ def test_streaming_through_the_cache_takes_nothing_back(rich):
 
 @on_one_or_all
 def test_after_a_pull_the_balloon_waits_for_another_target(rich):
+    begin = driver.uptime_ms(rich)
     pull(rich)
-    size, begin = driver.size(rich), driver.uptime_ms(rich)
+    size = driver.size(rich)
     inflated = driver.counters(rich)["inflated"]
     driver.aim(rich, SMALL - 8)
     driver.go(rich, SMALL - 8)
     assert driver.size(rich) > size
     assert driver.counters(rich)["inflated"] > inflated
-    assert driver.uptime_ms(rich) - begin >= LEAST_MS - 1000    # the pull was before that
+    assert driver.uptime_ms(rich) - begin >= LEAST_MS   # the pull may have been later than that
 
 
 @on_one_or_all
