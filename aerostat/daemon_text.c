@@ -41,6 +41,26 @@ char *format_guest_name(const struct daemon_guest *guest)
 	return plain_text(guest->label);
 }
 
+char *format_abilities(unsigned int abilities)
+{
+	static const struct {
+		enum hv_ability ability;
+		const char *text;
+	} rows[] = {
+		{ HV_CAN_REPORT, "returns what it frees" },
+		{ HV_CAN_RELIEVE, "takes memory back instead of an OOM kill" },
+		{ HV_CAN_PULL, "takes memory back before it swaps" },
+		{ HV_CAN_TRIM, "gives up cache on request" },
+		{ HV_CAN_GATE, "waits for credit" },
+	};
+	GString *text = g_string_new(NULL);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+		if (abilities & rows[i].ability)
+			g_string_append_printf(text, "%s%s", text->len ? ", " : "", rows[i].text);
+	return g_string_free(text, FALSE);
+}
+
 bool are_stats_stale(const struct daemon_guest *guest)
 {
 	/* HV_UNSET is above any age. */

@@ -32,4 +32,7 @@ bool wants_colour(void);
  */
 void print_shaded(bool colour, enum shade shade, int width, const char *text);
 
+/* What a guest with these @abilities (enum hv_ability) does by itself, in words; "": nothing. */
+char *format_abilities(unsigned int abilities);
+
 #endif

@@ -629,10 +629,8 @@ void managed_send_loan(struct managed *guest)
 		worker_request_credit(p->worker, HV_UNSET, HV_UNSET);
 	p->is_bounded = bounds;
 	if (is_ours && seen->abilities & POLICY_CAN_TRIM &&
-	    decision->trim_bytes >= TRIM_LEAST_BYTES) {
+	    decision->trim_bytes >= TRIM_LEAST_BYTES)
 		worker_request_trim(p->worker, decision->trim_bytes);
-		guest->trims_bytes += decision->trim_bytes;
-	}
 }
 
 uint64_t managed_target(const struct managed *guest)

@@ -94,7 +94,6 @@ struct managed {
 	struct policy_decision decision; /* the last one; before the first, its text is "" */
 	char *limit_path; /* of the cgroup of decision.limit_group, printable; NULL if that is 0 */
 	GQueue history;	  /* struct managed_past *, newest first, at most HISTORY_KEPT */
-	uint64_t trims_bytes; /* the page cache that it was asked to give up */
 	uint64_t times_set, times_failed; /* targets sent and refused since it was found */
 	struct managed_private *private;  /* managed.c's own */
 };

@@ -48,11 +48,12 @@ static const struct field decision_fields[] = {
 	{ "demand_bytes", offsetof(struct policy_decision, demand_bytes) },
 	{ "reserve_bytes", offsetof(struct policy_decision, reserve_bytes) },
 	{ "want_bytes", offsetof(struct policy_decision, want_bytes) },
+	/* From here on not in the history. */
 	{ "floor_bytes", offsetof(struct policy_decision, floor_bytes) },
+	{ "credit_bytes", offsetof(struct policy_decision, credit_bytes) },
+	{ "ceiling_bytes", offsetof(struct policy_decision, ceiling_bytes) },
 };
-
-/* The history has no floor_bytes, which never changes. */
-#define HISTORY_FIELDS (G_N_ELEMENTS(decision_fields) - 1)
+#define HISTORY_FIELDS (G_N_ELEMENTS(decision_fields) - 3)
 
 static const struct field stats_fields[] = {
 	{ "available_bytes", offsetof(struct policy_guest, available_bytes) },
@@ -77,6 +78,17 @@ static const struct field size_fields[] = {
 	{ "resident_bytes", offsetof(struct managed, seen.resident_bytes) },
 	{ "min_bytes", offsetof(struct managed, seen.rules.min_bytes) },
 	{ "limit_bytes", offsetof(struct managed, seen.rules.max_bytes) },
+	{ "pulled_bytes", offsetof(struct managed, seen.pulled_bytes) },
+	{ "trimmed_bytes", offsetof(struct managed, stats.value[HV_STAT_TRIMMED]) },
+};
+
+static const struct {
+	enum policy_ability ability;
+	const char *name;
+} ability_names[] = {
+	{ POLICY_CAN_REPORT, "report" }, { POLICY_CAN_RELIEVE, "relieve" },
+	{ POLICY_CAN_PULL, "pull" },	 { POLICY_CAN_TRIM, "trim" },
+	{ POLICY_CAN_GATE, "gate" },
 };
 
 static const struct field host_fields[] = {
@@ -147,6 +159,21 @@ json_t *report_guest_name(const struct managed *guest)
 	return report_text(guest->name ? guest->name : guest->address);
 }
 
+static json_t *report_abilities(uint64_t abilities)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < G_N_ELEMENTS(ability_names); i++)
+		if (abilities & ability_names[i].ability)
+			json_array_append_new(names, json_string(ability_names[i].name));
+	return names;
+}
+
+static json_t *report_switch(int value)
+{
+	return value < 0 ? json_null() : json_boolean(value);
+}
+
 static json_t *report_guest_identity(const struct managed *guest)
 {
 	const char *obstacle = hv_obstacle_text(guest->obstacle);
@@ -158,8 +185,8 @@ static json_t *report_guest_identity(const struct managed *guest)
 			 guest->pid ? json_integer(guest->pid) : json_null(), "state",
 			 report_text(hv_state_name(guest->state)), "driver",
 			 get_driver_name(guest->driver), "autodeflate",
-			 guest->autodeflate < 0 ? json_null() : json_boolean(guest->autodeflate),
-			 "obstacle", *obstacle ? report_text(obstacle) : json_null(), "problem",
+			 report_switch(guest->autodeflate), "obstacle",
+			 *obstacle ? report_text(obstacle) : json_null(), "problem",
 			 report_text(guest->problem));
 }
 
@@ -183,6 +210,9 @@ json_t *report_guest(const struct managed *guest, bool with_history)
 
 	set_guest_rules(object, guest);
 	set_number_fields(object, size_fields, G_N_ELEMENTS(size_fields), guest, guest->answered);
+	json_object_set_new(object, "free_page_reporting",
+			    report_switch(guest->free_page_reporting));
+	json_object_set_new(object, "abilities", report_abilities(guest->seen.abilities));
 	json_object_set_new(object, "stats", report_guest_stats(guest));
 	set_decision_fields(object, &guest->decision, G_N_ELEMENTS(decision_fields));
 	json_object_set_new(object, "limit_path", report_text(guest->limit_path));

@@ -226,7 +226,9 @@ static void measure_cost(struct worker *worker, struct worker_sample *sample)
 	sample->resident_bytes = sample->ram_bytes = HV_UNSET;
 	if (rss == HV_UNSET)
 		return;
-	if (worker->measured.bytes == HV_UNSET) {
+	/* The RSS of a balloon device does not follow its guest's memory. */
+	if (worker->measured.bytes == HV_UNSET ||
+	    (worker->info.control && !worker->info.device_pid)) {
 		if (!hv_host_cost(pid, worker->info.max_bytes, &worker->measured, NULL))
 			worker->measured.bytes = worker->measured.ram_bytes = HV_UNSET;
 		worker->measured_rss_bytes = rss;

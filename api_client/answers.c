@@ -18,6 +18,7 @@ enum member_kind {
 	MEMBER_MODE,
 	MEMBER_PERSON, /* bool: "person" */
 	MEMBER_DRIVER,
+	MEMBER_ABILITIES, /* unsigned int: a mask, from an array of names */
 };
 
 struct member {
@@ -80,6 +81,13 @@ static const struct member guest_members[] = {
 	{ "state", MEMBER_TEXT, offsetof(struct daemon_guest, state) },
 	{ "driver", MEMBER_DRIVER, offsetof(struct daemon_guest, driver) },
 	{ "autodeflate", MEMBER_SWITCH, offsetof(struct daemon_guest, autodeflate) },
+	{ "free_page_reporting", MEMBER_SWITCH,
+	  offsetof(struct daemon_guest, free_page_reporting) },
+	{ "abilities", MEMBER_ABILITIES, offsetof(struct daemon_guest, abilities) },
+	{ "pulled_bytes", MEMBER_SIZE, offsetof(struct daemon_guest, pulled_bytes) },
+	{ "trimmed_bytes", MEMBER_SIZE, offsetof(struct daemon_guest, trimmed_bytes) },
+	{ "credit_bytes", MEMBER_SIZE, offsetof(struct daemon_guest, credit_bytes) },
+	{ "ceiling_bytes", MEMBER_SIZE, offsetof(struct daemon_guest, ceiling_bytes) },
 	{ "obstacle", MEMBER_TEXT, offsetof(struct daemon_guest, obstacle) },
 	{ "problem", MEMBER_TEXT, offsetof(struct daemon_guest, problem) },
 	{ "mode", MEMBER_MODE, offsetof(struct daemon_guest, mode) },
@@ -188,6 +196,26 @@ static enum hv_driver parse_driver(const json_t *value)
 					    : HV_DRIVER_UNKNOWN;
 }
 
+static unsigned int parse_abilities(const json_t *value)
+{
+	static const struct {
+		const char *name;
+		enum hv_ability ability;
+	} names[] = {
+		{ "report", HV_CAN_REPORT }, { "relieve", HV_CAN_RELIEVE }, { "pull", HV_CAN_PULL },
+		{ "trim", HV_CAN_TRIM },     { "gate", HV_CAN_GATE },
+	};
+	unsigned int abilities = 0;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (value, i, item)
+		for (size_t row = 0; row < G_N_ELEMENTS(names); row++)
+			if (!g_strcmp0(json_string_value(item), names[row].name))
+				abilities |= names[row].ability;
+	return abilities;
+}
+
 static int64_t parse_integer(const json_t *value, int64_t otherwise)
 {
 	return json_is_integer(value) && json_integer_value(value) >= 0 ? json_integer_value(value)
@@ -250,6 +278,9 @@ static void parse_member(GStringChunk *texts, const json_t *value, enum member_k
 		break;
 	case MEMBER_DRIVER:
 		*(enum hv_driver *)to = parse_driver(value);
+		break;
+	case MEMBER_ABILITIES:
+		*(unsigned int *)to = parse_abilities(value);
 		break;
 	}
 }

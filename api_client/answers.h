@@ -97,19 +97,24 @@ typedef struct daemon_guest {
 	uint64_t pid;	     /* of its VMM; HV_UNSET when unknown */
 	const char *state;   /* libvirt's word: "running" */
 	enum hv_driver driver;
-	int autodeflate;      /* deflate-on-oom: 1 on, 0 off, -1 unknown */
-	const char *obstacle; /* what prevents ballooning; "": nothing */
-	const char *problem;  /* why it does not answer; "": it does */
+	int autodeflate;	 /* deflate-on-oom: 1 on, 0 off, -1 unknown */
+	int free_page_reporting; /* likewise */
+	unsigned int abilities;	 /* a mask of enum hv_ability */
+	const char *obstacle;	 /* what prevents ballooning; "": nothing */
+	const char *problem;	 /* why it does not answer; "": it does */
 
 	enum daemon_mode mode;
 	bool mode_by_person;
 	uint64_t held_bytes; /* HV_UNSET unless its mode is held */
 	uint64_t max_bytes;  /* RAM at boot */
 	uint64_t actual_bytes, target_bytes;
-	uint64_t before_bytes;		 /* its size before it was managed */
-	uint64_t resident_bytes;	 /* what its RAM occupies on the host */
-	uint64_t min_bytes, limit_bytes; /* as configured; HV_UNSET: not configured */
-	double weight;			 /* negative when unknown */
+	uint64_t before_bytes;		      /* its size before it was managed */
+	uint64_t resident_bytes;	      /* what its RAM occupies on the host */
+	uint64_t pulled_bytes;		      /* what it took back by itself */
+	uint64_t trimmed_bytes;		      /* the page cache it gave up on request */
+	uint64_t credit_bytes, ceiling_bytes; /* what it may take back; HV_UNSET: not bounded */
+	uint64_t min_bytes, limit_bytes;      /* as configured; HV_UNSET: not configured */
+	double weight;			      /* negative when unknown */
 
 	struct daemon_stats stats;
 	struct daemon_decision decision;

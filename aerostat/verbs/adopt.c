@@ -118,7 +118,10 @@ static char *find_real_emulator(const struct adopt *adopt, GError **error)
 	return g_steal_pointer(&emulator);
 }
 
-/* The device's command line, with the features of the guest's present balloon. */
+/*
+ * The device's command line.  What the guest does by itself is offered, unless its present balloon
+ * was told not to: it costs nothing where the driver does not use it.
+ */
 static char *device_command_line(const struct adopt *adopt, GError **error)
 {
 	g_autofree char *program = adopt_find_program(ADOPT_DEVICE, error);
@@ -127,8 +130,8 @@ static char *device_command_line(const struct adopt *adopt, GError **error)
 
 	if (!program || !domain_xml_parse(adopt->old, &domain, error))
 		return NULL;
-	return g_strconcat(quoted, domain.autodeflate > 0 ? " --features=+deflate-on-oom" : "",
-			   domain.free_page_reporting > 0 ? " --features=+free-page-reporting" : "",
+	return g_strconcat(quoted, domain.autodeflate ? " --features=+deflate-on-oom" : "",
+			   domain.free_page_reporting ? " --features=+free-page-reporting" : "",
 			   NULL);
 }
 

@@ -124,6 +124,25 @@ static void print_mode(const struct daemon_guest *guest, const char *undo)
 		print_titled_row("", "a user set this mode; to undo: aerostat auto %s", undo);
 }
 
+/* What it may take back by itself, what it did, and what it can do at all. */
+static void print_loan(const struct daemon_guest *guest)
+{
+	g_autofree char *abilities = format_abilities(guest->abilities);
+	g_autofree char *credit = format_size_cell(guest->credit_bytes);
+	g_autofree char *ceiling = format_size_cell(guest->ceiling_bytes);
+
+	print_titled_row("By itself", "%s", *abilities ? abilities : "it does nothing");
+	if (guest->abilities & HV_CAN_GATE && guest->credit_bytes != HV_UNSET)
+		print_titled_row("Credit", "%-9s it may take back now, up to a size of %s", credit,
+				 ceiling);
+	if (guest->pulled_bytes != HV_UNSET && guest->pulled_bytes)
+		print_size_row("Pulled", guest->pulled_bytes,
+			       "taken back by itself since aerostatd found it");
+	if (guest->abilities & HV_CAN_TRIM)
+		print_size_row("Trimmed", guest->trimmed_bytes,
+			       "page cache that it gave up on request");
+}
+
 static void print_stats(const struct daemon_guest *guest)
 {
 	const struct daemon_stats *stats = &guest->stats;
@@ -163,7 +182,9 @@ static void print_figures(const struct daemon_guest *guest, const char *word)
 			 : guest->pressured ? "pressured: it is short of memory"
 					    : "none");
 	print_stats(guest);
-	print_size_row("On the host", guest->resident_bytes, "resident memory of its process");
+	print_size_row("On the host", guest->resident_bytes,
+		       "resident: what it costs the host; its size is what it may use");
+	print_loan(guest);
 	print_size_row("Own size", guest->before_bytes,
 		       guest->mode == DAEMON_MODE_HELD && guest->mode_by_person
 			       ? "not restored, as a user holds the guest at another"

@@ -56,6 +56,7 @@ static const struct column {
 	{ "Guest", .format = format_guest_name },
 	{ "Mode", .format = format_mode_cell },
 	{ "Actual", offsetof(struct daemon_guest, actual_bytes) },
+	{ "Resident", offsetof(struct daemon_guest, resident_bytes) },
 	{ "Target", offsetof(struct daemon_guest, target_bytes) },
 	{ "Want", offsetof(struct daemon_guest, decision.want_bytes) },
 	{ "Max", offsetof(struct daemon_guest, max_bytes) },
@@ -205,6 +206,57 @@ static void print_problems(const struct daemon_status *status, const GPtrArray *
 	}
 }
 
+/* What a guest's device or driver could do for the host and for itself, and does not. */
+static const struct gain {
+	enum hv_ability ability;
+	const char *text;
+} gains[] = {
+	{ HV_CAN_REPORT,
+	  "with freePageReporting='on' (QEMU: free-page-reporting=on) the host would "
+	  "have what it frees at once" },
+	{ HV_CAN_RELIEVE,
+	  "with autodeflate='on' (QEMU: deflate-on-oom=on) it would take memory back "
+	  "instead of killing processes" },
+	{ HV_CAN_PULL,
+	  "with aerostat's device and driver it would take memory back before it swaps, "
+	  "as far as the host has any" },
+};
+
+/* A guest whose driver is not known to be there is not judged. */
+static bool can_gain(const struct daemon_guest *guest, const struct gain *gain)
+{
+	bool offered = gain->ability == HV_CAN_REPORT	 ? guest->free_page_reporting > 0
+		       : gain->ability == HV_CAN_RELIEVE ? guest->autodeflate > 0
+							 : false;
+
+	return !*guest->problem && guest->driver != HV_DRIVER_ABSENT &&
+	       guest->actual_bytes != HV_UNSET && guest->mode != DAEMON_MODE_OFF &&
+	       !(guest->abilities & gain->ability) && !offered;
+}
+
+/* One line per gain, with the guests that would have it. */
+static void print_gains(const GPtrArray *guests, bool colour)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(gains); i++) {
+		g_autoptr(GString) names = g_string_new(NULL);
+
+		for (guint row = 0; row < guests->len; row++) {
+			g_autofree char *name = format_guest_name(guests->pdata[row]);
+
+			if (can_gain(guests->pdata[row], &gains[i]))
+				g_string_append_printf(names, "%s%s", names->len ? ", " : "", name);
+		}
+		if (!names->len)
+			continue;
+		if (!any)
+			print_shaded(colour, SHADE_TITLE, 0, "\nNot in use:\n");
+		any = true;
+		printf("  %s: %s\n", names->str, gains[i].text);
+	}
+}
+
 static void print_reservations(const struct daemon_status *status, bool colour)
 {
 	if (!status->reservation_count)
@@ -309,6 +361,7 @@ static int run_status(struct context *ctx, const struct verb *verb, int argc, ch
 	putchar('\n');
 	print_guest_table(guests, colour);
 	print_problems(status, guests, colour);
+	print_gains(guests, colour);
 	print_reservations(status, colour);
 	return EXIT_DONE;
 }
@@ -319,12 +372,15 @@ const struct verb verb_status = {
 	.summary = "show what aerostatd sees and does",
 	.details =
 		"Shows the host's memory and, for each guest that aerostatd manages: what it has "
-		"(Actual), what it\n"
-		"was last told to have (Target), what it should have (Want), the most it can have "
-		"(Max), what it\n"
-		"uses and cannot drop (Need), how old its statistics are, and a word for why it "
-		"has this size.\n"
-		"Problems and reservations follow, if there are any.",
+		"and may use\n"
+		"(Actual), what of that it costs the host (Resident), what it was last told to "
+		"have "
+		"(Target), what\n"
+		"it should have (Want), the most it can have (Max), what it uses and cannot drop "
+		"(Need), how old\n"
+		"its statistics are, and a word for why it has this size. Problems, what guests "
+		"could do by\n"
+		"themselves and do not, and reservations follow, if there are any.",
 	.examples = "  aerostat status\n"
 		    "  aerostat status alpha beta\n"
 		    "  aerostat status --json | jq '.guests[] | {name, want_bytes}'\n"

@@ -295,7 +295,7 @@ DOMAIN = """\
   <devices>
     <emulator>{emulator}</emulator>
     {devices}
-    <memballoon model='virtio' autodeflate='on'><stats period='5'/></memballoon>
+    <memballoon model='virtio' {balloon}><stats period='5'/></memballoon>
   </devices>
 </domain>
 """
@@ -306,10 +306,11 @@ def define(lab, libvirt, tmp_path):
     """Defines domains that are never meant to boot."""
     names = []
 
-    def make(name, top="", devices="", kernel="/nonexistent"):
+    def make(name, top="", devices="", kernel="/nonexistent", balloon="autodeflate='on'"):
         path = tmp_path / f"{name}.xml"
+        emulator = libvirt.emulator(lab.newer_qemu)
         path.write_text(DOMAIN.format(name=name, top=top, devices=devices, kernel=kernel,
-                                      emulator=libvirt.emulator(lab.newer_qemu)))
+                                      balloon=balloon, emulator=emulator))
         libvirt.virsh("define", path)
         names.append(name)
         return config(libvirt, name)
@@ -339,10 +340,16 @@ def test_there_and_back_is_the_same_xml(define, libvirt, run, top, devices):
     assert config(libvirt, "round") == before
 
 
-def test_what_the_balloon_offered_the_device_offers(define, libvirt, run):
-    define("offers")
+@pytest.mark.parametrize("words, offered", [
+    ("", {"deflate-on-oom", "free-page-reporting"}),
+    ("autodeflate='on' freePageReporting='off'", {"deflate-on-oom"}),
+    ("autodeflate='off'", {"free-page-reporting"}),
+])
+def test_the_device_offers_what_the_balloon_was_not_told_not_to(define, libvirt, run, words,
+                                                                offered):
+    define("offers", balloon=words)
     assert run("adopt", "offers").code == DONE
-    assert "--features=+deflate-on-oom" in config(libvirt, "offers")
+    assert set(re.findall(r"--features=\+([-a-z]+)", config(libvirt, "offers"))) == offered
 
 
 def test_twice_is_refused_and_changes_nothing(define, libvirt, run):

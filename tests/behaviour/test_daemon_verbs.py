@@ -152,7 +152,8 @@ def test_status_shows_each_guest_in_a_row(ask, fake):
     fake.status["guests"] = [guest(1, "alpha", actual_bytes=512 * MIB, target_bytes=448 * MIB,
                                    want_bytes=400 * MIB, max_bytes=GIB, need_bytes=300 * MIB)]
     assert row(ask("status").out, "alpha") == [
-        "alpha", "auto", "512 MiB", "448 MiB", "400 MiB", "1 GiB", "300 MiB", "0 s", "calm"]
+        "alpha", "auto", "512 MiB", "530 MiB", "448 MiB", "400 MiB", "1 GiB", "300 MiB", "0 s",
+        "calm"]
 
 
 def test_status_marks_what_a_person_decided(ask, fake):
@@ -170,7 +171,7 @@ def test_status_marks_what_a_person_decided(ask, fake):
                                           (10_000_000_000, "2 h stale")])
 def test_status_marks_statistics_that_are_too_old(ask, fake, age_us, says):
     fake.status["guests"][0]["stats"]["age_us"] = age_us
-    assert row(ask("status").out, "alpha")[7] == says
+    assert row(ask("status").out, "alpha")[8] == says
 
 
 @pytest.mark.parametrize("changes, says", [
@@ -178,12 +179,12 @@ def test_status_marks_statistics_that_are_too_old(ask, fake, age_us, says):
     ({"driver": "absent"}, "no driver"), ({"reason": "distress"}, "distress")])
 def test_status_says_in_a_word_why(ask, fake, changes, says):
     fake.status["guests"][0].update(changes)
-    assert row(ask("status").out, "alpha")[8] == says
+    assert row(ask("status").out, "alpha")[9] == says
 
 
 def test_what_is_not_known_is_a_dash(ask, fake):
     fake.status["guests"][0].update(need_bytes=None, want_bytes=None, target_bytes=None)
-    assert row(ask("status").out, "alpha")[3:7] == ["-", "-", "1 GiB", "-"]
+    assert row(ask("status").out, "alpha")[4:8] == ["-", "-", "1 GiB", "-"]
 
 
 def test_status_tells_problems_below(ask, fake):
@@ -193,6 +194,23 @@ def test_status_tells_problems_below(ask, fake):
     out = ask("status").out
     assert ("\nProblems:\n  qemu:///system: no libvirtd\n  alpha: does not answer since 5 s\n"
             "  beta: cannot be shrunk: its memory is locked\n") in out
+
+
+def test_status_says_what_guests_could_do_by_themselves(ask, fake):
+    alpha, beta = fake.status["guests"]
+    beta.update(autodeflate=True, abilities=["relieve"])
+    gains = ask("status").out.partition("\nNot in use:\n")[2].splitlines()
+    assert [line.partition(": with ")[0::2] for line in gains] == [
+        ("  alpha, beta", "freePageReporting='on' (QEMU: free-page-reporting=on) the host would "
+                          "have what it frees at once"),
+        ("  alpha", "autodeflate='on' (QEMU: deflate-on-oom=on) it would take memory back instead "
+                    "of killing processes"),
+        ("  alpha, beta", "aerostat's device and driver it would take memory back before it "
+                          "swaps, as far as the host has any")]
+    alpha["driver"] = "absent"
+    assert "  alpha" not in ask("status").out.partition("\nNot in use:\n")[2]
+    beta.update(free_page_reporting=True, abilities=["report", "relieve", "pull"])
+    assert "Not in use" not in ask("status").out
 
 
 def test_status_tells_reservations_below(ask, fake):
@@ -283,6 +301,21 @@ def test_explain_reads_well_at_three_in_the_morning(ask, fake):
         assert re.search(rf"^{line}", out, re.M), line
     assert out.count("needs 320 MiB, plus a reserve of 128 MiB") == 3
     assert fake.asked == [("GET", "/v1/guests/alpha", None)]
+
+
+def test_explain_says_what_a_guest_does_by_itself(ask, fake):
+    assert re.search(r"^By itself +it does nothing$", ask("explain", "alpha").out, re.M)
+    assert not re.search(r"^(Credit|Pulled|Trimmed)", ask("explain", "alpha").out, re.M)
+    fake.status["guests"][0].update(
+        abilities=["report", "relieve", "pull", "trim", "gate"], credit_bytes=64 * MIB,
+        ceiling_bytes=768 * MIB, pulled_bytes=128 * MIB, trimmed_bytes=32 * MIB)
+    out = ask("explain", "alpha").out
+    for line in (r"By itself +returns what it frees, takes memory back instead of an OOM kill, "
+                 r"takes memory back before it swaps, gives up cache on request, waits for credit",
+                 r"Credit +64 MiB +it may take back now, up to a size of 768 MiB",
+                 r"Pulled +128 MiB +taken back by itself since aerostatd found it",
+                 r"Trimmed +32 MiB +page cache that it gave up on request"):
+        assert re.search(rf"^{line}$", out, re.M), line
 
 
 def test_explain_says_where_it_is_going(ask, fake):

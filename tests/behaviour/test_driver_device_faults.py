@@ -292,7 +292,7 @@ def test_what_is_returned_late_and_without_an_interrupt_is_noticed(mallory):
 
 @long
 def test_a_device_that_is_slow_does_not_keep_the_driver(lab):
-    """It answers each request within a second, and the driver leaves it after ten all the same."""
+    """It answers each request within a second, and the driver leaves it after two all the same."""
     with bad_guest(lab, "snail", memory=1536) as guest:
         remember(guest)
         reach(guest, 400)

@@ -46,7 +46,8 @@ def guest(number, name, **changes):
         "pressured": False, "critical": False, "reason": "calm",
         "text": "needs 330 MiB, plus a reserve of 128 MiB: wants 458 MiB, has 512 MiB; gives "
                 "memory after 30 s of calm",
-        "times_set": 3, "times_failed": 0}
+        "times_set": 3, "times_failed": 0, "free_page_reporting": False, "abilities": [],
+        "pulled_bytes": 0, "trimmed_bytes": None, "credit_bytes": None, "ceiling_bytes": None}
     assert set(changes) <= set(plain)
     return {**plain, **changes}
 

@@ -241,6 +241,7 @@ struct managed *manager_add(struct manager *manager, const char *name, const cha
 		.state = HV_STATE_RUNNING,
 		.driver = HV_DRIVER_READY,
 		.autodeflate = 1,
+		.free_page_reporting = 0,
 		.has_balloon = true,
 		.answered = true,
 		.held_bytes = HV_UNSET,
@@ -252,12 +253,17 @@ struct managed *manager_add(struct manager *manager, const char *name, const cha
 			      .reserve_bytes = 222 * MIB,
 			      .want_bytes = 223 * MIB,
 			      .floor_bytes = 224 * MIB,
+			      .credit_bytes = 227 * MIB,
+			      .ceiling_bytes = 228 * MIB,
 			      .pressured = true,
 			      .text = "it is idle" },
 		.times_set = 225,
 		.times_failed = 226,
 	};
 	fill_seen(&guest->seen);
+	guest->seen.abilities = POLICY_CAN_REPORT | POLICY_CAN_GATE;
+	guest->seen.pulled_bytes = 229 * MIB;
+	guest->stats.value[HV_STAT_TRIMMED] = 230 * MIB;
 	g_ptr_array_add(manager->guests, guest);
 	return guest;
 }

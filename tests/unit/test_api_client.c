@@ -34,6 +34,8 @@ static json_t *json_of(const char *text)
 static const char whole_guest[] =
 	"{'id': 7, 'name': 'alpha', 'uuid': '0-1', 'address': 'qmp:/a', 'source': 'qmp',"
 	" 'pid': 4711, 'state': 'running', 'driver': 'ready', 'autodeflate': false,"
+	" 'free_page_reporting': true, 'abilities': ['relieve', 'gate', 'more'],"
+	" 'pulled_bytes': 5, 'trimmed_bytes': 6, 'credit_bytes': 8, 'ceiling_bytes': 9,"
 	" 'obstacle': 'pinned', 'problem': 'no socket', 'mode': 'held', 'mode_by': 'person',"
 	" 'held_bytes': 10, 'max_bytes': 11, 'actual_bytes': 12, 'target_bytes': 13,"
 	" 'before_bytes': 14, 'resident_bytes': 15, 'min_bytes': 16, 'limit_bytes': 17,"
@@ -63,6 +65,12 @@ static void a_whole_guest_is_read(void **state)
 	assert_string_equal(guest->state, "running");
 	assert_int_equal(guest->driver, HV_DRIVER_READY);
 	assert_int_equal(guest->autodeflate, 0);
+	assert_int_equal(guest->free_page_reporting, 1);
+	assert_int_equal(guest->abilities, HV_CAN_RELIEVE | HV_CAN_GATE);
+	assert_int_equal(guest->pulled_bytes, 5);
+	assert_int_equal(guest->trimmed_bytes, 6);
+	assert_int_equal(guest->credit_bytes, 8);
+	assert_int_equal(guest->ceiling_bytes, 9);
 	assert_string_equal(guest->obstacle, "pinned");
 	assert_string_equal(guest->problem, "no socket");
 	assert_int_equal(guest->mode, DAEMON_MODE_HELD);
@@ -512,7 +520,10 @@ static json_t *samples_of(json_t *schema)
 {
 	const char *type = json_string_value(json_object_get(schema, "type"));
 	json_t *names = json_object_get(schema, "enum");
+	json_t *several = json_object_get(json_object_get(schema, "items"), "enum");
 
+	if (several)
+		return json_pack("[O]", several);
 	if (names)
 		return json_incref(names);
 	if (!strcmp(type, "string"))
