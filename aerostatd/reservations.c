@@ -70,7 +70,8 @@ static uint64_t find_possible_bytes(const struct reservations *reservations,
 		decisions[count++] = guest->decision;
 	}
 	host.reserved_bytes = reservations_sum_bytes(reservations);
-	policy_admit(&host, &status->config->settings, seen, decisions, count, &newcomer, &grant);
+	policy_admit(&host, &status->config->settings, seen, decisions, count, &status->outcome,
+		     &newcomer, &grant);
 	return grant.possible_bytes;
 }
 

@@ -158,7 +158,7 @@ static void find_urgent_guests(struct round *round)
 {
 	for (size_t k = 0; k < round->count; k++) {
 		const struct view *view = &round->views[k];
-		uint64_t urgent = grant_urgent_bytes(view);
+		uint64_t urgent = grant_urgent_bytes(view, round);
 
 		FOR_EACH_LIMIT (n, view, round)
 			round->limits[n].urgent = saturating_add(round->limits[n].urgent, urgent);
@@ -220,8 +220,11 @@ static void fill_outcome(const struct round *round, struct policy_outcome *outco
 {
 	const struct limit *host = &round->limits[0];
 	bool critical = false;
+	uint64_t spare;
 
-	*outcome = (struct policy_outcome){ .budget_bytes = host->budget.bytes };
+	*outcome = (struct policy_outcome){ .budget_bytes = host->budget.bytes,
+					    .pool_bytes = round->pool,
+					    .lent_bytes = round->lent };
 	for (uint64_t n = 0; n < round->limit_count; n++) {
 		if (!outcome->overcommitted && is_overcommitted(round, n)) {
 			outcome->overcommitted = true;
@@ -238,8 +241,8 @@ static void fill_outcome(const struct round *round, struct policy_outcome *outco
 		pace_record_decision(view, round);
 		text_fill_decision(view, round);
 	}
-	if (critical)
-		outcome->budget_bytes = saturating_add(outcome->budget_bytes, host->budget.spare);
+	spare = critical || round->pool ? host->budget.spare : 0;
+	outcome->budget_bytes = saturating_add(outcome->budget_bytes, spare);
 }
 
 static double seconds_since(const struct policy_state *state, int64_t now_us)
@@ -274,7 +277,7 @@ static int aerostat_step(struct policy_state *state, const struct policy_host *h
 	loan_follow_growth(&state->pool, &round);
 	budget = budget_compute(host, &state->settings, guests, count);
 	if (budget.bytes != POLICY_UNSET && !host->critical)
-		budget.bytes = saturating_add(budget.bytes, loan_bytes(&state->pool, &round));
+		loan_widen_budget(&budget, &state->pool, &round);
 	limit_fill_all(&round, budget);
 	limit_divide_all(&round);
 	find_urgent_guests(&round);

@@ -129,6 +129,14 @@ struct budget budget_compute(const struct policy_host *host, const struct policy
 	return budget;
 }
 
+uint64_t budget_resident_bytes(const struct policy_guest *guest)
+{
+	if (!(guest->abilities & POLICY_CAN_REPORT) || guest->rules.mode == POLICY_OFF ||
+	    guest->resident_bytes == POLICY_UNSET)
+		return POLICY_UNSET;
+	return min_u64(guest->resident_bytes, BYTES_MAX);
+}
+
 uint64_t budget_held_bytes(const struct policy_guest *guest)
 {
 	uint64_t actual = budget_actual_bytes(guest);

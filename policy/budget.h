@@ -21,6 +21,12 @@ struct budget budget_compute(const struct policy_host *host, const struct policy
 /* How much of the guest's RAM is in the host's memory, as well as it is known. */
 uint64_t budget_held_bytes(const struct policy_guest *guest);
 
+/*
+ * What a guest that reports free pages costs the host; POLICY_UNSET if that is not known, or if the
+ * guest does not report and so costs up to its size.
+ */
+uint64_t budget_resident_bytes(const struct policy_guest *guest);
+
 /* What the guests of a group may use that hold @held bytes of RAM now. */
 uint64_t budget_group_bytes(const struct policy_group *group, uint64_t held);
 

@@ -11,9 +11,13 @@
  *
  *   1  guests in critical distress, up to their ideal; half of the host's reserve helps
  *   2  guests that are short of memory or have given too much, up to their ideal
+ *      (in both turns up to their want if there is a pool (loan.c), which is for that)
  *   3  guests whose demand grew, up to their want
  *   4  guests in critical distress, up to their maximum, if all wants are met
  *   5  all guests, up to their ideal: what no guest wants serves as page cache
+ *
+ * What is then left, and the pool, is divided as credits among guests that take memory back by
+ * themselves: what one of them takes is granted in the next step, as its new size.
  *
  * A guest below its lower bound is raised to it whatever the budget is.  A target below the
  * guest's size can be raised to that size without cost, because a shrink that has not
@@ -28,18 +32,21 @@
 enum turn { TURN_CRITICAL, TURN_PRESSURED, TURN_GREW, TURN_MAXIMUM, TURN_ALL, TURNS };
 
 /* The size that a guest asks for in this turn; 0: it does not ask. */
-static uint64_t wanted_growth(const struct view *view, enum turn turn)
+static uint64_t wanted_growth(const struct view *view, const struct round *round, enum turn turn)
 {
 	bool enough = view->binding->situation <= SITUATION_IDLE;
 	bool regretted = view->history->pace.backoff_reason &&
 			 view->protection == view->history->pace.backoff_reason;
 	uint64_t ideal = view->ideal;
+	/* The pool is for guests that begin to use more, whatever the division leaves them. */
+	bool lent = round->pool && view->distress.hurting && view->current <= ideal;
+	uint64_t most = lent ? max_u64(ideal, min_u64(view->want, view->cap)) : ideal;
 
 	switch (turn) {
 	case TURN_CRITICAL:
-		return view->distress.critical ? ideal : 0;
+		return view->distress.critical ? most : 0;
 	case TURN_PRESSURED:
-		return view->distress.pressured || regretted ? ideal : 0;
+		return view->distress.pressured || regretted ? most : 0;
 	case TURN_GREW:
 		return min_u64(ideal, view->want);
 	case TURN_MAXIMUM:
@@ -67,7 +74,7 @@ static void request_growth(struct round *round, enum turn turn)
 {
 	for (size_t k = 0; k < round->count; k++) {
 		struct view *view = &round->views[k];
-		uint64_t goal = may_grow(view) ? wanted_growth(view, turn) : 0;
+		uint64_t goal = may_grow(view) ? wanted_growth(view, round, turn) : 0;
 
 		view->request = view->asked = 0;
 		if (goal <= view->target || !is_worth_granting(view, goal))
@@ -141,22 +148,30 @@ static void raise_targets(struct round *round)
 	}
 }
 
-uint64_t grant_urgent_bytes(const struct view *view)
+uint64_t grant_urgent_bytes(const struct view *view, const struct round *round)
 {
-	uint64_t goal = may_grow(view) ? wanted_growth(view, TURN_PRESSURED) : 0;
+	uint64_t goal = may_grow(view) ? wanted_growth(view, round, TURN_PRESSURED) : 0;
 
 	if (!view->distress.critical && goal <= saturating_add(view->current, pace_dead_band(view)))
 		return 0; /* not worth a hurry */
 	return saturating_sub(goal, max_u64(view->current, view->actual));
 }
 
+/* How much of what is kept back may be granted in this turn. */
+static uint64_t kept_for_turn(const struct round *round, enum turn turn)
+{
+	uint64_t spare = round->limits[0].budget.spare;
+
+	if (turn == TURN_CRITICAL || turn == TURN_MAXIMUM)
+		return spare;
+	return turn == TURN_PRESSURED && round->pool ? spare : 0;
+}
+
 void grant_free_memory(struct round *round)
 {
 	for (enum turn turn = 0; turn < TURNS; turn++) {
-		bool spare = turn == TURN_CRITICAL || turn == TURN_MAXIMUM;
-
 		request_growth(round, turn);
-		grant_requests(round, spare ? round->limits[0].budget.spare : 0);
+		grant_requests(round, kept_for_turn(round, turn));
 		raise_targets(round);
 	}
 }
@@ -170,7 +185,7 @@ void grant_credits(struct round *round)
 		view->request =
 			view->ceiling == POLICY_UNSET ? 0 : saturating_sub(view->ceiling, has);
 	}
-	grant_requests(round, 0);
+	grant_requests(round, kept_for_turn(round, TURN_PRESSURED));
 	for (size_t k = 0; k < round->count; k++)
 		if (round->views[k].ceiling != POLICY_UNSET)
 			round->views[k].credit = round->views[k].request;

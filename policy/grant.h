@@ -6,7 +6,7 @@
 #include "policy/view.h"
 
 /* How many bytes a guest in distress lacks of its ideal size; 0 if it is in no distress. */
-uint64_t grant_urgent_bytes(const struct view *view);
+uint64_t grant_urgent_bytes(const struct view *view, const struct round *round);
 
 /* Raises targets as far as the budget exceeds what all guests use. */
 void grant_free_memory(struct round *round);

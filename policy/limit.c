@@ -133,8 +133,11 @@ static void divide_limit(struct round *round, uint64_t number)
 {
 	struct limit *limit = &round->limits[number];
 	size_t count = stretch_budget(round, number), next = 0;
+	uint64_t kept;
 
-	limit->over_budget = limit->use > limit->budget.bytes;
+	/* The pool is there to be used: it comes back at the usual pace. */
+	kept = number ? 0 : min_u64(round->pool, limit->budget.spare);
+	limit->over_budget = limit->use > saturating_add(limit->budget.bytes, kept);
 	limit->situation = divide_budget(round->grants, count, limit->budget.bytes,
 					 largest_burst(round, number));
 	for (size_t k = 0; k < round->count; k++) {
@@ -146,6 +149,8 @@ static void divide_limit(struct round *round, uint64_t number)
 		ideal = round->grants[next++].ideal;
 		if (view->movable)
 			ideal = max_u64(round_down(ideal, ROUND_BYTES), view->share->low);
+		if (view->calls_back)
+			ideal = min_u64(ideal, view->share->want);
 		view->ideal = view->share->ideal = ideal;
 		if (number)
 			cap_share(view->share, ideal);

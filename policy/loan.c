@@ -34,20 +34,13 @@
 #include "policy/grant.h"
 #include "policy/numbers.h"
 
-static uint64_t resident_bytes(const struct view *view)
-{
-	if (!(view->guest->abilities & POLICY_CAN_REPORT) || view->guest->rules.mode == POLICY_OFF)
-		return POLICY_UNSET;
-	return view->guest->resident_bytes;
-}
-
 void loan_follow_growth(struct pool *pool, struct round *round)
 {
 	double change = 0;
 
 	for (size_t k = 0; k < round->count; k++) {
 		struct history *history = round->views[k].history;
-		uint64_t now = resident_bytes(&round->views[k]);
+		uint64_t now = budget_resident_bytes(round->views[k].guest);
 
 		if (now != POLICY_UNSET && history->resident != POLICY_UNSET)
 			change += (double)now - (double)history->resident;
@@ -59,7 +52,7 @@ void loan_follow_growth(struct pool *pool, struct round *round)
 /* How much of what the guest may use can be promised to others. */
 static uint64_t unused_bytes(const struct view *view)
 {
-	uint64_t resident = resident_bytes(view), unused;
+	uint64_t resident = budget_resident_bytes(view->guest), unused;
 
 	if (resident == POLICY_UNSET)
 		return 0;
@@ -69,7 +62,7 @@ static uint64_t unused_bytes(const struct view *view)
 	return (uint64_t)(LOAN_UNGATED_PART * (double)unused);
 }
 
-uint64_t loan_bytes(const struct pool *pool, const struct round *round)
+void loan_widen_budget(struct budget *budget, const struct pool *pool, struct round *round)
 {
 	uint64_t swapped = round->host->swap_used_bytes, unused = 0, largest = 0, keep;
 
@@ -78,7 +71,11 @@ uint64_t loan_bytes(const struct pool *pool, const struct round *round)
 		largest = max_u64(largest, min_u64(round->views[k].guest->boot_bytes, BYTES_MAX));
 	}
 	keep = pool_bytes(pool, largest, round->host->now_us);
-	return saturating_sub(unused, saturating_add(keep, swapped == POLICY_UNSET ? 0 : swapped));
+	unused = saturating_sub(unused, swapped == POLICY_UNSET ? 0 : swapped);
+	round->pool = min_u64(keep, unused);
+	round->lent = unused - round->pool;
+	budget->bytes = saturating_add(budget->bytes, round->lent);
+	budget->spare = saturating_add(budget->spare, round->pool);
 }
 
 /* What all guests but this one can do without least is left to them. */
@@ -105,9 +102,11 @@ static void set_ceilings(struct round *round)
 		struct view *view = &round->views[k];
 
 		view->credit = view->ceiling = POLICY_UNSET;
-		if (view->movable && view->guest->abilities & POLICY_CAN_GATE)
-			view->ceiling =
-				ceiling_bytes(view, round->limits[0].budget.bytes, demand, weights);
+		view->history->ceiling = 0;
+		if (!view->movable || !(view->guest->abilities & POLICY_CAN_GATE))
+			continue;
+		view->ceiling = ceiling_bytes(view, round->limits[0].budget.bytes, demand, weights);
+		view->history->ceiling = view->ceiling;
 	}
 }
 

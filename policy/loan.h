@@ -9,8 +9,8 @@
 /* Notes how the memory of guests that report free pages has grown since the last step. */
 void loan_follow_growth(struct pool *pool, struct round *round);
 
-/* How much may be added to the host's budget.  The views are filled in. */
-uint64_t loan_bytes(const struct pool *pool, const struct round *round);
+/* Adds to the host's budget what can be lent.  The views are filled in. */
+void loan_widen_budget(struct budget *budget, const struct pool *pool, struct round *round);
 
 /*
  * loan_set_credits - divide what is left of the budget among guests with a gate

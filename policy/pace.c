@@ -39,6 +39,12 @@ uint64_t pace_dead_band(const struct view *view)
 	return max_u64(BAND_BYTES, view->current / (view->calls_back ? BAND_PULL_PART : BAND_PART));
 }
 
+/* How long a guest must have been calm before it is shrunk. */
+static int64_t calm_us(const struct view *view)
+{
+	return view->calls_back ? CALM_PULL_US : CALM_US;
+}
+
 static void back_off(struct pace *pace, enum policy_reason why, uint64_t back, int64_t now_us)
 {
 	bool again = pace->backoff_us && now_us - pace->backoff_until_us < BACKOFF_MAX_US;
@@ -167,7 +173,7 @@ enum policy_reason pace_protection(const struct view *view, const struct round *
 		return POLICY_REASON_SILENT;
 	if (view->claims)
 		return POLICY_REASON_CLAIM;
-	if (!view->usable || now_us - pace->trusted_us < CALM_US)
+	if (!view->usable || now_us - pace->trusted_us < calm_us(view))
 		return POLICY_REASON_STALE;
 	if (pace->backoff_until_us > now_us && !round->host->critical &&
 	    view->history->situation <= SITUATION_IDLE)
@@ -206,11 +212,13 @@ bool pace_can_give(const struct view *view)
 
 enum policy_reason pace_refusal(const struct view *view, const struct round *round)
 {
-	int64_t patience = view->calls_back ? CALM_PULL_US : CALM_US;
-	bool calm = round->host->now_us - view->history->pace.calm_us >= patience;
+	bool calm = round->host->now_us - view->history->pace.calm_us >= calm_us(view);
 
 	if (view->protection || view->current > view->high)
 		return view->protection;
+	if (view->history->pulled_us &&
+	    round->host->now_us - view->history->pulled_us < PULL_REST_US)
+		return POLICY_REASON_CALM;
 	if (view->distress.pressured &&
 	    (view->binding->givers || view->binding->situation <= SITUATION_IDLE))
 		return POLICY_REASON_DISTRESS;

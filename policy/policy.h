@@ -186,10 +186,12 @@ struct policy_outcome {
 	/*
 	 * What all guests together may use, whatever their groups may; each uses the larger of its
 	 * size and its target. A step does not raise the sum above the budget, except for guests
-	 * below their lower bound.  If the sum is above it already, memory comes back at the
-	 * policy's pace.
+	 * below their lower bound, and neither does it with all credits.  If the sum is above it
+	 * already, memory comes back at the policy's pace.
 	 */
 	uint64_t budget_bytes;
+	uint64_t pool_bytes; /* the part of that which is kept for guests that need more at once */
+	uint64_t lent_bytes; /* what was added to it, as guests that report do not use all */
 	uint64_t want_bytes; /* the sum of what all guests want */
 	bool overcommitted;  /* the guests demand more than there is, so they will swap */
 	/* The group that is overcommitted, from 1; 0: the host.  Only if overcommitted. */
@@ -243,11 +245,13 @@ struct policy_grant {
 /*
  * policy_admit - how much memory there is for a guest that is about to start
  * @decisions: the last decisions, one per guest, in the order of @guests
+ * @outcome: of the same step
  * @newcomer: its rules; max_bytes limits the result
  * @grant: filled in; all 0 if the budget is not known
  */
 void policy_admit(const struct policy_host *host, const struct policy_settings *settings,
 		  const struct policy_guest *guests, const struct policy_decision *decisions,
-		  size_t count, const struct policy_rules *newcomer, struct policy_grant *grant);
+		  size_t count, const struct policy_outcome *outcome,
+		  const struct policy_rules *newcomer, struct policy_grant *grant);
 
 #endif

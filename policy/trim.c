@@ -31,5 +31,6 @@ uint64_t trim_bytes(const struct view *view, const struct round *round)
 	if (host->available_bytes < host->total_bytes / TRIM_SHORT_PART)
 		part = TRIM_SHORT_PART_PER_S;
 	cold = (double)min_u64(guest->cache_bytes, view->actual) - view->history->need.cached;
+	cold -= TRIM_KEEP_PART * (double)view->actual;
 	return cold > 0 ? round_down((uint64_t)(part * cold * round->seconds), ROUND_BYTES) : 0;
 }

@@ -61,20 +61,25 @@ static void fill_bounds(struct view *view)
 
 /*
  * A guest that is above its target, and has grown since the last step, took memory back by itself.
- * It needs what it has now, and keeps it: its size becomes its target.
+ * It needs what it has now, and keeps it: its size becomes its target, but not beyond its ceiling.
  */
-static void follow_pull(struct view *view)
+static void follow_pull(struct view *view, int64_t now_us)
 {
 	struct history *history = view->history;
 	bool grew = history->actual && view->actual > history->actual + CONFIRM_SLACK_BYTES;
 	bool may = view->guest->abilities & (POLICY_CAN_PULL | POLICY_CAN_RELIEVE);
 
+	uint64_t keep = min_u64(view->actual, view->high);
+
+	if (history->ceiling)
+		keep = min_u64(keep, history->ceiling);
 	history->actual = view->actual;
-	if (!may || !grew || !view->movable || view->actual <= view->current + CONFIRM_SLACK_BYTES)
+	if (!may || !grew || !view->movable || keep <= view->current + CONFIRM_SLACK_BYTES)
 		return;
-	view->pulled = view->actual - view->current;
-	view->current = view->actual;
-	need_note_proof(&history->need, view->actual);
+	history->pulled_us = now_us;
+	history->pulled = keep - view->current;
+	view->current = keep;
+	need_note_proof(&history->need, keep);
 }
 
 /* Whether the last statistics say what the guest needs. */
@@ -147,15 +152,26 @@ static void fill_want(struct view *view)
 	view->available = saturating_sub(view->actual, history->need.bytes);
 }
 
+/* How much of its size it uses, and a burst: of what it has never touched, more does not help. */
+static uint64_t used_bytes(const struct view *view)
+{
+	uint64_t resident = budget_resident_bytes(view->guest);
+
+	return resident == POLICY_UNSET ? view->current : resident + view->burst;
+}
+
 static void fill_distress(struct view *view, const struct round *round)
 {
+	uint64_t used;
+
 	view->distress = (struct distress){ 0 };
 	if (view->usable && view->history->need.known)
 		view->distress = distress_judge(&view->history->symptoms, view->actual,
 						view->available, view->burst, round->host->now_us);
 	if (!view->distress.hurting)
 		return;
-	view->demand = max_u64(view->demand, min_u64(view->current, view->high));
+	used = min_u64(used_bytes(view), view->current);
+	view->demand = max_u64(view->demand, min_u64(used, view->high));
 	view->want = max_u64(view->want,
 			     min_u64(saturating_add(view->demand, view->reserve), view->high));
 }
@@ -219,7 +235,7 @@ void view_fill(struct view *view, const struct round *round)
 		view->usable = view->guest->reachable && !view->claims && !view->silent &&
 			       sample_is_fresh(view->guest, round->host->now_us);
 	}
-	follow_pull(view);
+	follow_pull(view, round->host->now_us);
 	fill_want(view);
 	fill_distress(view, round);
 	pace_update(view, round);

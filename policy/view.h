@@ -44,7 +44,6 @@ struct view {
 	uint64_t low, high; /* the bounds of its target */
 	uint64_t actual;    /* its size */
 	uint64_t current;   /* its target before this step, or what it has taken back */
-	uint64_t pulled;    /* how much of that it took back since the last step */
 	double weight;
 
 	bool movable;	 /* its target may be changed at all */
@@ -75,6 +74,8 @@ struct round {
 	struct share *grants; /* one per view, for grant.c to work with */
 	size_t count;
 	double seconds;	      /* since the last step, at most STEP_US_MAX; 0 in the first */
+	uint64_t lent;	      /* added to the host's budget, as guests do not use it */
+	uint64_t pool;	      /* kept of the host's budget for what all begin to use at once */
 	struct limit *limits; /* the host's, and those of its groups by their numbers */
 	size_t limit_count;
 };

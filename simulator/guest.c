@@ -284,11 +284,13 @@ void sim_guest_set_target(struct sim_guest *guest, uint64_t bytes, int64_t now_u
 
 	if (target == guest->next_target)
 		return;
-	/* A target that is replaced before the driver acted on it has no effect. */
-	if (now_us >= guest->next_target_us)
+	/* The driver is on its way already if the last target is still to come, and finds this one.
+	 */
+	if (now_us >= guest->next_target_us) {
 		guest->target = guest->next_target;
+		guest->next_target_us = now_us + guest->traits->late_us;
+	}
 	guest->next_target = target;
-	guest->next_target_us = now_us + guest->traits->late_us;
 	if (!guest->traits->own_driver)
 		guest->rest_until_us = 0;
 }

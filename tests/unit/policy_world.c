@@ -12,6 +12,7 @@
 #include "policy/floor.h"
 
 #define BAND (32 * MIB)
+#define BAND_PULLS 7	     /* of the size, for guests that take memory back by themselves */
 #define LEFT_FREE (32 * MIB) /* what Linux never gives to programs */
 
 uint64_t dice_roll(struct dice *dice)
@@ -141,6 +142,11 @@ static void make_guest(struct world *world, size_t i, bool steady)
 	make_rules(&guest->rules, dice, boot);
 	if (dice_below(dice, 4))
 		guest->resident_bytes = dice_between(dice, inhabitant->need, actual);
+	if (dice_below(dice, 2))
+		guest->abilities = dice_below(dice, POLICY_CAN_ALL + 1);
+	/* Without a gate, nothing can be had from a guest that takes back what it gives. */
+	if (steady && guest->abilities & POLICY_CAN_PULL)
+		guest->abilities |= POLICY_CAN_GATE;
 	if (!steady)
 		make_odd(guest, inhabitant, dice);
 }
@@ -197,6 +203,24 @@ static void move_balloon(struct world *world, size_t i)
 		guest->resident_bytes = min_of(guest->resident_bytes, guest->actual_bytes);
 }
 
+/* What does not fit is taken back from the balloon, as far as that is allowed. */
+static void pull(struct world *world, size_t i)
+{
+	struct policy_guest *guest = &world->guests[i];
+	struct inhabitant *inhabitant = &world->inhabitants[i];
+	uint64_t want = min_of(inhabitant->need + LEFT_FREE, guest->boot_bytes), bytes;
+
+	if (!(guest->abilities & POLICY_CAN_PULL) || !guest->has_driver ||
+	    inhabitant->habit == HABIT_DEAD || want <= guest->actual_bytes)
+		return;
+	bytes = want - guest->actual_bytes;
+	if (guest->abilities & POLICY_CAN_GATE)
+		bytes = min_of(bytes, inhabitant->may_pull);
+	inhabitant->may_pull -= min_of(bytes, inhabitant->may_pull);
+	guest->actual_bytes += bytes;
+	guest->pulled_bytes += bytes;
+}
+
 /* What does not fit is swapped out, and read back when it does. */
 static void swap(struct world *world, size_t i)
 {
@@ -210,8 +234,11 @@ static void swap(struct world *world, size_t i)
 	else
 		guest->swap_in_bytes += inhabitant->swapped - misfit;
 	inhabitant->swapped = misfit;
-	if (guest->resident_bytes != POLICY_UNSET)
-		guest->resident_bytes = max_of(guest->resident_bytes, inhabitant->need - misfit);
+	if (guest->resident_bytes == POLICY_UNSET)
+		return;
+	if (guest->abilities & POLICY_CAN_REPORT)
+		guest->resident_bytes = inhabitant->need - misfit;
+	guest->resident_bytes = max_of(guest->resident_bytes, inhabitant->need - misfit);
 }
 
 static uint64_t any_number(struct dice *dice, uint64_t usual)
@@ -298,6 +325,7 @@ void world_live(struct world *world)
 	for (size_t i = 0; i < world->count; i++) {
 		change_need(world, i);
 		move_balloon(world, i);
+		pull(world, i);
 		swap(world, i);
 		answer(world, i);
 	}
@@ -313,9 +341,13 @@ void world_ask(struct world *world, struct policy_state *state)
 
 void world_apply(struct world *world)
 {
-	for (size_t i = 0; i < world->count; i++)
+	for (size_t i = 0; i < world->count; i++) {
+		const struct policy_decision *decision = &world->decisions[i];
+
+		world->inhabitants[i].may_pull = decision->credit_bytes;
 		if (world_movable(&world->guests[i]))
-			world->guests[i].target_bytes = world->decisions[i].target_bytes;
+			world->guests[i].target_bytes = decision->target_bytes;
+	}
 }
 
 bool world_movable(const struct policy_guest *guest)
@@ -393,6 +425,14 @@ static bool may_not_give(enum policy_reason reason, bool moved)
 	       reason == POLICY_REASON_REGRET;
 }
 
+/* A change of the guest's target that may be too small to be made. */
+static uint64_t band(const struct policy_guest *guest, uint64_t target)
+{
+	bool pulls = guest->abilities & POLICY_CAN_PULL;
+
+	return max_of(BAND, max_of(world_present(guest), target) / (pulls ? BAND_PULLS : 100));
+}
+
 static bool comfortable(const struct world *world, size_t i)
 {
 	const struct policy_decision *decision = &world->decisions[i];
@@ -402,7 +442,8 @@ static bool comfortable(const struct world *world, size_t i)
 		return false;
 	return world_movable(&world->guests[i]) && !decision->pressured &&
 	       decision->want_bytes != POLICY_UNSET &&
-	       decision->target_bytes > decision->want_bytes + decision->want_bytes / 50 + BAND;
+	       decision->target_bytes > decision->want_bytes + decision->want_bytes / 50 + BAND &&
+	       decision->target_bytes > decision->want_bytes + band(&world->guests[i], 0);
 }
 
 static void check_shrinks(const struct world *world)
@@ -440,6 +481,46 @@ static void check_budget(const struct world *world)
 	assert_true(after <= max_of(before, world->outcome.budget_bytes) + raised);
 }
 
+/* What the guest is promised in the host's memory: all that it uses, or may use without asking. */
+static uint64_t promised_to(const struct policy_guest *guest, uint64_t use)
+{
+	bool reports = guest->abilities & POLICY_CAN_REPORT && guest->rules.mode != POLICY_OFF;
+	uint64_t actual = min_of(guest->actual_bytes, guest->boot_bytes);
+
+	if (!reports || guest->resident_bytes == POLICY_UNSET)
+		return use;
+	return use - (actual - min_of(guest->resident_bytes, actual));
+}
+
+/* No memory is promised twice: to a guest and another's credit, or beyond what there is. */
+static void check_loan(const struct world *world)
+{
+	struct budget budget =
+		budget_compute(&world->host, &world->settings, world->guests, world->count);
+	uint64_t before = 0, after = 0;
+
+	for (size_t i = 0; i < world->count; i++) {
+		const struct policy_guest *guest = &world->guests[i];
+		const struct policy_decision *decision = &world->decisions[i];
+		uint64_t credit =
+			decision->credit_bytes == POLICY_UNSET ? 0 : decision->credit_bytes;
+		uint64_t target = world_movable(guest)
+					  ? max_of(decision->target_bytes, world_low(guest))
+					  : decision->target_bytes;
+
+		before += promised_to(guest, world_use(guest, world_present(guest)));
+		if (world_movable(guest) && world_present(guest) < world_low(guest))
+			before += world_low(guest) - world_present(guest);
+		after += promised_to(guest, world_use(guest, target)) + credit;
+		assert_true(credit == 0 || guest->abilities & POLICY_CAN_GATE);
+		assert_true(credit == 0 ||
+			    world_use(guest, target) + credit <=
+				    min_of(decision->ceiling_bytes, world_high(guest)));
+	}
+	assert_true(budget.bytes == POLICY_UNSET ||
+		    after <= max_of(before, budget.bytes + budget.spare));
+}
+
 /* "It has what it wants" is true, or nearly. */
 static void check_reasons(const struct world *world)
 {
@@ -451,7 +532,7 @@ static void check_reasons(const struct world *world)
 			continue;
 		assert_int_not_equal(want, POLICY_UNSET);
 		assert_true(max_of(target, want) - min_of(target, want) <=
-			    max_of(BAND, target / 100));
+			    band(&world->guests[i], target));
 	}
 }
 
@@ -492,4 +573,5 @@ void world_check(const struct world *world)
 	if (!world->host.group_count)
 		check_shrinks(world);
 	check_budget(world);
+	check_loan(world);
 }

@@ -3,9 +3,10 @@
  * A world for policies: a host, guests with needs of their own, and a clock.
  *
  * It is no simulator of Linux (aerostat simulate is): it knows just enough of a
- * guest that what a policy does has consequences.  Guests swap what does not fit,
- * their balloons follow at some speed or not at all, statistics freeze, are absent
- * or are lies.  Everything comes from one seed.
+ * guest that what a policy does has consequences.  Guests swap what does not fit, or
+ * take memory back by themselves as far as a gate lets them, some report what they do
+ * not use, their balloons follow at some speed or not at all, statistics freeze, are
+ * absent or are lies.  Everything comes from one seed.
  */
 #ifndef AEROSTAT_POLICY_WORLD_H
 #define AEROSTAT_POLICY_WORLD_H
@@ -42,6 +43,7 @@ struct inhabitant {
 	uint64_t need;		/* what it would use */
 	uint64_t swapped;	/* what of that does not fit */
 	uint64_t balloon_per_s; /* how fast its balloon takes */
+	uint64_t may_pull;	/* by its credit */
 	bool steady;		/* its need does not change */
 };
 
@@ -75,7 +77,7 @@ void world_ask(struct world *world, struct policy_state *state);
 void world_check(const struct world *world);
 /* The same of the use of one of the host's groups. */
 void world_check_group(const struct world *world, uint64_t group);
-/* Sets the targets. */
+/* Sets the targets and the gates. */
 void world_apply(struct world *world);
 
 /* What a guest takes of the budget when its target is @target. */

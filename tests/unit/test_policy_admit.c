@@ -13,6 +13,7 @@ struct inn {
 	struct policy_settings settings;
 	struct policy_guest guests[2];
 	struct policy_decision decisions[2];
+	struct policy_outcome outcome;
 	struct policy_rules newcomer;
 };
 
@@ -36,8 +37,8 @@ static struct policy_grant admit(const struct inn *inn)
 {
 	struct policy_grant grant;
 
-	policy_admit(&inn->host, &inn->settings, inn->guests, inn->decisions, 2, &inn->newcomer,
-		     &grant);
+	policy_admit(&inn->host, &inn->settings, inn->guests, inn->decisions, 2, &inn->outcome,
+		     &inn->newcomer, &grant);
 	return grant;
 }
 

