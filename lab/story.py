@@ -7,8 +7,9 @@ beside QEMU, if the lab has a QEMU that can connect to one.  beta, a libvirt
 domain with QEMU's device, starts with 512 MiB.  RAM is taken from alpha and
 given to beta while both run.  Then beta is made smaller again by an edit of its
 XML, and from its next start on it has our device, too.  Two more guests show
-how a change that is impossible fails.  At the end aerostatd takes over alpha
-and beta, and moves memory to where it is needed.  A heartbeat in each guest,
+how a change that is impossible fails.  Then aerostatd takes over alpha and beta,
+and moves memory to where it is needed.  At the end a guest with our device and our
+driver takes memory back by itself, where one without them kills.  A heartbeat in each guest,
 timed by the host, shows that no change paused or rebooted it.
 """
 
@@ -29,6 +30,7 @@ from .lab import DEFAULT_KERNEL, Lab
 from .libvirtd import SessionLibvirt
 from .programs import install
 from .story_autopilot import Autopilot
+from .story_loan import Loan
 
 BUDGET_MIB = 1536
 MAX_MIB = 1024
@@ -219,6 +221,7 @@ class Story:
             if self.device == "aerostat":
                 self.adopt(beta)
             Autopilot(self, self.build, alpha, beta).run(meanwhile=self.show_failures)
+        Loan(self).run()
         self.print_table()
 
     def describe_device(self):
