@@ -11,6 +11,7 @@
 #define WORD_PART 11   /* columns lost at the end of each line of text, at most */
 #define CHANGE_FIELD_WIDTH 9
 #define REASON_WIDTH 10
+#define OF_SOME_GUESTS 7 /* the first of the figures that only some guests have */
 
 char *top_format_time(int64_t time_us, int64_t now_us)
 {
@@ -79,8 +80,11 @@ static void draw_figures(struct top_cells *cells, const struct daemon_guest *gue
 		{ "T target", offsetof(struct daemon_guest, target_bytes) },
 		{ "floor", offsetof(struct daemon_guest, decision.floor_bytes) },
 		{ "reserve", offsetof(struct daemon_guest, decision.reserve_bytes) },
-		{ "on the host", offsetof(struct daemon_guest, resident_bytes) },
+		{ "resident", offsetof(struct daemon_guest, resident_bytes) },
 		{ "before", offsetof(struct daemon_guest, before_bytes) },
+		{ "credit", offsetof(struct daemon_guest, credit_bytes) },
+		{ "pulled", offsetof(struct daemon_guest, pulled_bytes) },
+		{ "trimmed", offsetof(struct daemon_guest, trimmed_bytes) },
 	};
 	int x = 1;
 
@@ -90,6 +94,8 @@ static void draw_figures(struct top_cells *cells, const struct daemon_guest *gue
 		char size[SIZE_TEXT_MAX];
 		g_autofree char *text = NULL;
 
+		if (i >= OF_SOME_GUESTS && *(const uint64_t *)bytes == HV_UNSET)
+			continue;
 		if (x + width > cells->width)
 			break;
 		top_write_size(*(const uint64_t *)bytes, size);
