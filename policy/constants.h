@@ -39,6 +39,9 @@
 #define RELIEF_NEW_PART 0.25		     /* weight of the last measurement in the average */
 
 /* View (view.c) */
+#define CUSHION_SHORT_PART                                                                         \
+	6		  /* with less than 1/6 of the host available, gated guests have none      \
+			   */
 #define CUSHION_PART 0.30 /* of the maximum: what one starting job takes on most machines */
 
 /* Distress (distress.c) */
@@ -85,7 +88,7 @@
 #define TRIM_PART_PER_S 0.04		 /* of the cold cache, in quiet times */
 #define TRIM_SHORT_PART_PER_S 0.25	 /* and when the host is short, */
 #define TRIM_SHORT_PART 4		 /* with less than 1/4 of its RAM available */
-#define TRIM_KEEP_PART 0.03		 /* of the size */
+#define TRIM_KEEP_PART 0.025		 /* of the size: caches that every process needs */
 #define TRIM_BACKOFF_US (10 * SECOND_US) /* after harm */
 #define TRIM_PSI_SHARE 0.01		 /* of the time that tasks wait for memory: harm */
 #define TRIM_REFAULT_BYTES_PER_S                                                                   \
@@ -96,15 +99,14 @@
 #define IDLE_COST 4.0 /* an idle byte costs as 4 used ones: 1 / (1 - a tax of 75 %), as ESXi's */
 
 /* Pace (pace.c) */
-#define CALM_US (30 * SECOND_US)     /* the usual gap within one burst is shorter */
-#define PULL_REST_US (5 * SECOND_US) /* its driver takes nothing for as long after a pull */
-#define CALM_PULL_US (10 * SECOND_US)
-#define LAZY_PART 4		    /* nobody is shrunk while 1/4 of the host's RAM is available */
-#define STEP_PART 20		    /* 1/20 of the size per step: reclaim keeps up */
-#define STEP_BYTES_PER_S (64 * MIB) /* half of what a stock driver takes without harm */
-#define HURRY_FACTOR 4		    /* steps are larger when a guest in distress waits */
-#define BAND_BYTES (32 * MIB)	    /* a smaller change is not worth an operation */
-#define BAND_PULL_PART 8
+#define CALM_US (30 * SECOND_US)	/* the usual gap within one burst is shorter */
+#define PULL_REST_US (5 * SECOND_US)	/* after that, its driver takes nothing for as long */
+#define CALM_PULL_US (10 * SECOND_US)	/* for a guest that can take memory back by itself */
+#define STEP_PART 20			/* 1/20 of the size per step: reclaim keeps up */
+#define STEP_BYTES_PER_S (64 * MIB)	/* half of what a stock driver takes without harm */
+#define HURRY_FACTOR 4			/* steps are larger when a guest in distress waits */
+#define BAND_BYTES (32 * MIB)		/* a smaller change is not worth an operation */
+#define BAND_PULL_PART 8		/* its size says little about what it costs */
 #define BAND_PART 100			/* nor is one of less than 1/100 */
 #define CONFIRM_SLACK_BYTES (2 * MIB)	/* a driver that takes huge pages may stop this far away */
 #define ROUND_BYTES MIB			/* targets are whole MiB, because people read them */

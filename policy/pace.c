@@ -21,6 +21,10 @@
  *		slowly in a guest that is short finds no memory, and more pressure would
  *		only hurt.  The guest gets 128 MiB back and is not shrunk for a while.
  *
+ * A guest that takes memory back by itself (POLICY_CAN_PULL) loses little by a shrink too many.
+ * It is shrunk after 10 s of calm, half of the way at once, and not for less than an eighth of its
+ * size; and not for 5 s after it took memory back, as its driver takes nothing then.
+ *
  * If the guests want more than there is, every guest is short on purpose.  Then there is
  * neither regret nor a wait for calm, because no guest would reach its share otherwise, and
  * a guest that backed off earlier would keep memory that it does not use.  But a guest that
@@ -198,13 +202,6 @@ static bool is_worth_taking(const struct view *view)
 	return excess_bytes(view) > pace_dead_band(view);
 }
 
-/* Whether so much of the host's RAM is available that taking more is of no use. */
-static bool is_host_at_ease(const struct round *round)
-{
-	return round->host->available_bytes != POLICY_UNSET &&
-	       round->host->available_bytes > round->host->total_bytes / LAZY_PART;
-}
-
 bool pace_can_give(const struct view *view)
 {
 	return !view->protection && !view->distress.pressured && is_worth_taking(view);
@@ -222,8 +219,6 @@ enum policy_reason pace_refusal(const struct view *view, const struct round *rou
 	if (view->distress.pressured &&
 	    (view->binding->givers || view->binding->situation <= SITUATION_IDLE))
 		return POLICY_REASON_DISTRESS;
-	if (is_host_at_ease(round) && !view->binding->over_budget && view->calls_back)
-		return POLICY_REASON_SURPLUS;
 	if (calm || round->host->critical || view->binding->situation >= SITUATION_SHORT)
 		return POLICY_REASON_NONE;
 	/* The kernel does not wait: it kills at the limit. */

@@ -37,11 +37,11 @@ void pool_update(struct pool *pool, double change, double seconds, int64_t now_u
 		pool->since_us = pool->slot_us = now_us;
 		return;
 	}
-	pool->level += change;
 	if (pool->slot_us < now_us - POOL_SLOTS * POOL_SLOT_US)
 		pool->slot_us = now_us - POOL_SLOTS * POOL_SLOT_US;
 	while (now_us - pool->slot_us >= POOL_SLOT_US)
 		begin_slot(pool, pool->slot_us + POOL_SLOT_US);
+	pool->level += change;
 	lowest = pool->lowest[0];
 	for (int i = 0; i < POOL_SLOTS; i++)
 		lowest = pool->lowest[i] < lowest ? pool->lowest[i] : lowest;

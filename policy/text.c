@@ -99,6 +99,20 @@ static void append_guest_numbers(struct line *line, const struct view *view)
 	append_mib(line, view->current);
 }
 
+/* What it took back by itself lately, and what the host keeps for that. */
+static void append_pull(struct line *line, const struct view *view, const struct round *round)
+{
+	int64_t pulled_us = view->history->pulled_us;
+
+	if (!pulled_us || round->host->now_us - pulled_us >= PULL_REST_US)
+		return;
+	append_text(line, "; took back ");
+	append_mib(line, view->history->pulled);
+	append_text(line, " by itself, the host keeps ");
+	append_mib(line, round->pool);
+	append_text(line, " for all");
+}
+
 static enum policy_reason explain_growth(const struct view *view)
 {
 	bool enough = view->binding->situation <= SITUATION_IDLE;
@@ -170,7 +184,7 @@ static const char *describe_state(const struct view *view, enum policy_reason re
 	case POLICY_REASON_STALE:
 		if (!view->guest->reachable)
 			return "; does not answer, left unchanged";
-		return view->usable ? "; its statistics started less than 30 s ago, not shrunk yet"
+		return view->usable ? "; its statistics have just started, not shrunk yet"
 				    : "; its statistics are old, not shrunk";
 	case POLICY_REASON_SILENT:
 		return describe_silence(view);
@@ -187,7 +201,8 @@ static const char *describe_state(const struct view *view, enum policy_reason re
 	case POLICY_REASON_REGRET:
 		return "; was short after a shrink, not shrunk for now";
 	case POLICY_REASON_CALM:
-		return "; gives memory after 30 s of calm";
+		return view->calls_back ? "; gives memory after 10 s of calm"
+					: "; gives memory after 30 s of calm";
 	case POLICY_REASON_DISTRESS:
 		return "; short of memory, not shrunk";
 	case POLICY_REASON_STALLED:
@@ -296,5 +311,6 @@ void text_fill_decision(struct view *view, const struct round *round)
 		append_guest_numbers(&line, view);
 	else
 		append_text(&line, "off");
+	append_pull(&line, view, round);
 	append_change(&line, view, round, decision->reason);
 }

@@ -24,8 +24,9 @@
  * more.  A burst is over within a second or two, and a guest without swap kills a process
  * in less, so no sample comes in time: the memory must be there beforehand.  Before the
  * first burst, all that is known is that large guests are made for large work, so the
- * cushion is a part of the maximum.  A guest that uses some of its cushion is not short yet;
- * only the reserve by its history decides that.
+ * cushion is a part of the maximum.  A guest with a gate that takes memory back by itself needs
+ * none while the host is short, because then it should ask.  A guest that uses some of its cushion
+ *is not short yet; only the reserve by its history decides that.
  *
  * Of the bounds, the floor is the strongest, because Linux does not work below it; then the
  * maximum, then the minimum.
@@ -133,8 +134,16 @@ static void follow_sample(struct view *view, const struct round *round)
 	}
 }
 
+/* It takes back what it needs within milliseconds, and has to ask for it while the host is short.
+ */
+static bool can_do_without_cushion(const struct view *view, const struct policy_host *host)
+{
+	return view->calls_back && view->guest->abilities & POLICY_CAN_GATE &&
+	       host->available_bytes < host->total_bytes / CUSHION_SHORT_PART;
+}
+
 /* Demand and want within the guest's bounds; its current target if its need is not known. */
-static void fill_want(struct view *view)
+static void fill_want(struct view *view, const struct round *round)
 {
 	const struct history *history = view->history;
 	double demand = history->need.demand;
@@ -145,7 +154,9 @@ static void fill_want(struct view *view)
 		return;
 	}
 	view->burst = min_u64(reserve_for(demand, &history->growth), view->high);
-	view->reserve = max_u64(view->burst, view->cushion);
+	view->reserve = can_do_without_cushion(view, round->host)
+				? view->burst
+				: max_u64(view->burst, view->cushion);
 	view->demand = clamp_u64((uint64_t)demand, view->low, view->high);
 	view->want = round_up((uint64_t)demand + view->reserve, ROUND_BYTES);
 	view->want = clamp_u64(view->want, view->low, view->high);
@@ -236,7 +247,7 @@ void view_fill(struct view *view, const struct round *round)
 			       sample_is_fresh(view->guest, round->host->now_us);
 	}
 	follow_pull(view, round->host->now_us);
-	fill_want(view);
+	fill_want(view, round);
 	fill_distress(view, round);
 	pace_update(view, round);
 	cost_update(&view->history->cost, view->actual, view->guest->ram_bytes,
