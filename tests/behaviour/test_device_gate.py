@@ -49,6 +49,7 @@ def credit(guest, mib):
         renew_thread.join()
 
 
+@pytest.mark.long
 def test_a_guest_with_credit_does_not_wait(gail):
     before = served.counters(gail)
     with credit(gail, WHOLE):
@@ -69,6 +70,7 @@ def test_a_guest_without_credit_waits_and_lives(gail):
     driver.assert_intact(gail, "hog")
 
 
+@pytest.mark.long
 def test_a_guest_whose_manager_is_gone_waits_no_more(gail):
     """The manager was killed: nothing renews the credit, and it runs out."""
     gail.device_qmp("x-set-credit", credit=0)

@@ -57,6 +57,7 @@ def test_a_trim_gives_up_cache_and_nothing_else(trudy):
              ["stats"]["trimmed"] <= WHOLE * MIB, "the statistics to show it")
 
 
+@pytest.mark.long
 def test_a_guest_may_refuse_to_be_trimmed(trudy):
     switch = "/sys/module/virtio_balloon/parameters/trim"
     assert trudy.run(f"echo N >{switch}").status == 0
