@@ -144,7 +144,9 @@ static void the_host_shows_each_number_in_its_place(void **state)
 	status->step_us = 14;
 	status->trigger = status->recording = true;
 	status->host = (struct policy_host){ 0, 20, 21, 22, 23, 24, 0.25, 25, false };
-	status->outcome = (struct policy_outcome){ 30, 31, true, 0 };
+	status->outcome = (struct policy_outcome){ .budget_bytes = 30,
+						   .want_bytes = 31,
+						   .overcommitted = true };
 	for (size_t i = 0; i < G_N_ELEMENTS(lines); i++)
 		assert_line(manager, lines[i]);
 }
