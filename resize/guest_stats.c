@@ -5,7 +5,8 @@
  * then continues, once per second, until guest_stats_stop().
  *
  * Samples are dated by the wall clock, in seconds, and that clock may be set.  So an answer to us
- * is recognized by a date other than that of the sample before.
+ * is recognized by a date other than that of the sample before, or by other values, as two samples
+ * may be taken in the same second.
  */
 #include "resize/guest_stats.h"
 
@@ -39,26 +40,6 @@ static bool start_stats_polling(struct guest_stats *stats)
 	       set_polling_period(stats, PERIOD_S);
 }
 
-static bool is_answer(const struct guest_stats *stats, int64_t before_s)
-{
-	int64_t update_s = stats->latest.last_update_s;
-
-	return update_s > 0 && update_s != before_s;
-}
-
-void guest_stats_wait(struct guest_stats *stats, unsigned int ms)
-{
-	int64_t before_s = stats->latest.last_update_s;
-	int64_t deadline = hv_deadline_ms(ms);
-
-	if (!stats->is_polled)
-		return;
-	do {
-		poll(NULL, 0, POLL_MS);
-		guest_stats_read(stats);
-	} while (stats->known && !is_answer(stats, before_s) && g_get_monotonic_time() < deadline);
-}
-
 /* Whether a guest reports the same in @a and @b.  Its size and RSS are the host's numbers. */
 static bool is_report_same(const struct hv_stats *a, const struct hv_stats *b)
 {
@@ -68,20 +49,42 @@ static bool is_report_same(const struct hv_stats *a, const struct hv_stats *b)
 	return true;
 }
 
+/* Whether the guest has reported since @before was its latest report. */
+static bool is_answer(const struct guest_stats *stats, const struct hv_stats *before)
+{
+	int64_t update_s = stats->latest.last_update_s;
+
+	return update_s > 0 &&
+	       (update_s != before->last_update_s || !is_report_same(&stats->latest, before));
+}
+
+void guest_stats_wait(struct guest_stats *stats, unsigned int ms)
+{
+	struct hv_stats before = stats->latest;
+	int64_t deadline = hv_deadline_ms(ms);
+
+	if (!stats->is_polled)
+		return;
+	do {
+		poll(NULL, 0, POLL_MS);
+		guest_stats_read(stats);
+	} while (stats->known && !is_answer(stats, &before) && g_get_monotonic_time() < deadline);
+}
+
 bool guest_stats_have_changed(struct guest_stats *stats, const struct hv_stats *before,
 			      unsigned int ms)
 {
-	int64_t deadline = hv_deadline_ms(ms), last_s;
+	int64_t deadline = hv_deadline_ms(ms);
+	struct hv_stats last;
 
 	guest_stats_read(stats);
-	last_s = stats->latest.last_update_s;
+	last = stats->latest;
 	if (stats->restore_period_s >= 0 && set_polling_period(stats, 0))
 		set_polling_period(stats, PERIOD_S);
 	for (;;) {
 		if (stats->known && !is_report_same(&stats->latest, before))
 			return true;
-		if ((stats->known && is_answer(stats, last_s)) ||
-		    g_get_monotonic_time() >= deadline)
+		if ((stats->known && is_answer(stats, &last)) || g_get_monotonic_time() >= deadline)
 			return false;
 		poll(NULL, 0, POLL_MS);
 		guest_stats_read(stats);
@@ -89,16 +92,18 @@ bool guest_stats_have_changed(struct guest_stats *stats, const struct hv_stats *
 }
 
 void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info *info,
-		       bool keep_period)
+		       bool keep_period, bool is_shrinking)
 {
 	*stats = (struct guest_stats){ .guest = guest, .info = info, .restore_period_s = -1 };
 	guest_stats_read(stats);
-	stats->before_s = stats->latest.last_update_s;
+	stats->before = stats->latest;
 	if (keep_period)
 		stats->is_polled = stats->known && stats->latest.period_s >= 0;
 	else
 		stats->is_polled = start_stats_polling(stats);
-	if (info->driver != HV_DRIVER_ABSENT && !(keep_period && guest_stats_are_fresh(stats)))
+	if (info->driver == HV_DRIVER_ABSENT)
+		return;
+	if (!guest_stats_are_fresh(stats) || (is_shrinking && !keep_period))
 		guest_stats_wait(stats, FRESH_MS);
 }
 
@@ -110,7 +115,7 @@ void guest_stats_stop(struct guest_stats *stats)
 
 bool guest_stats_have_answered(const struct guest_stats *stats)
 {
-	return stats->known && is_answer(stats, stats->before_s);
+	return stats->known && is_answer(stats, &stats->before);
 }
 
 bool guest_stats_are_fresh(const struct guest_stats *stats)

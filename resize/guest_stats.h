@@ -11,22 +11,24 @@ struct guest_stats {
 	hv_guest *guest;
 	const hv_info *info;
 	struct hv_stats latest;
-	bool known;	      /* latest holds an answer, however old */
-	int64_t before_s;     /* how the sample before us is dated; an answer is dated otherwise */
-	bool is_polled;	      /* samples go on coming, as far as QEMU is concerned */
-	int restore_period_s; /* what guest_stats_stop() sets again; -1: nothing */
+	bool known;		/* latest holds an answer, however old */
+	struct hv_stats before; /* what was reported before guest_stats_start() */
+	bool is_polled;		/* samples go on coming, as far as QEMU is concerned */
+	int restore_period_s;	/* what guest_stats_stop() sets again; -1: nothing */
 };
 
 /*
  * guest_stats_start - get a current sample, and have QEMU poll every second from now on
  * @guest, @info: must stay valid until guest_stats_stop()
  * @keep_period: somebody else has QEMU poll, and may end that at any time: change nothing
+ * @is_shrinking: memory will be taken by this sample, so it must be of now; without it, or with
+ *	@keep_period, one that came a moment ago serves
  *
  * Waits at most 1.5 s for a guest that does not answer.  Cannot fail: the functions below
  * report what is not known.
  */
 void guest_stats_start(struct guest_stats *stats, hv_guest *guest, const hv_info *info,
-		       bool keep_period);
+		       bool keep_period, bool is_shrinking);
 /* Waits for a current sample, at most @ms; afterwards guest_stats_are_fresh() says if it came. */
 void guest_stats_wait(struct guest_stats *stats, unsigned int ms);
 /* Reads the latest sample into stats->latest. */

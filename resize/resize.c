@@ -398,7 +398,8 @@ bool resize_guest(hv_guest *guest, const hv_info *info, const struct resize_requ
 	start_result(&r, info->max_bytes ? MIN(actual_bytes, info->max_bytes) : actual_bytes);
 	target_file_write(&r.target_file, guest, info, request->target_bytes);
 	if (!request->no_wait)
-		guest_stats_start(&r.stats, guest, info, request->keep_period);
+		guest_stats_start(&r.stats, guest, info, request->keep_period,
+				  request->target_bytes < result->before_bytes);
 	ok = ask_and_set(&r, error);
 	target_file_clear(&r.target_file);
 	guest_stats_stop(&r.stats);

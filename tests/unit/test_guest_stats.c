@@ -107,7 +107,7 @@ static void a_clock_that_was_set_makes_no_statistics_fresh(void **state)
 
 static void an_answer_is_one_whatever_the_clock_says(void **state)
 {
-	struct guest_stats stats = { .known = true, .before_s = 4600 };
+	struct guest_stats stats = { .known = true, .before.last_update_s = 4600 };
 
 	(void)state;
 	stats.latest.last_update_s = 4600;
@@ -116,6 +116,69 @@ static void an_answer_is_one_whatever_the_clock_says(void **state)
 	assert_true(guest_stats_have_answered(&stats));
 	stats.latest.last_update_s = 0;
 	assert_false(guest_stats_have_answered(&stats));
+}
+
+static void an_answer_in_the_same_second_is_one(void **state)
+{
+	struct guest_stats stats = sample(&gib);
+
+	(void)state;
+	stats.before = stats.latest;
+	assert_false(guest_stats_have_answered(&stats));
+	/* The size is the host's number, and no answer. */
+	stats.latest.value[HV_STAT_ACTUAL] = 512 * MIB;
+	assert_false(guest_stats_have_answered(&stats));
+	stats.latest.value[HV_STAT_USABLE]--;
+	assert_true(guest_stats_have_answered(&stats));
+}
+
+static unsigned int times_read;
+static int64_t age_s;
+
+/* Reports the same each time. */
+static bool report_again(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
+			 GError **error)
+{
+	(void)guest;
+	(void)deadline;
+	(void)error;
+	times_read++;
+	*stats = sample(&gib).latest;
+	stats->last_update_s = stats->taken_s - age_s;
+	return true;
+}
+
+static bool accept_period(struct hv_guest *guest, int64_t deadline, int period_s,
+			  unsigned int scope, GError **error)
+{
+	(void)guest;
+	(void)deadline;
+	(void)period_s;
+	(void)scope;
+	(void)error;
+	return true;
+}
+
+static bool is_waited_for(int64_t reported_age_s, bool is_shrinking)
+{
+	static const struct hv_ops ops = { .kind = "fake",
+					   .stats_get = report_again,
+					   .stats_period_set = accept_period };
+	hv_guest guest = { .ops = &ops, .address = (char *)"fake" };
+	struct guest_stats stats;
+
+	times_read = 0;
+	age_s = reported_age_s;
+	guest_stats_start(&stats, &guest, &gib, false, is_shrinking);
+	return times_read > 1;
+}
+
+static void only_a_guest_that_gives_memory_is_waited_for_if_it_reported_a_moment_ago(void **state)
+{
+	(void)state;
+	assert_false(is_waited_for(0, false));
+	assert_true(is_waited_for(0, true));
+	assert_true(is_waited_for(60, false));
 }
 
 int main(void)
@@ -129,6 +192,9 @@ int main(void)
 		cmocka_unit_test(nothing_is_concluded_from_old_absent_or_impossible_figures),
 		cmocka_unit_test(a_clock_that_was_set_makes_no_statistics_fresh),
 		cmocka_unit_test(an_answer_is_one_whatever_the_clock_says),
+		cmocka_unit_test(an_answer_in_the_same_second_is_one),
+		cmocka_unit_test(
+			only_a_guest_that_gives_memory_is_waited_for_if_it_reported_a_moment_ago),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
