@@ -200,6 +200,9 @@ static uint64_t find_abilities(const struct hv_info *info, const struct hv_stats
 		abilities |= info->free_page_reporting > 0 ? POLICY_CAN_REPORT : 0;
 		abilities |= info->autodeflate > 0 ? POLICY_CAN_RELIEVE : 0;
 	}
+	/* Only if the host allows it. */
+	if (stats->relieves_early && abilities & POLICY_CAN_RELIEVE)
+		abilities |= POLICY_CAN_PULL;
 	return abilities;
 }
 
@@ -299,6 +302,7 @@ static bool follow_size(struct managed *guest, const struct worker_sample *sampl
 		.heard_us = sample->heard_us,
 		.info_us = sample->info_us,
 		.actual_bytes = guest->seen.actual_bytes,
+		.max_bytes = guest->seen.boot_bytes,
 		.stats = &sample->stats,
 		.driver_absent = guest->driver == HV_DRIVER_ABSENT,
 		.grows_alone = guest->autodeflate != 0,

@@ -7,6 +7,9 @@
 
 /* A guest takes a new course within this time after it was set a target. */
 #define COURSE_US (2 * G_USEC_PER_SEC)
+/* A driver that was loaded again begins to fill its balloon within this time; one that has given
+ * memory back rests for longer. */
+#define EMPTY_US (4 * G_USEC_PER_SEC)
 /* A guest reports its statistics this often. */
 #define REPORT_US (MANAGED_STATS_PERIOD_S * G_USEC_PER_SEC)
 
@@ -166,8 +169,13 @@ static void follow_pulls(struct size_watch *watch, const struct size_sight *sigh
 	if (sight->grows_alone && grew && watch->target_bytes != HV_UNSET &&
 	    actual > watch->target_bytes && watch->pulls_from_bytes == HV_UNSET)
 		watch->pulls_from_bytes = MAX(before, watch->target_bytes);
+	/* Its balloon was empty, and fills again: that was its driver, not a need. */
+	if (before != HV_UNSET && before >= sight->max_bytes && actual < before)
+		watch->pulls_from_bytes = HV_UNSET;
 	/* A guest that is booting has grown, too, and has not reported since. */
 	if (watch->pulls_from_bytes == HV_UNSET || !continued || sight->heard_us < watch->moved_us)
+		return;
+	if (actual >= sight->max_bytes && sight->heard_us - watch->moved_us < EMPTY_US)
 		return;
 	watch->pulled_bytes += actual - MIN(actual, watch->pulls_from_bytes);
 	watch->pulls_from_bytes = HV_UNSET;

@@ -27,7 +27,9 @@
  * A pause that is too short for that does not count as standing still, either: each report of the
  * statistics counts as one second at most.
  * With deflate-on-oom, a guest above its target may have grown by itself, so nobody is suspected.
- * What it took back is counted once a report of the statistics proves that it has not booted.
+ * What it took back is counted once a report of the statistics proves that it has not booted.  A
+ * balloon that is empty may be that of a driver which was loaded again, in the same kernel.  Such a
+ * driver fills it at once, so all of a balloon counts as taken back only if it stays empty.
  *
  * No I/O and no clock.
  */
@@ -69,7 +71,7 @@ struct size_sight {
 	int64_t now_us;
 	int64_t heard_us; /* when statistics last came */
 	int64_t info_us;  /* when the maximum was read; it may have moved since */
-	uint64_t actual_bytes;
+	uint64_t actual_bytes, max_bytes;
 	const struct hv_stats *stats;
 	bool driver_absent;
 	bool grows_alone; /* deflate-on-oom is on, or may be */

@@ -16,4 +16,11 @@
 #define PRIVATE_S_TRIMMED 0xAE06      /* bytes of cache given up on request, since it was loaded */
 #define PRIVATE_S_NR 7
 
+/*
+ * Added to VIRTIO_BALLOON_S_CACHES by a driver that takes memory back early.  QEMU's device passes
+ * on no tag and no feature that it does not know, so this is how the host learns of it there.
+ * Other drivers report whole pages, and libvirt shows whole KiB.
+ */
+#define PRIVATE_RELIEF_MARK 0xC00
+
 #endif

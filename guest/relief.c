@@ -50,6 +50,11 @@ static unsigned long get_pull_pages(struct virtio_balloon *vb)
 		   (unsigned long)vb_pages_count(vb));
 }
 
+bool vb_relief_is_on(struct virtio_balloon *vb)
+{
+	return READ_ONCE(relief_mib) && vb_floor_relief(vb);
+}
+
 static void resize_after_pull(struct virtio_balloon *vb)
 {
 	vb_resize_later(vb, PAUSE_LEAST + 1);

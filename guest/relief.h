@@ -42,6 +42,14 @@ struct vb_relief {
 int vb_relief_register(struct virtio_balloon *vb);
 
 /**
+ * vb_relief_is_on() - whether the guest takes memory back early
+ * @vb: the balloon
+ *
+ * Any context.
+ */
+bool vb_relief_is_on(struct virtio_balloon *vb);
+
+/**
  * vb_relief_unregister() - undo vb_relief_register()
  * @vb: the balloon, which does not run any more
  *

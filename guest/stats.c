@@ -126,7 +126,9 @@ static void append_memory_stats(struct vb_stats *s)
 	append_stat_pages(s, VIRTIO_BALLOON_S_MEMFREE, info.freeram);
 	append_stat_pages(s, VIRTIO_BALLOON_S_MEMTOT, info.totalram);
 	append_stat_pages(s, VIRTIO_BALLOON_S_AVAIL, si_mem_available());
-	append_stat_pages(s, VIRTIO_BALLOON_S_CACHES, global_node_page_state(NR_FILE_PAGES));
+	append_stat(s, VIRTIO_BALLOON_S_CACHES,
+		    pages_to_bytes(global_node_page_state(NR_FILE_PAGES)) +
+			    (vb_relief_is_on(s->vb) ? PRIVATE_RELIEF_MARK : 0));
 }
 
 static void append_private_stats(struct vb_stats *s)

@@ -156,7 +156,13 @@ bool hv_guest_max_set(struct hv_guest *guest, int64_t deadline, uint64_t max_byt
 bool hv_guest_stats_get(struct hv_guest *guest, int64_t deadline, struct hv_stats *stats,
 			GError **error)
 {
-	return CALL(guest, stats_get, "asking for statistics", false, error, deadline, stats);
+	stats->relieves_early = false;
+	if (!CALL(guest, stats_get, "asking for statistics", false, error, deadline, stats))
+		return false;
+	/* A libvirt guest's own device has been asked by this function, too. */
+	if (!stats->relieves_early)
+		hv_stats_take_mark(stats);
+	return true;
 }
 
 bool hv_guest_stats_period_set(struct hv_guest *guest, int64_t deadline, int period_s,

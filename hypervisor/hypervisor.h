@@ -90,7 +90,8 @@ const char *hv_obstacle_text(enum hv_obstacle obstacle);
 
 /*
  * What the guest and its device do with memory beyond the balloon's size; a bit mask.  Only what
- * the driver is known to have acknowledged.
+ * the driver is known to have acknowledged; HV_CAN_PULL it reports with its statistics
+ * (hv_stats.relieves_early), not with hv_info.
  */
 enum hv_ability {
 	HV_CAN_REPORT = 1 << 0,	 /* it reports free pages, which the host gets at once */
@@ -198,7 +199,18 @@ struct hv_stats {
 	int64_t last_update_s;	       /* when the guest last sent them, Unix time; 0: never */
 	int64_t taken_s;	       /* when they were read, Unix time */
 	int period_s;		       /* polling period; 0 off, -1 unknown */
+	bool relieves_early;	       /* its driver says so: with HV_CAN_RELIEVE, HV_CAN_PULL */
 };
+
+/*
+ * hv_stats_take_mark - read what aerostat's driver has added to a statistic
+ *
+ * A driver that takes memory back early adds HV_RELIEF_MARK to HV_STAT_DISK_CACHES, as QEMU's
+ * device passes on no feature and no statistic of its own.  Other drivers report whole pages.
+ * Takes the mark out of the value, and sets @relieves_early.
+ */
+#define HV_RELIEF_MARK UINT64_C(0xC00)
+void hv_stats_take_mark(struct hv_stats *stats);
 
 /* Seconds from the guest's last update to the reading; -1 when there was no update. */
 int64_t hv_stats_age_s(const struct hv_stats *stats);

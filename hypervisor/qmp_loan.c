@@ -52,8 +52,6 @@ static unsigned int find_device_abilities(const json_t *answer)
 		found &= ~(unsigned int)HV_CAN_REPORT;
 	if (!json_is_object(json_object_get(answer, "gate")))
 		found &= ~(unsigned int)HV_CAN_GATE;
-	if (found & HV_CAN_TRIM && found & HV_CAN_RELIEVE)
-		found |= HV_CAN_PULL;
 	return found;
 }
 

@@ -4,8 +4,7 @@
  *
  * Theory of operation: what the driver has acknowledged decides.  QEMU lists it in the answer to
  * x-query-virtio-status (since 7.2), which also shows whether there is a driver.  aerostat-device
- * lists it in the answer to x-query-balloon, which shows by "gate" that it has a gate.  Only our
- * driver acknowledges the private feature "trim", so that shows whose driver it is, too.
+ * lists it in the answer to x-query-balloon, which shows by "gate" that it has a gate.
  */
 #ifndef AEROSTAT_HYPERVISOR_QMP_LOAN_H
 #define AEROSTAT_HYPERVISOR_QMP_LOAN_H

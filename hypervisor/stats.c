@@ -5,6 +5,7 @@
 #include <libvirt/libvirt.h>
 
 #define NO_TAG (-1)
+#define MARKED_BYTES UINT64_C(4096) /* pages are multiples of it */
 
 const struct hv_stat_row hv_stat_table[HV_STAT_COUNT] = {
 	[HV_STAT_ACTUAL] = { "actual", NULL, VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON, false,
@@ -64,6 +65,15 @@ const struct hv_stat_row hv_stat_table[HV_STAT_COUNT] = {
 	[HV_STAT_RSS] = { "rss", NULL, VIR_DOMAIN_MEMORY_STAT_RSS, false,
 			  "resident memory of the guest's process on the host" },
 };
+
+void hv_stats_take_mark(struct hv_stats *stats)
+{
+	uint64_t *bytes = &stats->value[HV_STAT_DISK_CACHES];
+
+	stats->relieves_early = *bytes != HV_UNSET && *bytes % MARKED_BYTES == HV_RELIEF_MARK;
+	if (stats->relieves_early)
+		*bytes -= HV_RELIEF_MARK;
+}
 
 int64_t hv_stats_age_s(const struct hv_stats *stats)
 {

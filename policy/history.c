@@ -111,7 +111,7 @@ static void insert_new_guests(struct histories *histories, size_t kept, size_t c
 		}
 		memset(history, 0, sizeof(*history));
 		history->id = id;
-		history->resident = POLICY_UNSET;
+		history->resident = history->counted = POLICY_UNSET;
 		symptoms_reset(&history->symptoms);
 	}
 }

@@ -24,7 +24,7 @@ struct history {
 	int64_t pulled_us;	  /* when it last took memory back by itself; 0: never */
 	uint64_t pulled;	  /* how much of that was kept */
 	uint64_t ceiling;	  /* up to which it may do so since the last step; 0: not bounded */
-	uint64_t actual;	  /* its size in the last step; 0: no last step */
+	uint64_t counted;	  /* its pulled_bytes in the last step; or POLICY_UNSET */
 	uint64_t resident;	  /* in the last step; POLICY_UNSET: not known, or no last step */
 	enum situation situation; /* of the last step, where memory is shortest for it */
 };

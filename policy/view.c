@@ -60,22 +60,31 @@ static void fill_bounds(struct view *view)
 	view->calls_back = view->guest->abilities & POLICY_CAN_PULL;
 }
 
+/* Whether the caller has counted more that the guest took back by itself since the last step. */
+static bool has_pulled(const struct view *view)
+{
+	uint64_t counted = view->guest->pulled_bytes, before = view->history->counted;
+
+	view->history->counted = counted;
+	return before != POLICY_UNSET && counted != POLICY_UNSET &&
+	       counted > saturating_add(before, CONFIRM_SLACK_BYTES);
+}
+
 /*
- * A guest that is above its target, and has grown since the last step, took memory back by itself.
- * It needs what it has now, and keeps it: its size becomes its target, but not beyond its ceiling.
+ * A guest that took memory back by itself, and is above its target, needs what it has now, and
+ * keeps it: its size becomes its target, but not beyond its ceiling.  Its size alone would not show
+ * that, as a balloon empties at a boot, too.
  */
 static void follow_pull(struct view *view, int64_t now_us)
 {
 	struct history *history = view->history;
-	bool grew = history->actual && view->actual > history->actual + CONFIRM_SLACK_BYTES;
 	bool may = view->guest->abilities & (POLICY_CAN_PULL | POLICY_CAN_RELIEVE);
-
 	uint64_t keep = min_u64(view->actual, view->high);
 
 	if (history->ceiling)
 		keep = min_u64(keep, history->ceiling);
-	history->actual = view->actual;
-	if (!may || !grew || !view->movable || keep <= view->current + CONFIRM_SLACK_BYTES)
+	if (!has_pulled(view) || !may || !view->movable ||
+	    keep <= view->current + CONFIRM_SLACK_BYTES)
 		return;
 	history->pulled_us = now_us;
 	history->pulled = keep - view->current;

@@ -11,13 +11,14 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define S G_USEC_PER_SEC
-#define GATED (HV_CAN_REPORT | HV_CAN_RELIEVE | HV_CAN_PULL | HV_CAN_TRIM | HV_CAN_GATE)
+#define GATED (HV_CAN_REPORT | HV_CAN_RELIEVE | HV_CAN_TRIM | HV_CAN_GATE)
 
 static struct {
 	struct managed *guest;
 	int64_t now_us;
 	hv_info info;
 	uint64_t usable_bytes, refaults, faults;
+	bool relieves_early;
 	unsigned int credits, trims; /* requests */
 	uint64_t credit_bytes, ceiling_bytes, trim_bytes;
 } scene;
@@ -73,6 +74,7 @@ static void answer_of_size(uint64_t mib)
 	sample.stats.value[HV_STAT_USABLE] = scene.usable_bytes;
 	sample.stats.value[HV_STAT_REFAULTS_FILE] = scene.refaults;
 	sample.stats.value[HV_STAT_MINOR_FAULT] = ++scene.faults;
+	sample.stats.relieves_early = scene.relieves_early;
 	managed_take_sample(scene.guest, &sample);
 	managed_update_view(scene.guest, scene.now_us, false);
 }
@@ -101,6 +103,7 @@ static int set_up(void **state)
 	scene.now_us = 100 * S;
 	scene.usable_bytes = 300 * MIB;
 	scene.refaults = HV_UNSET;
+	scene.relieves_early = true;
 	scene.info = (hv_info){
 		.name = (char *)"alpha",
 		.state = HV_STATE_RUNNING,
@@ -136,16 +139,39 @@ static void what_the_driver_acknowledged_is_shown_to_the_policy(void **state)
 {
 	(void)state;
 	assert_int_equal(abilities_of_an_answer(), POLICY_CAN_ALL);
+	scene.relieves_early = false;
+	assert_int_equal(abilities_of_an_answer(), POLICY_CAN_ALL & ~POLICY_CAN_PULL);
 	scene.info.abilities = HV_CAN_RELIEVE;
 	assert_int_equal(abilities_of_an_answer(), POLICY_CAN_RELIEVE);
 	scene.info.driver = HV_DRIVER_ABSENT;
 	assert_int_equal(abilities_of_an_answer(), 0);
 }
 
+/* QEMU's has no gate, and passes on none of its driver's features. */
+static void our_driver_on_qemus_device_takes_memory_back_without_a_gate(void **state)
+{
+	(void)state;
+	scene.info.abilities = HV_CAN_RELIEVE;
+	assert_int_equal(abilities_of_an_answer(), POLICY_CAN_RELIEVE | POLICY_CAN_PULL);
+	/* Over libvirt. */
+	scene.info.driver = HV_DRIVER_UNKNOWN;
+	scene.info.abilities = 0;
+	scene.info.autodeflate = 1;
+	assert_int_equal(abilities_of_an_answer(), POLICY_CAN_RELIEVE | POLICY_CAN_PULL);
+}
+
+static void a_guest_that_the_host_does_not_let_takes_nothing_back(void **state)
+{
+	(void)state;
+	scene.info.abilities = HV_CAN_REPORT;
+	assert_int_equal(abilities_of_an_answer(), POLICY_CAN_REPORT);
+}
+
 /* Over libvirt, what the driver acknowledged is not known. */
 static void linux_does_what_it_was_offered(void **state)
 {
 	(void)state;
+	scene.relieves_early = false;
 	scene.info.driver = HV_DRIVER_UNKNOWN;
 	scene.info.abilities = 0;
 	assert_int_equal(abilities_of_an_answer(), 0);
@@ -248,6 +274,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_the_driver_acknowledged_is_shown_to_the_policy),
+		TEST(our_driver_on_qemus_device_takes_memory_back_without_a_gate),
+		TEST(a_guest_that_the_host_does_not_let_takes_nothing_back),
 		TEST(linux_does_what_it_was_offered),
 		TEST(refaults_are_counted_in_bytes),
 		TEST(what_was_pulled_is_reported_once),

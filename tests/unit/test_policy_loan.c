@@ -151,6 +151,24 @@ static void what_a_guest_takes_back_becomes_its_target(void **state)
 	}
 }
 
+/* It counts nothing: the balloon has emptied because the guest boots. */
+static void a_boot_is_no_need_for_all_memory(void **state)
+{
+	struct play play;
+	uint64_t demand;
+
+	(void)state;
+	begin(&play, OURS);
+	play_seconds(&play, 1);
+	demand = play.decisions[0].demand_bytes;
+	play.dead[0] = true;
+	play.guests[0].actual_bytes = play.guests[0].boot_bytes;
+	play_seconds(&play, 1);
+	assert_null(strstr(play.decisions[0].text, "by itself"));
+	assert_true(play.decisions[0].demand_bytes < demand + 256 * MIB);
+	play_end(&play);
+}
+
 static void a_guest_that_cannot_take_back_is_not_believed_to(void **state)
 {
 	struct play play;
@@ -260,6 +278,7 @@ int main(void)
 		cmocka_unit_test(only_a_guest_with_a_gate_gets_a_credit),
 		cmocka_unit_test(credits_are_what_nobody_else_was_promised),
 		cmocka_unit_test(what_a_guest_takes_back_becomes_its_target),
+		cmocka_unit_test(a_boot_is_no_need_for_all_memory),
 		cmocka_unit_test(a_guest_that_cannot_take_back_is_not_believed_to),
 		cmocka_unit_test(nothing_is_kept_beyond_a_configured_maximum),
 		cmocka_unit_test(a_guest_that_takes_back_for_ever_is_bounded_by_its_ceiling),

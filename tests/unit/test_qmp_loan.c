@@ -63,7 +63,7 @@ static void our_devices_gate_and_driver_are_known(void **state)
 		{ BALLOON("\"must-tell-host\", \"deflate-on-oom\", \"free-page-reporting\", "
 			  "\"trim\"",
 			  "true", GATE),
-		  HV_CAN_REPORT | HV_CAN_RELIEVE | HV_CAN_PULL | HV_CAN_TRIM | HV_CAN_GATE },
+		  HV_CAN_REPORT | HV_CAN_RELIEVE | HV_CAN_TRIM | HV_CAN_GATE },
 		/* The kernel's own driver. */
 		{ BALLOON("\"must-tell-host\", \"deflate-on-oom\"", "true", GATE),
 		  HV_CAN_RELIEVE | HV_CAN_GATE },
@@ -82,6 +82,36 @@ static void our_devices_gate_and_driver_are_known(void **state)
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
 		will_answer(*state, "x-query-balloon", rows[i].answer);
 		assert_int_equal(abilities_of(*state), rows[i].abilities);
+	}
+}
+
+/* The mark is no part of what is cached. */
+static void a_driver_that_takes_memory_back_early_marks_its_statistics(void **state)
+{
+	static const struct {
+		uint64_t reported, cached;
+		bool relieves_early;
+	} rows[] = {
+		{ 7 * MIB, 7 * MIB, false },
+		{ 7 * MIB + HV_RELIEF_MARK, 7 * MIB, true },
+		{ HV_RELIEF_MARK, 0, true },
+		{ 0, 0, false },
+		{ 7 * MIB + 1024, 7 * MIB + 1024, false },
+		{ UINT64_MAX, HV_UNSET, false },
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *answer = g_strdup_printf(
+			"\"return\": {\"stats\": {\"stat-disk-caches\": %" G_GUINT64_FORMAT
+			"}, \"last-update\": 7}",
+			rows[i].reported);
+		struct hv_stats stats;
+
+		will_answer(*state, "qom-get " DEVICE " guest-stats", answer);
+		assert_true(
+			hv_guest_stats_get(((struct fake *)*state)->guest, LATER, &stats, NULL));
+		assert_int_equal(stats.value[HV_STAT_DISK_CACHES], rows[i].cached);
+		assert_int_equal(stats.relieves_early, rows[i].relieves_early);
 	}
 }
 
@@ -133,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_qemus_driver_acknowledged_is_an_ability),
 		TEST(our_devices_gate_and_driver_are_known),
+		TEST(a_driver_that_takes_memory_back_early_marks_its_statistics),
 		TEST(only_a_device_with_a_gate_reports_pulls),
 		TEST(credit_and_trim_are_passed_on),
 		TEST(a_guest_that_cannot_trim_refuses),

@@ -25,6 +25,7 @@ static bool has(uint64_t mib)
 	struct hv_stats stats;
 	struct size_sight sight = {
 		.actual_bytes = mib * MIB,
+		.max_bytes = MAX_MIB * MIB,
 		.stats = &stats,
 		.grows_alone = deflates,
 	};
@@ -115,6 +116,30 @@ static void a_boot_takes_nothing_back(void **state)
 	refills(100, 0);
 	has_for(TARGET_MIB, 5);
 	assert_int_equal(watch.pulled_bytes, 0);
+}
+
+/* As at a suspend, too: the kernel is the same, and its counters go on. */
+static void a_driver_that_is_loaded_again_takes_nothing_back(void **state)
+{
+	(void)state;
+	deflates = true;
+	for (int seconds = 1; seconds < 4; seconds++) {
+		has_for(MAX_MIB, seconds);
+		refills(100, 0);
+		assert_int_equal(watch.pulled_bytes, 0);
+	}
+}
+
+static void a_guest_that_takes_back_all_of_its_balloon_is_counted(void **state)
+{
+	(void)state;
+	deflates = true;
+	has_for(MAX_MIB, 2);
+	assert_int_equal(watch.pulled_bytes, 0);
+	has_for(MAX_MIB, 4);
+	assert_int_equal(watch.pulled_bytes >> 20, MAX_MIB - TARGET_MIB);
+	has_for(MAX_MIB, 4);
+	assert_int_equal(watch.pulled_bytes >> 20, MAX_MIB - TARGET_MIB);
 }
 
 static void a_guest_that_does_not_deflate_by_itself_took_nothing(void **state)
@@ -368,6 +393,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_a_guest_takes_back_by_itself_is_counted),
 		TEST(a_boot_takes_nothing_back),
+		TEST(a_driver_that_is_loaded_again_takes_nothing_back),
+		TEST(a_guest_that_takes_back_all_of_its_balloon_is_counted),
 		TEST(a_guest_that_does_not_deflate_by_itself_took_nothing),
 		TEST(a_balloon_that_refills_after_a_boot_is_nobodys),
 		TEST(without_counters_a_gap_in_the_statistics_shows_a_boot),
