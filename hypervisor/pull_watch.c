@@ -5,6 +5,7 @@
 #include <glib-unix.h>
 #include <jansson.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -20,6 +21,14 @@ struct pull_watch {
 	size_t filled;
 };
 
+/* The kernel gives the lowest free number, so a high one shows that few are left. */
+static bool is_scarce(int fd)
+{
+	struct rlimit limit;
+
+	return !getrlimit(RLIMIT_NOFILE, &limit) && (rlim_t)fd >= limit.rlim_cur / 2;
+}
+
 static int connect_to_socket(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -31,7 +40,7 @@ static int connect_to_socket(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	if (!connect(fd, (const struct sockaddr *)&address, sizeof(address)))
+	if (!is_scarce(fd) && !connect(fd, (const struct sockaddr *)&address, sizeof(address)))
 		return fd;
 	close(fd);
 	return -1;

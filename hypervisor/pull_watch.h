@@ -11,6 +11,9 @@
  * one line.  Lines are read into a buffer of fixed size; a peer that sends a longer one, or closes,
  * ends the watch.
  *
+ * A watch keeps a descriptor, and what asks the guests needs others.  So none is opened once half
+ * of this process's descriptors are in use: without a watch, a pull is only noticed later.
+ *
  * All functions are for the thread of the default main context.
  */
 #ifndef AEROSTAT_HYPERVISOR_PULL_WATCH_H
@@ -24,7 +27,7 @@ struct pull_watch;
  * pull_watch_new - wait for pulls at the control socket @path
  * @pulled: called with @data for each of them
  *
- * NULL if nobody listens there now.
+ * NULL if nobody listens there now, or descriptors are scarce.
  */
 struct pull_watch *pull_watch_new(const char *path, void (*pulled)(void *data), void *data);
 

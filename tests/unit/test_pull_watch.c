@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -139,6 +140,31 @@ static void where_nobody_listens_there_is_no_watch(void **state)
 	assert_null(pull_watch_new(long_path, on_pulled, NULL));
 }
 
+static void limit_files(rlim_t count)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = count;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* The others are for asking the guests. */
+static void half_of_all_descriptors_at_most_are_for_watches(void **state)
+{
+	int next;
+
+	(void)state;
+	g_clear_pointer(&scene.watch, pull_watch_free);
+	next = dup(0);
+	close(next);
+	limit_files((rlim_t)next * 2);
+	assert_null(pull_watch_new(scene.path, on_pulled, &scene));
+	limit_files((rlim_t)next * 2 + 2);
+	scene.watch = pull_watch_new(scene.path, on_pulled, &scene);
+	assert_non_null(scene.watch);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -151,6 +177,7 @@ int main(void)
 		TEST(a_line_without_end_ends_the_watch),
 		TEST(it_may_be_freed_by_a_pull),
 		TEST(where_nobody_listens_there_is_no_watch),
+		TEST(half_of_all_descriptors_at_most_are_for_watches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
