@@ -17,6 +17,7 @@ struct round {
 	struct policy_state *policy_state;
 	guint tick, wait, again; /* GSource ids; 0: none */
 	int64_t tick_us;	 /* when the next tick is due */
+	int64_t again_us;	 /* when the round of @again is due */
 	bool open;		 /* it waits for answers */
 	bool is_blind;		 /* the host's numbers could not be read */
 	GHashTable *awaited;	 /* struct managed *, whose answers the open round waits for */
@@ -192,14 +193,25 @@ static gboolean on_again(gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
+/* Opens a round @wait_us from now, unless one is planned before that. */
+static void plan_round(struct round *round, int64_t wait_us)
+{
+	int64_t at_us = g_get_monotonic_time() + wait_us;
+
+	if (round->again && round->again_us <= at_us)
+		return;
+	g_clear_handle_id(&round->again, g_source_remove);
+	round->again_us = at_us;
+	round->again = g_timeout_add((guint)(wait_us / 1000 + 1), on_again, round);
+}
+
 /* The policy may want to be asked sooner than at the next tick. */
 static void plan_early_round(struct round *round)
 {
 	int64_t at_us = round->context.status->outcome.again_us;
-	int64_t wait_us = MAX(at_us - g_get_monotonic_time(), HURRY_US);
 
-	if (at_us && !round->again && at_us < round->tick_us)
-		round->again = g_timeout_add((guint)(wait_us / 1000), on_again, round);
+	if (at_us && at_us < round->tick_us)
+		plan_round(round, MAX(at_us - g_get_monotonic_time(), HURRY_US));
 }
 
 static void run_policy_step(struct round *round)
@@ -308,8 +320,8 @@ void round_hurry(struct round *round)
 		return;
 	if (wait_us <= 0)
 		open_round(round);
-	else if (!round->again)
-		round->again = g_timeout_add((guint)(wait_us / 1000 + 1), on_again, round);
+	else
+		plan_round(round, wait_us);
 }
 
 static gboolean on_tick(gpointer data)
