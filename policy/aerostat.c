@@ -56,7 +56,6 @@ struct policy_state {
 	struct policy_settings settings;
 	struct histories histories;
 	struct pool pool;
-	bool is_short; /* the host, until much more is available again */
 	struct view *views;
 	struct share *shares;
 	size_t room; /* of both arrays; shares has twice as many */
@@ -255,20 +254,6 @@ static double seconds_since(const struct policy_state *state, int64_t now_us)
 	return (double)(passed < STEP_US_MAX ? passed : STEP_US_MAX) / (double)SECOND_US;
 }
 
-/*
- * Without their cushions guests leave more of the host available.  So a shortage ends only far
- * above where it began, or guests would get their cushions and lose them in turn.
- */
-static void follow_shortage(struct policy_state *state, const struct policy_host *host)
-{
-	if (host->available_bytes == POLICY_UNSET || host->total_bytes == POLICY_UNSET)
-		return;
-	if (host->available_bytes < host->total_bytes / SHORT_BEGIN_PART)
-		state->is_short = true;
-	else if (host->available_bytes > host->total_bytes / SHORT_END_PART)
-		state->is_short = false;
-}
-
 static int aerostat_step(struct policy_state *state, const struct policy_host *host,
 			 const struct policy_guest *guests, size_t count,
 			 struct policy_decision *decisions, struct policy_outcome *outcome)
@@ -284,8 +269,6 @@ static int aerostat_step(struct policy_state *state, const struct policy_host *h
 	if (grow_step_arrays(state, count, round.limit_count) < 0 ||
 	    histories_match(&state->histories, guests, count) < 0)
 		return decide_nothing(guests, count, decisions, outcome);
-	follow_shortage(state, host);
-	round.is_short = state->is_short;
 	round.views = state->views;
 	round.shares = state->shares;
 	round.grants = count ? state->shares + count : NULL;

@@ -39,9 +39,10 @@
 #define RELIEF_NEW_PART 0.25		     /* weight of the last measurement in the average */
 
 /* View (view.c) */
-#define SHORT_BEGIN_PART 6 /* a host is short with less than 1/6 of its RAM available, */
-#define SHORT_END_PART 2   /* until 1/2 is; gated guests have no cushion meanwhile */
-#define CUSHION_PART 0.30  /* of the maximum: what one starting job takes on most machines */
+#define CUSHION_SHORT_PART                                                                         \
+	6		  /* with less than 1/6 of the host available, gated guests have none      \
+			   */
+#define CUSHION_PART 0.30 /* of the maximum: what one starting job takes on most machines */
 
 /* Distress (distress.c) */
 #define CRITICAL_MARGIN 1.25		       /* times the headroom (floor.h): safely above it */

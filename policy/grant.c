@@ -59,13 +59,9 @@ static uint64_t wanted_growth(const struct view *view, const struct round *round
 	return 0;
 }
 
-/* A small growth is worth it for a guest in distress; what is lent changes by less all the time. */
-static bool is_worth_granting(const struct view *view, const struct round *round, uint64_t goal)
+static bool is_worth_granting(const struct view *view, uint64_t goal)
 {
-	const struct distress *distress = &view->distress;
-	bool urgent = round->lent ? distress->critical || distress->hurting : distress->pressured;
-
-	return urgent || view->protection == POLICY_REASON_INACTIVE ||
+	return view->distress.pressured || view->protection == POLICY_REASON_INACTIVE ||
 	       goal > saturating_add(view->target, pace_dead_band(view));
 }
 
@@ -81,7 +77,7 @@ static void request_growth(struct round *round, enum turn turn)
 		uint64_t goal = may_grow(view) ? wanted_growth(view, round, turn) : 0;
 
 		view->request = view->asked = 0;
-		if (goal <= view->target || !is_worth_granting(view, round, goal))
+		if (goal <= view->target || !is_worth_granting(view, goal))
 			continue;
 		/* Without cost up to its size. */
 		view->target = max_u64(view->target, min_u64(goal, view->actual));

@@ -137,9 +137,6 @@ static void divide_limit(struct round *round, uint64_t number)
 
 	/* The pool is there to be used: it comes back at the usual pace. */
 	kept = number ? 0 : min_u64(round->pool, limit->budget.spare);
-	/* What is lent follows the sizes that it is lent for, and must not chase them. */
-	if (!number && round->lent)
-		kept = saturating_add(kept, limit->budget.bytes / BAND_PART);
 	limit->over_budget = limit->use > saturating_add(limit->budget.bytes, kept);
 	limit->situation = divide_budget(round->grants, count, limit->budget.bytes,
 					 largest_burst(round, number));

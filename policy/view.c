@@ -145,9 +145,10 @@ static void follow_sample(struct view *view, const struct round *round)
 
 /* It takes back what it needs within milliseconds, and has to ask for it while the host is short.
  */
-static bool can_do_without_cushion(const struct view *view, const struct round *round)
+static bool can_do_without_cushion(const struct view *view, const struct policy_host *host)
 {
-	return view->calls_back && view->guest->abilities & POLICY_CAN_GATE && round->is_short;
+	return view->calls_back && view->guest->abilities & POLICY_CAN_GATE &&
+	       host->available_bytes < host->total_bytes / CUSHION_SHORT_PART;
 }
 
 /* Demand and want within the guest's bounds; its current target if its need is not known. */
@@ -162,8 +163,9 @@ static void fill_want(struct view *view, const struct round *round)
 		return;
 	}
 	view->burst = min_u64(reserve_for(demand, &history->growth), view->high);
-	view->reserve = can_do_without_cushion(view, round) ? view->burst
-							    : max_u64(view->burst, view->cushion);
+	view->reserve = can_do_without_cushion(view, round->host)
+				? view->burst
+				: max_u64(view->burst, view->cushion);
 	view->demand = clamp_u64((uint64_t)demand, view->low, view->high);
 	view->want = round_up((uint64_t)demand + view->reserve, ROUND_BYTES);
 	view->want = clamp_u64(view->want, view->low, view->high);

@@ -74,7 +74,6 @@ struct round {
 	struct share *grants; /* one per view, for grant.c to work with */
 	size_t count;
 	double seconds;	      /* since the last step, at most STEP_US_MAX; 0 in the first */
-	bool is_short;	      /* little of the host's RAM is available, or was until lately */
 	uint64_t lent;	      /* added to the host's budget, as guests do not use it */
 	uint64_t pool;	      /* kept of the host's budget for what all begin to use at once */
 	struct limit *limits; /* the host's, and those of its groups by their numbers */

@@ -250,23 +250,6 @@ static void who_takes_memory_back_is_shrunk_sooner(void **state)
 	play_end(&play);
 }
 
-/* With its cushion, of 30 % of 4 GiB, it wants 900 + 1229 MiB. */
-static void a_gated_guest_has_no_cushion_until_the_shortage_is_long_over(void **state)
-{
-	const uint64_t available_gib[] = { 20, 9, 20, 30, 40 }; /* of 64 */
-	const bool cushion[] = { true, false, false, false, true };
-	struct play play;
-
-	(void)state;
-	begin(&play, OURS);
-	for (int i = 0; i < 5; i++) {
-		play.host.available_bytes = available_gib[i] * GIB;
-		play_seconds(&play, 1);
-		assert_int_equal(play.decisions[0].want_bytes > 2000 * MIB, cushion[i]);
-	}
-	play_end(&play);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,7 +266,6 @@ int main(void)
 		cmocka_unit_test(nothing_is_kept_beyond_a_configured_maximum),
 		cmocka_unit_test(a_guest_that_takes_back_for_ever_is_bounded_by_its_ceiling),
 		cmocka_unit_test(who_takes_memory_back_is_shrunk_sooner),
-		cmocka_unit_test(a_gated_guest_has_no_cushion_until_the_shortage_is_long_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
