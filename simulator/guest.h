@@ -55,6 +55,7 @@ struct sim_counters {
 	uint64_t scan_bytes;
 	uint64_t some_us, full_us;
 	uint64_t pulled_bytes;	/* taken back by itself, early or out of memory */
+	uint64_t gate_waits;	/* how often that had to wait at the gate */
 	uint64_t trimmed_bytes; /* cache given up on request */
 	uint64_t reported_bytes;
 	uint64_t held_us; /* waited at the gate */

@@ -42,8 +42,10 @@ static int64_t pass_gate(struct sim_guest *guest, int64_t bytes)
 			       ? min_i64(bytes, guest->allowed - size)
 			       : bytes;
 	}
-	if (!guest->held_since_us)
+	if (!guest->held_since_us) {
 		guest->held_since_us = guest->now_us;
+		guest->counters.gate_waits++;
+	}
 	guest->counters.held_us += (uint64_t)SIM_STEP_US;
 	wait = size < guest->ceiling ? RELIEF_HOLD_US : RELIEF_CEILING_HOLD_US;
 	if (guest->now_us - guest->held_since_us < wait)

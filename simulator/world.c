@@ -129,19 +129,21 @@ static void observe_guest(const struct sim_world *world, uint32_t i, struct poli
 		observe_nothing(seen);
 }
 
-static uint64_t all_pulled_bytes(const struct sim_world *world)
+/* Grows whenever a device reports a pull: memory that was taken back, or that waits at the gate. */
+static uint64_t count_pull_reports(const struct sim_world *world)
 {
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < world->trace->count; i++)
-		sum += world->guests[i].counters.pulled_bytes;
+		sum += world->guests[i].counters.pulled_bytes +
+		       world->guests[i].counters.gate_waits;
 	return sum;
 }
 
 bool world_is_urgent(const struct sim_world *world)
 {
 	return world->host.recent_us >= WORLD_CRITICAL_US ||
-	       all_pulled_bytes(world) > world->pulled_bytes;
+	       count_pull_reports(world) > world->pull_reports;
 }
 
 uint32_t world_observe(struct sim_world *world, struct policy_host *host,
@@ -160,7 +162,7 @@ uint32_t world_observe(struct sim_world *world, struct policy_host *host,
 		.critical = own->recent_us >= WORLD_CRITICAL_US,
 	};
 	own->recent_us = 0;
-	world->pulled_bytes = all_pulled_bytes(world);
+	world->pull_reports = count_pull_reports(world);
 	world->seen_count = 0;
 	for (uint32_t i = 0; i < world->trace->count; i++) {
 		if (!world->guests[i].running)

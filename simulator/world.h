@@ -25,7 +25,7 @@ struct sim_world {
 	struct sim_slot *slots;
 	uint32_t *seen; /* the guests of the last world_observe(), by their index in the trace */
 	uint32_t seen_count;
-	uint64_t pulled_bytes; /* by all guests, at that time */
+	uint64_t pull_reports; /* of all guests' devices, up to that time */
 };
 
 /*

@@ -236,6 +236,37 @@ static void pulls_can_lose_a_guest_to_the_host_unless_they_are_gated(void **stat
 	assert_int_equal(guests_lost_to_pulls(true), 0);
 }
 
+/* As the device reports a pull when it is made, and when it begins to wait. */
+static void a_guest_that_begins_to_wait_at_its_gate_is_urgent(void **state)
+{
+	struct rig rig;
+	struct policy_host host;
+	struct policy_guest guests[2];
+
+	(void)state;
+	set_up(&rig, 4096, 0);
+	world_clear(&rig.world);
+	rig.guests[0].own_driver = true;
+	rig.guests[0].abilities = POLICY_CAN_PULL | POLICY_CAN_GATE;
+	rig.guests[0].start_bytes = 800 * MIB;
+	for (int step = 20; step < STEPS; step++)
+		rig.loads[0][step].hot_kib = 900 * 1024;
+	assert_true(world_init(&rig.world, &rig.trace));
+	world_observe(&rig.world, &host, guests);
+	relief_set_gate(&rig.world.guests[0], 0, 1024 * MIB, rig.world.now_us);
+	run(&rig, 20);
+	assert_false(world_is_urgent(&rig.world));
+	run(&rig, 1);
+	assert_true(rig.world.guests[0].counters.held_us > 0);
+	assert_int_equal(rig.world.guests[0].counters.pulled_bytes, 0);
+	assert_true(world_is_urgent(&rig.world));
+	world_observe(&rig.world, &host, guests);
+	run(&rig, 1);
+	assert_int_equal(rig.world.guests[0].counters.pulled_bytes, 0);
+	assert_false(world_is_urgent(&rig.world));
+	world_clear(&rig.world);
+}
+
 static void a_guest_that_ends_gives_all_back(void **state)
 {
 	struct rig rig;
@@ -301,6 +332,7 @@ int main(void)
 		cmocka_unit_test(before_the_first_answer_nothing_is_known),
 		cmocka_unit_test(zram_of_the_host_costs_a_third),
 		cmocka_unit_test(pulls_can_lose_a_guest_to_the_host_unless_they_are_gated),
+		cmocka_unit_test(a_guest_that_begins_to_wait_at_its_gate_is_urgent),
 		cmocka_unit_test(a_guest_that_ends_gives_all_back),
 		cmocka_unit_test(a_guest_that_does_not_run_does_not_stall),
 		cmocka_unit_test(a_host_that_is_too_small_shows_what_is_true_from_the_start),
