@@ -24,6 +24,7 @@
 /* Need (need.c) */
 #define DEMAND_FALL_S 120.0	/* most batch jobs come back within two minutes, or not at all */
 #define DEMAND_FALL_PULL_S 20.0 /* a guest that can take memory back need not keep it so long */
+#define DEMAND_FALL_SHORT_S 5.0 /* least of all while others wait for what it does not use */
 #define KILL_HOLD_S 300.0	/* a killed service is up again and warm by then */
 #define SWAP_FORGET_S 600.0	/* what was not read back for ten minutes is not missed */
 #define CACHE_FORGET_S 600.0	/* nor is cache that caused no faults for as long */
@@ -39,10 +40,9 @@
 #define RELIEF_NEW_PART 0.25		     /* weight of the last measurement in the average */
 
 /* View (view.c) */
-#define CUSHION_SHORT_PART                                                                         \
-	6		  /* with less than 1/6 of the host available, gated guests have none      \
-			   */
-#define CUSHION_PART 0.30 /* of the maximum: what one starting job takes on most machines */
+#define SHORT_PART 4	     /* a host is short with less than 1/4 of its RAM available */
+#define CUSHION_SHORT_PART 6 /* with less than 1/6, gated guests have no cushion */
+#define CUSHION_PART 0.30    /* of the maximum: what one starting job takes on most machines */
 
 /* Distress (distress.c) */
 #define CRITICAL_MARGIN 1.25		       /* times the headroom (floor.h): safely above it */
@@ -83,6 +83,10 @@
 
 /* Loan (loan.c) */
 #define LOAN_UNGATED_PART 0.8 /* of what a guest does not use and may use at any time */
+
+#define CEILING_LEFT_PART 2 /* 1/2 of what is free: others may begin to take, too */
+#define CREDIT_URGENCY 16.0 /* times its weight for a guest that took memory back lately: most */
+#define CREDIT_URGENT_US SECOND_US /* most bursts rise for about as long */
 
 /* Trim (trim.c) */
 #define TRIM_PART_PER_S 0.04		 /* of the cold cache, in quiet times */

@@ -11,13 +11,18 @@
  *
  *   1  guests in critical distress, up to their ideal; half of the host's reserve helps
  *   2  guests that are short of memory or have given too much, up to their ideal
- *      (in both turns up to their want if there is a pool (loan.c), which is for that)
+ *      (in both turns up to their want if there is a pool (loan.c), which is for that, unless
+ *      they take it by themselves)
  *   3  guests whose demand grew, up to their want
  *   4  guests in critical distress, up to their maximum, if all wants are met
  *   5  all guests, up to their ideal: what no guest wants serves as page cache
  *
  * What is then left, and the pool, is divided as credits among guests that take memory back by
- * themselves: what one of them takes is granted in the next step, as its new size.
+ * themselves: what one of them takes is granted in the next step, as its new size.  Most of it goes
+ * to those that took memory back a moment ago: a burst is rarely over so soon.
+ *
+ * Where memory is lent (loan.c), what guests hold, all growth that is still to come, and all
+ * credits are also within what there is without the loan.
  *
  * A guest below its lower bound is raised to it whatever the budget is.  A target below the
  * guest's size can be raised to that size without cost, because a shrink that has not
@@ -38,8 +43,11 @@ static uint64_t wanted_growth(const struct view *view, const struct round *round
 	bool regretted = view->history->pace.backoff_reason &&
 			 view->protection == view->history->pace.backoff_reason;
 	uint64_t ideal = view->ideal;
-	/* The pool is for guests that begin to use more, whatever the division leaves them. */
-	bool lent = round->pool && view->distress.hurting && view->current <= ideal;
+	/*
+	 * The pool is for guests that begin to use more, whatever the division leaves them.  Those
+	 * that ask for it take no more of it than they use.
+	 */
+	bool lent = round->pool && view->distress.hurting && view->current <= ideal && !view->asks;
 	uint64_t most = lent ? max_u64(ideal, min_u64(view->want, view->cap)) : ideal;
 
 	switch (turn) {
@@ -77,6 +85,7 @@ static void request_growth(struct round *round, enum turn turn)
 		uint64_t goal = may_grow(view) ? wanted_growth(view, round, turn) : 0;
 
 		view->request = view->asked = 0;
+		view->urgency = 1;
 		if (goal <= view->target || !is_worth_granting(view, goal))
 			continue;
 		/* Without cost up to its size. */
@@ -95,12 +104,27 @@ static void share_room(struct round *round, uint64_t limit, uint64_t room)
 			.demand = view_is_inside(&round->views[k], round, limit)
 					  ? round->views[k].request
 					  : 0,
-			.weight = round->views[k].weight,
+			.weight = round->views[k].weight * round->views[k].urgency,
 		};
 	divide_by_weight(grants, round->count, room);
 	for (size_t k = 0; k < round->count; k++)
 		if (view_is_inside(&round->views[k], round, limit))
 			round->views[k].request = grants[k].ideal;
+}
+
+/*
+ * What the host still has for requests.  The budget is for sizes, with what is lent.  But what
+ * guests hold and may still grow by must fit into what there is.
+ */
+static uint64_t host_room(const struct round *round, uint64_t room)
+{
+	uint64_t promised = 0;
+
+	if (!round->owned)
+		return room;
+	for (size_t k = 0; k < round->count; k++)
+		promised = saturating_add(promised, view_promised_bytes(&round->views[k]));
+	return min_u64(room, saturating_sub(round->owned, promised));
 }
 
 static void sum_requests(struct round *round)
@@ -129,6 +153,8 @@ static void grant_requests(struct round *round, uint64_t spare)
 		uint64_t total = saturating_add(limit->budget.bytes, n ? 0 : spare);
 		uint64_t room = saturating_sub(total, limit->use);
 
+		if (!n)
+			room = host_room(round, room);
 		if (!limit->request || (n && limit->request <= room))
 			continue;
 		share_room(round, n, room);
@@ -176,6 +202,14 @@ void grant_free_memory(struct round *round)
 	}
 }
 
+/* A guest that took memory back goes on doing so, as long as its burst lasts. */
+static bool has_just_pulled(const struct view *view, int64_t now_us)
+{
+	int64_t pulled_us = view->history->pulled_us;
+
+	return pulled_us && now_us - pulled_us < CREDIT_URGENT_US;
+}
+
 void grant_credits(struct round *round)
 {
 	for (size_t k = 0; k < round->count; k++) {
@@ -184,6 +218,7 @@ void grant_credits(struct round *round)
 
 		view->request =
 			view->ceiling == POLICY_UNSET ? 0 : saturating_sub(view->ceiling, has);
+		view->urgency = has_just_pulled(view, round->host->now_us) ? CREDIT_URGENCY : 1;
 	}
 	grant_requests(round, kept_for_turn(round, TURN_PRESSURED));
 	for (size_t k = 0; k < round->count; k++)

@@ -24,9 +24,10 @@
  * have a gate, as what they may take back by themselves until the next step.  So a credit is memory
  * that nobody else was promised.
  *
- * A ceiling is where taking back ends however much is left: what the guest would have if all others
- * had only their demand, and at least its share by weight.  So a guest that takes memory back
- * without end does not get what others use.
+ * A ceiling is where taking back ends: what the guest would have if all others had only what they
+ * demand now, and at least its share by weight.  Half of what is left may be taken in any case: the
+ * guest that waits may be about to kill, and others have not begun to use it.  What a guest that
+ * takes memory back without end got in this way, the division takes from it again.
  */
 #include "policy/loan.h"
 
@@ -56,7 +57,7 @@ static uint64_t unused_bytes(const struct view *view)
 
 	if (resident == POLICY_UNSET)
 		return 0;
-	unused = saturating_sub(view->actual, resident);
+	unused = saturating_sub(view_used_bytes(view, view->current), resident);
 	if (view->guest->abilities & POLICY_CAN_GATE)
 		return unused;
 	return (uint64_t)(LOAN_UNGATED_PART * (double)unused);
@@ -70,6 +71,7 @@ void loan_widen_budget(struct budget *budget, const struct pool *pool, struct ro
 		unused = saturating_add(unused, unused_bytes(&round->views[k]));
 		largest = max_u64(largest, min_u64(round->views[k].guest->boot_bytes, BYTES_MAX));
 	}
+	round->owned = saturating_add(budget->bytes, budget->spare);
 	keep = pool_bytes(pool, largest, round->host->now_us);
 	unused = saturating_sub(unused, swapped == POLICY_UNSET ? 0 : swapped);
 	round->pool = min_u64(keep, unused);
@@ -78,26 +80,44 @@ void loan_widen_budget(struct budget *budget, const struct pool *pool, struct ro
 	budget->spare = saturating_add(budget->spare, round->pool);
 }
 
-/* What all guests but this one can do without least is left to them. */
-static uint64_t ceiling_bytes(const struct view *view, uint64_t budget, uint64_t demand,
-			      double weights)
-{
-	uint64_t others = saturating_sub(demand, view->demand);
-	uint64_t share = (uint64_t)((double)min_u64(budget, BYTES_MAX) * view->weight / weights);
-	uint64_t most = max_u64(saturating_sub(budget, others), share);
+/* What a ceiling depends on besides the guest itself. */
+struct others {
+	uint64_t demand; /* the sum, with the guest's own */
+	double weights;	 /* likewise */
+	uint64_t left;	 /* of the budget and the pool */
+};
 
+static struct others sum_others(const struct round *round)
+{
+	const struct budget *budget = &round->limits[0].budget;
+	struct others sum = { .left = saturating_add(budget->bytes, budget->spare) };
+
+	for (size_t k = 0; k < round->count; k++) {
+		const struct view *view = &round->views[k];
+
+		sum.demand = saturating_add(sum.demand, view_present_demand(view));
+		sum.weights += view->weight;
+		sum.left = saturating_sub(sum.left, view_used_bytes(view, view->target));
+	}
+	return sum;
+}
+
+static uint64_t ceiling_bytes(const struct view *view, uint64_t budget, const struct others *sum)
+{
+	uint64_t others = saturating_sub(sum->demand, view_present_demand(view));
+	uint64_t share =
+		(uint64_t)((double)min_u64(budget, BYTES_MAX) * view->weight / sum->weights);
+	uint64_t most = max_u64(saturating_sub(budget, others), share);
+	uint64_t has = view_used_bytes(view, view->target);
+
+	most = max_u64(most, saturating_add(has, sum->left / CEILING_LEFT_PART));
 	return clamp_u64(min_u64(most, view->cap), view->low, view->high);
 }
 
 static void set_ceilings(struct round *round)
 {
-	uint64_t demand = 0;
-	double weights = 0;
+	struct others sum = sum_others(round);
 
-	for (size_t k = 0; k < round->count; k++) {
-		demand = saturating_add(demand, round->views[k].share->demand);
-		weights += round->views[k].weight;
-	}
 	for (size_t k = 0; k < round->count; k++) {
 		struct view *view = &round->views[k];
 
@@ -105,7 +125,7 @@ static void set_ceilings(struct round *round)
 		view->history->ceiling = 0;
 		if (!view->movable || !(view->guest->abilities & POLICY_CAN_GATE))
 			continue;
-		view->ceiling = ceiling_bytes(view, round->limits[0].budget.bytes, demand, weights);
+		view->ceiling = ceiling_bytes(view, round->limits[0].budget.bytes, &sum);
 		view->history->ceiling = view->ceiling;
 	}
 }

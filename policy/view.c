@@ -26,7 +26,7 @@
  * first burst, all that is known is that large guests are made for large work, so the
  * cushion is a part of the maximum.  A guest with a gate that takes memory back by itself needs
  * none while the host is short, because then it should ask.  A guest that uses some of its cushion
- *is not short yet; only the reserve by its history decides that.
+ * is not short yet; only the reserve by its history decides that.
  *
  * Of the bounds, the floor is the strongest, because Linux does not work below it; then the
  * maximum, then the minimum.
@@ -58,6 +58,7 @@ static void fill_bounds(struct view *view)
 	view->movable = rules->mode == POLICY_AUTO && view->guest->reachable &&
 			view->guest->has_driver && !view->guest->cannot_shrink;
 	view->calls_back = view->guest->abilities & POLICY_CAN_PULL;
+	view->asks = view->calls_back && view->guest->abilities & POLICY_CAN_GATE;
 }
 
 /* Whether the caller has counted more that the guest took back by itself since the last step. */
@@ -98,14 +99,22 @@ static bool shows_need(const struct view *view)
 	return !view->claims && !view->history->sample.frozen;
 }
 
-static void follow_change(struct view *view, uint64_t need, const struct change *change)
+/* The time constant with which its demand falls. */
+static double demand_fall_s(const struct view *view, const struct round *round)
+{
+	if (!view->calls_back)
+		return DEMAND_FALL_S;
+	return view_host_is_short(round->host) ? DEMAND_FALL_SHORT_S : DEMAND_FALL_PULL_S;
+}
+
+static void follow_change(struct view *view, const struct round *round, uint64_t need,
+			  const struct change *change)
 {
 	const struct policy_guest *guest = view->guest;
 	struct history *history = view->history;
+	double fall_s = demand_fall_s(view, round);
 
-	growth_record(&history->growth,
-		      need_update(&history->need, need, change,
-				  view->calls_back ? DEMAND_FALL_PULL_S : DEMAND_FALL_S),
+	growth_record(&history->growth, need_update(&history->need, need, change, fall_s),
 		      change->seconds);
 	if (history->symptoms.refaulting && guest->cache_bytes != POLICY_UNSET)
 		need_note_hot_cache(&history->need,
@@ -138,16 +147,19 @@ static void follow_sample(struct view *view, const struct round *round)
 		if (shows_need(view) && !history->need.known)
 			need_start(&history->need, need);
 		else if (shows_need(view))
-			follow_change(view, need, &change);
+			follow_change(view, round, need, &change);
 		break;
 	}
 }
 
-/* It takes back what it needs within milliseconds, and has to ask for it while the host is short.
+/*
+ * It takes back what it needs within milliseconds, and has to ask for it while the host is short.
+ * The size of a guest that does not report is what the host has less: without its cushion the host
+ * would not be short, and it would get the cushion again.
  */
 static bool can_do_without_cushion(const struct view *view, const struct policy_host *host)
 {
-	return view->calls_back && view->guest->abilities & POLICY_CAN_GATE &&
+	return view->asks && budget_resident_bytes(view->guest) != POLICY_UNSET &&
 	       host->available_bytes < host->total_bytes / CUSHION_SHORT_PART;
 }
 
@@ -203,15 +215,19 @@ static uint64_t survival_demand(const struct view *view, uint64_t demand)
 			 max_u64(view->want, view->protected_low));
 }
 
-void view_forget_peaks(struct view *view)
+uint64_t view_present_demand(const struct view *view)
 {
 	const struct need *need = &view->history->need;
 
-	if (need->held_s > 0)
-		return;
-	if (view->movable && need->known && !view->distress.hurting)
-		view->share->demand = min_u64(view->share->demand,
-					      survival_demand(view, (uint64_t)need_current(need)));
+	if (!view->movable || !need->known || view->distress.hurting)
+		return view->share->demand;
+	return min_u64(view->share->demand, survival_demand(view, (uint64_t)need_current(need)));
+}
+
+void view_forget_peaks(struct view *view)
+{
+	if (!(view->history->need.held_s > 0))
+		view->share->demand = view_present_demand(view);
 }
 
 static void fill_share(struct view *view)
@@ -265,9 +281,22 @@ void view_fill(struct view *view, const struct round *round)
 	fill_share(view);
 }
 
+bool view_host_is_short(const struct policy_host *host)
+{
+	return host->available_bytes < host->total_bytes / SHORT_PART;
+}
+
 uint64_t view_used_bytes(const struct view *view, uint64_t target)
 {
 	return view->movable ? max_u64(view->actual, target) : budget_used_bytes(view->guest);
+}
+
+uint64_t view_promised_bytes(const struct view *view)
+{
+	uint64_t resident = budget_resident_bytes(view->guest);
+	uint64_t used = view_used_bytes(view, view->target);
+
+	return resident == POLICY_UNSET ? used : used - saturating_sub(view->actual, resident);
 }
 
 bool view_is_inside(const struct view *view, const struct round *round, uint64_t limit)

@@ -48,6 +48,7 @@ struct view {
 
 	bool movable;	 /* its target may be changed at all */
 	bool calls_back; /* it takes memory back before it is short (POLICY_CAN_PULL) */
+	bool asks;	 /* and its device lets it do so only up to its credit (POLICY_CAN_GATE) */
 	bool silent;	 /* its statistics do not show what is available */
 	bool claims;	 /* its statistics cannot be true */
 	bool usable;	 /* its statistics are recent and may be true */
@@ -62,6 +63,7 @@ struct view {
 	uint64_t ideal;		       /* its size by the division */
 	uint64_t asked;		       /* how much more it wants in this turn of grant.c */
 	uint64_t request;	       /* and how much of that it can have */
+	double urgency;		       /* how many times its weight counts for that */
 	uint64_t target;	       /* its target after this step */
 	uint64_t credit, ceiling;      /* what it may take back by itself, and up to which size */
 };
@@ -73,9 +75,10 @@ struct round {
 	struct share *shares; /* one per view */
 	struct share *grants; /* one per view, for grant.c to work with */
 	size_t count;
-	double seconds;	      /* since the last step, at most STEP_US_MAX; 0 in the first */
-	uint64_t lent;	      /* added to the host's budget, as guests do not use it */
-	uint64_t pool;	      /* kept of the host's budget for what all begin to use at once */
+	double seconds; /* since the last step, at most STEP_US_MAX; 0 in the first */
+	uint64_t owned; /* the host's budget with all of its spare, before that; 0: not lent */
+	uint64_t lent;	/* added to the host's budget, as guests do not use it */
+	uint64_t pool;	/* kept of the host's budget for what all begin to use at once */
 	struct limit *limits; /* the host's, and those of its groups by their numbers */
 	size_t limit_count;
 };
@@ -94,6 +97,9 @@ struct round {
  */
 void view_fill(struct view *view, const struct round *round);
 
+/* Its demand in the division, without what it used a while ago and no longer uses. */
+uint64_t view_present_demand(const struct view *view);
+
 /*
  * view_forget_peaks - lower the demand in the guest's share to what it needs now
  *
@@ -102,8 +108,14 @@ void view_fill(struct view *view, const struct round *round);
  */
 void view_forget_peaks(struct view *view);
 
+/* What it holds of the host's memory, and may still grow by to reach its new target. */
+uint64_t view_promised_bytes(const struct view *view);
+
 /* Whether the guest is under the limit of this number. */
 bool view_is_inside(const struct view *view, const struct round *round, uint64_t limit);
+
+/* Whether so little of the host is available that guests give up what they may not need. */
+bool view_host_is_short(const struct policy_host *host);
 
 /* The part of the budget that the guest uses if its target is @target. */
 uint64_t view_used_bytes(const struct view *view, uint64_t target);

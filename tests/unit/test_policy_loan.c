@@ -250,6 +250,156 @@ static void who_takes_memory_back_is_shrunk_sooner(void **state)
 	play_end(&play);
 }
 
+/* All could take the same, and there is not enough for all; one did so a moment ago. */
+static void most_credit_goes_to_who_just_took_memory_back(void **state)
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play, 4 * GIB);
+	for (int i = 0; i < 4; i++) {
+		play_add(&play, 4 * GIB, GIB, 900 * MIB);
+		play.guests[i].abilities = OURS;
+		play.guests[i].resident_bytes = 900 * MIB;
+		play.dead[i] = true;
+	}
+	play_seconds(&play, 1);
+	for (int i = 1; i < 4; i++)
+		assert_int_equal(play.decisions[i].credit_bytes / MIB,
+				 play.decisions[0].credit_bytes / MIB);
+	pull(&play, 0, 64 * MIB);
+	play_seconds(&play, 1);
+	for (int i = 1; i < 4; i++)
+		assert_true(play.decisions[0].credit_bytes > 2 * play.decisions[i].credit_bytes);
+	play_seconds(&play, 1);
+	for (int i = 1; i < 4; i++)
+		assert_int_equal(play.decisions[i].credit_bytes / MIB,
+				 play.decisions[0].credit_bytes / MIB);
+	play_end(&play);
+}
+
+/* The others demand all that there is, but do not hold it. */
+static void a_ceiling_leaves_a_waiting_guest_half_of_what_is_left(void **state)
+{
+	struct play play;
+	uint64_t has;
+
+	(void)state;
+	begin(&play, OURS);
+	play.needs[0] = 1900 * MIB;
+	play.needs[1] = 3 * GIB;
+	play.guests[1].actual_bytes = play.guests[1].target_bytes = 3 * GIB;
+	for (int i = 0; i < 2; i++)
+		play.guests[i].resident_bytes = GIB;
+	play_seconds(&play, 1);
+	has = play.guests[0].target_bytes > play.guests[0].actual_bytes
+		      ? play.guests[0].target_bytes
+		      : play.guests[0].actual_bytes;
+	assert_true(play.decisions[0].ceiling_bytes > has + 64 * MIB);
+	play_end(&play);
+}
+
+/* Their sizes do not matter as long as they do not use them, but they may begin to. */
+static void growth_to_come_and_credits_fit_into_what_there_is(void **state)
+{
+	struct play play;
+	uint64_t promised = 0;
+
+	(void)state;
+	begin(&play, OURS);
+	for (int i = 0; i < 2; i++) {
+		play.needs[i] = 2 * GIB;
+		play.guests[i].resident_bytes = 1900 * MIB;
+		play.dead[i] = true;
+	}
+	play_seconds(&play, 3);
+	for (int i = 0; i < 2; i++) {
+		promised += 1900 * MIB + play.decisions[i].credit_bytes;
+		if (play.guests[i].target_bytes > play.guests[i].actual_bytes)
+			promised += play.guests[i].target_bytes - play.guests[i].actual_bytes;
+	}
+	assert_true(promised <= 4 * GIB);
+	assert_true(promised >= 4 * GIB - 8 * MIB);
+	play_end(&play);
+}
+
+/* Until it has reached its new size, that counts as used by nobody else. */
+static void what_a_guest_does_not_use_of_its_target_is_lent_too(void **state)
+{
+	struct play play;
+
+	(void)state;
+	begin(&play, OURS);
+	play.guests[0].target_bytes = 3 * GIB;
+	play.dead[0] = true;
+	play_seconds(&play, 1);
+	assert_int_equal(play.outcome.lent_bytes + play.outcome.pool_bytes, 3 * GIB);
+	play_end(&play);
+}
+
+/* It may take what it uses; a target would keep more from others than that. */
+static void a_guest_that_asks_gets_nothing_of_the_pool_in_advance(void **state)
+{
+	uint64_t targets[2];
+
+	(void)state;
+	for (int gated = 0; gated < 2; gated++) {
+		struct play play;
+
+		begin(&play, gated ? OURS : OURS & ~POLICY_CAN_GATE);
+		for (int i = 0; i < 2; i++) {
+			play.needs[i] = 1900 * MIB;
+			play.guests[i].resident_bytes = 1900 * MIB;
+		}
+		play_seconds(&play, 2);
+		play.guests[0].psi_some_us += 500000;
+		play_seconds(&play, 1);
+		targets[gated] = play.guests[0].target_bytes;
+		play_end(&play);
+	}
+	assert_true(targets[0] > targets[1]);
+}
+
+/* It needed 1900 MiB once. */
+static void demand_falls_faster_while_the_host_is_short(void **state)
+{
+	uint64_t demand[2];
+
+	(void)state;
+	for (int is_short = 0; is_short < 2; is_short++) {
+		struct play play;
+
+		begin(&play, OURS);
+		play.host.available_bytes = (is_short ? 15 : 17) * GIB; /* of 64 */
+		play.needs[0] = play.guests[0].resident_bytes = 1900 * MIB;
+		play_seconds(&play, 2);
+		play.needs[0] = 900 * MIB;
+		play_seconds(&play, 6);
+		demand[is_short] = play.decisions[0].demand_bytes;
+		play_end(&play);
+	}
+	assert_true(demand[0] > 1500 * MIB);
+	assert_true(demand[1] < 1300 * MIB);
+}
+
+/* With its cushion, of 30 % of 4 GiB, it wants 900 + 1229 MiB. */
+static void only_who_asks_and_reports_has_no_cushion_while_the_host_is_short(void **state)
+{
+	const uint64_t abilities[] = { OURS, OURS, OURS & ~POLICY_CAN_GATE,
+				       OURS & ~POLICY_CAN_REPORT };
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct play play;
+
+		begin(&play, abilities[i]);
+		play.host.available_bytes = (i ? 9 : 12) * GIB; /* of 64 */
+		play_seconds(&play, 1);
+		assert_int_equal(play.decisions[0].want_bytes > 2000 * MIB, i != 1);
+		play_end(&play);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +416,13 @@ int main(void)
 		cmocka_unit_test(nothing_is_kept_beyond_a_configured_maximum),
 		cmocka_unit_test(a_guest_that_takes_back_for_ever_is_bounded_by_its_ceiling),
 		cmocka_unit_test(who_takes_memory_back_is_shrunk_sooner),
+		cmocka_unit_test(most_credit_goes_to_who_just_took_memory_back),
+		cmocka_unit_test(a_ceiling_leaves_a_waiting_guest_half_of_what_is_left),
+		cmocka_unit_test(growth_to_come_and_credits_fit_into_what_there_is),
+		cmocka_unit_test(what_a_guest_does_not_use_of_its_target_is_lent_too),
+		cmocka_unit_test(a_guest_that_asks_gets_nothing_of_the_pool_in_advance),
+		cmocka_unit_test(demand_falls_faster_while_the_host_is_short),
+		cmocka_unit_test(only_who_asks_and_reports_has_no_cushion_while_the_host_is_short),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
