@@ -89,12 +89,13 @@
 #define CREDIT_URGENT_US SECOND_US /* most bursts rise for about as long */
 
 /* Trim (trim.c) */
-#define TRIM_PART_PER_S 0.04		 /* of the cold cache, in quiet times */
-#define TRIM_SHORT_PART_PER_S 0.25	 /* and when the host is short, */
-#define TRIM_SHORT_PART 4		 /* with less than 1/4 of its RAM available */
-#define TRIM_KEEP_PART 0.025		 /* of the size: caches that every process needs */
-#define TRIM_BACKOFF_US (10 * SECOND_US) /* after harm */
-#define TRIM_PSI_SHARE 0.01		 /* of the time that tasks wait for memory: harm */
+#define TRIM_PART_PER_S 0.02		      /* of the cache that may be in use, in quiet times */
+#define TRIM_SHORT_PART_PER_S 0.04	      /* and when the host is short; */
+#define TRIM_BYTES_PER_S (32.0 * (double)MIB) /* at most: a disk reads that again in 0.2 s */
+#define TRIM_NEW_PART_PER_S 0.25	      /* of what it got along without before */
+#define TRIM_SETTLE_S 5.0		      /* a starting program has read its files by then */
+#define TRIM_KEEP_PART 0.025		      /* of the size: caches that every process needs */
+#define TRIM_BACKOFF_US (5 * SECOND_US)	      /* after harm */
 #define TRIM_REFAULT_BYTES_PER_S                                                                   \
 	((double)MIB) /* of cache that was dropped and read again: harm                            \
 		       */

@@ -48,7 +48,7 @@ void symptoms_update(struct symptoms *symptoms, const struct change *change, int
 	/* Drivers that do not report refaults show them as faults without reading from swap. */
 	symptoms->refaulting =
 		refaults > TRIM_REFAULT_BYTES_PER_S || (symptoms->faulting && !symptoms->swapping);
-	if (waiting > TRIM_PSI_SHARE || symptoms->refaulting)
+	if (symptoms->waiting || symptoms->refaulting)
 		symptoms->hurt_us = taken_us;
 }
 

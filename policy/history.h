@@ -11,6 +11,7 @@
 #include "policy/policy.h"
 #include "policy/reserve.h"
 #include "policy/sample.h"
+#include "policy/trim.h"
 
 /* One guest.  Each member belongs to the file that declares its type. */
 struct history {
@@ -21,6 +22,7 @@ struct history {
 	struct symptoms symptoms;
 	struct pace pace;
 	struct cost cost;
+	struct trim trim;
 	int64_t pulled_us;	  /* when it last took memory back by itself; 0: never */
 	uint64_t pulled;	  /* how much of that was kept */
 	uint64_t ceiling;	  /* up to which it may do so since the last step; 0: not bounded */
