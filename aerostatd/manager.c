@@ -6,10 +6,12 @@
 #include "aerostatd/guests.h"
 #include "aerostatd/log.h"
 #include "aerostatd/modes.h"
+#include "aerostatd/report_limits.h"
 #include "aerostatd/resizing.h"
 #include "aerostatd/restore.h"
 #include "aerostatd/roster.h"
 #include "aerostatd/round.h"
+#include "common/size.h"
 
 G_DEFINE_QUARK(manager - error, manager_error)
 
@@ -236,15 +238,30 @@ static void on_pulled(void *data)
 		round_hurry(manager->round);
 }
 
+static void add_pull_event(struct manager *manager, const struct managed *guest, uint64_t bytes)
+{
+	uint64_t actual = guest->seen.actual_bytes;
+	uint64_t reserve = report_reserve_bytes(&manager->status);
+	bool is_held = managed_mode(guest) == POLICY_HELD && guest->held_bytes != HV_UNSET;
+	g_autofree char *taken = size_format(bytes);
+	g_autofree char *held = size_format(guest->held_bytes);
+	g_autofree char *left = size_format(reserve);
+	bool is_known = reserve != POLICY_UNSET;
+
+	events_add(manager->status.events, EVENT_PULL, guest->name, actual - MIN(actual, bytes),
+		   actual, "took back %s by itself%s%s%s%s%s", taken,
+		   is_held ? ", beyond the size at which it is held, " : "", is_held ? held : "",
+		   is_known ? "; the host has " : "", is_known ? left : "",
+		   is_known ? " in reserve for all" : "");
+}
+
 /* Reports what the guest took back by itself, and waits for the next time. */
 static void follow_pulls(struct manager *manager, struct managed *guest)
 {
-	uint64_t bytes = managed_take_pulled(guest), actual = guest->seen.actual_bytes;
+	uint64_t bytes = managed_take_pulled(guest);
 
 	if (bytes >> 20)
-		events_add(manager->status.events, EVENT_PULL, guest->name,
-			   actual - MIN(actual, bytes), actual,
-			   "took back %" G_GUINT64_FORMAT " MiB by itself", bytes >> 20);
+		add_pull_event(manager, guest, bytes);
 	managed_watch_pulls(guest, on_pulled);
 }
 

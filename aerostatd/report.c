@@ -8,8 +8,8 @@
 
 #include <string.h>
 
+#include "aerostatd/gains.h"
 #include "aerostatd/report_limits.h"
-
 #include "common/plain_text.h"
 
 static json_t *report_number(uint64_t value)
@@ -80,15 +80,6 @@ static const struct field size_fields[] = {
 	{ "limit_bytes", offsetof(struct managed, seen.rules.max_bytes) },
 	{ "pulled_bytes", offsetof(struct managed, seen.pulled_bytes) },
 	{ "trimmed_bytes", offsetof(struct managed, stats.value[HV_STAT_TRIMMED]) },
-};
-
-static const struct {
-	enum policy_ability ability;
-	const char *name;
-} ability_names[] = {
-	{ POLICY_CAN_REPORT, "report" }, { POLICY_CAN_RELIEVE, "relieve" },
-	{ POLICY_CAN_PULL, "pull" },	 { POLICY_CAN_TRIM, "trim" },
-	{ POLICY_CAN_GATE, "gate" },
 };
 
 static const struct field host_fields[] = {
@@ -163,10 +154,25 @@ static json_t *report_abilities(uint64_t abilities)
 {
 	json_t *names = json_array();
 
-	for (size_t i = 0; i < G_N_ELEMENTS(ability_names); i++)
-		if (abilities & ability_names[i].ability)
-			json_array_append_new(names, json_string(ability_names[i].name));
+	for (unsigned int bit = 0; bit < HV_ABILITIES; bit++)
+		if (abilities & UINT64_C(1) << bit)
+			json_array_append_new(names, json_string(hv_ability_name(bit)));
 	return names;
+}
+
+static json_t *report_gains(const struct managed *guest)
+{
+	json_t *gains = json_array();
+
+	for (unsigned int bit = 0; bit < HV_ABILITIES; bit++) {
+		uint64_t bytes;
+
+		if (gains_find(guest, (enum policy_ability)(1U << bit), &bytes))
+			json_array_append_new(gains, json_pack("{s:s, s:o}", "ability",
+							       hv_ability_name(bit), "bytes",
+							       report_number(bytes)));
+	}
+	return gains;
 }
 
 static json_t *report_switch(int value)
@@ -213,6 +219,7 @@ json_t *report_guest(const struct managed *guest, bool with_history)
 	json_object_set_new(object, "free_page_reporting",
 			    report_switch(guest->free_page_reporting));
 	json_object_set_new(object, "abilities", report_abilities(guest->seen.abilities));
+	json_object_set_new(object, "gains", report_gains(guest));
 	json_object_set_new(object, "stats", report_guest_stats(guest));
 	set_decision_fields(object, &guest->decision, G_N_ELEMENTS(decision_fields));
 	json_object_set_new(object, "limit_path", report_text(guest->limit_path));
@@ -334,6 +341,8 @@ json_t *report_status(const struct manager_status *status)
 		decided ? report_number(outcome->want_bytes) : json_null(), "overcommitted",
 		outcome->overcommitted);
 
+	json_object_set_new(object, "in_reserve_bytes",
+			    decided ? report_number(report_reserve_bytes(status)) : json_null());
 	json_object_set_new(object, "to_restore", report_number(status->to_restore));
 	set_status_lists(object, status);
 	return object;

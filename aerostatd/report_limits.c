@@ -96,6 +96,21 @@ uint64_t report_usable_bytes(const struct manager_status *status)
 	return limited ? MIN(budget, sum) : budget;
 }
 
+uint64_t report_reserve_bytes(const struct manager_status *status)
+{
+	uint64_t budget = status->outcome.budget_bytes, used = 0, all;
+
+	if (budget == POLICY_UNSET)
+		return POLICY_UNSET;
+	for (guint i = 0; i < status->guests->len; i++) {
+		const struct managed *guest = status->guests->pdata[i];
+
+		used += guest->answered ? budget_used_bytes(&guest->seen) : 0;
+	}
+	all = budget + status->outcome.pool_bytes;
+	return all - MIN(all, used);
+}
+
 void report_decision_limit(const struct cgroups *cgroups, struct managed *guest,
 			   struct policy_decision *decision)
 {

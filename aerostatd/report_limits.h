@@ -14,6 +14,13 @@ json_t *report_limits(const struct manager_status *status);
 uint64_t report_usable_bytes(const struct manager_status *status);
 
 /*
+ * report_reserve_bytes - what the host has in reserve for all guests: nobody has it yet
+ *
+ * The pool, and what is left of the budget.  POLICY_UNSET if the budget is not known.
+ */
+uint64_t report_reserve_bytes(const struct manager_status *status);
+
+/*
  * report_decision_limit - name the limit that a decision is for, whose path the policy does not
  * know
  * @guest: the one that is decided about; its limit_path is set

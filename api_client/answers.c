@@ -158,6 +158,7 @@ static const struct member status_members[] = {
 	{ "recording", MEMBER_FLAG, offsetof(struct daemon_status, recording) },
 	{ "budget_bytes", MEMBER_SIZE, offsetof(struct daemon_status, budget_bytes) },
 	{ "usable_bytes", MEMBER_SIZE, offsetof(struct daemon_status, usable_bytes) },
+	{ "in_reserve_bytes", MEMBER_SIZE, offsetof(struct daemon_status, in_reserve_bytes) },
 	{ "want_bytes", MEMBER_SIZE, offsetof(struct daemon_status, want_bytes) },
 	{ "overcommitted", MEMBER_FLAG, offsetof(struct daemon_status, overcommitted) },
 	{ "to_restore", MEMBER_COUNT, offsetof(struct daemon_status, to_restore) },
@@ -196,24 +197,28 @@ static enum hv_driver parse_driver(const json_t *value)
 					    : HV_DRIVER_UNKNOWN;
 }
 
+/* The bit of the ability called @name; HV_ABILITIES if this version knows none of that name. */
+static unsigned int find_ability(const json_t *name)
+{
+	/* By bit.  This library is linked without hypervisor/. */
+	static const char *const names[HV_ABILITIES] = { "report", "relieve", "pull", "trim",
+							 "gate" };
+	unsigned int bit = 0;
+
+	while (bit < HV_ABILITIES && g_strcmp0(json_string_value(name), names[bit]))
+		bit++;
+	return bit;
+}
+
 static unsigned int parse_abilities(const json_t *value)
 {
-	static const struct {
-		const char *name;
-		enum hv_ability ability;
-	} names[] = {
-		{ "report", HV_CAN_REPORT }, { "relieve", HV_CAN_RELIEVE }, { "pull", HV_CAN_PULL },
-		{ "trim", HV_CAN_TRIM },     { "gate", HV_CAN_GATE },
-	};
 	unsigned int abilities = 0;
 	json_t *item;
 	size_t i;
 
 	json_array_foreach (value, i, item)
-		for (size_t row = 0; row < G_N_ELEMENTS(names); row++)
-			if (!g_strcmp0(json_string_value(item), names[row].name))
-				abilities |= names[row].ability;
-	return abilities;
+		abilities |= 1U << find_ability(item);
+	return abilities & ((1U << HV_ABILITIES) - 1);
 }
 
 static int64_t parse_integer(const json_t *value, int64_t otherwise)
@@ -334,6 +339,22 @@ static const char *find_exact_word(GStringChunk *texts, const struct daemon_gues
 	return g_string_chunk_insert(texts, word);
 }
 
+static void parse_gains(struct daemon_guest *guest, const json_t *gains)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (gains, i, item) {
+		unsigned int bit = find_ability(json_object_get(item, "ability"));
+
+		if (bit == HV_ABILITIES)
+			continue;
+		guest->gains |= 1U << bit;
+		parse_member(NULL, json_object_get(item, "bytes"), MEMBER_SIZE,
+			     &guest->gain_bytes[bit]);
+	}
+}
+
 static void parse_guest(GStringChunk *texts, json_t *json, void *to)
 {
 	struct daemon_guest *guest = to;
@@ -342,6 +363,7 @@ static void parse_guest(GStringChunk *texts, json_t *json, void *to)
 	PARSE_MEMBERS(texts, json, guest_members, guest);
 	PARSE_MEMBERS(texts, json_object_get(json, "stats"), stats_members, &guest->stats);
 	PARSE_MEMBERS(texts, json, decision_members, &guest->decision);
+	parse_gains(guest, json_object_get(json, "gains"));
 	guest->word = find_exact_word(texts, guest);
 	guest->label = *guest->name ? guest->name : guest->address;
 }

@@ -97,11 +97,13 @@ typedef struct daemon_guest {
 	uint64_t pid;	     /* of its VMM; HV_UNSET when unknown */
 	const char *state;   /* libvirt's word: "running" */
 	enum hv_driver driver;
-	int autodeflate;	 /* deflate-on-oom: 1 on, 0 off, -1 unknown */
-	int free_page_reporting; /* likewise */
-	unsigned int abilities;	 /* a mask of enum hv_ability */
-	const char *obstacle;	 /* what prevents ballooning; "": nothing */
-	const char *problem;	 /* why it does not answer; "": it does */
+	int autodeflate;		   /* deflate-on-oom: 1 on, 0 off, -1 unknown */
+	int free_page_reporting;	   /* likewise */
+	unsigned int abilities;		   /* a mask of enum hv_ability */
+	unsigned int gains;		   /* those that it lacks and could have, likewise */
+	uint64_t gain_bytes[HV_ABILITIES]; /* by bit; what that is worth, HV_UNSET: not known */
+	const char *obstacle;		   /* what prevents ballooning; "": nothing */
+	const char *problem;		   /* why it does not answer; "": it does */
 
 	enum daemon_mode mode;
 	bool mode_by_person;
@@ -175,6 +177,7 @@ typedef struct daemon_status {
 	bool trigger, recording;
 	struct daemon_host host;
 	uint64_t budget_bytes, usable_bytes, want_bytes; /* of all guests together */
+	uint64_t in_reserve_bytes;			 /* that the host has for all */
 	bool overcommitted;
 	uint64_t to_restore; /* guests that are no longer managed and still have to be restored */
 

@@ -51,6 +51,14 @@ const char *hv_obstacle_text(enum hv_obstacle obstacle)
 	return obstacle_texts[obstacle];
 }
 
+const char *hv_ability_name(unsigned int bit)
+{
+	static const char *const names[HV_ABILITIES] = { "report", "relieve", "pull", "trim",
+							 "gate" };
+
+	return names[bit];
+}
+
 void hv_info_clear(struct hv_info *info)
 {
 	g_clear_pointer(&info->name, g_free);

@@ -100,6 +100,10 @@ enum hv_ability {
 	HV_CAN_TRIM = 1 << 3,	 /* it gives up page cache on request: hv_guest_trim() */
 	HV_CAN_GATE = 1 << 4,	 /* what it takes back is bounded: hv_guest_credit_set() */
 };
+#define HV_ABILITIES 5
+
+/* The name in JSON of the ability 1 << @bit, such as "report"; @bit is below HV_ABILITIES. */
+const char *hv_ability_name(unsigned int bit);
 
 /* Which of libvirt's two configurations a change applies to; a bit mask. */
 enum hv_scope {

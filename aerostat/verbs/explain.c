@@ -125,8 +125,10 @@ static void print_mode(const struct daemon_guest *guest, const char *undo)
 }
 
 /* What it may take back by itself, what it did, and what it can do at all. */
-static void print_loan(const struct daemon_guest *guest)
+static void print_loan(const struct daemon_guest *guest, uint64_t in_reserve_bytes)
 {
+	g_autofree char *pulled = format_size_cell(guest->pulled_bytes);
+	g_autofree char *reserve = format_size_cell(in_reserve_bytes);
 	g_autofree char *abilities = format_abilities(guest->abilities);
 	g_autofree char *credit = format_size_cell(guest->credit_bytes);
 	g_autofree char *ceiling = format_size_cell(guest->ceiling_bytes);
@@ -136,8 +138,10 @@ static void print_loan(const struct daemon_guest *guest)
 		print_titled_row("Credit", "%-9s it may take back now, up to a size of %s", credit,
 				 ceiling);
 	if (guest->pulled_bytes != HV_UNSET && guest->pulled_bytes)
-		print_size_row("Pulled", guest->pulled_bytes,
-			       "taken back by itself since aerostatd found it");
+		print_titled_row("Pulled",
+				 "%-9s taken back by itself since aerostatd found it; the host has "
+				 "%s in reserve for all",
+				 pulled, reserve);
 	if (guest->abilities & HV_CAN_TRIM)
 		print_size_row("Trimmed", guest->trimmed_bytes,
 			       "page cache that it gave up on request");
@@ -160,7 +164,8 @@ static void print_stats(const struct daemon_guest *guest)
 }
 
 /* @word: what the user called it */
-static void print_figures(const struct daemon_guest *guest, const char *word)
+static void print_figures(const struct daemon_guest *guest, uint64_t in_reserve_bytes,
+			  const char *word)
 {
 	const struct daemon_decision *decision = &guest->decision;
 	g_autofree char *undo = guest_word_quote(word);
@@ -184,7 +189,7 @@ static void print_figures(const struct daemon_guest *guest, const char *word)
 	print_stats(guest);
 	print_size_row("On the host", guest->resident_bytes,
 		       "resident: what it costs the host; its size is what it may use");
-	print_loan(guest);
+	print_loan(guest, in_reserve_bytes);
 	print_size_row("Own size", guest->before_bytes,
 		       guest->mode == DAEMON_MODE_HELD && guest->mode_by_person
 			       ? "not restored, as a user holds the guest at another"
@@ -248,6 +253,14 @@ static int fail_unmanaged(struct context *ctx, const char *name, const GError *e
 			     info.name, guest->source);
 }
 
+/* What the host has in reserve for all guests; HV_UNSET if the daemon does not say. */
+static uint64_t get_reserve_bytes(struct daemon_client *daemon)
+{
+	g_autoptr(daemon_status) status = daemon_get_status(daemon, NULL);
+
+	return status ? status->in_reserve_bytes : HV_UNSET;
+}
+
 static int run_explain(struct context *ctx, const struct verb *verb, int argc, char **argv)
 {
 	g_autofree char *socket = NULL, *number_text = NULL;
@@ -280,7 +293,7 @@ static int run_explain(struct context *ctx, const struct verb *verb, int argc, c
 	}
 	print_headline(guest, colour);
 	print_obstacles(guest, colour);
-	print_figures(guest, names[0]);
+	print_figures(guest, get_reserve_bytes(daemon), names[0]);
 	print_history(guest, number, colour);
 	return EXIT_DONE;
 }

@@ -148,6 +148,7 @@ static void print_host(const struct daemon_status *status, bool colour)
 		status->usable_bytes == HV_UNSET ? status->budget_bytes : status->usable_bytes);
 	g_autofree char *want = format_size_cell(status->want_bytes);
 	g_autofree char *reserved = format_size_cell(host->reserved_bytes);
+	g_autofree char *in_reserve = format_size_cell(status->in_reserve_bytes);
 
 	if (!status->rounds) {
 		puts("aerostatd has just started and has not sampled the host yet");
@@ -156,6 +157,8 @@ static void print_host(const struct daemon_status *status, bool colour)
 	printf("host: %s RAM, %s available, memory pressure %.1f %%, %s reserved\n", total,
 	       available, 100 * host->pressure, reserved);
 	printf("guests: want %s of the %s that they may use together\n", want, usable);
+	if (status->in_reserve_bytes != HV_UNSET)
+		printf("in reserve for all: %s\n", in_reserve);
 	print_limits(status);
 	if (status->overcommitted)
 		print_shaded(colour, SHADE_BAD, 0,
@@ -206,32 +209,37 @@ static void print_problems(const struct daemon_status *status, const GPtrArray *
 	}
 }
 
-/* What a guest's device or driver could do for the host and for itself, and does not. */
+/* What guests could do for the host and for themselves, and do not; by ability. */
 static const struct gain {
-	enum hv_ability ability;
+	const char *before, *after; /* around what it is worth to a guest; NULL: not known */
 	const char *text;
-} gains[] = {
-	{ HV_CAN_REPORT,
-	  "with freePageReporting='on' (QEMU: free-page-reporting=on) the host would "
-	  "have what it frees at once" },
-	{ HV_CAN_RELIEVE,
-	  "with autodeflate='on' (QEMU: deflate-on-oom=on) it would take memory back "
-	  "instead of killing processes" },
-	{ HV_CAN_PULL,
-	  "with aerostat's device and driver it would take memory back before it swaps, "
-	  "as far as the host has any" },
+} gains[HV_ABILITIES] = {
+	{ "", " now",
+	  "freePageReporting='on' (QEMU: free-page-reporting=on) would return what it "
+	  "frees to the host at once" },
+	{ "up to ", "",
+	  "autodeflate='on' (QEMU: deflate-on-oom=on) would have it take memory "
+	  "back instead of killing processes" },
+	{ NULL, NULL,
+	  "aerostat's driver, with autodeflate='on', would have it take memory back before "
+	  "it swaps or kills" },
+	{ NULL, NULL, NULL },
+	{ NULL, NULL,
+	  "aerostat's device (aerostat adopt) would bound what it takes back, so that the "
+	  "host can lend more" },
 };
 
-/* A guest whose driver is not known to be there is not judged. */
-static bool can_gain(const struct daemon_guest *guest, const struct gain *gain)
+/* The name of @guest, and what the ability at @bit would be worth to it. */
+static void append_gain(GString *names, const struct daemon_guest *guest, unsigned int bit)
 {
-	bool offered = gain->ability == HV_CAN_REPORT	 ? guest->free_page_reporting > 0
-		       : gain->ability == HV_CAN_RELIEVE ? guest->autodeflate > 0
-							 : false;
+	g_autofree char *name = format_guest_name(guest);
+	uint64_t bytes = guest->gain_bytes[bit];
+	g_autofree char *size = format_size_cell(bytes);
 
-	return !*guest->problem && guest->driver != HV_DRIVER_ABSENT &&
-	       guest->actual_bytes != HV_UNSET && guest->mode != DAEMON_MODE_OFF &&
-	       !(guest->abilities & gain->ability) && !offered;
+	g_string_append_printf(names, "%s%s", names->len ? ", " : "", name);
+	if (gains[bit].before && bytes != HV_UNSET && bytes >> 20)
+		g_string_append_printf(names, " (%s%s%s)", gains[bit].before, size,
+				       gains[bit].after);
 }
 
 /* One line per gain, with the guests that would have it. */
@@ -239,21 +247,21 @@ static void print_gains(const GPtrArray *guests, bool colour)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < G_N_ELEMENTS(gains); i++) {
+	for (unsigned int bit = 0; bit < HV_ABILITIES; bit++) {
 		g_autoptr(GString) names = g_string_new(NULL);
 
 		for (guint row = 0; row < guests->len; row++) {
-			g_autofree char *name = format_guest_name(guests->pdata[row]);
+			const struct daemon_guest *guest = guests->pdata[row];
 
-			if (can_gain(guests->pdata[row], &gains[i]))
-				g_string_append_printf(names, "%s%s", names->len ? ", " : "", name);
+			if (guest->gains & 1U << bit)
+				append_gain(names, guest, bit);
 		}
-		if (!names->len)
+		if (!names->len || !gains[bit].text)
 			continue;
 		if (!any)
 			print_shaded(colour, SHADE_TITLE, 0, "\nNot in use:\n");
 		any = true;
-		printf("  %s: %s\n", names->str, gains[i].text);
+		printf("  %s: %s\n", names->str, gains[bit].text);
 	}
 }
 

@@ -4,6 +4,7 @@
 The guest has no swap, so a process that needs more than there is would be killed.
 """
 import os
+import re
 import signal
 
 import pytest
@@ -50,7 +51,8 @@ def is_held(guest, pilot):
 
 def test_what_a_guest_takes_back_by_itself_is_followed(hugo, pilot, aerostat):
     """Faster than any daemon: this one sleeps while the guest needs more than it has."""
-    told = pilot.wait_for_guest(NAME, lambda told: told["credit_bytes"] is not None)
+    told = pilot.wait_for_guest(NAME, lambda told: told["credit_bytes"] is not None
+                                and "pull" in told["abilities"])    # of its statistics
     assert told["abilities"] == ["report", "relieve", "pull", "trim", "gate"]
     pilot.set_mode(NAME, "held", SMALL * MIB)
     wait_for(lambda: is_held(hugo, pilot), "the guest to be held")
@@ -59,7 +61,9 @@ def test_what_a_guest_takes_back_by_itself_is_followed(hugo, pilot, aerostat):
         os.kill(pilot.process.pid, signal.SIGSTOP)
         assert hugo.hold("hog", driver.available_mib(hugo) + 96).alive
         os.kill(pilot.process.pid, signal.SIGCONT)
-        assert "by itself" in events.wait_for("pull", NAME)["text"]
+        text = events.wait_for("pull", NAME)["text"]
+        assert re.fullmatch(rf"took back \S+ MiB by itself, beyond the size at which it is held, "
+                            rf"{SMALL} MiB; the host has \S+ \w+ in reserve for all", text), text
     told = pilot.guest(NAME)
     assert told["pulled_bytes"] >= 64 * MIB and told["held_bytes"] == SMALL * MIB
     pilot.set_mode(NAME, "auto")

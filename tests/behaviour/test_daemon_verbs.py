@@ -196,21 +196,31 @@ def test_status_tells_problems_below(ask, fake):
             "  beta: cannot be shrunk: its memory is locked\n") in out
 
 
-def test_status_says_what_guests_could_do_by_themselves(ask, fake):
+def test_status_says_what_guests_would_gain(ask, fake):
     alpha, beta = fake.status["guests"]
-    beta.update(autodeflate=True, abilities=["relieve"])
-    gains = ask("status").out.partition("\nNot in use:\n")[2].splitlines()
-    assert [line.partition(": with ")[0::2] for line in gains] == [
-        ("  alpha, beta", "freePageReporting='on' (QEMU: free-page-reporting=on) the host would "
-                          "have what it frees at once"),
-        ("  alpha", "autodeflate='on' (QEMU: deflate-on-oom=on) it would take memory back instead "
-                    "of killing processes"),
-        ("  alpha, beta", "aerostat's device and driver it would take memory back before it "
-                          "swaps, as far as the host has any")]
-    alpha["driver"] = "absent"
-    assert "  alpha" not in ask("status").out.partition("\nNot in use:\n")[2]
-    beta.update(free_page_reporting=True, abilities=["report", "relieve", "pull"])
+    alpha["gains"] = [{"ability": "report", "bytes": 212 * MIB},
+                      {"ability": "relieve", "bytes": 512 * MIB},
+                      {"ability": "pull", "bytes": None}, {"ability": "gate", "bytes": None},
+                      {"ability": "of a later version", "bytes": 1}]
+    beta["gains"] = [{"ability": "report", "bytes": 1000}, {"ability": "gate", "bytes": None}]
+    assert ask("status").out.partition("\nNot in use:\n")[2].splitlines() == [
+        "  alpha (212 MiB now), beta: freePageReporting='on' (QEMU: free-page-reporting=on) would "
+        "return what it frees to the host at once",
+        "  alpha (up to 512 MiB): autodeflate='on' (QEMU: deflate-on-oom=on) would have it take "
+        "memory back instead of killing processes",
+        "  alpha: aerostat's driver, with autodeflate='on', would have it take memory back before "
+        "it swaps or kills",
+        "  alpha, beta: aerostat's device (aerostat adopt) would bound what it takes back, so that "
+        "the host can lend more"]
+    assert ask("status", "--json").json["guests"][0]["gains"] == alpha["gains"]
+    alpha["gains"] = beta["gains"] = []
     assert "Not in use" not in ask("status").out
+
+
+def test_status_says_what_is_in_reserve(ask, fake):
+    assert "\nin reserve for all: 1224 MiB\n" in ask("status").out
+    fake.status["in_reserve_bytes"] = None
+    assert "in reserve" not in ask("status").out
 
 
 def test_status_tells_reservations_below(ask, fake):
@@ -300,7 +310,7 @@ def test_explain_reads_well_at_three_in_the_morning(ask, fake):
                  r"  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d +600 MiB -> 512 MiB +idle"):
         assert re.search(rf"^{line}", out, re.M), line
     assert out.count("needs 320 MiB, plus a reserve of 128 MiB") == 3
-    assert fake.asked == [("GET", "/v1/guests/alpha", None)]
+    assert fake.asked == [("GET", "/v1/guests/alpha", None), ("GET", "/v1/status", None)]
 
 
 def test_explain_says_what_a_guest_does_by_itself(ask, fake):
@@ -313,7 +323,8 @@ def test_explain_says_what_a_guest_does_by_itself(ask, fake):
     for line in (r"By itself +returns what it frees, takes memory back instead of an OOM kill, "
                  r"takes memory back before it swaps, gives up cache on request, waits for credit",
                  r"Credit +64 MiB +it may take back now, up to a size of 768 MiB",
-                 r"Pulled +128 MiB +taken back by itself since aerostatd found it",
+                 r"Pulled +128 MiB +taken back by itself since aerostatd found it; the host has "
+                 r"1224 MiB in reserve for all",
                  r"Trimmed +32 MiB +page cache that it gave up on request"):
         assert re.search(rf"^{line}$", out, re.M), line
 

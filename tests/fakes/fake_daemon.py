@@ -47,7 +47,8 @@ def guest(number, name, **changes):
         "text": "needs 330 MiB, plus a reserve of 128 MiB: wants 458 MiB, has 512 MiB; gives "
                 "memory after 30 s of calm",
         "times_set": 3, "times_failed": 0, "free_page_reporting": False, "abilities": [],
-        "pulled_bytes": 0, "trimmed_bytes": None, "credit_bytes": None, "ceiling_bytes": None}
+        "pulled_bytes": 0, "trimmed_bytes": None, "credit_bytes": None, "ceiling_bytes": None,
+        "gains": []}
     assert set(changes) <= set(plain)
     return {**plain, **changes}
 
@@ -61,7 +62,7 @@ def whole_status():
                  "cache_bytes": 4 * GIB, "swap_used_bytes": 0, "pressure": 0.0125,
                  "reserved_bytes": 0, "critical": False},
         "budget_bytes": 12 * GIB, "usable_bytes": 12 * GIB, "want_bytes": 900 * MIB,
-        "overcommitted": False, "to_restore": 0,
+        "in_reserve_bytes": GIB + 200 * MIB, "overcommitted": False, "to_restore": 0,
         "guests": [guest(1, "alpha"), guest(2, "beta", mode="held", mode_by="person",
                                             held_bytes=512 * MIB)],
         "reservations": [], "limits": [], "problems": []}

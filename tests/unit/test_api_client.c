@@ -35,6 +35,8 @@ static const char whole_guest[] =
 	"{'id': 7, 'name': 'alpha', 'uuid': '0-1', 'address': 'qmp:/a', 'source': 'qmp',"
 	" 'pid': 4711, 'state': 'running', 'driver': 'ready', 'autodeflate': false,"
 	" 'free_page_reporting': true, 'abilities': ['relieve', 'gate', 'more'],"
+	" 'gains': [{'ability': 'report', 'bytes': 3}, {'ability': 'more', 'bytes': 4},"
+	" {'ability': 'pull', 'bytes': null}, 7],"
 	" 'pulled_bytes': 5, 'trimmed_bytes': 6, 'credit_bytes': 8, 'ceiling_bytes': 9,"
 	" 'obstacle': 'pinned', 'problem': 'no socket', 'mode': 'held', 'mode_by': 'person',"
 	" 'held_bytes': 10, 'max_bytes': 11, 'actual_bytes': 12, 'target_bytes': 13,"
@@ -67,6 +69,9 @@ static void a_whole_guest_is_read(void **state)
 	assert_int_equal(guest->autodeflate, 0);
 	assert_int_equal(guest->free_page_reporting, 1);
 	assert_int_equal(guest->abilities, HV_CAN_RELIEVE | HV_CAN_GATE);
+	assert_int_equal(guest->gains, HV_CAN_REPORT | HV_CAN_PULL);
+	assert_int_equal(guest->gain_bytes[0], 3);
+	assert_true(guest->gain_bytes[2] == HV_UNSET);
 	assert_int_equal(guest->pulled_bytes, 5);
 	assert_int_equal(guest->trimmed_bytes, 6);
 	assert_int_equal(guest->credit_bytes, 8);
@@ -141,6 +146,7 @@ static void a_whole_status_is_read(void **state)
 		" 'host': {'total_bytes': 10, 'available_bytes': 11, 'free_bytes': 12,"
 		" 'cache_bytes': 13, 'swap_used_bytes': 14, 'pressure': 0.25,"
 		" 'reserved_bytes': 15, 'critical': true}, 'budget_bytes': 20, 'usable_bytes': 19,"
+		" 'in_reserve_bytes': 18,"
 		" 'limits': [{'path': '/a', 'limit_bytes': 30, 'budget_bytes': 31, 'guests': 2,"
 		" 'overcommitted': true}], 'want_bytes': 21,"
 		" 'overcommitted': true, 'guests': [{'name': 'a'}, {'name': 'b'}],"
@@ -168,6 +174,7 @@ static void a_whole_status_is_read(void **state)
 	assert_true(status->host.pressure == 0.25 && status->host.critical);
 	assert_int_equal(status->budget_bytes, 20);
 	assert_int_equal(status->usable_bytes, 19);
+	assert_int_equal(status->in_reserve_bytes, 18);
 	assert_int_equal(status->want_bytes, 21);
 	assert_int_equal(status->limit_count, 1);
 	assert_string_equal(status->limits[0].path, "/a");
@@ -531,7 +538,8 @@ static json_t *samples_of(json_t *schema)
 	if (!strcmp(type, "boolean"))
 		return json_pack("[b]", 1);
 	if (!strcmp(type, "array") || !strcmp(type, "object"))
-		return json_pack("[[{}], {s:i, s:i}]", "age_us", 1, "total_bytes", 1);
+		return json_pack("[[{s:s}], {s:i, s:i}]", "ability", "pull", "age_us", 1,
+				 "total_bytes", 1);
 	return json_pack("[i]", 1);
 }
 

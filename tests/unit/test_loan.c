@@ -208,6 +208,26 @@ static void what_was_pulled_is_reported_once(void **state)
 	assert_int_equal(scene.guest->seen.pulled_bytes, 128 * MIB);
 }
 
+/* A person's size is no ceiling, and its driver returns to it by itself. */
+static void a_held_guest_that_takes_memory_back_is_left_alone(void **state)
+{
+	(void)state;
+	scene.info.autodeflate = 1;
+	managed_set_person_mode(scene.guest, POLICY_HELD, 512 * MIB, scene.now_us);
+	for (int i = 0; i < 5; i++)
+		answer_of_size(512);
+	for (int i = 0; i < 60; i++) {
+		answer_of_size(640);
+		assert_false(managed_wants_target(scene.guest));
+		assert_false(managed_needs_reminder(scene.guest, scene.now_us));
+	}
+	assert_int_equal(managed_take_pulled(scene.guest), 128 * MIB);
+	assert_int_equal(managed_mode(scene.guest), POLICY_HELD);
+	assert_int_equal(scene.guest->held_bytes, 512 * MIB);
+	assert_int_equal(managed_target(scene.guest), 512 * MIB);
+	assert_int_equal(scene.guest->times_set, 1);
+}
+
 static void a_credit_is_renewed_each_round(void **state)
 {
 	(void)state;
@@ -279,6 +299,7 @@ int main(void)
 		TEST(linux_does_what_it_was_offered),
 		TEST(refaults_are_counted_in_bytes),
 		TEST(what_was_pulled_is_reported_once),
+		TEST(a_held_guest_that_takes_memory_back_is_left_alone),
 		TEST(a_credit_is_renewed_each_round),
 		TEST(a_guest_without_a_gate_is_sent_no_credit),
 		TEST(the_gate_of_a_guest_that_is_left_alone_is_opened),

@@ -59,6 +59,7 @@ static void a_guest_is_told_with_each_number_in_its_place(void **state)
 		    "'min_bytes':210763776,'limit_bytes':211812352,'limit_path':null,"
 		    "'pulled_bytes':240123904,'trimmed_bytes':241172480,"
 		    "'credit_bytes':238026752,'ceiling_bytes':239075328,"
+		    "'gains':[{'ability':'pull','bytes':null}],"
 		    "'free_page_reporting':false,'abilities':['report','gate'],"
 		    "'stats':{'available_bytes':217055232,'free_bytes':218103808,"
 		    "'total_bytes':219152384,'cache_bytes':220200960,'swap_in_bytes':221249536,"
@@ -291,9 +292,9 @@ static void fill_status(struct manager *manager)
 						     .pressure = 0.25,
 						     .reserved_bytes = 25,
 						     .critical = true };
-	manager->status.outcome = (struct policy_outcome){ .budget_bytes = 30,
-							   .want_bytes = 31,
-							   .overcommitted = true };
+	manager->status.outcome = (struct policy_outcome){
+		.budget_bytes = 30, .pool_bytes = 7, .want_bytes = 31, .overcommitted = true
+	};
 }
 
 static void the_status_is_told_with_each_number_in_its_place(void **state)
@@ -306,7 +307,8 @@ static void the_status_is_told_with_each_number_in_its_place(void **state)
 		    "'rounds':10,'late_us':12,'late_max_us':13,'step_us':14,'trigger':true,"
 		    "'recording':false,'host':{'total_bytes':20,'available_bytes':21,"
 		    "'free_bytes':22,'cache_bytes':23,'swap_used_bytes':24,'pressure':0.25,"
-		    "'reserved_bytes':25,'critical':true},'budget_bytes':30,'usable_bytes':30,"
+		    "'reserved_bytes':25,'critical':true},'budget_bytes':30,'usable_bytes':30,'in_"
+		    "reserve_bytes':37,"
 		    "'want_bytes':31,"
 		    "'overcommitted':true,'to_restore':0,'guests':[],'reservations':[],'limits':[],"
 		    "'problems':[]}");
