@@ -62,6 +62,7 @@ static void print_resize_json(const hv_info *info, const struct resize_outcome *
 	json_object_set_new(root, "reason", cli_json_string(result->why));
 	json_object_set_new(root, "remedy", cli_json_string(result->remedy));
 	json_object_set_new(root, "note", cli_json_string(result->note));
+	json_object_set_new(root, "relief", cli_json_string(result->relief));
 	json_object_set_new(root, "reason_code", json_string(resize_reason_name(result->reason)));
 	cli_print_json(root);
 }
@@ -106,7 +107,11 @@ int resize_report(struct context *ctx, const hv_info *info, const struct resize_
 		print_resize_text(info, result);
 	else
 		printf("%s: asked for %s, without waiting for it\n", info->name, target);
-	if (!ctx->json && outcome->held_bytes != HV_UNSET)
+	if (ctx->json)
+		return resize_exit_code(result->reason);
+	if (outcome->held_bytes != HV_UNSET)
 		printf("  held: at %s until: aerostat auto %s\n", held, undo);
+	if (result->relief)
+		printf("  but:  %s\n", result->relief);
 	return resize_exit_code(result->reason);
 }

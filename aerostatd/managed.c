@@ -188,24 +188,6 @@ _Static_assert((int)HV_CAN_REPORT == (int)POLICY_CAN_REPORT &&
 		       (int)HV_CAN_GATE == (int)POLICY_CAN_GATE,
 	       "the masks are the same");
 
-static uint64_t find_abilities(const struct hv_info *info, const struct hv_stats *stats)
-{
-	uint64_t abilities = info->abilities;
-
-	if (info->driver == HV_DRIVER_ABSENT)
-		return 0;
-	/* What the driver acknowledged is not known, as over libvirt.  Only Linux reports what is
-	 * available, and its driver acknowledges both. */
-	if (info->driver == HV_DRIVER_UNKNOWN && stats->value[HV_STAT_USABLE] != HV_UNSET) {
-		abilities |= info->free_page_reporting > 0 ? POLICY_CAN_REPORT : 0;
-		abilities |= info->autodeflate > 0 ? POLICY_CAN_RELIEVE : 0;
-	}
-	/* Only if the host allows it. */
-	if (stats->relieves_early && abilities & POLICY_CAN_RELIEVE)
-		abilities |= POLICY_CAN_PULL;
-	return abilities;
-}
-
 /* The drivers count refaults in pages. */
 static uint64_t find_refaults(const struct hv_stats *stats)
 {
@@ -249,7 +231,7 @@ static void take_numbers(struct managed *guest, const struct worker_sample *samp
 	seen->psi_some_us = value[HV_STAT_PSI_SOME];
 	seen->psi_full_us = value[HV_STAT_PSI_FULL];
 	seen->refault_bytes = find_refaults(&sample->stats);
-	seen->abilities = find_abilities(sample->info, &sample->stats);
+	seen->abilities = hv_find_abilities(sample->info, &sample->stats);
 }
 
 /* The own and held sizes, at the present maximum. */

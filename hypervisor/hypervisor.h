@@ -216,6 +216,9 @@ struct hv_stats {
 #define HV_RELIEF_MARK UINT64_C(0xC00)
 void hv_stats_take_mark(struct hv_stats *stats);
 
+/* What the guest is known to do by itself, by all that it reports: a mask of enum hv_ability. */
+unsigned int hv_find_abilities(const struct hv_info *info, const struct hv_stats *stats);
+
 /* Seconds from the guest's last update to the reading; -1 when there was no update. */
 int64_t hv_stats_age_s(const struct hv_stats *stats);
 

@@ -75,6 +75,24 @@ void hv_stats_take_mark(struct hv_stats *stats)
 		*bytes -= HV_RELIEF_MARK;
 }
 
+unsigned int hv_find_abilities(const struct hv_info *info, const struct hv_stats *stats)
+{
+	unsigned int abilities = info->abilities;
+
+	if (info->driver == HV_DRIVER_ABSENT)
+		return 0;
+	/* What the driver acknowledged is not known, as over libvirt.  Only Linux reports what is
+	 * available, and its driver acknowledges both. */
+	if (info->driver == HV_DRIVER_UNKNOWN && stats->value[HV_STAT_USABLE] != HV_UNSET) {
+		abilities |= info->free_page_reporting > 0 ? HV_CAN_REPORT : 0;
+		abilities |= info->autodeflate > 0 ? HV_CAN_RELIEVE : 0;
+	}
+	/* Only if the host allows it. */
+	if (stats->relieves_early && abilities & HV_CAN_RELIEVE)
+		abilities |= HV_CAN_PULL;
+	return abilities;
+}
+
 int64_t hv_stats_age_s(const struct hv_stats *stats)
 {
 	if (stats->last_update_s <= 0)

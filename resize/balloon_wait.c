@@ -18,6 +18,7 @@ void balloon_wait_start(struct balloon_wait *wait, uint64_t before_bytes, uint64
 		.stall_us = stall_us,
 		.timeout_us = timeout_us,
 		.actual_bytes = before_bytes,
+		.least_bytes = before_bytes,
 		.best_distance = size_difference(before_bytes, target_bytes),
 		.progress_us = now_us,
 	};
@@ -38,6 +39,7 @@ enum balloon_wait_verdict balloon_wait_update(struct balloon_wait *wait, int64_t
 	if (actual_bytes != wait->before_bytes && !wait->first_move_us)
 		wait->first_move_us = now_us;
 	wait->actual_bytes = actual_bytes;
+	wait->least_bytes = MIN(wait->least_bytes, actual_bytes);
 	if (left < BALLOON_PAGE_BYTES)
 		return BALLOON_WAIT_REACHED;
 	if (left + BALLOON_WAIT_PROGRESS_BYTES <= wait->best_distance) {
@@ -49,6 +51,11 @@ enum balloon_wait_verdict balloon_wait_update(struct balloon_wait *wait, int64_t
 	if (now_us - wait->started_us >= wait->timeout_us)
 		return BALLOON_WAIT_TIMEOUT;
 	return BALLOON_WAIT_GOING;
+}
+
+uint64_t balloon_wait_taken_back(const struct balloon_wait *wait)
+{
+	return wait->target_bytes < wait->before_bytes ? wait->actual_bytes - wait->least_bytes : 0;
 }
 
 double balloon_wait_fraction(const struct balloon_wait *wait)

@@ -30,6 +30,7 @@ struct balloon_wait {
 	int64_t timeout_us;
 
 	uint64_t actual_bytes;	/* the latest size */
+	uint64_t least_bytes;	/* the smallest size so far */
 	uint64_t best_distance; /* the smallest distance from the target so far, in bytes */
 	int64_t progress_us;	/* when best_distance last fell */
 	int64_t first_move_us;	/* when the size was first seen to differ; 0: not yet */
@@ -51,6 +52,9 @@ void balloon_wait_continue(struct balloon_wait *wait, uint64_t target_bytes, int
 /* Takes the guest's size at @now_us into account and says whether to go on waiting. */
 enum balloon_wait_verdict balloon_wait_update(struct balloon_wait *wait, int64_t now_us,
 					      uint64_t actual_bytes);
+
+/* What a guest that is to shrink has taken back since it was smallest; 0 for one that grows. */
+uint64_t balloon_wait_taken_back(const struct balloon_wait *wait);
 
 /* How much of the way to the target is done, from 0 to 1. */
 double balloon_wait_fraction(const struct balloon_wait *wait);

@@ -302,6 +302,7 @@ static void start_result(struct resize *r, uint64_t actual_bytes)
 		.host_before_bytes = measure_host_bytes(r->info),
 		.host_after_bytes = HV_UNSET,
 		.first_move_s = -1,
+		.relief = resize_relief_text(r->info, r->request->target_bytes),
 	};
 }
 

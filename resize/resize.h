@@ -58,6 +58,7 @@ struct resize_result {
 	char *why; /* why it stopped short; NULL if it did not */
 	char *remedy;
 	char *note;		   /* what made this resize risky, or NULL */
+	char *relief;		   /* what it may do about its new size by itself, or NULL */
 	enum hv_obstacle obstacle; /* found before memory was taken */
 };
 /* Frees the texts in *result. */

@@ -35,6 +35,8 @@ void resize_conclude(struct resize *r, enum resize_reason reason)
 			       .newer_bytes = HV_UNSET,
 			       .is_set = r->is_set,
 			       .has_moved = r->wait.first_move_us,
+			       .relieves_early = r->stats.latest.relieves_early,
+			       .taken_back_bytes = balloon_wait_taken_back(&r->wait),
 		       });
 }
 

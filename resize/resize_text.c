@@ -6,6 +6,8 @@
 
 /* The share of memory taken that the host should get back; below, the text says why not. */
 #define FULL_RETURN 0.98
+/* Less than this may be a driver that has gone too far. */
+#define TAKEN_BACK_BYTES (UINT64_C(4) << 20)
 /* A rise below this may be the VMM's own memory. */
 #define RISE_BYTES (UINT64_C(8) << 20)
 
@@ -28,6 +30,7 @@ void resize_result_clear(struct resize_result *result)
 	g_clear_pointer(&result->why, g_free);
 	g_clear_pointer(&result->remedy, g_free);
 	g_clear_pointer(&result->note, g_free);
+	g_clear_pointer(&result->relief, g_free);
 }
 
 bool resize_check_target(const char *name, uint64_t max_bytes, uint64_t target_bytes, bool force,
@@ -62,17 +65,30 @@ char *resize_need_text(uint64_t used_bytes)
 	return g_strdup_printf("the guest uses about %s that it cannot free", used);
 }
 
+/* How a guest that stopped short takes memory back, after "and "; NULL: it does not. */
+static char *relief_text(const struct resize_facts *facts)
+{
+	const char *when = facts->relieves_early ? "takes memory back by itself before it runs out"
+						 : "takes memory back when it runs out";
+	g_autofree char *taken = size_format(facts->taken_back_bytes);
+
+	if (facts->info->autodeflate <= 0)
+		return NULL;
+	if (facts->taken_back_bytes < TAKEN_BACK_BYTES)
+		return g_strdup_printf("%s (deflate on OOM)", when);
+	return g_strdup_printf("%s (deflate on OOM), %s meanwhile", when, taken);
+}
+
 static char *full_guest_text(const struct resize_facts *facts)
 {
-	bool deflates = facts->info->autodeflate > 0;
+	g_autofree char *relief = relief_text(facts);
 	g_autofree char *used =
 		facts->used_bytes == HV_UNSET ? NULL : size_format(facts->used_bytes);
 	g_autofree char *uses = used ? g_strdup_printf("uses about %s that it cannot free", used)
 				     : g_strdup("is too busy to report its statistics");
 
-	return g_strdup_printf(
-		"the guest %s%s", uses,
-		deflates ? ", and takes memory back when it runs out (deflate on OOM)" : "");
+	return g_strdup_printf("the guest %s%s%s", uses, relief ? ", and " : "",
+			       relief ? relief : "");
 }
 
 static char *resize_why_text(enum resize_reason reason, const struct resize_facts *facts)
@@ -139,6 +155,18 @@ void resize_explain(struct resize_result *result, enum resize_reason reason,
 					  ? "load virtio_balloon in the guest; it will then "
 					    "follow the target"
 					  : remedies[reason]);
+}
+
+char *resize_relief_text(const hv_info *info, uint64_t target_bytes)
+{
+	g_autofree char *max = size_format(info->max_bytes);
+
+	if (info->autodeflate <= 0 || target_bytes >= info->max_bytes)
+		return NULL;
+	return g_strdup_printf(
+		"when it is short of memory, it may take some back by itself, up to its "
+		"maximum of %s (deflate on OOM)",
+		max);
 }
 
 bool resize_host_gain(const struct resize_result *result, int64_t *gain_bytes)

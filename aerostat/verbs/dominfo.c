@@ -2,6 +2,7 @@
 /* aerostat dominfo: show one guest's settings. */
 #include <stdio.h>
 
+#include "aerostat/daemon_text.h"
 #include "aerostat/verbs.h"
 #include "common/size.h"
 #include "policy/floor.h"
@@ -40,8 +41,19 @@ static void print_dominfo_line(const char *key, const char *value)
 		printf("%-16s%s\n", key, value);
 }
 
-static void print_dominfo_text(const hv_guest *guest, const hv_info *info, uint64_t host_bytes)
+/* What it does by itself, which its device, driver and statistics show together. */
+static void print_dominfo_loan(const hv_info *info, const struct hv_stats *stats)
 {
+	g_autofree char *abilities = format_abilities(hv_find_abilities(info, stats));
+
+	print_dominfo_line("By itself:", *abilities ? abilities : "nothing that is known");
+	print_dominfo_size("Trimmed:", stats->value[HV_STAT_TRIMMED]);
+}
+
+static void print_dominfo_text(const hv_guest *guest, const hv_info *info, uint64_t host_bytes,
+			       const struct hv_stats *stats)
+{
+
 	if (info->id > 0)
 		printf("%-16s%d\n", "Id:", info->id);
 	else
@@ -59,7 +71,7 @@ static void print_dominfo_text(const hv_guest *guest, const hv_info *info, uint6
 		print_dominfo_size("Next max:", info->config_max_bytes);
 	print_dominfo_size("Next start:", info->config_bytes);
 	print_dominfo_size("Floor:", floor_bytes(info->max_bytes));
-	print_dominfo_size("Host memory:", host_bytes);
+	print_dominfo_size("Resident:", host_bytes);
 	print_dominfo_line("Persistent:", info->persistent ? "yes" : "no");
 	print_dominfo_line("Balloon:",
 			   info->has_balloon ? "virtio"
@@ -69,6 +81,8 @@ static void print_dominfo_text(const hv_guest *guest, const hv_info *info, uint6
 			print_dominfo_line("Driver:", dominfo_driver_text(info));
 		print_dominfo_line("Deflate on OOM:", on_off_text(info->autodeflate));
 		print_dominfo_line("Page reporting:", on_off_text(info->free_page_reporting));
+		if (stats)
+			print_dominfo_loan(info, stats);
 	}
 	if (info->pid)
 		printf("%-16s%d\n", "PID:", (int)info->pid);
@@ -76,7 +90,18 @@ static void print_dominfo_text(const hv_guest *guest, const hv_info *info, uint6
 	print_dominfo_line("Via:", guest->source);
 }
 
-static void print_dominfo_json(const hv_guest *guest, const hv_info *info, uint64_t host_bytes)
+static json_t *abilities_json(unsigned int abilities)
+{
+	json_t *names = json_array();
+
+	for (unsigned int bit = 0; bit < HV_ABILITIES; bit++)
+		if (abilities & 1U << bit)
+			json_array_append_new(names, json_string(hv_ability_name(bit)));
+	return names;
+}
+
+static void print_dominfo_json(const hv_guest *guest, const hv_info *info, uint64_t host_bytes,
+			       const struct hv_stats *stats)
 {
 	static const char *const drivers[] = { "unknown", "absent", "ready" };
 	json_t *root = json_pack(
@@ -97,6 +122,10 @@ static void print_dominfo_json(const hv_guest *guest, const hv_info *info, uint6
 	json_object_set_new(root, "deflate_on_oom", json_string(on_off_text(info->autodeflate)));
 	json_object_set_new(root, "free_page_reporting",
 			    json_string(on_off_text(info->free_page_reporting)));
+	json_object_set_new(root, "abilities",
+			    stats ? abilities_json(hv_find_abilities(info, stats)) : json_null());
+	json_object_set_new(root, "trimmed_bytes",
+			    cli_json_bytes(stats ? stats->value[HV_STAT_TRIMMED] : HV_UNSET));
 	json_object_set_new(root, "version", cli_json_string(info->version));
 	cli_print_json(root);
 }
@@ -107,6 +136,7 @@ static int run_dominfo(struct context *ctx, const struct verb *verb, int argc, c
 	g_autoptr(hv_guest) guest = NULL;
 	g_auto(hv_info) info = { 0 };
 	uint64_t host_bytes = HV_UNSET;
+	struct hv_stats stats, *known = NULL;
 	int code;
 
 	if (!verb_parse(ctx, verb, NULL, argc, argv, 1, 1, &args, &code))
@@ -116,10 +146,13 @@ static int run_dominfo(struct context *ctx, const struct verb *verb, int argc, c
 		return code;
 	if (info.pid && !hv_host_bytes(info.pid, &host_bytes, NULL))
 		host_bytes = HV_UNSET;
+	if (info.has_balloon && info.state == HV_STATE_RUNNING &&
+	    hv_guest_stats_get(guest, hv_deadline_ms(CALL_MS), &stats, NULL))
+		known = &stats;
 	if (ctx->json)
-		print_dominfo_json(guest, &info, host_bytes);
+		print_dominfo_json(guest, &info, host_bytes, known);
 	else
-		print_dominfo_text(guest, &info, host_bytes);
+		print_dominfo_text(guest, &info, host_bytes, known);
 	return EXIT_DONE;
 }
 
@@ -129,7 +162,8 @@ const struct verb verb_dominfo = {
 	.summary = "show one guest's settings",
 	.details = "Shows what virsh dominfo shows, and also whether a balloon driver is at work, "
 		   "the guest's floor,\n"
-		   "and how much memory it takes from the host now.",
+		   "what of its memory costs the host now (Resident), and what the guest does by "
+		   "itself.",
 	.examples = "  aerostat dominfo alpha\n"
 		    "  aerostat dominfo qmp:/run/vms/alpha.qmp\n"
 		    "  aerostat dominfo alpha --json | jq .host_bytes\n",

@@ -28,7 +28,7 @@ MEMORY_SAMPLE = 60  # of the thousands of calls, when all others are tried
 COUNT = 3
 NAME = "guest-0001"
 LIBVIRT = "test:///default"     # libvirt's test driver, in the command's own process
-VARIES = ("rss", "CPU time", "Host memory")     # from one moment to the next
+VARIES = ("rss", "CPU time", "Resident")     # from one moment to the next
 # GLib ends a process that has no descriptor or thread for its first loops, or no memory.
 GLIB_ENDS = re.compile(r"GLib-ERROR.*(GWakeup|thread 'gmain'|failed to allocate)|"
                        r"GLib \(gthread-posix.c\): .* Aborting")

@@ -88,6 +88,20 @@ def hold_relieved(guest, name, mib):
 
 
 @on_each
+def test_the_host_knows_whether_memory_is_taken_back_early(rescued, aerostat):
+    """On QEMU's device, too, which passes on neither features nor statistics of our own."""
+    def abilities():
+        return aerostat("dominfo", rescued.address, "--json").json["abilities"]
+    assert aerostat("dommemstat", rescued.address, "--period", "1").code == 0
+    wait_for(lambda: "relieve" in abilities(), "the guest's abilities to be known")
+    assert "pull" not in abilities()
+    rescued.run("echo Y >/sys/module/virtio_balloon/parameters/relief")
+    wait_for(lambda: "pull" in abilities(), "statistics with the mark")
+    rescued.run("echo N >/sys/module/virtio_balloon/parameters/relief")
+    wait_for(lambda: "pull" not in abilities(), "statistics without the mark")
+
+
+@on_each
 def test_the_balloon_gives_before_anybody_is_killed(rescued):
     before = driver.counters(rescued)
     assert rescued.meminfo()["MemTotal"] > SMALL * MIB      # the balloon counts as used

@@ -29,6 +29,11 @@
 	"\"return\": {\"stats\": {\"stat-total-memory\": 536870912, "                              \
 	"\"stat-available-memory\": 419430400, \"stat-free-memory\": 104857600}, "                 \
 	"\"last-update\": " NOW "}"
+/* The same with the mark of a driver that takes memory back early. */
+#define HONEST_AND_EARLY                                                                           \
+	"\"return\": {\"stats\": {\"stat-total-memory\": 536870912, "                              \
+	"\"stat-available-memory\": 419430400, \"stat-disk-caches\": 3072}, "                      \
+	"\"last-update\": " NOW "}"
 /* The same when its balloon has taken memory. */
 #define LATER                                                                                      \
 	"\"return\": {\"stats\": {\"stat-total-memory\": 469762048, "                              \
@@ -66,6 +71,7 @@ struct resizing {
 	bool moves;		    /* the balloon arrives as soon as it is asked */
 	const char *later;	    /* its statistics once its balloon has moved; NULL: LATER */
 	bool frozen;		    /* its statistics stay the same when its balloon moves */
+	bool pulls;		    /* it shrinks by some of it, and takes 64 MiB back */
 	bool cancel_waiting;	    /* cancel it at the call of waiting() */
 	bool cancel_holding;	    /* the same at hold() */
 	bool cancel_moving;	    /* the same at progress() */
@@ -190,6 +196,10 @@ static void on_progress(void *data, const struct balloon_wait *wait, int64_t now
 	if (wait->actual_bytes != wait->before_bytes && !t->frozen)
 		will_answer(t->fake, STATS, t->later ? t->later : LATER);
 	t->cancelled |= t->cancel_moving;
+	if (t->pulls && wait->actual_bytes == 512 * MIB && !wait->first_move_us)
+		will_answer(t->fake, "query-balloon", "\"return\": {\"actual\": 444596224}");
+	else if (t->pulls && wait->actual_bytes == 424 * MIB)
+		will_answer(t->fake, "query-balloon", "\"return\": {\"actual\": 511705088}");
 	if (t->newer_bytes)
 		ask_for_newer(t);
 }
@@ -571,6 +581,54 @@ static void a_guest_that_cannot_give_more_is_eased(void **state)
 	assert_int_equal(t->held_bytes, 512 * MIB);
 }
 
+/* Down to 424 MiB, and back to 488. */
+static void a_guest_that_takes_memory_back_meanwhile_has_stopped_short(void **state)
+{
+	struct resizing *t = *state;
+
+	t->moves = false;
+	t->info.autodeflate = 1;
+	t->pulls = true;
+	t->request.stall_us = G_USEC_PER_SEC / 5;
+	assert_reason(t, RESIZE_FULL);
+	assert_string_equal(t->result.why,
+			    "the guest uses about 152 MiB that it cannot free, and takes memory "
+			    "back when it runs out (deflate on OOM), 64 MiB meanwhile");
+	assert_string_equal(t->result.relief,
+			    "when it is short of memory, it may take some back by itself, up to "
+			    "its maximum of 1 GiB (deflate on OOM)");
+}
+
+static void a_driver_that_takes_memory_back_early_is_named(void **state)
+{
+	struct resizing *t = *state;
+
+	will_answer(t->fake, STATS, HONEST_AND_EARLY);
+	t->moves = false;
+	t->info.autodeflate = 1;
+	t->request.stall_us = 1;
+	assert_reason(t, RESIZE_FULL);
+	assert_non_null(strstr(t->result.why,
+			       "and takes memory back by itself before it runs out (deflate"));
+	assert_null(strstr(t->result.why, "meanwhile"));
+}
+
+static void what_a_guest_may_do_by_itself_is_said_where_it_may(void **state)
+{
+	struct resizing *t = *state;
+
+	t->request.no_wait = true;
+	for (int i = 0; i < 3; i++) {
+		t->info.autodeflate = i - 1;
+		assert_reason(t, RESIZE_ASKED);
+		assert_int_equal(t->result.relief != NULL, i == 2);
+		resize_result_clear(&t->result);
+	}
+	t->request.target_bytes = t->info.max_bytes;
+	assert_reason(t, RESIZE_ASKED);
+	assert_null(t->result.relief);
+}
+
 static void a_size_that_was_not_known_is_asked_for(void **state)
 {
 	struct resizing *t = *state;
@@ -674,6 +732,9 @@ int main(void)
 		RESIZE_TEST(a_guest_that_a_newer_request_holds_is_not_released),
 		RESIZE_TEST(the_newer_of_two_requests_wins),
 		RESIZE_TEST(a_guest_that_cannot_give_more_is_eased),
+		RESIZE_TEST(a_guest_that_takes_memory_back_meanwhile_has_stopped_short),
+		RESIZE_TEST(a_driver_that_takes_memory_back_early_is_named),
+		RESIZE_TEST(what_a_guest_may_do_by_itself_is_said_where_it_may),
 		RESIZE_TEST(a_size_that_was_not_known_is_asked_for),
 		RESIZE_TEST(a_guest_that_ends_meanwhile_is_lost),
 		cmocka_unit_test(a_cause_is_named_only_if_it_was_found),
