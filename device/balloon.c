@@ -167,7 +167,8 @@ void balloon_info(const struct balloon *balloon, struct balloon_info *info)
 	*info = (struct balloon_info){
 		.max_bytes = max,
 		.target_bytes = subtract_pages(max, balloon->config.num_pages),
-		.actual_bytes = subtract_pages(max, balloon->config.actual),
+		.actual_bytes =
+			gate_bound_size(balloon, subtract_pages(max, balloon->config.actual)),
 		.ballooned_bytes = balloon->pages.ballooned * MEMORY_PAGE_BYTES,
 		.pending_bytes = balloon->pages.pending * MEMORY_PAGE_BYTES,
 	};

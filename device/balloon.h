@@ -307,7 +307,8 @@ void balloon_set_target(struct balloon *balloon, uint64_t target_bytes);
 struct balloon_info {
 	uint64_t max_bytes; /* 0 as long as no memory is known */
 	uint64_t target_bytes;
-	uint64_t actual_bytes;	  /* max minus what the driver says is in the balloon */
+	uint64_t actual_bytes;	  /* max minus what the driver says is in the balloon; with a
+				   * credit at most what it has by the device's account */
 	uint64_t ballooned_bytes; /* in the balloon by the device's own account */
 	uint64_t pending_bytes;	  /* of these, what waits for its release */
 };

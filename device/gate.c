@@ -18,17 +18,24 @@
  * the way to its OOM killer.  After GATE_WAIT_NS, GATE_STEP_BYTES may pass, and the next
  * buffer waits again.  Our driver gives up after a second and lets its kernel kill, so
  * the wait is half of that: twice what a daemon needs that reacts to BALLOON_EVENT_PULL.
- * A guest at its ceiling has no more to expect, and waits ten times as long.  That keeps
- * a driver at bay which takes back for ever: 3 MiB/s, for as long as it has a balloon.
+ * A guest at its ceiling has no more to expect.  It waits ten times as long, and twice as
+ * long each time, until it has credit again: what several guests take so, a host that is
+ * short does not have.
  *
  * The gate is open when no credit is set, after a credit has run out (its manager hangs),
  * and without MUST_TELL_HOST.  After a reset it is open until the credit is set again,
  * since the guest has all its memory then.
+ *
+ * A driver may report a size before it has it: that which it will have when its deflations are
+ * acknowledged, or any other.  A manager that follows what a guest has taken back would then raise
+ * the target, and so open the gate itself.  So with a credit the reported size is at most that of
+ * the account.
  */
 #include "device/state.h"
 
 #define GATE_WAIT_NS UINT64_C(500000000)
 #define GATE_CEILING_WAIT_NS (10 * GATE_WAIT_NS)
+#define GATE_DOUBLINGS 6 /* of that, at most: 320 s */
 #define GATE_STEP_BYTES (UINT64_C(16) << 20)
 #define GATE_PULL_BYTES (UINT64_C(1) << 20) /* that are worth an event: a buffer of Linux */
 
@@ -78,12 +85,26 @@ static bool has_credit(const struct balloon *balloon)
 	       balloon_now_ns(balloon) < balloon->gate.expires_ns;
 }
 
+uint64_t gate_bound_size(const struct balloon *balloon, uint64_t claimed_bytes)
+{
+	uint64_t size = guest_size(balloon);
+
+	return has_credit(balloon) && size < claimed_bytes ? size : claimed_bytes;
+}
+
+/* Whether the buffer that waits would take the guest beyond its ceiling. */
+static bool is_at_ceiling(const struct balloon *balloon)
+{
+	return guest_size(balloon) + balloon->gate.waiting_bytes > balloon->gate.ceiling_bytes;
+}
+
 /* Until when the buffer waits that waits now. */
 static uint64_t wait_end_ns(const struct balloon *balloon)
 {
 	const struct gate_state *gate = &balloon->gate;
-	bool at_ceiling = guest_size(balloon) + gate->waiting_bytes > gate->ceiling_bytes;
-	uint64_t end = gate->since_ns + (at_ceiling ? GATE_CEILING_WAIT_NS : GATE_WAIT_NS);
+	uint64_t wait =
+		is_at_ceiling(balloon) ? GATE_CEILING_WAIT_NS << gate->doublings : GATE_WAIT_NS;
+	uint64_t end = gate->since_ns + wait;
 
 	return end < gate->expires_ns ? end : gate->expires_ns;
 }
@@ -109,6 +130,8 @@ bool gate_is_open(struct balloon *balloon, uint64_t bytes)
 		begin_wait(balloon, bytes);
 	if (balloon_now_ns(balloon) < wait_end_ns(balloon))
 		return false;
+	if (is_at_ceiling(balloon) && gate->doublings < GATE_DOUBLINGS)
+		gate->doublings++;
 	gate->waiting = false;
 	gate->granted_bytes = add(gate->granted_bytes, larger(bytes, GATE_STEP_BYTES));
 	balloon_count(balloon, BALLOON_C_GATE_TIMEOUTS, 1);
@@ -130,6 +153,8 @@ void gate_note_sizes(struct balloon *balloon, bool deflated)
 	struct gate_state *gate = &balloon->gate;
 	uint64_t size = guest_size(balloon);
 
+	if (deflated && has_credit(balloon))
+		balloon->host.event(balloon->host.data, BALLOON_EVENT_ACTUAL);
 	if (!deflated) {
 		if (size < gate->seen_bytes)
 			gate->seen_bytes = size;
@@ -156,6 +181,7 @@ void gate_reset(struct balloon *balloon)
 	balloon->gate.waiting = false;
 	balloon->gate.seen_bytes = BALLOON_UNSET;
 	balloon->gate.base_bytes = BALLOON_UNSET;
+	balloon->gate.doublings = 0;
 }
 
 void balloon_set_credit(struct balloon *balloon, uint64_t credit_bytes, uint64_t ceiling_bytes,
@@ -167,6 +193,8 @@ void balloon_set_credit(struct balloon *balloon, uint64_t credit_bytes, uint64_t
 	gate->credit_bytes = credit_bytes;
 	gate->ceiling_bytes = ceiling_bytes;
 	gate->granted_bytes = 0;
+	if (credit_bytes)
+		gate->doublings = 0;
 	gate->expires_ns = add(balloon_now_ns(balloon), lifetime_ns);
 }
 

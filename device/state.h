@@ -101,7 +101,8 @@ struct gate_state {
 	/* The first deflate buffer in the ring waits. */
 	bool waiting;
 	uint64_t waiting_bytes, since_ns;
-	uint64_t seen_bytes; /* the size from which a pull is counted; BALLOON_UNSET: none */
+	unsigned int doublings; /* of the wait at the ceiling, as there was no credit since */
+	uint64_t seen_bytes;	/* the size from which a pull is counted; BALLOON_UNSET: none */
 };
 
 struct audit_state {
@@ -340,6 +341,8 @@ bool gate_still_waits(struct balloon *balloon);
 uint64_t gate_due_ns(const struct balloon *balloon);
 /* Inflations were read, or deflations were acknowledged (@deflated); notices pulls. */
 void gate_note_sizes(struct balloon *balloon, bool deflated);
+/* The guest's size, of which its driver claims that it is @claimed_bytes. */
+uint64_t gate_bound_size(const struct balloon *balloon, uint64_t claimed_bytes);
 /* No credit is set. */
 void gate_init(struct balloon *balloon);
 /* Nothing waits any more, and the gate is open until the credit is set again. */

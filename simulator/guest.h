@@ -83,6 +83,7 @@ struct sim_guest {
 	int64_t next_statistics_us;
 	int64_t allowed, ceiling; /* the sizes up to which the gate lets it take memory back, */
 	int64_t credit_until_us;  /* before this time (relief.h) */
+	int doublings;		  /* of the wait at its ceiling, as it had no credit since */
 	int64_t held_since_us;	  /* since when the gate holds an acknowledgement back; 0: not */
 	int64_t rest_until_us;	  /* after relief, the driver does not inflate before this time */
 	int64_t trim;		  /* cache that it was asked to give up and still has */

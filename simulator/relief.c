@@ -25,6 +25,8 @@ void relief_set_gate(struct sim_guest *guest, uint64_t credit, uint64_t ceiling,
 	if (!(guest->traits->abilities & POLICY_CAN_GATE) || credit == POLICY_UNSET)
 		return;
 	guest->credit_until_us = now_us + RELIEF_CREDIT_US;
+	if (credit)
+		guest->doublings = 0;
 	guest->ceiling = ceiling < INT64_MAX ? (int64_t)ceiling : INT64_MAX;
 	guest->allowed = own + (credit < (uint64_t)room ? (int64_t)credit : room);
 	if (guest->allowed > guest->ceiling)
@@ -47,9 +49,11 @@ static int64_t pass_gate(struct sim_guest *guest, int64_t bytes)
 		guest->counters.gate_waits++;
 	}
 	guest->counters.held_us += (uint64_t)SIM_STEP_US;
-	wait = size < guest->ceiling ? RELIEF_HOLD_US : RELIEF_CEILING_HOLD_US;
+	wait = size < guest->ceiling ? RELIEF_HOLD_US : RELIEF_CEILING_HOLD_US << guest->doublings;
 	if (guest->now_us - guest->held_since_us < wait)
 		return 0;
+	if (size >= guest->ceiling && guest->doublings < RELIEF_DOUBLINGS)
+		guest->doublings++;
 	guest->held_since_us = 0;
 	guest->allowed += RELIEF_STEP_BYTES;
 	return min_i64(bytes, RELIEF_STEP_BYTES);

@@ -18,9 +18,10 @@
  * --------
  * A driver that must tell the host first may use a page of the balloon only once the device has
  * acknowledged that.  As in device/gate.c, a gated device does so at once up to the guest's credit.
- * Beyond that, each RELIEF_STEP_BYTES wait for RELIEF_HOLD_US, and ten times as long at the
- * ceiling.  A credit is in effect for RELIEF_CREDIT_US.  Meanwhile the tasks reclaim, except those
- * that are out of memory: they wait until the driver gives up, after RELIEF_PATIENCE_US.
+ * Beyond that, each RELIEF_STEP_BYTES wait for RELIEF_HOLD_US; at the ceiling ten times
+ * as long, and twice as long each time while the guest has no credit.  A credit is in effect for
+ * RELIEF_CREDIT_US.  Meanwhile the tasks reclaim, except those that are out of memory: they wait
+ * until the driver gives up, after RELIEF_PATIENCE_US.
  */
 #ifndef AEROSTAT_SIM_RELIEF_H
 #define AEROSTAT_SIM_RELIEF_H
@@ -29,6 +30,7 @@
 
 #define RELIEF_HOLD_US INT64_C(500000)
 #define RELIEF_CEILING_HOLD_US (10 * RELIEF_HOLD_US)
+#define RELIEF_DOUBLINGS 6
 #define RELIEF_STEP_BYTES (INT64_C(16) << 20)
 #define RELIEF_CREDIT_US INT64_C(5000000)
 #define RELIEF_PATIENCE_US INT64_C(1000000)

@@ -144,22 +144,56 @@ static void at_its_ceiling_it_waits_ten_times_as_long(void **state)
 	rig_free(rig);
 }
 
-static void a_driver_that_takes_for_ever_gets_16_mib_in_5_s_beyond_its_ceiling(void **state)
+/* Takes back until the gate is closed; returns after how long it is open again. */
+static uint64_t wait_at_ceiling(struct device_rig *rig, uint32_t *pfn)
+{
+	uint64_t waited = 0;
+
+	while (!waiting(rig))
+		pull(rig, pfn);
+	for (; waiting(rig); waited += 100 * MS) {
+		rig_pass(rig, 100 * MS);
+		set_credit(rig, 0, RAM_MIB - BALLOON_MIB); /* a manager's rounds */
+	}
+	return waited;
+}
+
+static void a_driver_that_takes_for_ever_waits_twice_as_long_each_time(void **state)
 {
 	struct device_rig *rig = full_rig(RIG_TELL);
 	uint32_t pfn = 0;
-	int passed = 0;
 
 	(void)state;
-	set_credit(rig, RAM_MIB, RAM_MIB - BALLOON_MIB);
-	for (uint64_t ns = 0; ns <= 2 * CEILING_WAIT; ns += 100 * MS) {
-		if (!waiting(rig)) {
-			pull(rig, &pfn);
-			passed++;
-		}
-		rig_pass(rig, 100 * MS);
-	}
-	assert_in_range(passed * STEP_MIB, 16, 36);
+	set_credit(rig, 0, RAM_MIB - BALLOON_MIB);
+	for (int doublings = 0; doublings < 3; doublings++)
+		assert_int_equal(wait_at_ceiling(rig, &pfn), CEILING_WAIT << doublings);
+	pull(rig, &pfn);
+	set_credit(rig, STEP_MIB, RAM_MIB);
+	assert_int_equal(waiting(rig), 0);
+	set_credit(rig, 0, RAM_MIB - BALLOON_MIB);
+	assert_int_equal(wait_at_ceiling(rig, &pfn), CEILING_WAIT);
+	rig_free(rig);
+}
+
+static void a_size_that_is_only_claimed_does_not_open_the_gate(void **state)
+{
+	struct device_rig *rig = full_rig(RIG_TELL);
+	uint32_t pfn = 0;
+
+	(void)state;
+	rig_set_config(rig, RIG_ACTUAL, 0); /* says that it has taken all back */
+	assert_int_equal(rig_info(rig).actual_bytes, RAM_MIB * MIB);
+	set_credit(rig, 0, RAM_MIB);
+	assert_int_equal(rig_info(rig).actual_bytes, (RAM_MIB - BALLOON_MIB) * MIB);
+	pull(rig, &pfn);
+	assert_int_equal(waiting(rig), 1);
+	assert_int_equal(rig_info(rig).actual_bytes, (RAM_MIB - BALLOON_MIB) * MIB);
+	rig_pass(rig, WAIT);
+	assert_int_equal(waiting(rig), 0);
+	assert_int_equal(rig_info(rig).actual_bytes, (RAM_MIB - BALLOON_MIB + STEP_MIB) * MIB);
+	/* That it has less is believed. */
+	rig_set_config(rig, RIG_ACTUAL, (BALLOON_MIB + 1) * PAGES_MIB);
+	assert_int_equal(rig_info(rig).actual_bytes, (RAM_MIB - BALLOON_MIB - 1) * MIB);
 	rig_free(rig);
 }
 
@@ -397,8 +431,8 @@ int main(void)
 		cmocka_unit_test(the_wait_ends_after_half_a_second),
 		cmocka_unit_test(after_a_wait_16_mib_may_pass),
 		cmocka_unit_test(at_its_ceiling_it_waits_ten_times_as_long),
-		cmocka_unit_test(
-			a_driver_that_takes_for_ever_gets_16_mib_in_5_s_beyond_its_ceiling),
+		cmocka_unit_test(a_driver_that_takes_for_ever_waits_twice_as_long_each_time),
+		cmocka_unit_test(a_size_that_is_only_claimed_does_not_open_the_gate),
 		cmocka_unit_test(a_new_credit_lets_it_pass_at_once),
 		cmocka_unit_test(renewing_nothing_does_not_prolong_the_wait),
 		cmocka_unit_test(what_the_host_asks_for_does_not_wait),
