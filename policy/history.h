@@ -28,6 +28,7 @@ struct history {
 	uint64_t ceiling;	  /* up to which it may do so since the last step; 0: not bounded */
 	uint64_t counted;	  /* its pulled_bytes in the last step; or POLICY_UNSET */
 	uint64_t resident;	  /* in the last step; POLICY_UNSET: not known, or no last step */
+	double climb;		  /* what that grew by lately, bytes/s */
 	enum situation situation; /* of the last step, where memory is shortest for it */
 };
 

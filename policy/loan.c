@@ -31,23 +31,36 @@
  */
 #include "policy/loan.h"
 
+#include <math.h>
+
 #include "policy/constants.h"
 #include "policy/grant.h"
 #include "policy/numbers.h"
 
+/* Follows a growth of the guest's resident memory. */
+static void follow_climb(struct history *history, double change, double seconds)
+{
+	history->climb *= exp2(-seconds / CLIMB_HALF_S);
+	if (seconds > 0 && change / seconds > history->climb)
+		history->climb = change / seconds;
+}
+
 void loan_follow_growth(struct pool *pool, struct round *round)
 {
-	double change = 0;
+	double sum = 0;
 
 	for (size_t k = 0; k < round->count; k++) {
 		struct history *history = round->views[k].history;
 		uint64_t now = budget_resident_bytes(round->views[k].guest);
+		double change = 0;
 
 		if (now != POLICY_UNSET && history->resident != POLICY_UNSET)
-			change += (double)now - (double)history->resident;
+			change = (double)now - (double)history->resident;
 		history->resident = now;
+		follow_climb(history, change, round->seconds);
+		sum += change;
 	}
-	pool_update(pool, change, round->seconds, round->host->now_us);
+	pool_update(pool, sum, round->seconds, round->host->now_us);
 }
 
 /* How much of what the guest may use can be promised to others. */

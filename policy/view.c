@@ -295,8 +295,11 @@ uint64_t view_promised_bytes(const struct view *view)
 {
 	uint64_t resident = budget_resident_bytes(view->guest);
 	uint64_t used = view_used_bytes(view, view->target);
+	uint64_t soon = (uint64_t)(CLIMB_AHEAD_S * view->history->climb);
 
-	return resident == POLICY_UNSET ? used : used - saturating_sub(view->actual, resident);
+	if (resident == POLICY_UNSET)
+		return used;
+	return used - saturating_sub(view->actual, saturating_add(resident, soon));
 }
 
 bool view_is_inside(const struct view *view, const struct round *round, uint64_t limit)

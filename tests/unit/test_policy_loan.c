@@ -323,6 +323,33 @@ static void growth_to_come_and_credits_fit_into_what_there_is(void **state)
 	play_end(&play);
 }
 
+/* Two guests with the same need, one of which began to use memory a second ago. */
+static uint64_t credit_beside_growth(uint64_t grown_bytes)
+{
+	struct play play;
+	uint64_t credit;
+
+	begin(&play, OURS);
+	play.guests[0].resident_bytes -= grown_bytes;
+	play.dead[0] = play.dead[1] = true;
+	play_seconds(&play, 1);
+	play.guests[0].resident_bytes += grown_bytes;
+	play_seconds(&play, 1);
+	credit = play.decisions[1].credit_bytes + play.decisions[0].credit_bytes;
+	play_end(&play);
+	return credit;
+}
+
+static void a_guest_whose_memory_grows_will_use_what_it_has(void **state)
+{
+	uint64_t quiet, growing;
+
+	(void)state;
+	quiet = credit_beside_growth(0);
+	growing = credit_beside_growth(300 * MIB);
+	assert_in_range((quiet - growing) / MIB, 299, 301);
+}
+
 /* Until it has reached its new size, that counts as used by nobody else. */
 static void what_a_guest_does_not_use_of_its_target_is_lent_too(void **state)
 {
@@ -419,6 +446,7 @@ int main(void)
 		cmocka_unit_test(most_credit_goes_to_who_just_took_memory_back),
 		cmocka_unit_test(a_ceiling_leaves_a_waiting_guest_half_of_what_is_left),
 		cmocka_unit_test(growth_to_come_and_credits_fit_into_what_there_is),
+		cmocka_unit_test(a_guest_whose_memory_grows_will_use_what_it_has),
 		cmocka_unit_test(what_a_guest_does_not_use_of_its_target_is_lent_too),
 		cmocka_unit_test(a_guest_that_asks_gets_nothing_of_the_pool_in_advance),
 		cmocka_unit_test(demand_falls_faster_while_the_host_is_short),
