@@ -12,7 +12,7 @@ help:
 	@echo 'make coverage  run all tests, then report which lines they reached'
 	@echo 'make bench     compare the command with virsh, and device, driver and policy'
 	@echo '               with others; measure the daemon'
-	@echo '               PART=command, device, driver, policy or daemon: only this part'
+	@echo '               PART=command, device, driver, policy, daemon or relief: only this part'
 	@echo '               QUICK=1: only see that it works; ROUNDS=N: number of rounds'
 	@echo 'make check     check the format and run static checks'
 	@echo 'make fuzz      run each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS) seconds'

@@ -14,10 +14,11 @@ from .daemon import Daemon
 from .device import Device
 from .driver import Driver
 from .policy import Policy
+from .relief import Relief
 
 # Each is created with (lab, build folder, options, say), and has run(), print_text() and data().
 PARTS = {"command": ByHand, "device": Device, "driver": Driver, "policy": Policy,
-         "daemon": Daemon}
+         "daemon": Daemon, "relief": Relief}
 
 
 def main():

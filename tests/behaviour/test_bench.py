@@ -11,7 +11,8 @@ import types
 import pytest
 from conftest import BUILD, ROOT
 
-from bench import daemon_burst, daemon_load, daemon_report
+from bench import (daemon_burst, daemon_load, daemon_report, relief_budget, relief_hogs,
+                   relief_report)
 from lab.wait import HANG_S
 
 MIB = 1 << 20
@@ -291,3 +292,42 @@ def test_relief_is_held_beside_proxmoxs(capsys, ours, theirs, row):
     text = daemon_report_of(capsys, made_up_burst("aerostat", ours),
                             made_up_burst("proxmox", theirs))
     assert re.search(rf"relief no later than Proxmox's +{row}$", text, re.M)
+
+
+# Relief
+
+@pytest.fixture(scope="module")
+def relief_figures():
+    return quick("relief")
+
+
+@pytest.mark.long
+def test_only_a_balloon_that_never_deflates_kills(relief_figures):
+    assert not relief_figures["skipped"]
+    kills = {hog["way"]: hog["kills"] for hog in relief_figures["hogs"]}
+    assert set(kills) == {way.name for way in relief_hogs.WAYS}
+    assert [way for way, count in kills.items() if count] == ["in-tree, off"]
+
+
+@pytest.mark.long
+def test_guests_that_need_more_than_the_budget_are_measured_with_and_without_a_gate(relief_figures):
+    shortages = {each["way"]: each for each in relief_figures["shortages"]}
+    assert set(shortages) == set(relief_budget.WAYS)
+    for each in shortages.values():
+        assert each["peak_bytes"] > each["before_bytes"] > 0
+    assert shortages["gate"]["device_peak_bytes"] >= shortages["gate"]["device_rest_bytes"] > 0
+
+
+def test_the_time_of_a_process_that_was_killed_does_not_count(capsys):
+    hogs = relief_hogs.Hogs(None, True, 2, print)
+    hogs.found = [relief_hogs.Hog("ours", None, False, 0, 0, 4.0, 0.2, 0.1, 6 * MIB, 64 * MIB),
+                  relief_hogs.Hog("ours", None, False, 1, 1, 1.0, 0.2, 0.1, 6 * MIB, 0)]
+    shortages = relief_budget.Shortages(None, None, True, 1, print)
+    shortages.found = [relief_budget.Shortage("gate", 0, MIB, 861 * MIB, 840 * MIB, 7.0, MIB, 0, 5,
+                                              3 * MIB, 4 * MIB)]
+    relief_report.print_all(types.SimpleNamespace(
+        facts={}, hogs=hogs, shortages=shortages, skipped=[],
+        lab=types.SimpleNamespace(accel="kvm")))
+    text = capsys.readouterr().out
+    assert re.search(r"^  ours +1 of 2 +4\.00 \(4\.00–4\.00\) ", text, re.M)
+    assert re.search(r"^  gate +11 \(11–11\) +-10 \(-10–-10\) +0 ", text, re.M)
