@@ -159,16 +159,29 @@ static bool has_left_target(struct size_watch *watch, uint64_t actual, int64_t n
 	return distance > watch->closest_bytes + ARRIVED_BYTES;
 }
 
-/* Counts what the guest, which had @before, took back beyond its target.  @continued as above. */
-static void follow_pulls(struct size_watch *watch, const struct size_sight *sight, uint64_t before,
-			 bool continued)
+/* Where a growth from @before counts as taken back; HV_UNSET: it does not.  @rested: @before was
+ * its size for a while, which is taken for the target where none is known. */
+static uint64_t find_pull(const struct size_watch *watch, const struct size_sight *sight,
+			  uint64_t before, bool rested)
 {
 	uint64_t actual = sight->actual_bytes;
-	bool grew = before != HV_UNSET && actual > before && sight->now_us >= watch->course_us;
 
-	if (sight->grows_alone && grew && watch->target_bytes != HV_UNSET &&
-	    actual > watch->target_bytes && watch->pulls_from_bytes == HV_UNSET)
-		watch->pulls_from_bytes = MAX(before, watch->target_bytes);
+	if (!sight->grows_alone || before == HV_UNSET || actual <= before ||
+	    sight->now_us < watch->course_us)
+		return HV_UNSET;
+	if (watch->target_bytes == HV_UNSET)
+		return rested ? before : HV_UNSET;
+	return actual > watch->target_bytes ? MAX(before, watch->target_bytes) : HV_UNSET;
+}
+
+/* Counts what the guest, which had @before, took back beyond its target.  @continued as above. */
+static void follow_pulls(struct size_watch *watch, const struct size_sight *sight, uint64_t before,
+			 bool rested, bool continued)
+{
+	uint64_t actual = sight->actual_bytes;
+
+	if (watch->pulls_from_bytes == HV_UNSET)
+		watch->pulls_from_bytes = find_pull(watch, sight, before, rested);
 	/* Its balloon was empty, and fills again: that was its driver, not a need. */
 	if (before != HV_UNSET && before >= sight->max_bytes && actual < before)
 		watch->pulls_from_bytes = HV_UNSET;
@@ -191,7 +204,7 @@ bool size_watch_take(struct size_watch *watch, const struct size_sight *sight)
 {
 	uint64_t actual = sight->actual_bytes, before = watch->actual_bytes;
 	bool above = actual > watch->target_bytes;
-	bool continued;
+	bool rested = size_watch_is_settled(watch, sight->now_us), continued;
 
 	follow_generation(watch, sight, &continued);
 	if (watch->actual_bytes == HV_UNSET)
@@ -201,7 +214,7 @@ bool size_watch_take(struct size_watch *watch, const struct size_sight *sight)
 	watch->refills |= watch->actual_bytes != HV_UNSET && actual > watch->actual_bytes;
 	watch->actual_bytes = actual;
 	watch->info_us = sight->info_us;
-	follow_pulls(watch, sight, before, continued && !sight->driver_absent);
+	follow_pulls(watch, sight, before, rested, continued && !sight->driver_absent);
 	if (size_watch_is_settled(watch, sight->now_us))
 		watch->refills = watch->booted = false;
 	watch->away = watch->target_bytes != HV_UNSET &&

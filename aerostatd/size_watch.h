@@ -29,7 +29,8 @@
  * With deflate-on-oom, a guest above its target may have grown by itself, so nobody is suspected.
  * What it took back is counted once a report of the statistics proves that it has not booted.  A
  * balloon that is empty may be that of a driver which was loaded again, in the same kernel.  Such a
- * driver fills it at once, so all of a balloon counts as taken back only if it stays empty.
+ * driver fills it at once, so all of a balloon counts as taken back only if it stays empty.  A
+ * guest that was never set a target takes memory back beyond the size at which it stood still.
  *
  * No I/O and no clock.
  */

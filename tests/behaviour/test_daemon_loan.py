@@ -73,6 +73,36 @@ def test_what_a_guest_takes_back_by_itself_is_followed(hugo, pilot, aerostat):
     assert "taken back by itself" in aerostat("explain", NAME, "--socket", pilot.socket_path).out
 
 
+def asleep_with_credit(guest, pilot):
+    """The daemon sleeps, and no target is on its way; otherwise it is woken again."""
+    os.kill(pilot.process.pid, signal.SIGSTOP)
+    state = served.state(guest)
+    if state["gate"]["credit"] and state["target"] == state["actual"] <= (WHOLE - 128) * MIB:
+        return True
+    os.kill(pilot.process.pid, signal.SIGCONT)
+    return False
+
+
+def test_a_pull_within_the_credit_is_explained(hugo, pilot, aerostat):
+    """Nobody raises its target meanwhile: the daemon sleeps, and the hog cannot wait."""
+    pilot.wait_for_guest(NAME, lambda told: "pull" in told["abilities"])
+    pilot.set_mode(NAME, "held", SMALL * MIB)
+    wait_for(lambda: is_held(hugo, pilot), "the guest to be held")
+    pilot.set_mode(NAME, "auto")
+    with pilot.events() as events:
+        wait_for(lambda: asleep_with_credit(hugo, pilot), "a guest at rest, with credit")
+        assert hugo.hold("hog", driver.available_mib(hugo) + 64).alive
+        os.kill(pilot.process.pid, signal.SIGCONT)
+        text = events.wait_for("pull", NAME)["text"]
+    assert re.fullmatch(r"took back \S+ MiB by itself; the host has \S+ \w+ in reserve for all",
+                        text), text
+    explained = aerostat("explain", NAME, "--socket", pilot.socket_path).out
+    assert re.search(r"^Pulled +\S+ MiB +taken back by itself since aerostatd found it; the host "
+                     r"has \S+ \w+ in reserve for all$", explained, re.M), explained
+    pilot.wait_for_guest(NAME, lambda told: told["target_bytes"] >= hugo.actual())
+    driver.assert_intact(hugo, "hog")
+
+
 def test_a_gate_is_open_when_the_daemon_has_ended(hugo, pilot):
     wait_for(lambda: served.state(hugo)["gate"]["credit"] is not None, "the guest to be bounded")
     pilot.stop()

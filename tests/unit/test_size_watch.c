@@ -118,6 +118,19 @@ static void a_boot_takes_nothing_back(void **state)
 	assert_int_equal(watch.pulled_bytes, 0);
 }
 
+/* Whose target nobody here knows: it may have been set before. */
+static void a_guest_that_was_never_set_takes_back_beyond_its_size_at_rest(void **state)
+{
+	(void)state;
+	deflates = true;
+	size_watch_init(&watch);
+	has_for(TARGET_MIB - 64, 2);
+	has_for(TARGET_MIB, 12); /* it was still on its way somewhere */
+	assert_int_equal(watch.pulled_bytes, 0);
+	has_for(TARGET_MIB + 64, 2);
+	assert_int_equal(watch.pulled_bytes >> 20, 64);
+}
+
 /* As at a suspend, too: the kernel is the same, and its counters go on. */
 static void a_driver_that_is_loaded_again_takes_nothing_back(void **state)
 {
@@ -393,6 +406,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_a_guest_takes_back_by_itself_is_counted),
 		TEST(a_boot_takes_nothing_back),
+		TEST(a_guest_that_was_never_set_takes_back_beyond_its_size_at_rest),
 		TEST(a_driver_that_is_loaded_again_takes_nothing_back),
 		TEST(a_guest_that_takes_back_all_of_its_balloon_is_counted),
 		TEST(a_guest_that_does_not_deflate_by_itself_took_nothing),
