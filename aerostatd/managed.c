@@ -479,12 +479,17 @@ static bool is_just_refused(const struct managed_private *p)
 	return p->refused_us && p->answered_us - p->refused_us < REMIND_US;
 }
 
+/* Nothing is done to a guest before, as it could not be undone. */
+static bool is_own_size_known(const struct managed_private *p)
+{
+	return p->was_set || size_watch_is_settled(&p->watch, p->answered_us);
+}
+
 bool managed_wants_target(const struct managed *guest)
 {
 	const struct managed_private *p = guest->private;
-	bool is_own_known = p->was_set || size_watch_is_settled(&p->watch, p->answered_us);
 
-	return is_own_known && !size_watch_is_suspicious(&p->watch) &&
+	return is_own_size_known(p) && !size_watch_is_suspicious(&p->watch) &&
 	       guest->seen.rules.mode == POLICY_AUTO && !is_just_refused(p) &&
 	       guest->decision.target_bytes != managed_present_target(guest);
 }
@@ -609,6 +614,8 @@ void managed_send_loan(struct managed *guest)
 
 	if (!p->worker)
 		return;
+	/* No target can help it yet, so it must not wait for one. */
+	bounds &= is_own_size_known(p);
 	if (bounds)
 		worker_request_credit(p->worker, decision->credit_bytes, decision->ceiling_bytes);
 	else if (p->is_bounded)
