@@ -24,8 +24,8 @@ from .rounds import KERNEL_ARGS
 
 MIB = 1 << 20
 PAGE_BYTES = 4096
-WHOLE_MIB, SMALL_MIB, HOG_MIB, SWAP_MIB = 768, 320, 330, 512
-PIECE_MIB = 10
+WHOLE_MIB, SMALL_MIB, HOG_MIB, SWAP_MIB = 768, 320, 336, 512
+PIECE_MIB = 42      # the lab holds at most 8 pieces in a guest
 RATES = (None, 100, 50)     # MiB/s; None: as fast as the guest can
 
 
