@@ -95,8 +95,8 @@ const struct reservation *reservations_add(struct reservations *reservations,
 		g_autofree char *most = size_format(possible_bytes);
 
 		g_set_error(error, MANAGER_ERROR, MANAGER_ERROR_REFUSED,
-			    "cannot reserve %s: the running guests need the rest of the budget, "
-			    "which leaves %s",
+			    "cannot reserve %s: what the running guests need, and what is in "
+			    "reserve for them all, leaves %s",
 			    asked, most);
 		return NULL;
 	}

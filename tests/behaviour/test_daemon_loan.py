@@ -3,6 +3,7 @@
 
 The guest has no swap, so a process that needs more than there is would be killed.
 """
+import concurrent.futures
 import os
 import re
 import signal
@@ -77,7 +78,7 @@ def asleep_with_credit(guest, pilot):
     """The daemon sleeps, and no target is on its way; otherwise it is woken again."""
     os.kill(pilot.process.pid, signal.SIGSTOP)
     state = served.state(guest)
-    if state["gate"]["credit"] and state["target"] == state["actual"] <= (WHOLE - 128) * MIB:
+    if state["gate"]["credit"] and state["target"] == state["actual"] <= (WHOLE - 192) * MIB:
         return True
     os.kill(pilot.process.pid, signal.SIGCONT)
     return False
@@ -91,7 +92,7 @@ def test_a_pull_within_the_credit_is_explained(hugo, pilot, aerostat):
     pilot.set_mode(NAME, "auto")
     with pilot.events() as events:
         wait_for(lambda: asleep_with_credit(hugo, pilot), "a guest at rest, with credit")
-        assert hugo.hold("hog", driver.available_mib(hugo) + 64).alive
+        assert hugo.hold("hog", driver.available_mib(hugo) + 128).alive
         os.kill(pilot.process.pid, signal.SIGCONT)
         text = events.wait_for("pull", NAME)["text"]
     assert re.fullmatch(r"took back \S+ MiB by itself; the host has \S+ \w+ in reserve for all",
@@ -100,6 +101,32 @@ def test_a_pull_within_the_credit_is_explained(hugo, pilot, aerostat):
     assert re.search(r"^Pulled +\S+ MiB +taken back by itself since aerostatd found it; the host "
                      r"has \S+ \w+ in reserve for all$", explained, re.M), explained
     pilot.wait_for_guest(NAME, lambda told: told["target_bytes"] >= hugo.actual())
+    driver.assert_intact(hugo, "hog")
+
+
+def waits_without_credit(guest, before):
+    """Whether it has waited at the gate; a credit of 0 is in effect for 5 s from now on."""
+    guest.device_qmp("x-set-credit", credit=0)
+    return served.counters(guest)["gate-waits"] > before
+
+
+def test_a_daemon_that_is_killed_leaves_no_guest_waiting(hugo, pilot):
+    """It is killed while the device holds an acknowledgement back."""
+    pilot.wait_for_guest(NAME)
+    pilot.set_mode(NAME, "held", SMALL * MIB)
+    wait_for(lambda: is_held(hugo, pilot), "the guest to be held")
+    assert pilot.put(f"/v1/guests/{NAME}/own-size", {"bytes": WHOLE * MIB})[0] == 200
+    pilot.set_mode(NAME, "auto")
+    wait_for(lambda: asleep_with_credit(hugo, pilot), "a guest at rest, with credit")
+    mib, before = driver.available_mib(hugo) + 128, served.counters(hugo)["gate-waits"]
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        waits_without_credit(hugo, before)
+        hog = threads.submit(hugo.hold, "hog", mib)
+        wait_for(lambda: waits_without_credit(hugo, before), "the guest to wait at the gate")
+        pilot.kill()
+        assert hog.result().alive
+    wait_for(lambda: hugo.actual() == WHOLE * MIB, "the guardian to give everything back")
+    wait_for(lambda: served.state(hugo)["gate"]["credit"] is None, "the gate to be open")
     driver.assert_intact(hugo, "hog")
 
 
