@@ -136,6 +136,32 @@ def test_an_inflation_pulls_nothing_back(rich):
     rich.swap("off disk")
 
 
+COMPACT = "while [ ! -e /tmp/end ]; do echo 1 >/proc/sys/vm/compact_memory; done"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", driver.matrix(quick=(), hosts=("host", "ours")))
+def test_pulls_among_compaction_and_unloading_pass_strict_checks(lab, kind):
+    """With the strictest checks that Debian's kernels have: they are built without lockdep."""
+    with driver.booted(lab, "rita", kind, memory=WHOLE, cpus=2, swap_disk=SWAP,
+                       balloon={"deflate-on-oom": True},
+                       kernel_args="slub_debug=FZPU debug_pagealloc=on page_poison=1") as guest:
+        guest.swap("on disk")       # what the checks take must not be missing to the hog
+        guest.run(f"({COMPACT}) >/dev/null 2>&1 &")
+        pulls = 0
+        for _ in range(4):
+            driver.go(guest, SMALL + 56)
+            assert guest.hold("hog", HOG).alive
+            pulls += driver.counters(guest)["pulls"]
+            driver.assert_intact(guest, "hog")
+            guest.unload_driver()
+            guest.release("hog")
+            guest.load_driver("aerostat")
+            driver.wait_for_driver(guest)
+        guest.run("touch /tmp/end")
+        assert pulls > 0
+
+
 @pytest.fixture(scope="module")
 def _robin(lab):
     if not FAKE.exists():
