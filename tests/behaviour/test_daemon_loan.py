@@ -77,6 +77,7 @@ def test_what_a_guest_takes_back_by_itself_is_followed(hugo, pilot, aerostat):
 def asleep_with_credit(guest, pilot):
     """The daemon sleeps, and no target is on its way; otherwise it is woken again."""
     os.kill(pilot.process.pid, signal.SIGSTOP)
+    served.state(guest)     # once it has answered, it has read all that the daemon sent
     state = served.state(guest)
     if state["gate"]["credit"] and state["target"] == state["actual"] <= (WHOLE - 192) * MIB:
         return True
