@@ -479,19 +479,27 @@ static bool is_just_refused(const struct managed_private *p)
 	return p->refused_us && p->answered_us - p->refused_us < REMIND_US;
 }
 
-/* Nothing is done to a guest before, as it could not be undone. */
-static bool is_own_size_known(const struct managed_private *p)
+/* Whether it is to wait for what it takes back by itself. */
+static bool is_to_be_bounded(const struct managed *guest)
 {
-	return p->was_set || size_watch_is_settled(&p->watch, p->answered_us);
+	return guest->seen.rules.mode == POLICY_AUTO && guest->seen.abilities & POLICY_CAN_GATE &&
+	       guest->decision.credit_bytes != POLICY_UNSET;
 }
 
 bool managed_wants_target(const struct managed *guest)
 {
 	const struct managed_private *p = guest->private;
+	bool is_own_known = p->was_set || size_watch_is_settled(&p->watch, p->answered_us);
+	bool is_first = guest->seen.target_bytes == HV_UNSET && is_to_be_bounded(guest);
 
-	return is_own_size_known(p) && !size_watch_is_suspicious(&p->watch) &&
+	return is_own_known && !size_watch_is_suspicious(&p->watch) &&
 	       guest->seen.rules.mode == POLICY_AUTO && !is_just_refused(p) &&
-	       guest->decision.target_bytes != managed_present_target(guest);
+	       (managed_is_resized(guest) || is_first);
+}
+
+bool managed_is_resized(const struct managed *guest)
+{
+	return guest->decision.target_bytes != managed_present_target(guest);
 }
 
 uint64_t managed_present_target(const struct managed *guest)
@@ -609,13 +617,12 @@ void managed_send_loan(struct managed *guest)
 	const struct policy_guest *seen = &guest->seen;
 	struct managed_private *p = guest->private;
 	bool is_ours = seen->rules.mode == POLICY_AUTO && seen->reachable;
-	bool bounds = is_ours && seen->abilities & POLICY_CAN_GATE &&
-		      decision->credit_bytes != POLICY_UNSET;
+	/* Without a target, what it takes back would be taken for a size of its own. */
+	bool bounds =
+		seen->reachable && is_to_be_bounded(guest) && managed_target(guest) != HV_UNSET;
 
 	if (!p->worker)
 		return;
-	/* No target can help it yet, so it must not wait for one. */
-	bounds &= is_own_size_known(p);
 	if (bounds)
 		worker_request_credit(p->worker, decision->credit_bytes, decision->ceiling_bytes);
 	else if (p->is_bounded)

@@ -148,9 +148,14 @@ void managed_update_view(struct managed *guest, int64_t now_us, bool shares_proc
  */
 bool managed_take_decision(struct managed *guest, const struct policy_decision *decision);
 
-/* Whether the decision is to be carried out: it changes the target of a guest in mode auto that
- * is not suspected to have been resized by somebody else, and whose own size is known. */
+/*
+ * Whether the decision is to be carried out: it changes the target of a guest in mode auto that
+ * is not suspected to have been resized by somebody else, and whose own size is known.  The first
+ * target of a guest with a gate is set even if it is the size that the guest has.
+ */
 bool managed_wants_target(const struct managed *guest);
+/* Whether the decision is another target than the present one. */
+bool managed_is_resized(const struct managed *guest);
 
 /* Its target as the policy sees it: the last one set, otherwise its size. */
 uint64_t managed_present_target(const struct managed *guest);

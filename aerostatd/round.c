@@ -131,6 +131,16 @@ static void clear_step(struct step *step)
 	g_free(step->decisions);
 }
 
+static void report_target(const struct round *round, struct managed *guest)
+{
+	if (!managed_is_resized(guest))
+		return;
+	managed_add_history(guest);
+	events_add(round->context.status->events, EVENT_TARGET, guest->name,
+		   managed_present_target(guest), guest->decision.target_bytes, "%s",
+		   guest->decision.text);
+}
+
 static void carry_out_step(struct round *round, const struct step *step)
 {
 	int64_t now_us = g_get_monotonic_time();
@@ -150,10 +160,7 @@ static void carry_out_step(struct round *round, const struct step *step)
 
 		managed_send_loan(guest);
 		if (managed_wants_target(guest) && guests_can_keep(guest)) {
-			managed_add_history(guest);
-			events_add(round->context.status->events, EVENT_TARGET, guest->name,
-				   managed_present_target(guest), guest->decision.target_bytes,
-				   "%s", guest->decision.text);
+			report_target(round, guest);
 			managed_send_target(guest, guest->decision.target_bytes, now_us);
 		} else if (managed_needs_reminder(guest, now_us)) {
 			managed_send_target(guest, managed_target(guest), now_us);

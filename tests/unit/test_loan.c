@@ -119,12 +119,35 @@ static int set_up(void **state)
 	return 0;
 }
 
-/* Until its own size is known. */
+/* Makes the decision that it keeps its size, and carries it out. */
+static void decide(uint64_t credit_bytes, uint64_t trim_bytes)
+{
+	const struct policy_decision decision = {
+		.target_bytes = managed_present_target(scene.guest),
+		.credit_bytes = credit_bytes,
+		.ceiling_bytes = 800 * MIB,
+		.trim_bytes = trim_bytes,
+	};
+
+	managed_take_decision(scene.guest, &decision);
+	managed_send_loan(scene.guest);
+	if (managed_wants_target(scene.guest))
+		managed_send_target(scene.guest, decision.target_bytes, scene.now_us);
+}
+
+static void settle(uint64_t mib)
+{
+	for (int i = 0; i < 15; i++)
+		answer_of_size(mib);
+	decide(64 * MIB, 0);
+	answer_of_size(mib);
+}
+
+/* It has its first target, so its gate can be closed. */
 static int set_up_settled(void **state)
 {
 	set_up(state);
-	for (int i = 0; i < 15; i++)
-		answer_of_size(1024);
+	settle(1024);
 	return 0;
 }
 
@@ -134,14 +157,6 @@ static int tear_down(void **state)
 	managed_detach_worker(scene.guest);
 	managed_free(scene.guest);
 	return 0;
-}
-
-static void decide(uint64_t credit_bytes, uint64_t trim_bytes)
-{
-	scene.guest->decision.credit_bytes = credit_bytes;
-	scene.guest->decision.ceiling_bytes = 800 * MIB;
-	scene.guest->decision.trim_bytes = trim_bytes;
-	managed_send_loan(scene.guest);
 }
 
 static void what_the_driver_acknowledged_is_shown_to_the_policy(void **state)
@@ -248,7 +263,7 @@ static void a_credit_is_renewed_each_round(void **state)
 	assert_int_equal(scene.trims, 0);
 }
 
-static void a_guest_whose_own_size_is_not_known_yet_is_not_bounded(void **state)
+static void a_guest_is_bounded_once_its_own_size_is_known(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 3; i++) {
@@ -256,10 +271,15 @@ static void a_guest_whose_own_size_is_not_known_yet_is_not_bounded(void **state)
 		assert_int_equal(scene.credits, 0);
 		answer_of_size((uint64_t)(1020 - 16 * i)); /* it moves */
 	}
-	for (int i = 0; i < 15; i++)
-		answer_of_size(972);
+	settle(972);
+	assert_int_equal(managed_target(scene.guest), 972 * MIB);
 	decide(64 * MIB, 0);
 	assert_int_equal(scene.credits, 1);
+	/* What it takes back does not make its size unknown again. */
+	answer_of_size(988);
+	decide(64 * MIB, 0);
+	assert_int_equal(scene.credits, 2);
+	assert_int_equal(scene.credit_bytes, 64 * MIB);
 }
 
 static void a_guest_without_a_gate_is_sent_no_credit(void **state)
@@ -325,7 +345,7 @@ int main(void)
 		TEST(what_was_pulled_is_reported_once),
 		TEST(a_held_guest_that_takes_memory_back_is_left_alone),
 		SETTLED(a_credit_is_renewed_each_round),
-		TEST(a_guest_whose_own_size_is_not_known_yet_is_not_bounded),
+		TEST(a_guest_is_bounded_once_its_own_size_is_known),
 		SETTLED(a_guest_without_a_gate_is_sent_no_credit),
 		SETTLED(the_gate_of_a_guest_that_is_left_alone_is_opened),
 		SETTLED(a_policy_without_credits_opens_the_gate),
