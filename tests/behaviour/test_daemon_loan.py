@@ -58,6 +58,7 @@ def test_what_a_guest_takes_back_by_itself_is_followed(hugo, pilot, aerostat):
     pilot.set_mode(NAME, "held", SMALL * MIB)
     wait_for(lambda: is_held(hugo, pilot), "the guest to be held")
     wait_for(lambda: served.state(hugo)["gate"]["credit"] is None, "the gate to be open")
+    wait_for(lambda: rests(hugo, pilot), "a guest at rest")
     with pilot.events() as events:
         os.kill(pilot.process.pid, signal.SIGSTOP)
         assert hugo.hold("hog", driver.available_mib(hugo) + 96).alive
@@ -72,6 +73,14 @@ def test_what_a_guest_takes_back_by_itself_is_followed(hugo, pilot, aerostat):
     assert told["mode"] == "auto" and told["reason"] not in ("inactive", "regret")
     driver.assert_intact(hugo, "hog")
     assert "taken back by itself" in aerostat("explain", NAME, "--socket", pilot.socket_path).out
+
+
+def rests(guest, pilot):
+    """For longer than a guest may be on its way to another target, when growth is no pull."""
+    before = served.state(guest)
+    pilot.wait_for_rounds(4)
+    after = served.state(guest)
+    return before["target"] == after["target"] == before["actual"] == after["actual"]
 
 
 def asleep_with_credit(guest, pilot):
@@ -92,7 +101,8 @@ def test_a_pull_within_the_credit_is_explained(hugo, pilot, aerostat):
     wait_for(lambda: is_held(hugo, pilot), "the guest to be held")
     pilot.set_mode(NAME, "auto")
     with pilot.events() as events:
-        wait_for(lambda: asleep_with_credit(hugo, pilot), "a guest at rest, with credit")
+        wait_for(lambda: rests(hugo, pilot) and asleep_with_credit(hugo, pilot),
+                 "a guest at rest, with credit")
         assert hugo.hold("hog", driver.available_mib(hugo) + 128).alive
         os.kill(pilot.process.pid, signal.SIGCONT)
         text = events.wait_for("pull", NAME)["text"]
