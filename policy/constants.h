@@ -82,7 +82,7 @@
 #define POOL_PRIOR_US (10 * MINUTE_US)
 
 /* Loan (loan.c) */
-#define CLIMB_HALF_S 1.0      /* bursts pause for less */
+#define CLIMB_FORGET_S 1.5    /* bursts pause for less */
 #define CLIMB_AHEAD_S 1.0     /* until the next decision, and its effect */
 #define LOAN_UNGATED_PART 0.8 /* of what a guest does not use and may use at any time */
 

@@ -31,8 +31,6 @@
  */
 #include "policy/loan.h"
 
-#include <math.h>
-
 #include "policy/constants.h"
 #include "policy/grant.h"
 #include "policy/numbers.h"
@@ -40,7 +38,7 @@
 /* Follows a growth of the guest's resident memory. */
 static void follow_climb(struct history *history, double change, double seconds)
 {
-	history->climb *= exp2(-seconds / CLIMB_HALF_S);
+	history->climb *= decay_factor(seconds, CLIMB_FORGET_S);
 	if (seconds > 0 && change / seconds > history->climb)
 		history->climb = change / seconds;
 }
