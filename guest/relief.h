@@ -46,6 +46,8 @@ int vb_relief_register(struct virtio_balloon *vb);
  * @vb: the balloon
  *
  * Any context.
+ *
+ * Return: true if it does when it is short.
  */
 bool vb_relief_is_on(struct virtio_balloon *vb);
 
